@@ -1,0 +1,4 @@
+DROP TABLE revocations;
+DROP TABLE signing_keys;
+DROP TABLE sessions;
+DROP TABLE users;

@@ -1,0 +1,71 @@
+-- Times are milliseconds since 1970 in UTC, ids are the 16 bytes of a UUID, documents are JSON text.
+CREATE TABLE users (
+    id blob NOT NULL PRIMARY KEY,
+    email text NOT NULL,
+    email_normalized text NOT NULL,
+    name text,
+    password_hash text NOT NULL,
+    roles text NOT NULL,
+    created_at bigint NOT NULL,
+    password_changed_at bigint NOT NULL,
+    last_login_at bigint,
+    disabled_at bigint,
+    CONSTRAINT users_email_normalized_key UNIQUE (email_normalized)
+);
+
+CREATE TABLE sessions (
+    id blob NOT NULL PRIMARY KEY,
+    user_id blob NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    created_at bigint NOT NULL,
+    authenticated_at bigint NOT NULL,
+    last_active_at bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    ends_at bigint NOT NULL,
+    generation bigint NOT NULL,
+    revision bigint NOT NULL,
+    token_digest blob NOT NULL,
+    parent_digest blob,
+    rotation_salt blob,
+    issued_at bigint NOT NULL,
+    access_jti blob NOT NULL,
+    former_jti blob,
+    access_seen boolean NOT NULL DEFAULT 0,
+    recovered boolean NOT NULL DEFAULT 0,
+    recovery_debt integer NOT NULL DEFAULT 0,
+    recoveries integer NOT NULL DEFAULT 0,
+    replays integer NOT NULL DEFAULT 0,
+    revoked_at bigint,
+    revoked_reason text,
+    revoked_by blob,
+    ip text,
+    user_agent text,
+    device text NOT NULL,
+    name text,
+    amr text NOT NULL,
+    client_id text NOT NULL,
+    metadata text NOT NULL
+);
+
+CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at);
+
+CREATE TABLE signing_keys (
+    id blob NOT NULL PRIMARY KEY,
+    algorithm text NOT NULL,
+    public_key blob NOT NULL,
+    sealed_private_key blob NOT NULL,
+    created_at bigint NOT NULL
+);
+
+-- There is one writer at a time, so `seq` is the order of commits; `txid` is for Postgres.
+CREATE TABLE revocations (
+    seq integer PRIMARY KEY AUTOINCREMENT NOT NULL,
+    txid bigint NOT NULL DEFAULT 0,
+    session_id blob NOT NULL,
+    user_id blob NOT NULL,
+    reason text NOT NULL,
+    revoked_at bigint NOT NULL,
+    expires_at bigint NOT NULL
+);
+
+CREATE INDEX revocations_txid_idx ON revocations (txid);
+CREATE INDEX revocations_expires_at_idx ON revocations (expires_at);

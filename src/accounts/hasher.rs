@@ -1,0 +1,278 @@
+//! Password hashing on threads of its own: a flood of logins queues up here, and takes no thread from the rest.
+
+use std::collections::VecDeque;
+use std::io;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use tokio::sync::oneshot;
+
+use super::password::Password;
+use crate::config::Argon2Cost;
+use crate::random::Random;
+
+/// The memory that a hash may take at most, set or stored, so that one from elsewhere cannot exhaust the server.
+pub const MAX_MEMORY_KIB: u32 = 256 * 1024;
+
+/// The memory that a hash may write at most, all passes together: about half a second's work.
+pub const MAX_WORK_KIB: u64 = 1024 * 1024;
+
+/// How long an idle thread keeps its memory.
+const MEMORY_KEPT: Duration = Duration::from_secs(5);
+
+/// Argon2id (RFC 9106) on a fixed number of threads behind a bounded queue. The threads end when this is dropped.
+pub struct Hasher {
+    queue: Arc<Queue>,
+    scheme: Scheme,
+    random: Random,
+}
+
+/// What a password is to a stored hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Right,
+    /// Right, and to be hashed anew: the stored hash is of another cost than the one set.
+    RightButOutdated,
+    Wrong,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HasherError {
+    /// To be tried again in a moment.
+    #[error("too many passwords wait to be hashed")]
+    Busy,
+    #[error("the stored password hash is not one of Argon2 within the bounds of cost")]
+    Stored,
+    #[error("hashing failed")]
+    Failed,
+}
+
+impl Hasher {
+    /// Starts `threads` threads; `waiting` is how many passwords may wait for one. Fails for a cost that Argon2 does not
+    /// know or that is over the bounds, and when a thread cannot be started.
+    pub fn new(cost: Argon2Cost, threads: NonZeroUsize, waiting: usize, random: Random) -> io::Result<Self> {
+        let scheme = Scheme::new(cost).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "cost of Argon2"))?;
+        let hasher = Self { queue: Arc::new(Queue::new(waiting)), scheme, random };
+        for number in 0..threads.get() {
+            let (queue, usual) = (hasher.queue.clone(), hasher.scheme.params.block_count());
+            thread::Builder::new()
+                .name(format!("hasher-{number}"))
+                .spawn(move || work(&queue, MEMORY_KEPT, &mut Memory::new(usual)))?;
+        }
+        Ok(hasher)
+    }
+
+    /// The hash of a password under a fresh salt, as a PHC string.
+    pub async fn hash(&self, password: Password) -> Result<String, HasherError> {
+        let (scheme, salt) = (self.scheme.clone(), self.fresh_salt()?);
+        self.run(move |memory| {
+            let output = scheme.digest(&password, &salt, memory).ok_or(HasherError::Failed)?;
+            scheme.phc(salt, output).ok_or(HasherError::Failed)
+        })
+        .await
+    }
+
+    /// Compares a password with the stored hash of an account, in constant time. Without one, since there is no such
+    /// account, it does the work of a hash of the cost set, and says `Wrong`.
+    pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Verdict, HasherError> {
+        let (scheme, salt, expected) = match stored {
+            Some(stored) => Scheme::of_stored(&stored).ok_or(HasherError::Stored)?,
+            None => (self.scheme.clone(), self.fresh_salt()?, None),
+        };
+        let outdated = scheme != self.scheme;
+        self.run(move |memory| {
+            let output = scheme.digest(&password, &salt, memory).ok_or(HasherError::Failed)?;
+            // `Output` compares in constant time.
+            Ok(match (expected == Some(output), outdated) {
+                (false, _) => Verdict::Wrong,
+                (true, false) => Verdict::Right,
+                (true, true) => Verdict::RightButOutdated,
+            })
+        })
+        .await
+    }
+
+    fn fresh_salt(&self) -> Result<Salt, HasherError> {
+        Salt::new(&self.random.bytes::<{ Salt::RECOMMENDED_LENGTH }>()).map_err(|_| HasherError::Failed)
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Memory) -> Result<T, HasherError> + Send + 'static,
+    ) -> Result<T, HasherError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.push(Box::new(move |memory| {
+            // When nobody waits for the answer any more, the work would only delay those who do.
+            if !reply.is_closed() {
+                drop(reply.send(work(memory)));
+            }
+        }))?;
+        answer.await.unwrap_or(Err(HasherError::Failed))
+    }
+}
+
+impl Drop for Hasher {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// How a password becomes a hash: everything of a PHC string but its salt and output.
+#[derive(Clone, PartialEq)]
+struct Scheme {
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+}
+
+impl Scheme {
+    const OUTPUT_BYTES: usize = 32;
+
+    fn new(cost: Argon2Cost) -> Option<Self> {
+        let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(Self::OUTPUT_BYTES)).ok()?;
+        Self { algorithm: Algorithm::Argon2id, version: Version::V0x13, params }.within_bounds()
+    }
+
+    /// The scheme, salt and output of a stored hash; `None` when it is not one of Argon2 or costs too much.
+    fn of_stored(phc: &str) -> Option<(Self, Salt, Option<Output>)> {
+        let hash = PasswordHash::new(phc).ok()?;
+        let algorithm = Algorithm::new(hash.algorithm.as_str()).ok()?;
+        // Strings without a version were written before there was a second one.
+        let version = hash.version.map_or(Ok(Version::V0x10), Version::try_from).ok()?;
+        let params = Params::try_from(&hash).ok()?;
+        let scheme = Self { algorithm, version, params }.within_bounds()?;
+        Some((scheme, hash.salt?, Some(hash.hash?)))
+    }
+
+    fn within_bounds(self) -> Option<Self> {
+        let memory = self.params.m_cost();
+        let work = u64::from(memory).saturating_mul(self.params.t_cost().into());
+        (memory <= MAX_MEMORY_KIB && work <= MAX_WORK_KIB).then_some(self)
+    }
+
+    fn digest(&self, password: &Password, salt: &Salt, memory: &mut Memory) -> Option<Output> {
+        let argon2 = Argon2::new(self.algorithm, self.version, self.params.clone());
+        let mut output = [0; Output::MAX_LENGTH];
+        let output = output.get_mut(..self.params.output_len()?)?;
+        let blocks = memory.blocks(self.params.block_count());
+        argon2.hash_password_into_with_memory(password.as_bytes(), salt, output, blocks).ok()?;
+        Output::new(output).ok()
+    }
+
+    fn phc(&self, salt: Salt, output: Output) -> Option<String> {
+        let params = ParamsString::try_from(&self.params).ok()?;
+        let (algorithm, version) = (self.algorithm.ident(), Some(self.version.into()));
+        Some(PasswordHash { algorithm, version, params, salt: Some(salt), hash: Some(output) }.to_string())
+    }
+}
+
+/// The memory of one thread, taken when first needed.
+struct Memory {
+    blocks: Vec<Block>,
+    /// Blocks that a hash of the cost set takes; more are not kept from one job to the next.
+    usual: usize,
+}
+
+impl Memory {
+    /// An allocation over 32 MiB is a mapping of its own, which goes back to the system when freed, while a smaller one
+    /// may stay with the allocator (`M_MMAP_THRESHOLD` of glibc). What is never written takes no memory.
+    const MAPPED: usize = 33 * 1024 * 1024 / Block::SIZE;
+
+    fn new(usual: usize) -> Self {
+        Self { blocks: Vec::new(), usual }
+    }
+
+    fn blocks(&mut self, count: usize) -> &mut [Block] {
+        if self.blocks.len() < count {
+            self.free();
+            self.blocks.reserve_exact(count.max(Self::MAPPED));
+            self.blocks.resize(count, Block::new());
+        }
+        &mut self.blocks
+    }
+
+    fn free_unusual(&mut self) {
+        if self.blocks.len() > self.usual {
+            self.free();
+        }
+    }
+
+    fn free(&mut self) {
+        self.blocks = Vec::new();
+    }
+}
+
+type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
+/// A thread's life: jobs as they come, until the queue is closed.
+fn work(queue: &Queue, memory_kept: Duration, memory: &mut Memory) {
+    let next = |memory: &mut Memory| {
+        queue.next(Some(memory_kept)).or_else(|| {
+            memory.free();
+            queue.next(None)
+        })
+    };
+    while let Some(job) = next(memory) {
+        // A panic must not cost the pool a thread; whoever waits for the answer is told by the dropped reply.
+        drop(catch_unwind(AssertUnwindSafe(|| job(memory))));
+        memory.free_unusual();
+    }
+}
+
+/// A bounded queue with many takers.
+struct Queue {
+    state: Mutex<QueueState>,
+    changed: Condvar,
+    capacity: usize,
+}
+
+struct QueueState {
+    jobs: VecDeque<Job>,
+    open: bool,
+}
+
+impl Queue {
+    fn new(capacity: usize) -> Self {
+        let state = Mutex::new(QueueState { jobs: VecDeque::new(), open: true });
+        Self { state, changed: Condvar::new(), capacity }
+    }
+
+    fn push(&self, job: Job) -> Result<(), HasherError> {
+        let mut state = self.lock();
+        if state.jobs.len() >= self.capacity {
+            return Err(HasherError::Busy);
+        }
+        state.jobs.push_back(job);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Waits for a job. `None` when `patience` is over, and for good once the queue is closed.
+    fn next(&self, patience: Option<Duration>) -> Option<Job> {
+        let nothing = |state: &mut QueueState| state.open && state.jobs.is_empty();
+        let state = self.lock();
+        let mut state = match patience {
+            Some(patience) => {
+                self.changed.wait_timeout_while(state, patience, nothing).unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => self.changed.wait_while(state, nothing).unwrap_or_else(PoisonError::into_inner),
+        };
+        state.jobs.pop_front()
+    }
+
+    fn close(&self) {
+        let mut state = self.lock();
+        state.open = false;
+        state.jobs.clear();
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

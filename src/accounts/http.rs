@@ -1,0 +1,332 @@
+//! `/api/v1/auth`: accounts and logging in.
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::Accounts;
+use super::email::{Email, EmailError};
+use super::hasher::HasherError;
+use super::login::LoginError;
+use super::password::{Password, WeakPassword};
+use super::profile::ChangePasswordError;
+use super::register::{RegisterError, Registration};
+use crate::audit::{self, Event};
+use crate::clock::Timestamp;
+use crate::db::types::SessionId;
+use crate::http::caller::{self, Transport, require_own_origin};
+use crate::http::problem::{Fields, ProblemDetails};
+use crate::http::token_response::{TokenResponse, token_response};
+use crate::http::{Body, Caller, Edge, Problem};
+use crate::label::{Label, LabelError};
+use crate::limits::Kind;
+use crate::revocations::Reason;
+use crate::sessions::{Sessions, Subject};
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterRequest {
+    email: String,
+    #[schema(value_type = String, format = Password)]
+    password: Zeroizing<String>,
+    name: Option<String>,
+    /// What the session's owner will see it as.
+    device_name: Option<String>,
+    #[serde(default)]
+    transport: Transport,
+}
+
+/// Creates an account and logs its owner in.
+#[utoipa::path(post, path = "/api/v1/auth/register", tag = "Accounts", request_body = RegisterRequest,
+    responses((status = 201, body = TokenResponse), (status = 403, body = ProblemDetails), (status = 409, body = ProblemDetails), (status = 422, body = ProblemDetails), (status = 429, body = ProblemDetails)))]
+pub async fn register(
+    request: HttpRequest,
+    accounts: web::Data<Accounts>,
+    edge: web::Data<Edge>,
+    Body(body): Body<RegisterRequest>,
+) -> Result<HttpResponse, Problem> {
+    let transport = body.transport;
+    let client = edge.client(&request);
+    edge.limit_address(Kind::RegisterAddress, &client).await?;
+    let registration = registration(body)?;
+    let grant = accounts.register(registration, &client).await.map_err(register_refusal)?;
+    Ok(token_response(&edge, StatusCode::CREATED, &grant, transport))
+}
+
+fn registration(body: RegisterRequest) -> Result<Registration, Problem> {
+    let mut fields = Fields::default();
+    let personal = [body.email.as_str(), body.name.as_deref().unwrap_or_default()];
+    let password = fields.check("password", Password::parse_new(body.password, &personal), WeakPassword::code);
+    let email = fields.check("email", Email::parse(&body.email), |error| EmailError::code(*error));
+    let name = label(&mut fields, "name", body.name.as_deref());
+    let device_name = label(&mut fields, "device_name", body.device_name.as_deref());
+    match (email, password, name, device_name) {
+        (Some(email), Some(password), Some(name), Some(device_name)) => {
+            Ok(Registration { email, password, name, device_name })
+        }
+        _ => Err(fields.into_problem()),
+    }
+}
+
+/// The label in a field that may be missing; `None` after its error was noted.
+#[expect(clippy::option_option, reason = "the outer says whether it could be read, the inner whether it was there")]
+fn label(fields: &mut Fields, field: &str, text: Option<&str>) -> Option<Option<Label>> {
+    match text {
+        Some(text) => fields.check(field, Label::parse(text), |error| LabelError::code(*error)).map(Some),
+        None => Some(None),
+    }
+}
+
+fn register_refusal(error: RegisterError) -> Problem {
+    match error {
+        RegisterError::Closed => Problem::forbidden("registration_closed", "Strangers may not register here."),
+        RegisterError::EmailTaken => Problem::conflict("email_taken", "There is an account with this address."),
+        RegisterError::Hasher(error) => error.into(),
+        RegisterError::Issue(error) => error.into(),
+    }
+}
+
+impl From<HasherError> for Problem {
+    fn from(error: HasherError) -> Self {
+        match error {
+            HasherError::Busy => Self::unavailable("busy", "Too many people are logging in at the moment."),
+            HasherError::Stored | HasherError::Failed => Self::internal(&error),
+        }
+    }
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoginRequest {
+    email: String,
+    #[schema(value_type = String, format = Password)]
+    password: Zeroizing<String>,
+    device_name: Option<String>,
+    #[serde(default)]
+    transport: Transport,
+}
+
+/// Opens a session for the owner of an account.
+#[utoipa::path(post, path = "/api/v1/auth/login", tag = "Accounts", request_body = LoginRequest,
+    responses((status = 200, body = TokenResponse), (status = 401, body = ProblemDetails), (status = 403, body = ProblemDetails), (status = 422, body = ProblemDetails), (status = 429, body = ProblemDetails)))]
+pub async fn login(
+    request: HttpRequest,
+    accounts: web::Data<Accounts>,
+    edge: web::Data<Edge>,
+    Body(body): Body<LoginRequest>,
+) -> Result<HttpResponse, Problem> {
+    let client = edge.client(&request);
+    edge.limit_address(Kind::LoginAddress, &client).await?;
+    let mut fields = Fields::default();
+    let email = fields.check("email", Email::parse(&body.email), |error| EmailError::code(*error));
+    let device_name = label(&mut fields, "device_name", body.device_name.as_deref());
+    let (Some(email), Some(device_name)) = (email, device_name) else { return Err(fields.into_problem()) };
+    edge.limit(Kind::LoginAccount, email.normalized().as_bytes()).await?;
+    let password = Password::parse(body.password).ok();
+    let grant = accounts.login(&email, password, device_name, &client).await.map_err(login_refusal)?;
+    Ok(token_response(&edge, StatusCode::OK, &grant, body.transport))
+}
+
+fn login_refusal(error: LoginError) -> Problem {
+    match error {
+        LoginError::InvalidCredentials => {
+            Problem::unauthorized("invalid_credentials", "The address or the password is not right.")
+        }
+        LoginError::AccountDisabled => Problem::forbidden("account_disabled", "The account is disabled."),
+        LoginError::Hasher(error) => error.into(),
+        LoginError::Issue(error) => error.into(),
+    }
+}
+
+/// Ends the session that calls. A browser whose access token has expired is known by its refresh token's cookie.
+#[utoipa::path(post, path = "/api/v1/auth/logout", tag = "Accounts",
+    responses((status = 204, description = "Logged out"), (status = 401, body = ProblemDetails)))]
+pub async fn logout(
+    request: HttpRequest,
+    sessions: web::Data<Sessions>,
+    edge: web::Data<Edge>,
+) -> Result<HttpResponse, Problem> {
+    let (session, user) = match caller::identify(&request, request.method()).await {
+        Ok(caller) => (caller.session(), Some(caller.user())),
+        Err(problem) => (session_of_cookie(&request, &sessions, &edge).ok_or(problem)?, None),
+    };
+    sessions.revoke(session, Reason::Logout, user).await?;
+    audit::record(Event::LoggedOut, user, Some(session));
+    let mut response = HttpResponse::NoContent();
+    edge.cookies.clear(&mut response);
+    Ok(response.finish())
+}
+
+fn session_of_cookie(request: &HttpRequest, sessions: &Sessions, edge: &Edge) -> Option<SessionId> {
+    let text = edge.cookies.refresh_token(request)?;
+    require_own_origin(request, edge, &Method::POST).ok()?;
+    Some(sessions.parse_refresh_token(&text).ok()?.session)
+}
+
+/// How many sessions were ended.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct SessionsRevoked {
+    sessions_revoked: usize,
+}
+
+/// Ends all of the caller's sessions, the one that calls included.
+#[utoipa::path(post, path = "/api/v1/auth/logout-all", tag = "Accounts",
+    responses((status = 200, body = SessionsRevoked), (status = 401, body = ProblemDetails)))]
+pub async fn logout_all(
+    sessions: web::Data<Sessions>,
+    edge: web::Data<Edge>,
+    caller: Caller,
+) -> Result<HttpResponse, Problem> {
+    let user = caller.user();
+    let sessions_revoked = sessions.revoke_all(user, None, Reason::Logout, Some(user)).await?;
+    audit::record(Event::SessionsRevoked, Some(user), Some(caller.session()));
+    let mut response = HttpResponse::Ok();
+    edge.cookies.clear(&mut response);
+    Ok(response.json(SessionsRevoked { sessions_revoked }))
+}
+
+/// The account that calls, and the session and token that it calls with.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Me {
+    user: Subject,
+    session_id: SessionId,
+    #[schema(value_type = String, format = DateTime)]
+    access_token_expires_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    server_time: Timestamp,
+}
+
+/// The caller.
+#[utoipa::path(get, path = "/api/v1/auth/me", tag = "Accounts", responses((status = 200, body = Me), (status = 401, body = ProblemDetails)))]
+pub async fn me(
+    accounts: web::Data<Accounts>,
+    edge: web::Data<Edge>,
+    caller: Caller,
+) -> Result<web::Json<Me>, Problem> {
+    let user = accounts.profile(caller.user()).await?.ok_or_else(Problem::invalid_token)?;
+    Ok(web::Json(describe(user, &caller, &edge)))
+}
+
+fn describe(user: Subject, caller: &Caller, edge: &Edge) -> Me {
+    Me {
+        user,
+        session_id: caller.session(),
+        access_token_expires_at: caller.access_token_expires_at(),
+        server_time: edge.clock.now(),
+    }
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateMeRequest {
+    /// `null` takes the name away; a request without it changes nothing.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    name: Option<Option<String>>,
+}
+
+/// Tells a field that is `null` from one that is missing.
+#[expect(clippy::option_option, reason = "the outer says whether it was there, the inner whether it was null")]
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(Some)
+}
+
+/// Changes what the caller's account says of its owner.
+#[utoipa::path(patch, path = "/api/v1/auth/me", tag = "Accounts", request_body = UpdateMeRequest,
+    responses((status = 200, body = Me), (status = 401, body = ProblemDetails), (status = 422, body = ProblemDetails)))]
+pub async fn update_me(
+    accounts: web::Data<Accounts>,
+    edge: web::Data<Edge>,
+    caller: Caller,
+    Body(body): Body<UpdateMeRequest>,
+) -> Result<web::Json<Me>, Problem> {
+    let mut fields = Fields::default();
+    let changed = match body.name {
+        None => accounts.profile(caller.user()).await?,
+        Some(name) => {
+            let name = label(&mut fields, "name", name.as_deref()).ok_or_else(|| fields.into_problem())?;
+            accounts.rename(caller.user(), name).await?
+        }
+    };
+    Ok(web::Json(describe(changed.ok_or_else(Problem::invalid_token)?, &caller, &edge)))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePasswordRequest {
+    #[schema(value_type = String, format = Password)]
+    current_password: Zeroizing<String>,
+    #[schema(value_type = String, format = Password)]
+    new_password: Zeroizing<String>,
+}
+
+/// Changes the password and ends every other session.
+#[utoipa::path(post, path = "/api/v1/auth/password/change", tag = "Accounts", request_body = ChangePasswordRequest,
+    responses((status = 200, body = SessionsRevoked), (status = 401, body = ProblemDetails), (status = 422, body = ProblemDetails), (status = 429, body = ProblemDetails)))]
+pub async fn change_password(
+    accounts: web::Data<Accounts>,
+    edge: web::Data<Edge>,
+    caller: Caller,
+    Body(body): Body<ChangePasswordRequest>,
+) -> Result<web::Json<SessionsRevoked>, Problem> {
+    let user = &caller.standing().subject;
+    // Guesses with a stolen session count like guesses at the login.
+    if let Ok(email) = Email::parse(&user.email) {
+        edge.limit(Kind::LoginAccount, email.normalized().as_bytes()).await?;
+    }
+    let mut fields = Fields::default();
+    let personal = [user.email.as_str(), user.name.as_deref().unwrap_or_default()];
+    let new = fields.check("new_password", Password::parse_new(body.new_password, &personal), WeakPassword::code);
+    let Some(new) = new else { return Err(fields.into_problem()) };
+    let current = Password::parse(body.current_password).ok();
+    let changed = accounts.change_password(caller.user(), caller.session(), current, new).await;
+    let sessions_revoked = changed.map_err(change_password_refusal)?;
+    Ok(web::Json(SessionsRevoked { sessions_revoked }))
+}
+
+fn change_password_refusal(error: ChangePasswordError) -> Problem {
+    match error {
+        ChangePasswordError::WrongPassword => {
+            Problem::unauthorized("invalid_credentials", "The current password is not right.")
+        }
+        ChangePasswordError::Hasher(error) => error.into(),
+        ChangePasswordError::Database(error) => error.into(),
+    }
+}
+
+/// Forward authentication: proxies ask here, with the headers of the request that they hold, whether it may pass.
+/// Whatever method or further path they ask with (Envoy asks with those of the request itself), the answer is the same.
+#[utoipa::path(get, path = "/api/v1/auth/verify", tag = "For backends", responses(
+    (status = 200, description = "The token is good", headers(
+        ("X-Auth-User" = String, description = "The account's id"),
+        ("X-Auth-Session" = String, description = "The session's id"),
+        ("X-Auth-Email" = String, description = "The account's mail address"),
+        ("X-Auth-Roles" = String, description = "The account's roles, with commas between them"))),
+    (status = 401, body = ProblemDetails)))]
+pub async fn verify(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = caller::identify(&request, &original_method(&request)).await?;
+    let subject = &caller.standing().subject;
+    let mut response = HttpResponse::Ok();
+    let headers = [
+        ("x-auth-user", subject.id.to_string()),
+        ("x-auth-session", caller.session().to_string()),
+        ("x-auth-email", subject.email.clone()),
+        ("x-auth-roles", subject.roles.0.join(",")),
+    ];
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+            response.insert_header((HeaderName::from_static(name), value));
+        }
+    }
+    Ok(response.insert_header(("cache-control", "no-store")).finish())
+}
+
+/// The method of the request that a proxy asks about: in a header of Traefik and Caddy or of nginx, or, from Envoy,
+/// the method that it asks with.
+fn original_method(request: &HttpRequest) -> Method {
+    let named = ["x-forwarded-method", "x-original-method"].iter().find_map(|name| request.headers().get(*name));
+    let named = named.and_then(|value| Method::from_bytes(value.as_bytes()).ok());
+    named.unwrap_or_else(|| request.method().clone())
+}

@@ -1,0 +1,48 @@
+//! Who may log in: registering, logging in and out, and the password.
+
+pub mod email;
+pub mod hasher;
+pub mod http;
+pub mod login;
+pub mod password;
+pub mod profile;
+pub mod register;
+mod store;
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::db::Db;
+use crate::metrics::Metrics;
+use crate::random::Random;
+use crate::sessions::Sessions;
+
+use hasher::Hasher;
+
+/// The role that every account has.
+pub const USER: &str = "user";
+
+/// The role that may administer.
+pub const ADMIN: &str = "admin";
+
+/// All that concerns accounts. Clones share it.
+#[derive(Clone)]
+pub struct Accounts(Arc<Parts>);
+
+/// What accounts are made of and with.
+pub struct Parts {
+    pub db: Db,
+    pub sessions: Sessions,
+    pub hasher: Hasher,
+    /// Whether strangers may register.
+    pub registration: bool,
+    pub clock: Clock,
+    pub random: Random,
+    pub metrics: Metrics,
+}
+
+impl Accounts {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}

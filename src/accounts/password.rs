@@ -1,0 +1,153 @@
+//! Passwords: what is accepted for one, and how one is held in memory.
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+use zeroize::Zeroizing;
+use zxcvbn::{Score, zxcvbn};
+
+/// A password in composed form (NFC), so that it is the same from every keyboard. Wiped when dropped, never shown.
+#[derive(Clone)]
+pub struct Password(Zeroizing<String>);
+
+/// Why a password is not accepted; the text says what would help.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WeakPassword {
+    #[error(
+        "A password has at least {} bytes. A few words that do not belong together are easy to keep in mind.",
+        Password::MIN_BYTES
+    )]
+    TooShort,
+    #[error("A password has at most {} bytes.", Password::MAX_BYTES)]
+    TooLong,
+    #[error("This password is easy to guess. {0}")]
+    Guessable(String),
+}
+
+impl WeakPassword {
+    /// The stable name of the refusal.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooShort => "password_too_short",
+            Self::TooLong => "password_too_long",
+            Self::Guessable(_) => "password_guessable",
+        }
+    }
+}
+
+impl Password {
+    pub const MIN_BYTES: usize = 8;
+    pub const MAX_BYTES: usize = 1024;
+
+    /// A password to log in with: its length alone is checked. One that was set passes; one that does not pass is
+    /// wrong for every account.
+    pub fn parse(text: impl Into<Zeroizing<String>>) -> Result<Self, WeakPassword> {
+        let text = compose(text.into());
+        match text.len() {
+            0..Self::MIN_BYTES => Err(WeakPassword::TooShort),
+            Self::MIN_BYTES..=Self::MAX_BYTES => Ok(Self(text)),
+            _ => Err(WeakPassword::TooLong),
+        }
+    }
+
+    /// A password to set: it must cost more than 10^8 guesses, where guessers try first what they know of the person:
+    /// `personal`, such as the mail address and the name. There are no rules of composition (NIST SP 800-63B §3.1.1.2).
+    pub fn parse_new(text: impl Into<Zeroizing<String>>, personal: &[&str]) -> Result<Self, WeakPassword> {
+        let password = Self::parse(text)?;
+        let known = personal.iter().flat_map(|text| words(text)).chain(["keyturn".to_owned()]).collect::<Vec<_>>();
+        // Reads the first 100 characters only, which bounds its cost.
+        let estimate = zxcvbn(&password.0, &known.iter().map(String::as_str).collect::<Vec<_>>());
+        if estimate.score() < Score::Three { Err(WeakPassword::Guessable(advice(&estimate))) } else { Ok(password) }
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+fn compose(text: Zeroizing<String>) -> Zeroizing<String> {
+    if is_nfc(&text) {
+        return text;
+    }
+    // NFC triples a text at most: with room for that, no unwiped copy is left behind by growing.
+    let mut composed = Zeroizing::new(String::with_capacity(text.len().saturating_mul(3)));
+    composed.extend(text.nfc());
+    composed
+}
+
+/// What a guesser makes of a name or mail address: the whole, what stands before the `@`, and each word.
+fn words(text: &str) -> impl Iterator<Item = String> {
+    let text = text.nfc().collect::<String>();
+    let name = text.split('@').next().unwrap_or_default().to_owned();
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() > 2);
+    let words = words.map(str::to_owned).collect::<Vec<_>>();
+    [text, name].into_iter().chain(words).filter(|word| !word.is_empty())
+}
+
+fn advice(estimate: &zxcvbn::Entropy) -> String {
+    let feedback = estimate.feedback();
+    let warning = feedback.and_then(|feedback| feedback.warning()).map_or_else(
+        || "Guessers try common words first, and what is known of you.".to_owned(),
+        |warning| warning.to_string(),
+    );
+    let suggestions = feedback.into_iter().flat_map(|feedback| feedback.suggestions()).map(ToString::to_string);
+    [warning].into_iter().chain(suggestions).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERSONAL: [&str; 2] = ["rosalind.weatherby@lighthouse.example", "Rosalind Ó Weatherby"];
+
+    fn set(text: &str) -> Result<Password, WeakPassword> {
+        Password::parse_new(text.to_owned(), &PERSONAL)
+    }
+
+    fn refusal(text: &str) -> WeakPassword {
+        set(text).err().unwrap_or_else(|| panic!("{text:?} was accepted"))
+    }
+
+    #[test]
+    fn length_is_bounded_in_bytes_of_the_composed_form() {
+        let login = |text: &str| Password::parse(text.to_owned()).map(|password| password.as_bytes().len());
+        assert_eq!(login("1234567"), Err(WeakPassword::TooShort));
+        assert_eq!(login("12345678"), Ok(8));
+        assert_eq!(login(&"x".repeat(1024)), Ok(1024));
+        assert_eq!(login(&"x".repeat(1025)), Err(WeakPassword::TooLong));
+        assert_eq!(login(&"e\u{301}".repeat(512)), Ok(1024));
+        assert_eq!(login("e\u{301}e\u{301}e\u{301}"), Err(WeakPassword::TooShort));
+        assert_eq!(login(&"🗝".repeat(256)), Ok(1024));
+    }
+
+    #[test]
+    fn a_password_is_the_same_from_every_keyboard() {
+        let composed = Password::parse("cr\u{e8}me br\u{fb}l\u{e9}e".to_owned()).unwrap();
+        let decomposed = Password::parse("cre\u{300}me bru\u{302}le\u{301}e".to_owned()).unwrap();
+        assert_eq!(composed.as_bytes(), decomposed.as_bytes());
+    }
+
+    #[test]
+    fn a_password_of_words_needs_no_digits_and_no_symbols() {
+        assert!(set("anvil thimble orchard").is_ok());
+        assert!(set("драконья чешуя и мёд").is_ok());
+    }
+
+    #[test]
+    fn what_is_common_is_refused_with_a_reason_and_advice() {
+        for text in ["password", "Passw0rd!", "qwertyuiop", "abcdefgh1234", "aaaaaaaaaaaaaaaa", "19840229"] {
+            let weak = refusal(text);
+            assert_eq!(weak.code(), "password_guessable", "{text}");
+            assert!(weak.to_string().contains("Add another word or two."), "{weak}");
+        }
+        assert!(refusal("password").to_string().contains("This is a top-10 common password."));
+    }
+
+    #[test]
+    fn what_is_known_of_the_person_is_refused_to_that_person_alone() {
+        for text in
+            ["rosalindweatherby", "Weatherby1!", "lighthouse-Rosalind", "rosalind.weatherby", "keyturn-weatherby"]
+        {
+            assert_eq!(refusal(text).code(), "password_guessable", "{text}");
+        }
+        assert!(Password::parse_new("lighthouse-Rosalind".to_owned(), &["q@example.com"]).is_ok());
+    }
+}

@@ -1,0 +1,112 @@
+//! What an account's owner, or an operator, changes about it.
+
+use super::Accounts;
+use super::email::Email;
+use super::hasher::{HasherError, Verdict};
+use super::password::Password;
+use super::register::subject;
+use super::store;
+use crate::audit::{self, Event};
+use crate::db::types::{SessionId, UserId};
+use crate::db::{DbError, DbResult};
+use crate::label::Label;
+use crate::revocations::Reason;
+use crate::sessions::Subject;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ChangePasswordError {
+    #[error("the current password is not right")]
+    WrongPassword,
+    #[error(transparent)]
+    Hasher(#[from] HasherError),
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+impl Accounts {
+    /// The account as its owner sees it; `None` when it is gone.
+    pub async fn profile(&self, user: UserId) -> DbResult<Option<Subject>> {
+        Ok(self.0.db.read(move |conn| store::by_id(conn, user)).await?.as_ref().map(subject))
+    }
+
+    /// Names the account, or takes its name away.
+    pub async fn rename(&self, user: UserId, name: Option<Label>) -> DbResult<Option<Subject>> {
+        let name = name.map(Label::into_string);
+        self.0.db.write(move |conn| store::set_name(conn, user, name.as_deref())).await?;
+        self.profile(user).await
+    }
+
+    /// Changes the password and ends every session but `session`: both or neither. Answers how many ended.
+    pub async fn change_password(
+        &self,
+        user: UserId,
+        session: SessionId,
+        current: Option<Password>,
+        new: Password,
+    ) -> Result<usize, ChangePasswordError> {
+        let parts = &*self.0;
+        let stored = parts.db.read(move |conn| store::by_id(conn, user)).await?.map(|user| user.password_hash);
+        let current = current.ok_or(ChangePasswordError::WrongPassword)?;
+        let verdict = parts.hasher.verify(current, stored.clone()).await?;
+        let (Some(former), Verdict::Right | Verdict::RightButOutdated) = (stored, verdict) else {
+            return Err(ChangePasswordError::WrongPassword);
+        };
+        let hash = parts.hasher.hash(new).await?;
+        let ended = self.replace_password(user, Some(former), hash, Some(session)).await?;
+        ended.ok_or(ChangePasswordError::WrongPassword)
+    }
+
+    /// Sets a password and ends every session of the account: for operators. `None` when there is no such account.
+    pub async fn set_password(&self, email: &Email, new: Password) -> Result<Option<usize>, ChangePasswordError> {
+        let Some(user) = self.id_of(email).await? else { return Ok(None) };
+        let hash = self.0.hasher.hash(new).await?;
+        Ok(self.replace_password(user, None, hash, None).await?)
+    }
+
+    async fn replace_password(
+        &self,
+        user: UserId,
+        former: Option<String>,
+        hash: String,
+        except: Option<SessionId>,
+    ) -> DbResult<Option<usize>> {
+        let (sessions, now) = (self.0.sessions.clone(), self.0.clock.now());
+        let ended = self
+            .0
+            .db
+            .write(move |conn| {
+                if !store::set_password(conn, user, former.as_deref(), &hash, now)? {
+                    return Ok(None);
+                }
+                sessions.revoke_all_in(conn, user, except, Reason::PasswordChanged).map(Some)
+            })
+            .await?;
+        let Some(ended) = ended else { return Ok(None) };
+        self.0.sessions.announce(&ended).await;
+        audit::record(Event::PasswordChanged, Some(user), except);
+        Ok(Some(ended.count()))
+    }
+
+    /// Disables an account and ends its sessions: for operators. `None` when there is no such account.
+    pub async fn disable(&self, email: &Email) -> DbResult<Option<usize>> {
+        let Some(user) = self.id_of(email).await? else { return Ok(None) };
+        let (sessions, now) = (self.0.sessions.clone(), self.0.clock.now());
+        let ended = self
+            .0
+            .db
+            .write(move |conn| {
+                store::disable(conn, user, now)?;
+                sessions.revoke_all_in(conn, user, None, Reason::AccountDisabled)
+            })
+            .await?;
+        self.0.sessions.announce(&ended).await;
+        audit::record(Event::SessionsRevoked, Some(user), None);
+        Ok(Some(ended.count()))
+    }
+
+    /// The account with this address.
+    pub async fn id_of(&self, email: &Email) -> DbResult<Option<UserId>> {
+        let normalized = email.normalized().to_owned();
+        Ok(self.0.db.read(move |conn| store::by_email(conn, &normalized)).await?.map(|user| user.id))
+    }
+}

@@ -1,0 +1,83 @@
+//! Accounts as rows.
+
+use diesel::prelude::*;
+
+use crate::clock::Timestamp;
+use crate::db::schema::users;
+use crate::db::types::{Names, UserId};
+use crate::db::{Conn, DbResult};
+
+#[derive(Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = users)]
+pub struct UserRow {
+    pub id: UserId,
+    pub email: String,
+    pub email_normalized: String,
+    pub name: Option<String>,
+    pub password_hash: String,
+    pub roles: Names,
+    pub created_at: Timestamp,
+    pub password_changed_at: Timestamp,
+    pub last_login_at: Option<Timestamp>,
+    pub disabled_at: Option<Timestamp>,
+}
+
+/// Fails with [`crate::db::DbError::Taken`] when the address has an account.
+pub fn insert(conn: &mut Conn, user: &UserRow) -> DbResult<()> {
+    diesel::insert_into(users::table).values(user).execute(conn)?;
+    Ok(())
+}
+
+pub fn by_email(conn: &mut Conn, normalized: &str) -> DbResult<Option<UserRow>> {
+    let found = users::table.filter(users::email_normalized.eq(normalized));
+    Ok(found.select(UserRow::as_select()).first(conn).optional()?)
+}
+
+pub fn by_id(conn: &mut Conn, id: UserId) -> DbResult<Option<UserRow>> {
+    Ok(users::table.filter(users::id.eq(id)).select(UserRow::as_select()).first(conn).optional()?)
+}
+
+/// All accounts, oldest first.
+pub fn all(conn: &mut Conn) -> DbResult<Vec<UserRow>> {
+    Ok(users::table.order((users::created_at, users::id)).select(UserRow::as_select()).load(conn)?)
+}
+
+/// Notes a login with the password whose hash was `verified`, and stores that password's newer hash if there is one.
+/// Answers whether the account still has that password and is not disabled.
+pub fn note_login(
+    conn: &mut Conn,
+    id: UserId,
+    verified: &str,
+    rehashed: Option<&str>,
+    now: Timestamp,
+) -> DbResult<bool> {
+    let same = users::table
+        .filter(users::id.eq(id))
+        .filter(users::password_hash.eq(verified))
+        .filter(users::disabled_at.is_null());
+    let hash = rehashed.unwrap_or(verified);
+    Ok(diesel::update(same).set((users::last_login_at.eq(now), users::password_hash.eq(hash))).execute(conn)? == 1)
+}
+
+/// Replaces the password whose hash is `former`, whatever it is if `None`. Answers whether it was.
+pub fn set_password(conn: &mut Conn, id: UserId, former: Option<&str>, hash: &str, now: Timestamp) -> DbResult<bool> {
+    let change = (users::password_hash.eq(hash), users::password_changed_at.eq(now));
+    let account = users::table.filter(users::id.eq(id));
+    let changed = match former {
+        Some(former) => diesel::update(account.filter(users::password_hash.eq(former))).set(change).execute(conn)?,
+        None => diesel::update(account).set(change).execute(conn)?,
+    };
+    Ok(changed == 1)
+}
+
+/// Answers whether there is such an account.
+pub fn set_name(conn: &mut Conn, id: UserId, name: Option<&str>) -> DbResult<bool> {
+    Ok(diesel::update(users::table.filter(users::id.eq(id))).set(users::name.eq(name)).execute(conn)? == 1)
+}
+
+/// Disables an account; one that was disabled before stays so since then.
+pub fn disable(conn: &mut Conn, id: UserId, now: Timestamp) -> DbResult<()> {
+    let account = users::table.filter(users::id.eq(id)).filter(users::disabled_at.is_null());
+    diesel::update(account).set(users::disabled_at.eq(now)).execute(conn)?;
+    Ok(())
+}

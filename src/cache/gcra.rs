@@ -1,0 +1,69 @@
+//! One attempt counted for all servers: the script that Redis runs, what it is given and what it answers.
+
+use std::time::Duration;
+
+use crate::config::Rate;
+
+/// The generic cell rate algorithm (GCRA). Its head documents keys, arguments and reply.
+pub const SCRIPT: &str = include_str!("gcra.lua");
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub allowed: bool,
+    /// Attempts that would be let through now.
+    pub remaining: u32,
+    /// Time until one is let through; zero for one that was.
+    pub retry_after: Duration,
+    /// Time until all are there again.
+    pub reset: Duration,
+}
+
+/// The arguments of the script: attempts at once, and microseconds for one more.
+pub fn arguments(rate: Rate) -> [u64; 2] {
+    let interval = rate.period.as_micros().checked_div(rate.burst.get().into()).unwrap_or_default();
+    [rate.burst.get().into(), u64::try_from(interval).unwrap_or(u64::MAX).max(1)]
+}
+
+/// Reads the script's reply; `None` for what it never says.
+pub fn parse(reply: &[i64]) -> Option<Decision> {
+    let &[allowed @ 0..=1, remaining, retry_after, reset] = reply else { return None };
+    let millis = |count| u64::try_from(count).ok().map(Duration::from_millis);
+    Some(Decision {
+        allowed: allowed == 1,
+        remaining: remaining.try_into().ok()?,
+        retry_after: millis(retry_after)?,
+        reset: millis(reset)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    #[test]
+    fn the_script_is_given_the_burst_and_the_time_for_one_more() {
+        let rate =
+            |burst, seconds| Rate { burst: NonZeroU32::new(burst).unwrap(), period: Duration::from_secs(seconds) };
+        assert_eq!(arguments(rate(10, 60)), [10, 6_000_000]);
+        assert_eq!(arguments(rate(3, 10)), [3, 3_333_333]);
+        assert_eq!(arguments(rate(4_000_000, 1)), [4_000_000, 1]);
+    }
+
+    #[test]
+    fn a_reply_is_read_and_anything_else_is_refused() {
+        let refused = Decision {
+            allowed: false,
+            remaining: 0,
+            retry_after: Duration::from_millis(1500),
+            reset: Duration::from_millis(4500),
+        };
+        assert_eq!(parse(&[0, 0, 1500, 4500]), Some(refused));
+        assert_eq!(parse(&[1, 2, 0, 20]).map(|decision| (decision.allowed, decision.remaining)), Some((true, 2)));
+        for reply in [&[][..], &[1], &[1, 0, 0], &[2, 0, 0, 0], &[1, -1, 0, 0], &[0, 0, -1, 0], &[1, 0, 0, 0, 0]] {
+            assert_eq!(parse(reply), None, "{reply:?}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! `keyturn serve`.
+
+use std::io::IsTerminal as _;
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+
+use keyturn::app::{self, App};
+use keyturn::clock::Clock;
+use keyturn::config::Config;
+use tracing_subscriber::EnvFilter;
+
+use super::Outcome;
+
+pub fn run(config: &Config) -> Outcome {
+    start_log(config);
+    // Before anything else, so that a port that is taken is told at once.
+    let listener =
+        TcpListener::bind(config.bind).map_err(|error| format!("cannot listen on {}: {error}", config.bind))?;
+    actix_web::rt::System::new().block_on(async {
+        let (app, background) = App::build(config, Clock::default()).await?;
+        if app::is_alone(config) {
+            tracing::warn!("without REDIS_URL a session that another server ends is good here for up to half a second");
+        }
+        let (server, address) = app.serve(listener)?;
+        greet(config, address);
+        tracing::info!(%address, version = super::VERSION, "listening");
+        server.await?;
+        drop(background);
+        tracing::info!("stopped");
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// For people on a terminal, as JSON for machines elsewhere.
+fn start_log(config: &Config) {
+    let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        log.with_target(false).init();
+    } else {
+        log.json().flatten_event(true).init();
+    }
+}
+
+/// Tells a newcomer what to do next.
+fn greet(config: &Config, address: SocketAddr) {
+    let url = config.public_url.as_str().trim_end_matches('/');
+    println!("keyturn {} listens on http://{address}", super::VERSION);
+    println!(
+        r#"
+Make the first administrator:
+
+    keyturn user create you@example.com --admin
+
+Try it:
+
+    T=$(curl -sS {url}/api/v1/auth/register -H 'Content-Type: application/json' -d '{{"email":"guest-'$RANDOM$$'@example.com","password":"seven ravens over the harbour"}}'); echo "$T"
+    T=$(curl -sS {url}/api/v1/sessions/refresh -H 'Content-Type: application/json' -d "{{\"refresh_token\":\"$(expr "$T" : '.*"refresh_token":"\([^"]*\)')\"}}"); echo "$T"
+    curl -sS {url}/api/v1/auth/me -H "Authorization: Bearer $(expr "$T" : '.*"access_token":"\([^"]*\)')"; echo
+"#
+    );
+}

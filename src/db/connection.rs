@@ -1,0 +1,77 @@
+//! A connection to either engine, and how one is opened.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection as _, PgConnection, SqliteConnection};
+use url::Url;
+
+use super::error::{DbError, DbResult};
+use crate::config::Database;
+
+/// A connection to Postgres or SQLite.
+#[derive(diesel::MultiConnection)]
+pub enum Conn {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+/// How long one connection waits for another's lock on a SQLite file. Writers of one server take turns before they
+/// get this far, so only another process (the command line) is waited for.
+const SQLITE_PATIENCE: Duration = Duration::from_secs(5);
+
+impl Conn {
+    /// Opens a connection. Blocks, for Postgres up to its `connect_timeout` (2 s unless the URL says otherwise).
+    pub fn open(database: &Database) -> DbResult<Self> {
+        match database {
+            Database::Postgres { url } => Ok(Self::Postgres(PgConnection::establish(&with_defaults(url))?)),
+            Database::Sqlite { path } => {
+                let mut conn = SqliteConnection::establish(&path.to_string_lossy())?;
+                conn.batch_execute(&format!(
+                    "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                     PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;",
+                    SQLITE_PATIENCE.as_millis()
+                ))?;
+                Ok(Self::Sqlite(conn))
+            }
+        }
+    }
+
+    /// One transaction around `work`: all of it or, on an error, none. On SQLite it takes the writer's place at
+    /// once, so the first statement cannot find that another writer came first.
+    pub fn write<T>(&mut self, work: impl FnOnce(&mut Self) -> DbResult<T>) -> DbResult<T> {
+        let begin = match self {
+            Self::Postgres(_) => "BEGIN",
+            Self::Sqlite(_) => "BEGIN IMMEDIATE",
+        };
+        self.batch_execute(begin)?;
+        match work(self) {
+            Ok(value) => self.batch_execute("COMMIT").map(|()| value).map_err(DbError::from),
+            Err(error) => {
+                // A connection that cannot roll back is lost with its transaction; the first error is the one to tell.
+                let _ = self.batch_execute("ROLLBACK");
+                Err(error)
+            }
+        }
+    }
+}
+
+/// `url` with the parameters that a server needs to notice a database that has gone, where the operator set none.
+fn with_defaults(url: &str) -> String {
+    let Ok(mut parsed) = Url::parse(url) else { return url.to_owned() };
+    let given: Vec<String> = parsed.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    let defaults = [
+        ("connect_timeout", "2"),
+        ("tcp_user_timeout", "5000"),
+        ("keepalives_idle", "10"),
+        ("keepalives_interval", "5"),
+        ("application_name", "keyturn"),
+        ("target_session_attrs", "read-write"),
+    ];
+    for (name, value) in defaults {
+        if !given.iter().any(|own| own == name) {
+            parsed.query_pairs_mut().append_pair(name, value);
+        }
+    }
+    parsed.into()
+}

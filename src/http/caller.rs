@@ -1,0 +1,115 @@
+//! Who calls: the bearer of an access token that is good.
+
+use actix_web::dev::Payload;
+use actix_web::http::Method;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, ORIGIN};
+use actix_web::{FromRequest, HttpRequest, web};
+
+use super::edge::Edge;
+use super::problem::Problem;
+use crate::clock::Timestamp;
+use crate::db::types::{SessionId, UserId};
+use crate::sessions::check::{CheckError, Checked};
+use crate::sessions::{Sessions, Standing};
+
+/// The caller of a request: extracting one proves that its access token is good now.
+pub struct Caller {
+    checked: Checked,
+    pub transport: Transport,
+}
+
+/// How a client carries its tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    #[default]
+    Bearer,
+    Cookie,
+}
+
+impl Caller {
+    pub fn user(&self) -> UserId {
+        self.checked.claims().sub
+    }
+
+    pub fn session(&self) -> SessionId {
+        self.checked.claims().sid
+    }
+
+    /// The session and its account as they are now, not as they were when the token was issued.
+    pub fn standing(&self) -> &Standing {
+        &self.checked.standing
+    }
+
+    pub fn access_token_expires_at(&self) -> Timestamp {
+        Timestamp::from_secs(self.checked.claims().exp)
+    }
+
+    /// Refuses everybody but administrators.
+    pub fn require_admin(&self) -> Result<(), Problem> {
+        if self.standing().subject.roles.contains("admin") {
+            return Ok(());
+        }
+        Err(Problem::forbidden("forbidden", "This is for administrators."))
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = Problem;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { identify(&request, request.method()).await })
+    }
+}
+
+/// The caller of a request that is to be judged as one of `method`.
+pub async fn identify(request: &HttpRequest, method: &Method) -> Result<Caller, Problem> {
+    let state = |name| Problem::internal(&format_args!("{name} is not configured"));
+    let edge = request.app_data::<web::Data<Edge>>().ok_or_else(|| state("the edge"))?;
+    let sessions = request.app_data::<web::Data<Sessions>>().ok_or_else(|| state("sessions"))?;
+    let (token, transport) = match bearer_token(request.headers())? {
+        Some(token) => (token.to_owned(), Transport::Bearer),
+        None => (edge.cookies.access_token(request).ok_or_else(Problem::missing_token)?, Transport::Cookie),
+    };
+    if transport == Transport::Cookie {
+        require_own_origin(request, edge, method)?;
+    }
+    let checked = sessions.check(&token).await.map_err(refusal)?;
+    Ok(Caller { checked, transport })
+}
+
+fn refusal(error: CheckError) -> Problem {
+    match error {
+        CheckError::Invalid(_) | CheckError::Ended | CheckError::Superseded => {
+            tracing::debug!(%error, "an access token was refused");
+            Problem::invalid_token()
+        }
+        CheckError::Database(error) => error.into(),
+    }
+}
+
+/// The token of an `Authorization: Bearer` header (RFC 6750 §2.1); `None` without such a header.
+fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let value = value.to_str().map_err(|_| Problem::invalid_token())?;
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        _ => Err(Problem::invalid_token()),
+    }
+}
+
+/// Refuses what a foreign page may have made a browser send with its cookies. Browsers name the origin of every
+/// request with an unsafe method; one without it did not come from a page.
+pub fn require_own_origin(request: &HttpRequest, edge: &Edge, method: &Method) -> Result<(), Problem> {
+    if method.is_safe() {
+        return Ok(());
+    }
+    let origin = request.headers().get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    let same_origin = request.headers().get("sec-fetch-site").is_some_and(|site| site == "same-origin");
+    if origin.is_some_and(|origin| edge.is_own_origin(origin)) || (origin.is_none() && same_origin) {
+        return Ok(());
+    }
+    Err(Problem::forbidden("origin_not_allowed", "Requests with cookies must come from a page of an allowed origin."))
+}

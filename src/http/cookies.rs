@@ -1,0 +1,58 @@
+//! Tokens as cookies, for pages that should not be able to read them.
+
+use std::time::Duration;
+
+use actix_web::cookie::time::Duration as CookieDuration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::{HttpRequest, HttpResponseBuilder};
+
+/// Where the refresh token is sent, and nowhere else.
+const REFRESH_PATHS: [&str; 2] = ["/api/v1/sessions/refresh", "/api/v1/auth/logout"];
+
+/// The names carry prefixes that make browsers refuse them from anybody else (RFC 6265bis §4.1.3); a server that is
+/// reached without TLS, in development, goes without.
+pub struct CookieNames {
+    access: &'static str,
+    refresh: &'static str,
+}
+
+impl CookieNames {
+    pub const fn new(is_https: bool) -> Self {
+        if is_https {
+            Self { access: "__Host-keyturn_access", refresh: "__Secure-keyturn_refresh" }
+        } else {
+            Self { access: "keyturn_access", refresh: "keyturn_refresh" }
+        }
+    }
+
+    pub fn access_token(&self, request: &HttpRequest) -> Option<String> {
+        request.cookie(self.access).map(|cookie| cookie.value().to_owned())
+    }
+
+    pub fn refresh_token(&self, request: &HttpRequest) -> Option<String> {
+        request.cookie(self.refresh).map(|cookie| cookie.value().to_owned())
+    }
+
+    /// Sets both cookies for as long as their tokens are good.
+    pub fn set(&self, response: &mut HttpResponseBuilder, access: (&str, Duration), refresh: (&str, Duration)) {
+        response.cookie(cookie(self.access, access.0, "/", SameSite::Lax, access.1));
+        for path in REFRESH_PATHS {
+            response.cookie(cookie(self.refresh, refresh.0, path, SameSite::Strict, refresh.1));
+        }
+    }
+
+    /// Makes the browser forget both.
+    pub fn clear(&self, response: &mut HttpResponseBuilder) {
+        self.set(response, ("", Duration::ZERO), ("", Duration::ZERO));
+    }
+}
+
+fn cookie<'a>(name: &'a str, value: &'a str, path: &'a str, same_site: SameSite, lives: Duration) -> Cookie<'a> {
+    Cookie::build(name, value)
+        .path(path)
+        .http_only(true)
+        .secure(true)
+        .same_site(same_site)
+        .max_age(CookieDuration::seconds(i64::try_from(lives.as_secs()).unwrap_or(i64::MAX)))
+        .finish()
+}

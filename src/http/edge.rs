@@ -1,0 +1,90 @@
+//! What the edge of the server knows: which proxies and origins to believe, how to count attempts, and what to tell
+//! operators.
+
+use actix_web::HttpRequest;
+use ipnet::IpNet;
+
+use super::client_address::{client_address, limit_key};
+use super::cookies::CookieNames;
+use super::problem::Problem;
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::limits::{Kind, Limited, Limits};
+use crate::metrics::Metrics;
+use crate::random::Random;
+use crate::sessions::Client;
+
+pub struct Edge {
+    pub clock: Clock,
+    pub random: Random,
+    pub metrics: Metrics,
+    pub cache: Cache,
+    pub limits: Limits,
+    pub issuer: String,
+    pub algorithm: crate::config::Algorithm,
+    pub is_https: bool,
+    /// Without a trailing slash.
+    pub public_url: String,
+    pub cookies: CookieNames,
+    own_origin: String,
+    allowed_origins: Vec<String>,
+    trusted_proxies: Vec<IpNet>,
+}
+
+impl Edge {
+    pub fn new(config: &Config, limits: Limits, cache: Cache, clock: Clock, random: Random, metrics: Metrics) -> Self {
+        let is_https = config.public_url.scheme() == "https";
+        Self {
+            clock,
+            random,
+            metrics,
+            cache,
+            limits,
+            issuer: config.issuer.clone(),
+            algorithm: config.algorithm,
+            is_https,
+            public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
+            cookies: CookieNames::new(is_https),
+            own_origin: config.public_url.origin().ascii_serialization(),
+            allowed_origins: config.allowed_origins.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
+        }
+    }
+
+    /// The client at the other end, behind the proxies that are trusted.
+    pub fn client(&self, request: &HttpRequest) -> Client {
+        let lines: Vec<&str> =
+            request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
+        let address = request.peer_addr().map(|peer| client_address(peer.ip(), &lines, &self.trusted_proxies));
+        let user_agent = request.headers().get("user-agent").and_then(|value| value.to_str().ok());
+        Client { address, user_agent: user_agent.map(str::to_owned) }
+    }
+
+    /// Whether pages of `origin` may act with the cookies of this server.
+    pub fn is_own_origin(&self, origin: &str) -> bool {
+        origin.eq_ignore_ascii_case(&self.own_origin) || self.is_allowed_origin(origin)
+    }
+
+    pub fn is_allowed_origin(&self, origin: &str) -> bool {
+        self.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+    }
+
+    /// Counts an attempt; refuses it when there were too many.
+    pub async fn limit(&self, kind: Kind, subject: &[u8]) -> Result<(), Problem> {
+        self.limits.check(&self.cache, kind, subject).await.map(drop).map_err(|limited| self.limited(kind, limited))
+    }
+
+    /// [`Self::limit`] by the client's address; one that is not known is not counted.
+    pub async fn limit_address(&self, kind: Kind, client: &Client) -> Result<(), Problem> {
+        match client.address {
+            Some(address) => self.limit(kind, &limit_key(address)).await,
+            None => Ok(()),
+        }
+    }
+
+    fn limited(&self, kind: Kind, limited: Limited) -> Problem {
+        self.metrics.limited(kind.name());
+        limited.into()
+    }
+}

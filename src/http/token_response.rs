@@ -1,0 +1,54 @@
+//! Tokens as they are answered: a superset of RFC 6749 §5.1.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use serde::Serialize;
+
+use super::caller::Transport;
+use super::edge::Edge;
+use crate::clock::Timestamp;
+use crate::db::types::SessionId;
+use crate::sessions::{Grant, Subject};
+
+/// What register, login and refresh answer. With cookies as transport the tokens are not in the body.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct TokenResponse<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<&'a str>,
+    token_type: &'a str,
+    /// Seconds that the access token is good for.
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    /// Seconds that the refresh token is good for.
+    refresh_token_expires_in: u64,
+    /// Seconds after which the client should refresh.
+    refresh_after: u64,
+    session_id: SessionId,
+    #[schema(value_type = String, format = DateTime)]
+    server_time: Timestamp,
+    user: &'a Subject,
+}
+
+/// Answers with the tokens of `grant`, carried as `transport` says.
+pub fn token_response(edge: &Edge, status: StatusCode, grant: &Grant, transport: Transport) -> HttpResponse {
+    let mut response = HttpResponse::build(status);
+    response.insert_header(("cache-control", "no-store"));
+    let in_body = transport == Transport::Bearer;
+    if !in_body {
+        let access = (grant.access_token.as_str(), grant.access_token_expires_in);
+        let refresh = (grant.refresh_token.expose(), grant.refresh_token_expires_in);
+        edge.cookies.set(&mut response, access, refresh);
+    }
+    response.json(TokenResponse {
+        access_token: in_body.then_some(&grant.access_token),
+        token_type: "Bearer",
+        expires_in: grant.access_token_expires_in.as_secs(),
+        refresh_token: in_body.then(|| grant.refresh_token.expose()),
+        refresh_token_expires_in: grant.refresh_token_expires_in.as_secs(),
+        refresh_after: grant.refresh_after.as_secs(),
+        session_id: grant.session,
+        server_time: grant.server_time,
+        user: &grant.subject,
+    })
+}

@@ -1,0 +1,260 @@
+//! Who may try how often: a rate (GCRA) for each kind of attempt, counted in this process and, where servers share a
+//! cache, for all of them together.
+
+use std::time::Duration;
+
+use governor::clock::Clock as _;
+use governor::middleware::StateInformationMiddleware;
+use governor::nanos::Nanos;
+use governor::state::keyed::DashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use crate::cache::Cache;
+use crate::cache::gcra::Decision;
+use crate::clock::Clock;
+use crate::config::{self, Rate};
+use crate::secret::{MacKey, MasterSecret};
+
+/// What is attempted, and by what the attempts are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    LoginAccount,
+    LoginAddress,
+    RegisterAddress,
+    RefreshSession,
+    RefreshAddress,
+}
+
+impl Kind {
+    const ALL: [Self; 5] =
+        [Self::LoginAccount, Self::LoginAddress, Self::RegisterAddress, Self::RefreshSession, Self::RefreshAddress];
+
+    /// The name in keys and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LoginAccount => "login-account",
+            Self::LoginAddress => "login-address",
+            Self::RegisterAddress => "register-address",
+            Self::RefreshSession => "refresh-session",
+            Self::RefreshAddress => "refresh-address",
+        }
+    }
+}
+
+/// An attempt is let through: what the `RateLimit-*` fields tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remaining {
+    /// Attempts that are let through at once, at most.
+    pub limit: u32,
+    /// Attempts that would be let through now.
+    pub remaining: u32,
+    /// Seconds until all are there again.
+    pub reset: u64,
+}
+
+/// An attempt is refused, and none remains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limited {
+    /// Attempts that are let through at once, at most.
+    pub limit: u32,
+    /// Seconds until all are there again.
+    pub reset: u64,
+    /// Seconds until the next is let through, at least one.
+    pub retry_after: u64,
+}
+
+/// The limits of a server. Accounts and addresses are kept as MACs: neither this process nor a cache holds one in clear.
+pub struct Limits {
+    key: MacKey,
+    login_account: Option<Limiter>,
+    login_address: Option<Limiter>,
+    register_address: Option<Limiter>,
+    refresh_session: Option<Limiter>,
+    refresh_address: Option<Limiter>,
+}
+
+impl Limits {
+    pub fn new(rates: &config::Limits, secret: &MasterSecret, clock: &Clock) -> Self {
+        let limiter = |rate: Option<Rate>| rate.map(|rate| Limiter::new(rate, clock.clone()));
+        Self {
+            key: secret.limit_key(),
+            login_account: limiter(rates.login_account),
+            login_address: limiter(rates.login_address),
+            register_address: limiter(rates.register_address),
+            refresh_session: limiter(rates.refresh_session),
+            refresh_address: limiter(rates.refresh_address),
+        }
+    }
+
+    /// Counts an attempt by `subject`: a normalized mail address, a session id, or the key of a client's address.
+    /// `None` where there is no limit. While the cache is away, this process counts alone.
+    pub async fn check(&self, cache: &Cache, kind: Kind, subject: &[u8]) -> Result<Option<Remaining>, Limited> {
+        let Some(limiter) = self.limiter(kind) else { return Ok(None) };
+        let mac = self.mac(kind, subject);
+        let local = limiter.check(&mac)?;
+        let key = format!("{}:{:032x}", kind.name(), u128::from_be_bytes(mac));
+        match cache.count(&key, limiter.rate).await {
+            Ok(Some(shared)) => judge(limiter.rate, shared).map(Some),
+            Ok(None) | Err(_) => Ok(Some(local)),
+        }
+    }
+
+    /// Forgets who has all attempts again; to be called every minute or so.
+    pub fn sweep(&self) {
+        for kind in Kind::ALL {
+            if let Some(limiter) = self.limiter(kind) {
+                limiter.states.retain_recent();
+                limiter.states.shrink_to_fit();
+            }
+        }
+    }
+
+    fn limiter(&self, kind: Kind) -> Option<&Limiter> {
+        match kind {
+            Kind::LoginAccount => self.login_account.as_ref(),
+            Kind::LoginAddress => self.login_address.as_ref(),
+            Kind::RegisterAddress => self.register_address.as_ref(),
+            Kind::RefreshSession => self.refresh_session.as_ref(),
+            Kind::RefreshAddress => self.refresh_address.as_ref(),
+        }
+    }
+
+    /// The kind is part of it, so that one address under two kinds cannot be told to be one.
+    fn mac(&self, kind: Kind, subject: &[u8]) -> Mac {
+        self.key.tag(&[kind.name().as_bytes(), b" ", subject].concat())
+    }
+}
+
+type Mac = [u8; 16];
+
+struct Limiter {
+    rate: Rate,
+    states: RateLimiter<Mac, DashMapStateStore<Mac>, LimitClock, StateInformationMiddleware>,
+}
+
+impl Limiter {
+    fn new(rate: Rate, clock: Clock) -> Self {
+        #[expect(clippy::expect_used, reason = "fails only for zero, which an interval never is")]
+        let quota = Quota::with_period(interval(rate)).expect("an interval over zero").allow_burst(rate.burst);
+        let states = RateLimiter::new(quota, DashMapStateStore::default(), LimitClock(clock));
+        Self { rate, states }
+    }
+
+    fn check(&self, mac: &Mac) -> Result<Remaining, Limited> {
+        let burst = self.rate.burst.get();
+        let decision = match self.states.check_key(mac) {
+            Ok(state) => {
+                let remaining = state.remaining_burst_capacity();
+                let reset = interval(self.rate).saturating_mul(burst.saturating_sub(remaining));
+                Decision { allowed: true, remaining, retry_after: Duration::ZERO, reset }
+            }
+            Err(until) => {
+                let retry_after = until.wait_time_from(self.states.clock().now());
+                let reset = retry_after.saturating_add(interval(self.rate).saturating_mul(burst.saturating_sub(1)));
+                Decision { allowed: false, remaining: 0, retry_after, reset }
+            }
+        };
+        judge(self.rate, decision)
+    }
+}
+
+/// The time after which one more attempt is let through.
+fn interval(rate: Rate) -> Duration {
+    let interval = rate.period.checked_div(rate.burst.get()).unwrap_or_default();
+    interval.max(Duration::from_nanos(1))
+}
+
+fn judge(rate: Rate, decision: Decision) -> Result<Remaining, Limited> {
+    let (limit, reset) = (rate.burst.get(), whole_seconds(decision.reset));
+    if decision.allowed {
+        Ok(Remaining { limit, remaining: decision.remaining, reset })
+    } else {
+        Err(Limited { limit, reset, retry_after: whole_seconds(decision.retry_after).max(1) })
+    }
+}
+
+/// Rounded up: who waits for so long has waited long enough.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+/// The server's clock in governor's terms: nanoseconds since the epoch.
+struct LimitClock(Clock);
+
+impl governor::clock::Clock for LimitClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        let millis = u64::try_from(self.0.now().as_millis()).unwrap_or_default();
+        Nanos::new(millis.saturating_mul(1_000_000))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn limits(clock: &Clock) -> Limits {
+        let rate = |burst, period| Some(Rate { burst: NonZeroU32::new(burst).unwrap(), period });
+        let rates = config::Limits {
+            login_account: rate(3, Duration::from_secs(60)),
+            login_address: rate(1, HOUR),
+            register_address: rate(1_000_000, Duration::from_secs(1)),
+            refresh_session: None,
+            refresh_address: rate(1, HOUR),
+        };
+        Limits::new(&rates, &MasterSecret::parse(&"limit".repeat(20)).unwrap(), clock)
+    }
+
+    fn local(limits: &Limits, kind: Kind, subject: &[u8]) -> Result<Remaining, Limited> {
+        limits.limiter(kind).unwrap().check(&limits.mac(kind, subject))
+    }
+
+    #[test]
+    fn a_burst_is_let_through_and_then_one_attempt_at_each_interval() {
+        let clock = Clock::default();
+        let limits = limits(&clock);
+        let login = || local(&limits, Kind::LoginAccount, b"ada@example.com");
+        assert_eq!(login(), Ok(Remaining { limit: 3, remaining: 2, reset: 20 }));
+        assert_eq!(login(), Ok(Remaining { limit: 3, remaining: 1, reset: 40 }));
+        assert_eq!(login(), Ok(Remaining { limit: 3, remaining: 0, reset: 60 }));
+        let Err(Limited { limit: 3, reset: 59..=60, retry_after: 19..=20 }) = login() else { panic!("{:?}", login()) };
+
+        clock.advance(Duration::from_secs(20));
+        assert_eq!(login(), Ok(Remaining { limit: 3, remaining: 0, reset: 60 }));
+        assert!(login().is_err());
+
+        clock.advance(HOUR);
+        assert_eq!(login(), Ok(Remaining { limit: 3, remaining: 2, reset: 20 }));
+    }
+
+    #[test]
+    fn kinds_and_subjects_are_counted_apart() {
+        let limits = limits(&Clock::default());
+        assert!(local(&limits, Kind::LoginAddress, b"one").is_ok());
+        assert!(local(&limits, Kind::LoginAddress, b"one").is_err());
+        assert!(local(&limits, Kind::LoginAddress, b"two").is_ok());
+        assert!(local(&limits, Kind::RefreshAddress, b"one").is_ok());
+    }
+
+    #[test]
+    fn a_sweep_forgets_those_who_have_all_attempts_again_and_nobody_else() {
+        let clock = Clock::default();
+        let limits = limits(&clock);
+        let known = || limits.login_address.as_ref().unwrap().states.len();
+        assert!(local(&limits, Kind::LoginAddress, b"early").is_ok());
+        clock.advance(HOUR / 2);
+        assert!(local(&limits, Kind::LoginAddress, b"late").is_ok());
+        clock.advance(HOUR / 2 + Duration::from_secs(1));
+        limits.sweep();
+        assert!(local(&limits, Kind::LoginAddress, b"late").is_err());
+        assert_eq!(known(), 1);
+        clock.advance(HOUR);
+        limits.sweep();
+        assert_eq!(known(), 0);
+    }
+}

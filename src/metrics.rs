@@ -1,0 +1,154 @@
+//! What the server counts, for Prometheus.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// Counters of one server. Clones share them.
+#[derive(Clone)]
+pub struct Metrics(Arc<Counters>);
+
+struct Counters {
+    registry: Registry,
+    refreshes: Family<Label<RefreshOutcome>, Counter>,
+    checks: Family<Label<CheckSource>, Counter>,
+    logins: Family<Label<LoginOutcome>, Counter>,
+    limited: Family<Label<&'static str>, Counter>,
+    revocations: Counter,
+    batches: Histogram,
+    requests: Family<Request, Counter>,
+    request_seconds: Histogram,
+    cache_available: Gauge,
+}
+
+/// One label: its name and one of few values.
+type Label<T> = [(&'static str, T); 1];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+macro_rules! named {
+    ($(#[$meta:meta])* $type:ident { $($(#[$variant_meta:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $type { $($(#[$variant_meta])* $variant),+ }
+
+        impl EncodeLabelValue for $type {
+            fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+                encoder.write_str(match self { $(Self::$variant => $name),+ })
+            }
+        }
+    };
+}
+
+named!(
+    /// How a refresh ended.
+    RefreshOutcome {
+        Rotated = "rotated",
+        Replayed = "replayed",
+        Recovered = "recovered",
+        Followed = "followed",
+        Invalid = "invalid",
+        Reused = "reused",
+        Revoked = "revoked",
+        Expired = "expired",
+        Unavailable = "unavailable",
+    }
+);
+named!(
+    /// What answered a check.
+    CheckSource { Log = "log", Cache = "cache", Database = "database" }
+);
+named!(
+    /// How a login ended.
+    LoginOutcome { Succeeded = "succeeded", Refused = "refused", Unavailable = "unavailable" }
+);
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("keyturn");
+        let counters = Counters {
+            refreshes: Family::default(),
+            checks: Family::default(),
+            logins: Family::default(),
+            limited: Family::default(),
+            revocations: Counter::default(),
+            batches: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
+            requests: Family::default(),
+            request_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
+            cache_available: Gauge::default(),
+            registry: Registry::default(),
+        };
+        registry.register("refreshes", "Refreshes by outcome", counters.refreshes.clone());
+        registry.register("checks", "Checks of access tokens by what answered them", counters.checks.clone());
+        registry.register("logins", "Logins by outcome", counters.logins.clone());
+        registry.register("limited", "Attempts refused by a limit", counters.limited.clone());
+        registry.register("revocations", "Sessions ended", counters.revocations.clone());
+        registry.register("rotation_batch", "Rotations carried out together", counters.batches.clone());
+        registry.register("http_requests", "Requests by route and status", counters.requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time from the request's head to the answer's",
+            Unit::Seconds,
+            counters.request_seconds.clone(),
+        );
+        registry.register("cache_available", "Whether the cache answers: 1 or 0", counters.cache_available.clone());
+        Self(Arc::new(Counters { registry, ..counters }))
+    }
+
+    pub fn refreshed(&self, outcome: RefreshOutcome) {
+        self.0.refreshes.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub fn checked(&self, source: CheckSource) {
+        self.0.checks.get_or_create(&[("source", source)]).inc();
+    }
+
+    pub fn logged_in(&self, outcome: LoginOutcome) {
+        self.0.logins.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub fn limited(&self, limit: &'static str) {
+        self.0.limited.get_or_create(&[("limit", limit)]).inc();
+    }
+
+    pub fn revoked(&self, sessions: usize) {
+        self.0.revocations.inc_by(u64::try_from(sessions).unwrap_or(u64::MAX));
+    }
+
+    pub fn rotation_batch(&self, rotations: usize) {
+        self.0.batches.observe(f64::from(u32::try_from(rotations).unwrap_or(u32::MAX)));
+    }
+
+    pub fn answered(&self, method: &str, route: &str, status: u16, after: Duration) {
+        let request = Request { method: method.to_owned(), route: route.to_owned(), status };
+        self.0.requests.get_or_create(&request).inc();
+        self.0.request_seconds.observe(after.as_secs_f64());
+    }
+
+    /// All counters in the OpenMetrics text format.
+    pub fn encode(&self, cache_available: bool) -> String {
+        self.0.cache_available.set(i64::from(cache_available));
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.0.registry);
+        text
+    }
+}

@@ -1,0 +1,156 @@
+//! The log of revocations and its readers.
+//!
+//! A revocation is appended in the transaction that makes it true. Every server keeps the live part of the log in
+//! memory and asks it at each check, before any cache: a cache that lost a mark while an old entry survived cannot
+//! bring a session back. The log is read again twice a second, and what is new is also marked in the cache, so a
+//! server that died between its commit and the cache is made good by the next reader.
+
+mod store;
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::cache::Cache;
+use crate::clock::{Clock, Timestamp};
+use crate::db::types::{SessionId, UserId};
+use crate::db::{Conn, Db, DbResult};
+
+pub use store::Cursor;
+
+/// How often a server reads the log.
+const READ_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How often entries that no longer concern any token are dropped, from memory and from the table.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Its owner logged out.
+    Logout,
+    /// Its owner ended it from another session.
+    EndedByOwner,
+    /// An operator ended it.
+    EndedByOperator,
+    /// A refresh token was presented that had been replaced and could not be a repetition.
+    RefreshTokenReused,
+    PasswordChanged,
+    AccountDisabled,
+}
+
+impl Reason {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::EndedByOwner => "ended_by_owner",
+            Self::EndedByOperator => "ended_by_operator",
+            Self::RefreshTokenReused => "refresh_token_reused",
+            Self::PasswordChanged => "password_changed",
+            Self::AccountDisabled => "account_disabled",
+        }
+    }
+}
+
+/// One entry of the log: a session, and when its last access token will have expired.
+pub type Revocation = (SessionId, Timestamp);
+
+/// Appends to the log. To be called in the transaction that revokes.
+pub fn append(
+    conn: &mut Conn,
+    sessions: &[(SessionId, UserId)],
+    reason: Reason,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> DbResult<()> {
+    store::append(conn, sessions, reason, now, expires_at)
+}
+
+/// The live part of the log in memory. Clones share it.
+#[derive(Clone, Default)]
+pub struct Log {
+    live: Arc<RwLock<HashMap<SessionId, Timestamp>>>,
+}
+
+impl Log {
+    /// Whether the log holds a revocation of `session`.
+    pub fn contains(&self, session: SessionId) -> bool {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session)
+    }
+
+    pub fn add(&self, revocations: &[Revocation]) {
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        live.extend(revocations.iter().copied());
+    }
+
+    fn missing_from(&self, revocations: Vec<Revocation>) -> Vec<Revocation> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        revocations.into_iter().filter(|(session, _)| !live.contains_key(session)).collect()
+    }
+
+    fn sweep(&self, now: Timestamp) {
+        self.live.write().unwrap_or_else(PoisonError::into_inner).retain(|_, expires_at| *expires_at > now);
+    }
+
+    fn all(&self) -> Vec<Revocation> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.iter().map(|(session, expires_at)| (*session, *expires_at)).collect()
+    }
+}
+
+/// Reads the log for one server.
+pub struct Reader {
+    db: Db,
+    cache: Cache,
+    clock: Clock,
+    log: Log,
+    cursor: Cursor,
+    cache_restarts: u64,
+}
+
+impl Reader {
+    pub fn new(db: Db, cache: Cache, clock: Clock, log: Log) -> Self {
+        let cache_restarts = cache.recoveries();
+        Self { db, cache, clock, log, cursor: Cursor::default(), cache_restarts }
+    }
+
+    /// Reads what was appended since the last call, everything that is live at the first, and marks it in the cache.
+    /// A cache that was away is told the whole live log again.
+    pub async fn read(&mut self) -> DbResult<()> {
+        let (cursor, now) = (self.cursor, self.clock.now());
+        let (revocations, next) = self.db.read(move |conn| store::since(conn, cursor, now)).await?;
+        let fresh = self.log.missing_from(revocations);
+        self.log.add(&fresh);
+        self.cursor = next;
+        let cache_restarts = self.cache.recoveries();
+        let unmarked = if cache_restarts == self.cache_restarts { fresh } else { self.log.all() };
+        self.cache_restarts = cache_restarts;
+        // A fault of the cache costs nothing: this log is asked before it.
+        let _ = self.cache.mark_revoked(&unmarked, now).await;
+        Ok(())
+    }
+
+    /// Reads for ever.
+    pub async fn run(mut self) {
+        let mut swept_at = self.clock.now();
+        let mut failing = false;
+        loop {
+            tokio::time::sleep(READ_INTERVAL).await;
+            let outcome = self.read().await;
+            match &outcome {
+                Err(error) if !failing => tracing::warn!(%error, "the log of revocations cannot be read"),
+                Ok(()) if failing => tracing::info!("the log of revocations can be read again"),
+                Ok(()) | Err(_) => {}
+            }
+            failing = outcome.is_err();
+            let now = self.clock.now();
+            if now.since(swept_at) >= SWEEP_INTERVAL {
+                swept_at = now;
+                self.log.sweep(now);
+                if let Err(error) = self.db.write(move |conn| store::purge(conn, now)).await {
+                    tracing::warn!(%error, "old revocations were not removed");
+                }
+            }
+        }
+    }
+}

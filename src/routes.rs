@@ -1,0 +1,63 @@
+//! Every route of the server.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, Resource, web};
+
+use crate::http::problem::Problem;
+use crate::http::{health, openapi};
+use crate::{accounts, keys, sessions};
+
+/// One line per route: method, path, handler.
+pub fn configure(config: &mut web::ServiceConfig) {
+    use web::{delete, get, patch, post};
+    config
+        // Accounts
+        .service(at("/api/v1/auth/register").route(post().to(accounts::http::register)))
+        .service(at("/api/v1/auth/login").route(post().to(accounts::http::login)))
+        .service(at("/api/v1/auth/logout").route(post().to(accounts::http::logout)))
+        .service(at("/api/v1/auth/logout-all").route(post().to(accounts::http::logout_all)))
+        .service(at("/api/v1/auth/me").route(get().to(accounts::http::me)).route(patch().to(accounts::http::update_me)))
+        .service(at("/api/v1/auth/password/change").route(post().to(accounts::http::change_password)))
+        // Sessions
+        .service(at("/api/v1/sessions/refresh").route(post().to(sessions::http::refresh)))
+        .service(at("/api/v1/sessions/revoke").route(post().to(sessions::http::revoke)))
+        .service(at("/api/v1/sessions/summary").route(get().to(sessions::http::summary)))
+        .service(
+            web::resource(["/api/v1/sessions", "/api/v1/sessions/"])
+                .default_service(web::to(method_not_allowed))
+                .route(get().to(sessions::http::list))
+                .route(delete().to(sessions::http::delete_others)),
+        )
+        .service(
+            at("/api/v1/sessions/{id}")
+                .route(get().to(sessions::http::get))
+                .route(patch().to(sessions::http::rename))
+                .route(delete().to(sessions::http::delete)),
+        )
+        // For backends
+        .service(
+            web::resource(["/api/v1/auth/verify", "/api/v1/auth/verify/{original:.*}"])
+                .default_service(web::to(accounts::http::verify)),
+        )
+        .service(at("/.well-known/jwks.json").route(get().to(keys::http::jwks)))
+        .service(at("/.well-known/oauth-authorization-server").route(get().to(keys::http::metadata)))
+        // Operations
+        .service(at("/health/live").route(get().to(health::live)))
+        .service(at("/health/ready").route(get().to(health::ready)))
+        .service(at("/metrics").route(get().to(health::metrics)))
+        .service(at("/openapi.json").route(get().to(openapi::document)))
+        .default_service(web::to(not_found));
+}
+
+fn at(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(method_not_allowed))
+}
+
+async fn not_found() -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found())
+}
+
+async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let detail = format!("{} is not possible here.", request.method());
+    Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail))
+}

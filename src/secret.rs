@@ -1,0 +1,141 @@
+//! Secrets in memory: wiped when dropped, without a form that could be printed, and the keys derived from the one
+//! secret that an operator has to keep.
+
+use aws_lc_rs::{aead, hkdf, hmac};
+use zeroize::Zeroizing;
+
+use crate::random::Random;
+
+/// `JWT_SECRET`: every other key of the server is derived from it (HKDF-SHA256, RFC 5869), one per purpose, so that
+/// what leaks of one says nothing about another.
+#[derive(Clone)]
+pub struct MasterSecret(Zeroizing<String>);
+
+impl MasterSecret {
+    /// Characters that a secret has at least: 64 hexadecimal digits carry 256 bits.
+    pub const MIN_LENGTH: usize = 64;
+
+    /// `None` for a text that is too short to be a secret.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (text.chars().count() >= Self::MIN_LENGTH).then(|| Self(Zeroizing::new(text.to_owned())))
+    }
+
+    fn derive(&self, purpose: &'static str) -> Key {
+        Key(hkdf_sha256(self.0.as_bytes(), b"keyturn", &[purpose.as_bytes()]))
+    }
+
+    /// The key under which refresh tokens carry their MAC. A change of `purpose` refuses every token handed out.
+    pub fn refresh_token_key(&self) -> MacKey {
+        self.derive("refresh token mac").into_mac_key()
+    }
+
+    /// The key under which private signing keys lie in the database.
+    pub fn signing_key_seal(&self) -> SealKey {
+        self.derive("signing key seal").into_seal_key()
+    }
+
+    /// The key that turns addresses and accounts into names of limits, so that a cache holds none in clear.
+    pub fn limit_key(&self) -> MacKey {
+        self.derive("limit names").into_mac_key()
+    }
+}
+
+/// HKDF-SHA256 (RFC 5869), extract and expand, for 32 bytes of output.
+pub fn hkdf_sha256(input: &[u8], salt: &[u8], info: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+    let mut output = Zeroizing::new([0; 32]);
+    let key = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(input);
+    let filled = key.expand(info, hkdf::HKDF_SHA256).and_then(|okm| okm.fill(output.as_mut()));
+    #[expect(clippy::expect_used, reason = "fails only for outputs over 255 hashes")]
+    filled.expect("32 bytes are one hash");
+    output
+}
+
+struct Key(Zeroizing<[u8; 32]>);
+
+impl Key {
+    fn into_mac_key(self) -> MacKey {
+        MacKey(hmac::Key::new(hmac::HMAC_SHA256, self.0.as_ref()))
+    }
+
+    fn into_seal_key(self) -> SealKey {
+        #[expect(clippy::expect_used, reason = "fails only for keys of another length")]
+        let key = aead::UnboundKey::new(&aead::AES_256_GCM, self.0.as_ref()).expect("AES-256 takes 32 bytes");
+        SealKey(aead::LessSafeKey::new(key))
+    }
+}
+
+/// A key for HMAC-SHA256 (RFC 2104).
+#[derive(Clone)]
+pub struct MacKey(hmac::Key);
+
+impl MacKey {
+    /// The first 128 bits of the MAC over `message`.
+    pub fn tag(&self, message: &[u8]) -> [u8; 16] {
+        let mut tag = [0; 16];
+        let full = hmac::sign(&self.0, message);
+        tag.iter_mut().zip(full.as_ref()).for_each(|(to, from)| *to = *from);
+        tag
+    }
+}
+
+/// A key for AES-256-GCM (NIST SP 800-38D).
+pub struct SealKey(aead::LessSafeKey);
+
+impl SealKey {
+    /// Encrypts `plain`, bound to `context`: the result opens only with the same context. Nonce ‖ ciphertext ‖ tag.
+    pub fn seal(&self, plain: &[u8], context: &[u8], random: &Random) -> Vec<u8> {
+        let nonce: [u8; aead::NONCE_LEN] = random.bytes();
+        let mut body = plain.to_vec();
+        let sealed = self.0.seal_in_place_append_tag(
+            aead::Nonce::assume_unique_for_key(nonce),
+            aead::Aad::from(context),
+            &mut body,
+        );
+        #[expect(clippy::expect_used, reason = "fails only beyond 64 GiB")]
+        sealed.expect("short enough for one nonce");
+        [nonce.as_slice(), &body].concat()
+    }
+
+    /// `None` when the bytes were not sealed under this key and context.
+    pub fn open(&self, sealed: &[u8], context: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, body) = sealed.split_at_checked(aead::NONCE_LEN)?;
+        let nonce = aead::Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut body = Zeroizing::new(body.to_vec());
+        let length = self.0.open_in_place(nonce, aead::Aad::from(context), &mut body).ok()?.len();
+        body.truncate(length);
+        Some(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(filler: char) -> MasterSecret {
+        MasterSecret::parse(&filler.to_string().repeat(64)).unwrap()
+    }
+
+    #[test]
+    fn a_short_secret_is_refused() {
+        assert!(MasterSecret::parse(&"s".repeat(63)).is_none());
+    }
+
+    #[test]
+    fn what_is_sealed_opens_only_with_its_key_and_context() {
+        let sealed = secret('a').signing_key_seal().seal(b"private", b"kid 1", &Random);
+        assert_eq!(secret('a').signing_key_seal().open(&sealed, b"kid 1").unwrap().as_slice(), b"private");
+        assert!(secret('a').signing_key_seal().open(&sealed, b"kid 2").is_none());
+        assert!(secret('b').signing_key_seal().open(&sealed, b"kid 1").is_none());
+        assert!(secret('a').signing_key_seal().open(b"short", b"kid 1").is_none());
+    }
+
+    #[test]
+    fn hkdf_agrees_with_the_first_test_case_of_rfc_5869() {
+        let salt: Vec<u8> = (0..=0x0c).collect();
+        let info: Vec<u8> = (0xf0..=0xf9).collect();
+        let output = hkdf_sha256(&[0x0b; 22], &salt, &[&info]);
+        let expected = "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf";
+        assert_eq!(output.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), expected);
+    }
+}

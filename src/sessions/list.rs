@@ -1,0 +1,115 @@
+//! Sessions as their owner sees them.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::Sessions;
+use super::store::{self, SessionRow};
+use crate::clock::Timestamp;
+use crate::db::DbResult;
+use crate::db::types::{Names, SessionId, UserId};
+
+/// Characters of the digest's hexadecimal form that identify a token to its owner.
+const HINT_BYTES: usize = 4;
+
+/// One session.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct SessionView {
+    pub id: SessionId,
+    /// As its owner named it.
+    pub name: Option<String>,
+    pub device: Device,
+    #[schema(value_type = Option<String>)]
+    pub ip_address: Option<IpAddr>,
+    pub location: Option<Location>,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub last_active_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: Timestamp,
+    pub is_current: bool,
+    /// Whether it has ended, by itself or because somebody ended it.
+    pub is_expired: bool,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub revoked_at: Option<Timestamp>,
+    pub revoked_reason: Option<String>,
+    /// How its owner logged in (RFC 8176).
+    pub amr: Names,
+    /// The beginning of the refresh token's SHA-256.
+    pub token_hint: String,
+}
+
+/// What a session runs on. Until it is known better, the label is the user agent as it was sent.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Device {
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub os: Option<String>,
+    pub browser: Option<String>,
+    pub label: Option<String>,
+}
+
+/// Where a session's address is.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Location {
+    pub country: Option<String>,
+    pub city: Option<String>,
+}
+
+impl SessionView {
+    fn of(row: SessionRow, current: SessionId, now: Timestamp) -> Self {
+        let expires_at = row.expires_at.min(row.ends_at);
+        Self {
+            id: row.id,
+            name: row.name,
+            device: Device { kind: None, os: None, browser: None, label: row.user_agent },
+            ip_address: row.ip.map(|address| address.0),
+            location: None,
+            created_at: row.created_at,
+            last_active_at: row.last_active_at,
+            expires_at,
+            is_current: row.id == current,
+            is_expired: row.revoked_at.is_some() || now >= expires_at,
+            revoked_at: row.revoked_at,
+            revoked_reason: row.revoked_reason,
+            amr: row.amr,
+            token_hint: row.token_digest.iter().take(HINT_BYTES).map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+}
+
+impl Sessions {
+    /// The sessions of `user`, newest first; with those that have ended if `include_expired`.
+    pub async fn list(&self, user: UserId, current: SessionId, include_expired: bool) -> DbResult<Vec<SessionView>> {
+        let now = self.0.clock.now();
+        let rows = self.0.db.read(move |conn| store::of_user(conn, user, include_expired, now)).await?;
+        Ok(rows.into_iter().map(|row| SessionView::of(row, current, now)).collect())
+    }
+
+    /// One session of `user`; `None` when the account has no such one.
+    pub async fn find(&self, session: SessionId, user: UserId, current: SessionId) -> DbResult<Option<SessionView>> {
+        let now = self.0.clock.now();
+        let row = self.0.db.read(move |conn| store::one_of_user(conn, session, user)).await?;
+        Ok(row.map(|row| SessionView::of(row, current, now)))
+    }
+
+    /// Names a session of `user`, or takes its name away. `None` when the account has no such session.
+    pub async fn rename(
+        &self,
+        session: SessionId,
+        user: UserId,
+        current: SessionId,
+        name: Option<String>,
+    ) -> DbResult<Option<SessionView>> {
+        let renamed = self.0.db.write(move |conn| store::rename(conn, session, user, name.as_deref())).await?;
+        if renamed { self.find(session, user, current).await } else { Ok(None) }
+    }
+
+    /// How many sessions are live on all servers.
+    pub async fn count_live(&self) -> DbResult<i64> {
+        let now = self.0.clock.now();
+        self.0.db.read(move |conn| store::count_live(conn, now)).await
+    }
+}

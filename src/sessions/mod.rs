@@ -1,0 +1,211 @@
+//! One login on one device and its chain of refresh tokens: opened, refreshed, checked at each request, seen, ended.
+
+pub mod check;
+pub mod http;
+pub mod list;
+pub mod open;
+pub mod refresh;
+pub mod revoke;
+mod rotation;
+mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cache::{Cache, Superseded, Version};
+use crate::clock::{Clock, Timestamp};
+use crate::config::Config;
+use crate::db::types::{Names, SessionId, TokenId, UserId};
+use crate::db::{Db, DbError};
+use crate::keys::Ring;
+use crate::metrics::Metrics;
+use crate::random::Random;
+use crate::revocations;
+use crate::secret::MacKey;
+use crate::tokens::access::{self, Claims, Parties, SigningFailed};
+use crate::tokens::refresh::RefreshToken;
+use crate::tokens::verified::VerifiedTokens;
+
+pub use rotation::Rotator;
+
+/// The client that keyturn's own API logs in (RFC 9068 §2.2 wants one named).
+pub const OWN_CLIENT: &str = "keyturn";
+
+/// All that concerns sessions. Clones share it.
+#[derive(Clone)]
+pub struct Sessions(Arc<Parts>);
+
+/// What sessions are made of and with.
+pub struct Parts {
+    pub db: Db,
+    pub cache: Cache,
+    pub log: revocations::Log,
+    pub rotator: Rotator,
+    pub ring: Ring,
+    pub verified: VerifiedTokens,
+    pub refresh_key: MacKey,
+    pub policy: Policy,
+    pub issuer: String,
+    pub audience: String,
+    pub clock: Clock,
+    pub random: Random,
+    pub metrics: Metrics,
+}
+
+impl Sessions {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    pub fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+}
+
+/// How long things last.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    pub access_token_ttl: Duration,
+    pub refresh_token_ttl: Duration,
+    pub session_max_lifetime: Duration,
+    pub replay_window: Duration,
+    /// Recoveries that a session has in reserve.
+    pub recoveries: u32,
+}
+
+impl Policy {
+    pub fn of(config: &Config) -> Self {
+        Self {
+            access_token_ttl: config.access_token_ttl,
+            refresh_token_ttl: config.refresh_token_ttl,
+            session_max_lifetime: config.session_max_lifetime,
+            replay_window: config.replay_window,
+            recoveries: config.recoveries,
+        }
+    }
+
+    /// When no access token that is issued at `now` or before is good any more, on a clock up to a minute behind.
+    fn revocation_expires_at(&self, now: Timestamp) -> Timestamp {
+        now.plus(self.access_token_ttl).plus(Duration::from_secs(60))
+    }
+}
+
+/// The account that a session belongs to, as far as its tokens and answers tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Subject {
+    pub id: UserId,
+    pub email: String,
+    pub name: Option<String>,
+    pub roles: Names,
+}
+
+/// The part of a session that answers a check, as the database says it and the cache holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    pub session: SessionId,
+    pub subject: Subject,
+    pub generation: i64,
+    pub revision: i64,
+    pub access_token: TokenId,
+    pub former_access_token: Option<TokenId>,
+    /// When the current access token was issued.
+    pub issued_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub ends_at: Timestamp,
+    pub authenticated_at: Timestamp,
+    pub amr: Names,
+    pub client_id: String,
+}
+
+impl Standing {
+    const fn version(&self) -> Version {
+        Version { generation: self.generation, revision: self.revision }
+    }
+
+    /// When the session is over unless it is refreshed.
+    fn deadline(&self) -> Timestamp {
+        self.expires_at.min(self.ends_at)
+    }
+
+    fn access_token_expires_at(&self, policy: &Policy) -> Timestamp {
+        self.issued_at.plus(policy.access_token_ttl).min(self.ends_at)
+    }
+}
+
+/// Who calls: what is remembered of a client.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    pub address: Option<std::net::IpAddr>,
+    pub user_agent: Option<String>,
+}
+
+/// Tokens for a session, to be handed to its owner.
+pub struct Grant {
+    pub access_token: String,
+    pub access_token_expires_in: Duration,
+    pub refresh_token: RefreshToken,
+    pub refresh_token_expires_in: Duration,
+    /// When a client should refresh; spread so that clients do not come in step.
+    pub refresh_after: Duration,
+    pub session: SessionId,
+    pub subject: Subject,
+    pub server_time: Timestamp,
+}
+
+/// Tokens could not be issued, for no fault of the client's.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    #[error(transparent)]
+    Database(#[from] DbError),
+    #[error(transparent)]
+    Signing(#[from] SigningFailed),
+}
+
+impl Parts {
+    fn grant(&self, standing: &Standing, refresh_token: RefreshToken, now: Timestamp) -> Result<Grant, SigningFailed> {
+        let expires_at = standing.access_token_expires_at(&self.policy);
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            sub: standing.subject.id,
+            aud: self.audience.clone(),
+            exp: expires_at.as_secs(),
+            iat: standing.issued_at.as_secs(),
+            nbf: standing.issued_at.as_secs(),
+            jti: standing.access_token,
+            sid: standing.session,
+            client_id: standing.client_id.clone(),
+            scope: String::new(),
+            roles: standing.subject.roles.clone(),
+            auth_time: standing.authenticated_at.as_secs(),
+            amr: standing.amr.clone(),
+        };
+        let access_token_expires_in = expires_at.since(now);
+        let spread = 0.63 + 0.07 * self.random.fraction();
+        Ok(Grant {
+            access_token: access::sign(&claims, &self.ring)?,
+            access_token_expires_in,
+            refresh_token,
+            refresh_token_expires_in: standing.deadline().since(now),
+            refresh_after: access_token_expires_in.mul_f64(spread),
+            session: standing.session,
+            subject: standing.subject.clone(),
+            server_time: now,
+        })
+    }
+
+    /// Tells the cache of a session's standing. A fault costs nothing: the database is asked instead.
+    async fn remember(&self, standing: &Standing, now: Timestamp) {
+        let Ok(entry) = serde_json::to_vec(standing) else { return };
+        let superseded = standing
+            .former_access_token
+            .map(|token| Superseded { token, from: standing.issued_at.plus(self.policy.replay_window) });
+        let ttl = standing.access_token_expires_at(&self.policy).since(now).max(Duration::from_secs(1));
+        let _ = self.cache.put(standing.session, standing.version(), entry, superseded, ttl).await;
+    }
+
+    fn parties(&self) -> Parties<'_> {
+        Parties { issuer: &self.issuer, audience: &self.audience }
+    }
+}

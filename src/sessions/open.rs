@@ -1,0 +1,71 @@
+//! A session's beginning.
+
+use super::store::{self, NewSession};
+use super::{Client, Grant, IssueError, OWN_CLIENT, Parts, Sessions, Standing, Subject};
+use crate::db::types::{Address, Names, SessionId, TokenId};
+use crate::db::{Conn, DbResult};
+use crate::tokens::refresh::RefreshToken;
+
+/// Longer user agents are cut: they are shown, not interpreted.
+const MAX_USER_AGENT: usize = 512;
+
+/// A session that is ready to be inserted by the transaction that logs its owner in.
+pub struct Opening {
+    standing: Standing,
+    refresh_token: RefreshToken,
+    client: Client,
+    device_name: Option<String>,
+}
+
+impl Opening {
+    /// Inserts the session. Part of the caller's transaction.
+    pub fn insert(&self, conn: &mut Conn) -> DbResult<()> {
+        let digest = self.refresh_token.digest();
+        store::insert(
+            conn,
+            &NewSession {
+                standing: &self.standing,
+                token_digest: digest.as_bytes(),
+                address: self.client.address.map(Address),
+                user_agent: self.client.user_agent.as_deref(),
+                name: self.device_name.as_deref(),
+            },
+        )
+    }
+}
+
+impl Sessions {
+    /// Prepares a session for `subject`, who has just shown `amr` (RFC 8176).
+    pub fn opening(&self, subject: Subject, amr: Names, client: &Client, device_name: Option<String>) -> Opening {
+        let parts: &Parts = &self.0;
+        let now = parts.clock.now();
+        let session = SessionId(parts.random.id(now));
+        let user_agent = client.user_agent.as_ref().map(|text| text.chars().take(MAX_USER_AGENT).collect());
+        Opening {
+            standing: Standing {
+                session,
+                subject,
+                generation: 0,
+                revision: 0,
+                access_token: TokenId(parts.random.id(now)),
+                former_access_token: None,
+                issued_at: now,
+                expires_at: now.plus(parts.policy.refresh_token_ttl),
+                ends_at: now.plus(parts.policy.session_max_lifetime),
+                authenticated_at: now,
+                amr,
+                client_id: OWN_CLIENT.to_owned(),
+            },
+            refresh_token: RefreshToken::first(session, &parts.refresh_key, &parts.random),
+            client: Client { address: client.address, user_agent },
+            device_name,
+        }
+    }
+
+    /// The tokens of a session that was inserted and committed.
+    pub async fn opened(&self, opening: Opening) -> Result<Grant, IssueError> {
+        let now = opening.standing.issued_at;
+        self.0.remember(&opening.standing, now).await;
+        Ok(self.0.grant(&opening.standing, opening.refresh_token, now)?)
+    }
+}

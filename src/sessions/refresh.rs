@@ -1,0 +1,270 @@
+//! A refresh: one token for its successor. It can be repeated, and never forks.
+//!
+//! | presented | what follows |
+//! | --- | --- |
+//! | the current token | rotation: a new generation |
+//! | its parent, within the replay window | the same successor and the same access token's id again |
+//! | its parent, later, while nobody has used the successor or its access token | recovery: the same successor, a fresh access token; a session has few of these in reserve |
+//! | its parent otherwise, or any older token | theft: the session ends |
+//! | a token of a later generation than the row's | we issued it and the database lost it: the row follows |
+
+use super::rotation::Outcome;
+use super::store::{self, Chain, Note, Rotated, Rotation, RotationTimes};
+use super::{Client, Grant, IssueError, Parts, Policy, Sessions};
+use crate::audit::{self, Event};
+use crate::clock::Timestamp;
+use crate::db::DbResult;
+use crate::db::types::{Address, SessionId, TokenId};
+use crate::metrics::RefreshOutcome;
+use crate::revocations::Reason;
+use crate::tokens::refresh::{RefreshToken, RotationSalt};
+
+/// What one recovery adds to a session's debt; each rotation pays back one.
+const RECOVERY_COST: i32 = 8;
+
+/// How often a refresh is judged anew because the row changed while it was judged.
+const ATTEMPTS: usize = 8;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// Not a token of ours: forged, damaged or of another server.
+    #[error("the refresh token is not valid")]
+    Invalid,
+    /// Authentic, but replaced, and no repetition: the session has ended.
+    #[error("the refresh token had been replaced")]
+    Reused,
+    #[error("the session was ended")]
+    Revoked,
+    #[error("the session has expired")]
+    Expired,
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+impl From<crate::db::DbError> for RefreshError {
+    fn from(error: crate::db::DbError) -> Self {
+        Self::Issue(error.into())
+    }
+}
+
+impl From<crate::tokens::access::SigningFailed> for RefreshError {
+    fn from(error: crate::tokens::access::SigningFailed) -> Self {
+        Self::Issue(error.into())
+    }
+}
+
+/// What a row says of a token that was presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judgement {
+    Current,
+    Replay,
+    /// To be handed out again, with the debt that the session has then.
+    Recover {
+        debt: i32,
+    },
+    Follow,
+    /// Theft of a live session.
+    Reused,
+    /// The same of one that has ended already: nothing changes.
+    ReusedAfterEnd,
+    Revoked,
+    Expired,
+}
+
+/// Judges the token of `generation` by the row. `is_current` and `is_parent` say which of the row's digests is its.
+fn judge(chain: &Chain, token: &RefreshToken, policy: &Policy, now: Timestamp) -> Judgement {
+    let (presented, current) = (i64::from(token.generation), chain.standing.generation);
+    let digest = token.digest();
+    let is_parent = presented.saturating_add(1) == current
+        && chain.parent_digest.as_deref().is_some_and(|parent| digest.matches(parent));
+    let is_current = presented == current && digest.matches(&chain.token_digest);
+    let revoked = chain.revoked_at.is_some() || chain.disabled_at.is_some();
+    let expired = now >= chain.standing.deadline();
+    if !(is_current || is_parent || presented > current) {
+        return if revoked || expired { Judgement::ReusedAfterEnd } else { Judgement::Reused };
+    }
+    if revoked {
+        return Judgement::Revoked;
+    }
+    if expired {
+        return Judgement::Expired;
+    }
+    if is_current {
+        return Judgement::Current;
+    }
+    if !is_parent {
+        return Judgement::Follow;
+    }
+    if now.since(chain.standing.issued_at) < policy.replay_window {
+        return Judgement::Replay;
+    }
+    let debt = if chain.recovered { chain.recovery_debt } else { chain.recovery_debt.saturating_add(RECOVERY_COST) };
+    let limit = i64::from(policy.recoveries).saturating_mul(i64::from(RECOVERY_COST));
+    if chain.access_seen || i64::from(debt) > limit { Judgement::Reused } else { Judgement::Recover { debt } }
+}
+
+impl Sessions {
+    /// Refreshes with the token in `text`. Durable before it is answered; on [`IssueError`] the outcome is not known
+    /// and the same call may be made again.
+    pub async fn refresh(&self, token: &RefreshToken, client: &Client) -> Result<Grant, RefreshError> {
+        let parts = &*self.0;
+        let outcome = parts.refresh(token, client).await;
+        parts.metrics.refreshed(match &outcome {
+            Ok((_, outcome)) => *outcome,
+            Err(RefreshError::Invalid) => RefreshOutcome::Invalid,
+            Err(RefreshError::Reused) => RefreshOutcome::Reused,
+            Err(RefreshError::Revoked) => RefreshOutcome::Revoked,
+            Err(RefreshError::Expired) => RefreshOutcome::Expired,
+            Err(RefreshError::Issue(_)) => RefreshOutcome::Unavailable,
+        });
+        outcome.map(|(grant, _)| grant)
+    }
+
+    /// Reads a refresh token without any I/O.
+    pub fn parse_refresh_token(&self, text: &str) -> Result<RefreshToken, RefreshError> {
+        let token = RefreshToken::parse(text, &self.0.refresh_key);
+        token.ok_or_else(|| {
+            self.0.metrics.refreshed(RefreshOutcome::Invalid);
+            RefreshError::Invalid
+        })
+    }
+}
+
+impl Parts {
+    async fn refresh(&self, token: &RefreshToken, client: &Client) -> Result<(Grant, RefreshOutcome), RefreshError> {
+        let salt = RotationSalt(self.random.bytes());
+        let successor = token.successor(&salt, &self.refresh_key);
+        let rotation = Rotation {
+            session: token.session,
+            presented: token.digest().as_bytes().to_vec(),
+            successor: successor.digest().as_bytes().to_vec(),
+            salt: salt.0.to_vec(),
+            access_token: TokenId(self.random.id(self.clock.now())),
+            address: client.address.map(Address),
+        };
+        for _ in 0..ATTEMPTS {
+            if let Some(rotated) = self.rotate(&rotation).await? {
+                return Ok((self.rotated(rotated, successor).await?, RefreshOutcome::Rotated));
+            }
+            if let Some(granted) = self.repeat(token, &rotation).await? {
+                return Ok(granted);
+            }
+        }
+        Err(crate::db::DbError::Unavailable("the session changes too fast".to_owned()).into())
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> DbResult<Option<Rotated>> {
+        match self.rotator.rotate(rotation.clone()).await? {
+            Outcome::Rotated(rotated) => Ok(Some(*rotated)),
+            Outcome::NotCurrent => Ok(None),
+            Outcome::Alone => {
+                let (rotation, times) = (rotation.clone(), self.rotation_times());
+                self.db.write(move |conn| store::rotate(conn, &rotation, times)).await
+            }
+        }
+    }
+
+    fn rotation_times(&self) -> RotationTimes {
+        let now = self.clock.now();
+        RotationTimes { now, expires_at: now.plus(self.policy.refresh_token_ttl) }
+    }
+
+    async fn rotated(&self, rotated: Rotated, successor: RefreshToken) -> Result<Grant, RefreshError> {
+        let now = rotated.standing.issued_at;
+        self.remember(&rotated.standing, now).await;
+        Ok(self.grant(&rotated.standing, successor, now)?)
+    }
+
+    /// What a refresh is that was not a rotation. `None` when the row changed meanwhile: to be tried from the start.
+    async fn repeat(
+        &self,
+        token: &RefreshToken,
+        rotation: &Rotation,
+    ) -> Result<Option<(Grant, RefreshOutcome)>, RefreshError> {
+        let session = token.session;
+        // A row that is gone was removed long after the session's end.
+        let chain = self.db.read(move |conn| store::chain(conn, session)).await?.ok_or(RefreshError::Expired)?;
+        let now = self.clock.now();
+        match judge(&chain, token, &self.policy, now) {
+            Judgement::Current => Ok(None),
+            Judgement::Replay => {
+                self.rotator.note(Note { session, seen: None, replays: 1, at: now });
+                let grant = self.grant(&chain.standing, self.same_successor(&chain, token)?, now)?;
+                Ok(Some((grant, RefreshOutcome::Replayed)))
+            }
+            Judgement::Recover { debt } => self.recover(chain, token, debt, now).await,
+            Judgement::Follow => self.follow(token, rotation).await,
+            Judgement::Reused => {
+                self.end_for_reuse(session).await?;
+                Err(RefreshError::Reused)
+            }
+            Judgement::ReusedAfterEnd => Err(RefreshError::Reused),
+            Judgement::Revoked => Err(RefreshError::Revoked),
+            Judgement::Expired => Err(RefreshError::Expired),
+        }
+    }
+
+    fn same_successor(&self, chain: &Chain, token: &RefreshToken) -> DbResult<RefreshToken> {
+        let salt = chain.rotation_salt.as_deref().and_then(|salt| salt.try_into().ok());
+        let salt =
+            salt.ok_or_else(|| crate::db::DbError::Unexpected("a session with a parent but no salt".to_owned()))?;
+        Ok(token.successor(&RotationSalt(salt), &self.refresh_key))
+    }
+
+    async fn recover(
+        &self,
+        mut chain: Chain,
+        token: &RefreshToken,
+        debt: i32,
+        now: Timestamp,
+    ) -> Result<Option<(Grant, RefreshOutcome)>, RefreshError> {
+        let successor = self.same_successor(&chain, token)?;
+        let access_token = TokenId(self.random.id(now));
+        let before = chain.clone();
+        if !self.db.write(move |conn| store::recover(conn, &before, access_token, debt, now)).await? {
+            return Ok(None);
+        }
+        if !chain.recovered {
+            audit::record(Event::RefreshRecovered, Some(chain.standing.subject.id), Some(token.session));
+        }
+        chain.standing.revision += 1;
+        chain.standing.former_access_token = Some(chain.standing.access_token);
+        chain.standing.access_token = access_token;
+        chain.standing.issued_at = now;
+        self.remember(&chain.standing, now).await;
+        Ok(Some((self.grant(&chain.standing, successor, now)?, RefreshOutcome::Recovered)))
+    }
+
+    async fn follow(
+        &self,
+        token: &RefreshToken,
+        rotation: &Rotation,
+    ) -> Result<Option<(Grant, RefreshOutcome)>, RefreshError> {
+        let (rotation, times, generation) = (rotation.clone(), self.rotation_times(), i64::from(token.generation));
+        let session = token.session;
+        let followed = self
+            .db
+            .write(move |conn| {
+                if !store::follow(conn, &rotation, generation, times)? {
+                    return Ok(None);
+                }
+                store::chain(conn, session)
+            })
+            .await?;
+        let Some(chain) = followed else { return Ok(None) };
+        tracing::warn!(%session, generation, "a refresh token is newer than the database: commits were lost, the session follows");
+        audit::record(Event::RefreshFollowed, Some(chain.standing.subject.id), Some(session));
+        let now = chain.standing.issued_at;
+        self.remember(&chain.standing, now).await;
+        let grant = self.grant(&chain.standing, self.same_successor(&chain, token)?, now)?;
+        Ok(Some((grant, RefreshOutcome::Followed)))
+    }
+
+    async fn end_for_reuse(&self, session: SessionId) -> DbResult<()> {
+        let ended = self.end(store::Which::One(session), Reason::RefreshTokenReused, None).await?;
+        for (session, user) in ended.sessions() {
+            audit::record(Event::RefreshTokenReused, Some(*user), Some(*session));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,241 @@
+//! Group commit: rotations that arrive while a statement is in flight go together in the next one.
+//!
+//! One thread with one connection takes what is waiting, up to [`BATCH`], and carries it out: on Postgres as one
+//! statement, on SQLite as one transaction. There is no timer: under load batches grow by themselves, and without
+//! load a rotation waits for nothing. What was noticed of sessions (activity, repetitions) is written by the same
+//! thread, after the rotations that were waiting and before those that were not current are told so: a judgement
+//! about a token that follows sees every note that this server took before it.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::store::{self, Note, Rotated, Rotation, RotationTimes};
+use crate::clock::Clock;
+use crate::db::{Conn, Db, DbError, DbResult};
+use crate::metrics::Metrics;
+
+/// Rotations in one statement at the most.
+const BATCH: usize = 256;
+
+/// Rotations and notes that may wait. Beyond it a rotation is refused as retryable and a note is dropped.
+const QUEUE: usize = 8 * 1024;
+
+/// How long a statement may wait for a row that somebody else has locked before its members go singly.
+const LOCK_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long rotations fail at once after the database could not be reached.
+const RECONNECT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// What became of a rotation.
+pub enum Outcome {
+    Rotated(Box<Rotated>),
+    /// The token is not current, or the session or its account has ended.
+    NotCurrent,
+    /// The batch could not be carried out as one, though the database answers: to be tried alone.
+    Alone,
+}
+
+struct Waiting {
+    rotation: Rotation,
+    answer: oneshot::Sender<DbResult<Outcome>>,
+}
+
+enum Job {
+    Rotate(Waiting),
+    Note(Note),
+}
+
+/// The queue in front of the store. Clones share it; the thread ends when the last is dropped.
+#[derive(Clone)]
+pub struct Rotator {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Rotator {
+    /// Starts the thread. It connects when it has something to do.
+    pub fn start(db: Db, clock: Clock, refresh_token_ttl: Duration, metrics: Metrics) -> std::io::Result<Self> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let writer = Writer { db, clock, refresh_token_ttl, metrics, conn: None, down_since: None };
+        std::thread::Builder::new().name("rotation".to_owned()).spawn(move || writer.run(queue))?;
+        Ok(Self { jobs })
+    }
+
+    /// Carries out `rotation` with whatever else is waiting. An error says that the outcome is not known: the client
+    /// may repeat the request, and the replay window answers it.
+    pub async fn rotate(&self, rotation: Rotation) -> DbResult<Outcome> {
+        let (answer, outcome) = oneshot::channel();
+        let waiting = Job::Rotate(Waiting { rotation, answer });
+        self.jobs.try_send(waiting).map_err(|_| unavailable("too many rotations are waiting"))?;
+        outcome.await.unwrap_or_else(|_| Err(unavailable("the rotation was dropped")))
+    }
+
+    /// Leaves a note for the session's row. It is written soon, or lost if the database is away.
+    pub fn note(&self, note: Note) {
+        let _ = self.jobs.try_send(Job::Note(note));
+    }
+}
+
+fn unavailable(reason: &str) -> DbError {
+    DbError::Unavailable(reason.to_owned())
+}
+
+struct Writer {
+    db: Db,
+    clock: Clock,
+    refresh_token_ttl: Duration,
+    metrics: Metrics,
+    conn: Option<Conn>,
+    down_since: Option<Instant>,
+}
+
+impl Writer {
+    fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let mut jobs = Vec::with_capacity(BATCH);
+        while queue.blocking_recv_many(&mut jobs, BATCH) > 0 {
+            let (mut waiting, mut notes) = (Vec::new(), Vec::new());
+            for job in jobs.drain(..) {
+                match job {
+                    // A client that has gone before its rotation began is better served by no rotation.
+                    Job::Rotate(job) if job.answer.is_closed() => {}
+                    Job::Rotate(job) => waiting.push(job),
+                    Job::Note(note) => notes.push(note),
+                }
+            }
+            let losers = self.rotate(waiting);
+            self.write_notes(notes);
+            for loser in losers {
+                let _ = loser.answer.send(Ok(Outcome::NotCurrent));
+            }
+        }
+    }
+
+    /// Carries out a batch and answers all of it but those that were not current, which it returns.
+    fn rotate(&mut self, mut waiting: Vec<Waiting>) -> Vec<Waiting> {
+        if waiting.is_empty() {
+            return waiting;
+        }
+        waiting.sort_by(|a, b| key(a).cmp(&key(b)));
+        self.metrics.rotation_batch(waiting.len());
+        match self.with_connection(|conn, times, turn| rotate_all(conn, &waiting, times, turn)) {
+            Ok(rotated) => answer(waiting, rotated),
+            Err(error) => {
+                let alone = self.conn.is_some();
+                for job in waiting {
+                    let _ =
+                        job.answer.send(if alone { Ok(Outcome::Alone) } else { Err(unavailable(&error.to_string())) });
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    fn write_notes(&mut self, mut notes: Vec<Note>) {
+        while !notes.is_empty() {
+            let (batch, rest) = first_of_each_session(notes);
+            let written = self.with_connection(|conn, _, turn| {
+                let _turn = turn.take();
+                match conn {
+                    Conn::Postgres(postgres) => store::add_notes(postgres, &batch),
+                    Conn::Sqlite(_) => conn.write(|conn| batch.iter().try_for_each(|note| store::add_note(conn, note))),
+                }
+            });
+            if let Err(error) = written {
+                tracing::warn!(%error, lost = batch.len() + rest.len(), "activity of sessions was not recorded");
+                return;
+            }
+            notes = rest;
+        }
+    }
+
+    /// Runs `work` on this thread's connection, opened first if need be. After an error the connection is kept if it
+    /// still answers.
+    fn with_connection<T>(
+        &mut self,
+        work: impl FnOnce(&mut Conn, RotationTimes, crate::db::WriteTurn) -> DbResult<T>,
+    ) -> DbResult<T> {
+        if self.down_since.is_some_and(|since| since.elapsed() < RECONNECT_INTERVAL) {
+            return Err(unavailable("it could not be reached a moment ago"));
+        }
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => open(&self.db).inspect_err(|_| self.down_since = Some(Instant::now()))?,
+        };
+        self.down_since = None;
+        let now = self.clock.now();
+        let times = RotationTimes { now, expires_at: now.plus(self.refresh_token_ttl) };
+        let result = work(&mut conn, times, self.db.write_turn());
+        if result.is_ok() || conn.batch_execute("SELECT 1").is_ok() {
+            self.conn = Some(conn);
+        }
+        result
+    }
+}
+
+fn key(job: &Waiting) -> (crate::db::types::SessionId, &[u8]) {
+    (job.rotation.session, &job.rotation.presented)
+}
+
+/// The writer's connection. Its plans are generic, because every statement is the same but for the length of its
+/// arrays, and walk the batch in its order, so that rows are locked in the order of their ids.
+fn open(db: &Db) -> DbResult<Conn> {
+    let mut conn = db.open()?;
+    if let Conn::Postgres(_) = conn {
+        conn.batch_execute(&format!(
+            "SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+             SET enable_seqscan = off; SET jit = off; SET lock_timeout = {}",
+            LOCK_PATIENCE.as_millis()
+        ))?;
+    }
+    Ok(conn)
+}
+
+/// One statement (Postgres) or one transaction (SQLite) for all that wait. Of copies of one token one is carried out.
+fn rotate_all(
+    conn: &mut Conn,
+    waiting: &[Waiting],
+    times: RotationTimes,
+    turn: crate::db::WriteTurn,
+) -> DbResult<Vec<Rotated>> {
+    let mut rotations: Vec<&Rotation> = waiting.iter().map(|job| &job.rotation).collect();
+    rotations.dedup_by(|a, b| a.session == b.session && a.presented == b.presented);
+    let _turn = turn.take();
+    match (rotations.as_slice(), &mut *conn) {
+        ([one], conn @ Conn::Postgres(_)) => Ok(store::rotate(conn, one, times)?.into_iter().collect()),
+        (many, Conn::Postgres(postgres)) => store::rotate_batch(postgres, many, times),
+        (many, Conn::Sqlite(_)) => conn.write(|conn| {
+            let mut rotated = Vec::with_capacity(many.len());
+            for rotation in many {
+                rotated.extend(store::rotate(conn, rotation, times)?);
+            }
+            Ok(rotated)
+        }),
+    }
+}
+
+/// Hands each result to the one that asked for it, and returns those that were not rotated. A result carries the
+/// access token's id that its rotation brought, so of copies of one token the right one is answered.
+fn answer(waiting: Vec<Waiting>, rotated: Vec<Rotated>) -> Vec<Waiting> {
+    let mut by_access_token: std::collections::HashMap<_, _> =
+        rotated.into_iter().map(|rotated| (rotated.standing.access_token, rotated)).collect();
+    let mut losers = Vec::new();
+    for job in waiting {
+        match by_access_token.remove(&job.rotation.access_token) {
+            Some(rotated) => {
+                let _ = job.answer.send(Ok(Outcome::Rotated(Box::new(rotated))));
+            }
+            None => losers.push(job),
+        }
+    }
+    losers
+}
+
+/// Splits notes so that no session appears twice in the first part: one statement changes a row once.
+fn first_of_each_session(notes: Vec<Note>) -> (Vec<Note>, Vec<Note>) {
+    let mut sessions = HashSet::with_capacity(notes.len());
+    let (mut first, rest): (Vec<_>, Vec<_>) = notes.into_iter().partition(|note| sessions.insert(note.session));
+    first.sort_by_key(|note| note.session);
+    (first, rest)
+}

@@ -1,0 +1,181 @@
+//! The refresh token: opaque to its bearer, and for the server a claim that it can check without any I/O.
+//!
+//! `ktr_` and 92 characters of base64url, which hold
+//!
+//! | bytes | what |
+//! | --- | --- |
+//! | 1 | version, now 1 |
+//! | 16 | the session's id |
+//! | 4 | generation: how many rotations came before it |
+//! | 32 | secret |
+//! | 16 | HMAC-SHA256, cut to 128 bits, over all of the above under a key derived from `JWT_SECRET` |
+//!
+//! The MAC lets a forged token be refused at once, so nobody ends another's session by guessing, and an old one be
+//! recognised without a history of tokens. The secret of the next generation follows from this one's and from a salt
+//! that the session's row keeps, so a token that was presented twice leads to the same successor twice, while a row
+//! alone leads to none.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::db::types::SessionId;
+use crate::random::Random;
+use crate::secret::{MacKey, hkdf_sha256};
+
+/// What every refresh token begins with. Scanners for leaked secrets look for it; a change refuses every token out there.
+pub const PREFIX: &str = "ktr_";
+
+const VERSION: u8 = 1;
+const SIGNED_LENGTH: usize = 1 + 16 + 4 + 32;
+const LENGTH: usize = SIGNED_LENGTH + 16;
+
+/// The SHA-256 of a refresh token's text: all that is stored of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TokenDigest([u8; 32]);
+
+impl TokenDigest {
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether `stored` is this digest, in constant time.
+    pub fn matches(&self, stored: &[u8]) -> bool {
+        self.0.ct_eq(stored).into()
+    }
+}
+
+/// The salt that, with a token, derives its successor. Random, and kept in the session's row.
+#[derive(Clone, Copy)]
+pub struct RotationSalt(pub [u8; 32]);
+
+/// A refresh token that this server, or another with the same `JWT_SECRET`, issued.
+pub struct RefreshToken {
+    pub session: SessionId,
+    pub generation: u32,
+    secret: Zeroizing<[u8; 32]>,
+    text: Zeroizing<String>,
+}
+
+impl RefreshToken {
+    /// The first token of a session.
+    pub fn first(session: SessionId, key: &MacKey, random: &Random) -> Self {
+        Self::mint(session, 0, Zeroizing::new(random.bytes()), key)
+    }
+
+    fn mint(session: SessionId, generation: u32, secret: Zeroizing<[u8; 32]>, key: &MacKey) -> Self {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(LENGTH));
+        bytes.push(VERSION);
+        bytes.extend_from_slice(session.0.as_bytes());
+        bytes.extend_from_slice(&generation.to_be_bytes());
+        bytes.extend_from_slice(secret.as_slice());
+        let tag = key.tag(&bytes);
+        bytes.extend_from_slice(&tag);
+        let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + LENGTH.div_ceil(3) * 4));
+        text.push_str(PREFIX);
+        URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut text);
+        Self { session, generation, secret, text }
+    }
+
+    /// Reads a token that was presented. `None` for anything that no server with this key issued.
+    pub fn parse(text: &str, key: &MacKey) -> Option<Self> {
+        let encoded = text.strip_prefix(PREFIX)?;
+        let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(encoded).ok()?);
+        let (signed, tag) = bytes.split_at_checked(SIGNED_LENGTH)?;
+        let authentic: bool = key.tag(signed).as_slice().ct_eq(tag).into();
+        let (version, rest) = signed.split_first()?;
+        if !authentic || *version != VERSION {
+            return None;
+        }
+        let (session, rest) = rest.split_first_chunk::<16>()?;
+        let (generation, rest) = rest.split_first_chunk::<4>()?;
+        Some(Self {
+            session: SessionId(Uuid::from_bytes(*session)),
+            generation: u32::from_be_bytes(*generation),
+            secret: Zeroizing::new(rest.try_into().ok()?),
+            text: Zeroizing::new(text.to_owned()),
+        })
+    }
+
+    /// The next token of this one's session: the same for the same salt, however often it is asked for.
+    /// HKDF-SHA256 (RFC 5869) with this token's secret as input and the session and next generation as context.
+    pub fn successor(&self, salt: &RotationSalt, key: &MacKey) -> Self {
+        let generation = self.generation.saturating_add(1);
+        let secret =
+            hkdf_sha256(self.secret.as_slice(), &salt.0, &[self.session.0.as_bytes(), &generation.to_be_bytes()]);
+        Self::mint(self.session, generation, secret, key)
+    }
+
+    pub fn digest(&self) -> TokenDigest {
+        TokenDigest(Sha256::digest(self.text.as_bytes()).into())
+    }
+
+    /// The token itself, to be handed to its owner and to nobody else.
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::MasterSecret;
+
+    fn key(filler: char) -> MacKey {
+        MasterSecret::parse(&filler.to_string().repeat(64)).unwrap().refresh_token_key()
+    }
+
+    fn first() -> RefreshToken {
+        RefreshToken::first(SessionId(Uuid::from_u128(7)), &key('a'), &Random)
+    }
+
+    #[test]
+    fn a_token_reads_back_as_what_it_was_made_of() {
+        let token = first();
+        let read = RefreshToken::parse(token.expose(), &key('a')).unwrap();
+        assert_eq!((read.session, read.generation), (token.session, 0));
+        assert_eq!(token.expose().len(), PREFIX.len() + 92);
+    }
+
+    #[test]
+    fn a_successor_is_the_same_for_the_same_salt_and_differs_for_another() {
+        let token = first();
+        let (salt, other) = (RotationSalt([1; 32]), RotationSalt([2; 32]));
+        let successor = token.successor(&salt, &key('a'));
+        assert_eq!(successor.generation, 1);
+        assert_eq!(successor.expose(), token.successor(&salt, &key('a')).expose());
+        assert_ne!(successor.expose(), token.successor(&other, &key('a')).expose());
+        assert!(RefreshToken::parse(successor.expose(), &key('a')).is_some());
+    }
+
+    #[test]
+    fn nothing_else_is_taken_for_a_token() {
+        let token = first();
+        let text = token.expose();
+        assert!(RefreshToken::parse(text, &key('b')).is_none(), "another server's");
+        assert!(RefreshToken::parse(&text[..text.len() - 1], &key('a')).is_none(), "truncated");
+        assert!(RefreshToken::parse(&format!("{text}A"), &key('a')).is_none(), "lengthened");
+        assert!(RefreshToken::parse(&format!("{text}="), &key('a')).is_none(), "padded");
+        assert!(RefreshToken::parse(text.strip_prefix(PREFIX).unwrap(), &key('a')).is_none(), "without prefix");
+        assert!(RefreshToken::parse("", &key('a')).is_none());
+        for position in PREFIX.len()..text.len() {
+            let mut changed = text.as_bytes().to_vec();
+            changed[position] = if changed[position] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert!(RefreshToken::parse(&changed, &key('a')).is_none(), "changed at {position}");
+        }
+    }
+
+    #[test]
+    fn a_token_of_another_version_is_refused_though_its_mac_holds() {
+        let mut bytes = vec![VERSION + 1];
+        bytes.extend_from_slice(&[0; SIGNED_LENGTH - 1]);
+        let tag = key('a').tag(&bytes);
+        bytes.extend_from_slice(&tag);
+        let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
+        assert!(RefreshToken::parse(&text, &key('a')).is_none());
+    }
+}
