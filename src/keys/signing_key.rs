@@ -22,10 +22,11 @@ pub struct SigningKey {
     pair: Pair,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a server has one or two")]
 enum Pair {
-    Es256(Box<EcdsaKeyPair>),
+    Es256(EcdsaKeyPair),
     EdDsa(Ed25519KeyPair),
-    Rs256(Box<RsaKeyPair>),
+    Rs256(RsaKeyPair),
     Hs256(hmac::Key),
 }
 
@@ -77,10 +78,10 @@ impl SigningKey {
         let pair = match algorithm {
             Algorithm::Es256 => {
                 let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, private);
-                Pair::Es256(Box::new(pair.map_err(|_| UnusableKey)?))
+                Pair::Es256(pair.map_err(|_| UnusableKey)?)
             }
             Algorithm::EdDsa => Pair::EdDsa(Ed25519KeyPair::from_pkcs8(private).map_err(|_| UnusableKey)?),
-            Algorithm::Rs256 => Pair::Rs256(Box::new(RsaKeyPair::from_pkcs8(private).map_err(|_| UnusableKey)?)),
+            Algorithm::Rs256 => Pair::Rs256(RsaKeyPair::from_pkcs8(private).map_err(|_| UnusableKey)?),
             Algorithm::Hs256 if private.len() >= HS256_KEY_LENGTH => {
                 Pair::Hs256(hmac::Key::new(hmac::HMAC_SHA256, private))
             }
