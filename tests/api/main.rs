@@ -1,0 +1,7 @@
+//! The server as its clients see it: every test speaks HTTP to a real server, on both backends.
+
+#[macro_use]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod refresh;

@@ -1,0 +1,200 @@
+//! A Postgres and a Redis that belong to one test, to be stopped, started again and killed.
+
+use std::ffi::OsStr;
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use deadpool_redis::redis;
+use diesel::{Connection as _, PgConnection};
+
+use super::folder::Folder;
+use super::{PATIENCE, variable};
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A Postgres of the test's own; killed when dropped.
+pub struct Postgres {
+    folder: Folder,
+    port: u16,
+    settings: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Postgres {
+    /// Starts a new one, with settings of `postgresql.conf` such as `log_statement=all`.
+    pub fn start(settings: &[&str]) -> Self {
+        let folder = Folder::new();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        if is_root() {
+            // Postgres refuses to run as root.
+            assert!(Command::new("chown").arg("postgres:").arg(folder.path()).arg(&data).status().unwrap().success());
+        }
+        let options = ["--no-sync", "--username=keyturn", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"];
+        let made = as_postgres("initdb").args(options).arg("--pgdata").arg(&data).current_dir(folder.path()).output();
+        let made = made.unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut postgres = Self {
+            folder,
+            port: 0,
+            settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
+            child: None,
+        };
+        // Another process may take a port before Postgres does.
+        for _ in 0..5 {
+            postgres.port = free_port();
+            if postgres.try_start() {
+                return postgres;
+            }
+        }
+        panic!("Postgres does not start: {}", postgres.log());
+    }
+
+    /// Starts it again, on the same port, after it was stopped.
+    pub fn start_again(&mut self) {
+        assert!(self.try_start(), "Postgres does not start again: {}", self.log());
+    }
+
+    fn try_start(&mut self) -> bool {
+        let mut command = as_postgres("postgres");
+        command.current_dir(self.folder.path()).arg("-D").arg(self.folder.path().join("data"));
+        let sockets = format!("unix_socket_directories={}", self.folder.path().display());
+        let own = ["listen_addresses=127.0.0.1", "fsync=off", &sockets].map(str::to_owned);
+        for setting in own.iter().chain(&self.settings).chain([&format!("port={}", self.port)]) {
+            command.arg("-c").arg(setting);
+        }
+        let log = std::fs::OpenOptions::new().append(true).create(true).open(self.log_file()).unwrap();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let url = self.url();
+        let runs = answers(&mut child, || PgConnection::establish(&url).is_ok());
+        self.child = Some(child);
+        runs
+    }
+
+    /// Stops it at once, as a crash would: connections break, and it recovers at the next start.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // An immediate shutdown; a killed Postgres would leave processes behind.
+            signal(&child, "QUIT");
+            child.wait().unwrap();
+        }
+    }
+
+    /// The maintenance database, as a superuser without password.
+    pub fn url(&self) -> String {
+        format!("postgres://keyturn@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A Redis of the test's own; killed when dropped. It keeps nothing on the disk.
+pub struct Redis {
+    folder: Folder,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Redis {
+    pub fn start() -> Self {
+        let mut redis = Self { folder: Folder::new(), port: 0, child: None };
+        for _ in 0..5 {
+            redis.port = free_port();
+            if redis.try_start() {
+                return redis;
+            }
+        }
+        panic!("Redis does not start");
+    }
+
+    /// Starts it again, on the same port and empty, after it was stopped.
+    pub fn start_again(&mut self) {
+        assert!(self.try_start(), "Redis does not start again");
+    }
+
+    fn try_start(&mut self) -> bool {
+        let mut command = Command::new(variable("KEYTURN_TEST_REDIS_SERVER"));
+        command.args(["--bind", "127.0.0.1", "--databases", "4096", "--save", "", "--appendonly", "no", "--port"]);
+        command.arg(self.port.to_string()).arg("--dir").arg(self.folder.path());
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let client = redis::Client::open(self.url()).unwrap();
+        let runs = answers(&mut child, || client.get_connection().is_ok());
+        self.child = Some(child);
+        runs
+    }
+
+    /// Kills it.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Lets it hold connections and answer nothing (SIGSTOP), or go on (SIGCONT).
+    pub fn freeze(&self, frozen: bool) {
+        signal(self.child.as_ref().expect("runs"), if frozen { "STOP" } else { "CONT" });
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Waits until a server answers; `false` when it has ended instead, most likely for want of its port.
+fn answers(child: &mut Child, mut ask: impl FnMut() -> bool) -> bool {
+    let begun = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if ask() {
+            return true;
+        }
+        assert!(begun.elapsed() < PATIENCE, "a server does not answer");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    false
+}
+
+/// A program of Postgres, as the user that may run it.
+fn as_postgres(program: impl AsRef<OsStr>) -> Command {
+    let program = PathBuf::from(variable("KEYTURN_TEST_POSTGRES_BIN")).join(program.as_ref());
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "postgres", "--regid", "postgres", "--init-groups"]).arg(program);
+    command
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").arg("-s").arg(name).arg(child.id().to_string()).status().unwrap();
+    assert!(status.success());
+}
