@@ -4,4 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod at_rest;
+mod races;
 mod refresh;
+mod statements;

@@ -88,6 +88,16 @@ impl Request {
     }
 }
 
+/// Sends all before any answer is read, each on a connection of its own, and gives the answers in the same order.
+pub async fn at_once(requests: impl IntoIterator<Item = Request>) -> Vec<Response> {
+    let sent: Vec<_> = requests.into_iter().map(|request| tokio::spawn(request.send())).collect();
+    let mut answers = Vec::with_capacity(sent.len());
+    for answer in sent {
+        answers.push(answer.await.unwrap());
+    }
+    answers
+}
+
 /// A request that was sent and whose answer has not been read.
 pub struct Pending {
     pub stream: TcpStream,

@@ -20,7 +20,7 @@ pub use endpoint::{Endpoint, PASSWORD};
 pub use http::{Request, Response};
 pub use process::Process;
 pub use proxy::Proxy;
-pub use server::Server;
+pub use server::{Server, Servers};
 pub use tokens::Tokens;
 
 /// The longest that a test waits for anything.
@@ -58,8 +58,8 @@ pub fn run<A: OnBackend, F: Future<Output = ()>>(backend: Backend, test: impl Fn
     runtime.block_on(async { test(A::on(backend).await).await });
 }
 
-/// Runs each of these `async fn name(argument)` as a test on either backend. The argument is a [`Server`], a
-/// [`Process`], an `Arc<Deployment>` or the [`Backend`] itself. A function that is not named here is dead code.
+/// Runs each of these `async fn name(argument)` as a test on either backend. The argument is a [`Server`], [`Servers`],
+/// a [`Process`], an `Arc<Deployment>` or the [`Backend`] itself. A function that is not named here is dead code.
 macro_rules! both_backends {
     ($($name:ident),+ $(,)?) => {
         tests_on!(embedded, Embedded, $($name),+);

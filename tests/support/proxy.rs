@@ -91,8 +91,10 @@ async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut wire: Option<
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         if let Some(wire) = &mut wire {
             let Ok(state) = wire.wait_for(|wire| *wire != Wire::AnswersHeld).await.map(|state| *state) else { return };
-            if let Wire::Slow(delay) = state {
-                tokio::time::sleep(delay).await;
+            match state {
+                Wire::Open | Wire::AnswersHeld => {}
+                Wire::Slow(delay) => tokio::time::sleep(delay).await,
+                Wire::Cut => return,
             }
         }
         if to.write_all(&buffer[..length]).await.is_err() {

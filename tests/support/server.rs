@@ -79,11 +79,44 @@ impl Server {
     }
 }
 
+/// As many servers on one deployment and clock as the backend is made for: one that is embedded, or two. Dereferences
+/// to the first.
+pub struct Servers(Vec<Server>);
+
+impl Deref for Servers {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.0[0]
+    }
+}
+
+impl OnBackend for Servers {
+    async fn on(backend: Backend) -> Self {
+        Self::with(backend, &[]).await
+    }
+}
+
+impl Servers {
+    pub async fn with(backend: Backend, settings: &[(&str, &str)]) -> Self {
+        let mut servers = vec![Server::with(backend, settings).await];
+        if backend == Backend::Scaled {
+            servers.push(servers[0].another().await);
+        }
+        Self(servers)
+    }
+
+    pub fn all(&self) -> &[Server] {
+        &self.0
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         // The command is sent at once; what is not awaited is its end, which the thread's is.
         drop(self.handle.stop(false));
-        if let Some(thread) = self.thread.take() {
+        // A test that has failed may have left the server waiting for what the test holds back.
+        if let Some(thread) = self.thread.take().filter(|_| !std::thread::panicking()) {
             let _ = thread.join();
         }
     }

@@ -1,0 +1,229 @@
+//! Refreshes that meet each other, lose their answers or their server: a chain never forks and a client never loses it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection as _;
+use keyturn::clock::Clock;
+
+use crate::support::http::at_once;
+use crate::support::proxy::Wire;
+use crate::support::{Deployment, Endpoint, Process, Proxy, Server, Tokens, until};
+
+both_backends! {
+    a_hundred_copies_of_one_token_at_two_processes_have_one_successor,
+    copies_of_many_tokens_at_once_have_one_successor_each,
+    a_client_that_hangs_up_gets_its_answer_by_asking_again,
+    a_refresh_and_a_logout_at_once_leave_the_session_ended,
+}
+
+embedded_only! {
+    a_server_that_is_killed_at_any_moment_leaves_a_chain_that_goes_on,
+}
+
+scaled_only! {
+    a_server_that_is_killed_between_commit_and_answer_leaves_the_successor_to_be_asked_for_again,
+    a_connection_that_breaks_between_commit_and_answer_leaves_the_successor_to_be_asked_for_again,
+    a_database_that_does_not_answer_is_not_waited_for_in_vain,
+    a_locked_row_does_not_hold_up_the_others,
+}
+
+async fn a_hundred_copies_of_one_token_at_two_processes_have_one_successor(deployment: Arc<Deployment>) {
+    let processes = [Process::start(&deployment, &[]), Process::start(&deployment, &[])];
+    let first = processes[0].register().await;
+    let copies = (0..100).map(|n| processes[n % 2].refreshing(&first.refresh));
+    let pairs: Vec<Tokens> = at_once(copies).await.iter().map(Tokens::of).collect();
+    let distinct = |part: fn(&Tokens) -> String| pairs.iter().map(part).collect::<HashSet<_>>().len();
+    assert_eq!(distinct(|tokens| tokens.refresh.clone()), 1);
+    assert_eq!(distinct(|tokens| tokens.jti().to_string()), 1);
+    let row = deployment.session(first.session);
+    assert_eq!((row.generation, row.revoked_at), (1, None));
+    assert_eq!((&row.token_digest, row.access_jti), (&pairs[0].digest(), pairs[0].jti()));
+    assert_eq!(total(&processes, "rotated").await, 1);
+    assert_eq!(total(&processes, "replayed").await, 99);
+    until("the replays to be noted", async || (deployment.session(first.session).replays == 99).then_some(())).await;
+    for process in &processes {
+        process.me(&pairs[0].access).await.assert_status(200);
+    }
+    processes[1].refreshed(&pairs[0]).await;
+}
+
+async fn copies_of_many_tokens_at_once_have_one_successor_each(deployment: Arc<Deployment>) {
+    const SESSIONS: usize = 20;
+    const COPIES: usize = 10;
+    let off = [("LIMIT_LOGIN_ACCOUNT", "off")];
+    let processes = [Process::start(&deployment, &off), Process::start(&deployment, &off)];
+    let mut current = vec![processes[0].register().await];
+    for _ in 1..SESSIONS {
+        current.push(processes[0].login(&current[0].email).await);
+    }
+    for generation in 1..=3 {
+        let copies = (0..SESSIONS * COPIES).map(|n| processes[n % 2].refreshing(&current[n / COPIES].refresh));
+        let pairs: Vec<Tokens> = at_once(copies).await.iter().map(Tokens::of).collect();
+        let successors: HashSet<&str> = pairs.iter().map(|tokens| tokens.refresh.as_str()).collect();
+        assert_eq!(successors.len(), SESSIONS);
+        current = pairs.into_iter().step_by(COPIES).collect();
+        for tokens in &current {
+            let row = deployment.session(tokens.session);
+            assert_eq!((row.generation, row.token_digest), (generation, tokens.digest()));
+        }
+    }
+    assert_eq!(total(&processes, "rotated").await, 3 * u64::try_from(SESSIONS).unwrap());
+}
+
+async fn a_client_that_hangs_up_gets_its_answer_by_asking_again(server: Server) {
+    for _ in 0..30 {
+        let first = server.register().await;
+        drop(server.refreshing(&first.refresh).begin().await.unwrap());
+        let second = server.refreshed(&first).await;
+        let row = server.session(first.session);
+        assert_eq!((row.generation, row.token_digest, row.recoveries), (1, second.digest(), 0));
+    }
+}
+
+async fn a_refresh_and_a_logout_at_once_leave_the_session_ended(server: Server) {
+    for _ in 0..20 {
+        let tokens = server.register().await;
+        let logout = server.post("/api/v1/auth/logout").bearer(&tokens.access);
+        let answers = at_once([server.refreshing(&tokens.refresh), logout]).await;
+        answers[1].assert_status(204);
+        // The refresh came first or too late; in either case what it gave is worth nothing now.
+        match answers[0].status {
+            200 => {
+                let next = Tokens::of(&answers[0]);
+                server.me(&next.access).await.assert_problem(401, "invalid_token");
+                server.refresh(&next.refresh).await.assert_problem(401, "session_revoked");
+            }
+            _ => drop(answers[0].assert_problem(401, "session_revoked").clone()),
+        }
+        assert_eq!(server.session(tokens.session).revoked_reason.as_deref(), Some("logout"));
+    }
+}
+
+async fn a_server_that_is_killed_at_any_moment_leaves_a_chain_that_goes_on(deployment: Arc<Deployment>) {
+    let mut process = Process::start(&deployment, &[]);
+    let mut tokens = process.register().await;
+    for round in 0..20 {
+        let pending = process.refreshing(&tokens.refresh).begin().await.unwrap();
+        // From before the request was read until after it was answered.
+        tokio::time::sleep(Duration::from_micros(200) * round).await;
+        process.kill();
+        drop(pending);
+        let left = deployment.session(tokens.session);
+        process = Process::start(&deployment, &[]);
+        let before = tokens.digest();
+        tokens = process.refreshed(&tokens).await;
+        let row = deployment.session(tokens.session);
+        assert_eq!((row.generation, &row.token_digest), (i64::from(round) + 1, &tokens.digest()));
+        if left.token_digest != before {
+            assert_eq!(left.token_digest, tokens.digest(), "what was committed is what is answered");
+        }
+    }
+    process.me(&tokens.access).await.assert_status(200);
+}
+
+async fn a_server_that_is_killed_between_commit_and_answer_leaves_the_successor_to_be_asked_for_again(
+    deployment: Arc<Deployment>,
+) {
+    let (proxy, url) = Proxy::before(&deployment.database_url()).await;
+    let settings = [("DATABASE_URL", url.as_str())];
+    let mut process = Process::start(&deployment, &settings);
+    let mut tokens = process.register().await;
+    for generation in [2, 4] {
+        tokens = process.refreshed(&tokens).await;
+        proxy.set(Wire::AnswersHeld);
+        let pending = process.refreshing(&tokens.refresh).begin().await.unwrap();
+        let committed = until("the commit", async || {
+            Some(deployment.session(tokens.session)).filter(|row| row.generation == generation)
+        })
+        .await;
+        process.kill();
+        assert!(pending.answer().await.is_err(), "nothing was answered");
+        proxy.set(Wire::Open);
+
+        if generation == 2 {
+            // Soon after: the same pair.
+            process = Process::start(&deployment, &settings);
+            tokens = process.refreshed(&tokens).await;
+            assert_eq!((tokens.digest(), tokens.jti()), (committed.token_digest, committed.access_jti));
+        } else {
+            // An hour later: the same successor.
+            let clock = Clock::default();
+            clock.advance(Duration::from_secs(3600));
+            let server = Server::start(&deployment, &[], clock).await;
+            tokens = server.refreshed(&tokens).await;
+            assert_eq!(tokens.digest(), committed.token_digest);
+            assert_ne!(tokens.jti(), committed.access_jti);
+            server.me(&tokens.access).await.assert_status(200);
+            server.refreshed(&tokens).await;
+        }
+    }
+}
+
+async fn a_connection_that_breaks_between_commit_and_answer_leaves_the_successor_to_be_asked_for_again(
+    deployment: Arc<Deployment>,
+) {
+    let (proxy, url) = Proxy::before(&deployment.database_url()).await;
+    let server = Server::start(&deployment, &[("DATABASE_URL", &url)], Clock::default()).await;
+    let first = server.register().await;
+    let second = server.refreshed(&first).await;
+    proxy.set(Wire::AnswersHeld);
+    let pending = server.refreshing(&second.refresh).begin().await.unwrap();
+    let committed =
+        until("the commit", async || Some(server.session(first.session)).filter(|row| row.generation == 2)).await;
+    proxy.set(Wire::Cut);
+    pending.answer().await.unwrap().assert_problem(503, "database_unavailable");
+    proxy.set(Wire::Open);
+    let third = after_503(&server, &second).await;
+    assert_eq!((third.digest(), third.jti()), (committed.token_digest, committed.access_jti));
+}
+
+async fn a_database_that_does_not_answer_is_not_waited_for_in_vain(deployment: Arc<Deployment>) {
+    let (proxy, url) = Proxy::before(&deployment.database_url()).await;
+    let server = Server::start(&deployment, &[("DATABASE_URL", &url)], Clock::default()).await;
+    let first = server.register().await;
+    let second = server.refreshed(&first).await;
+    proxy.set(Wire::AnswersHeld);
+    server.refresh(&second.refresh).await.assert_problem(503, "database_unavailable");
+    proxy.set(Wire::Open);
+    let third = after_503(&server, &second).await;
+    let row = server.session(first.session);
+    assert_eq!((row.generation, row.token_digest), (2, third.digest()));
+}
+
+async fn a_locked_row_does_not_hold_up_the_others(server: Server) {
+    let locked = server.register().await;
+    let free = server.login(&locked.email).await;
+    let mut conn = server.conn();
+    conn.batch_execute("BEGIN").unwrap();
+    conn.batch_execute(&format!("SELECT FROM sessions WHERE id = '{}' FOR UPDATE", locked.session)).unwrap();
+    let waiting = server.refreshing(&locked.refresh).begin().await.unwrap();
+    let mut free = free;
+    for _ in 0..20 {
+        free = server.refreshed(&free).await;
+    }
+    assert_eq!(server.session(locked.session).generation, 0);
+    conn.batch_execute("COMMIT").unwrap();
+    let answer = waiting.answer().await.unwrap();
+    let next = if answer.status == 503 { after_503(&server, &locked).await } else { Tokens::of(&answer) };
+    let row = server.session(locked.session);
+    assert_eq!((row.generation, row.token_digest), (1, next.digest()));
+}
+
+/// Refreshes until the server has found its database again.
+async fn after_503(server: &Server, tokens: &Tokens) -> Tokens {
+    until("the database to be found again", async || {
+        let answer = server.refresh(&tokens.refresh).await;
+        (answer.status != 503).then(|| Tokens::of(&answer))
+    })
+    .await
+}
+
+async fn total(endpoints: &[impl std::ops::Deref<Target = Endpoint>], outcome: &str) -> u64 {
+    let mut total = 0;
+    for endpoint in endpoints {
+        total += endpoint.refreshes(outcome).await;
+    }
+    total
+}
