@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::{HttpServer, web};
 use tokio::task::JoinHandle;
 
@@ -133,7 +133,7 @@ impl App {
                 .app_data(web::Data::new(self.db.clone()))
                 .app_data(web::Data::new(self.ring.clone()))
                 .app_data(web::QueryConfig::default().error_handler(|error, _| invalid_query(&error).into()))
-                .wrap(cors(self.edge.clone()))
+                .wrap(Condition::new(self.edge.has_allowed_origins(), cors(self.edge.clone())))
                 .wrap(from_fn(surround))
                 .configure(routes::configure)
         })

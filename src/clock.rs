@@ -72,6 +72,21 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// A timestamp as whole milliseconds, for what only servers read: `#[serde(with = "as_millis")]`.
+pub mod as_millis {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::Timestamp;
+
+    pub fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(time.as_millis())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(deserializer).map(Timestamp::from_millis)
+    }
+}
+
 /// The system's clock, which a test may set ahead. Clones share the setting.
 #[derive(Clone, Default)]
 pub struct Clock {

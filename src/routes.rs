@@ -1,6 +1,7 @@
 //! Every route of the server.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Resource, web};
 
 use crate::http::problem::Problem;
@@ -59,5 +60,7 @@ async fn not_found() -> Result<HttpResponse, Problem> {
 
 async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let detail = format!("{} is not possible here.", request.method());
-    Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail))
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+    let allowed = openapi::methods(&request.match_pattern().unwrap_or_default());
+    Err(problem.with(ALLOW, HeaderValue::from_str(&allowed).map_err(|error| Problem::internal(&error))?))
 }

@@ -55,8 +55,12 @@ fn rate(burst: u32, period: Duration) -> Rate {
 }
 
 fn attempt(redis: &mut Connection, key: &str, rate: Rate) -> Decision {
-    let [burst, interval] = gcra::arguments(rate);
-    let reply: Vec<i64> = Script::new(gcra::SCRIPT).key(key).arg(burst).arg(interval).invoke(redis).unwrap();
+    attempts(redis, key, rate, 1)
+}
+
+fn attempts(redis: &mut Connection, key: &str, rate: Rate, asked: u32) -> Decision {
+    let arguments = gcra::arguments(rate, asked);
+    let reply: Vec<i64> = Script::new(gcra::SCRIPT).key(key).arg(&arguments).invoke(redis).unwrap();
     gcra::parse(&reply).unwrap_or_else(|| panic!("{reply:?}"))
 }
 
@@ -67,16 +71,16 @@ fn a_burst_is_let_through_then_refused_with_the_time_to_wait() {
     let rate = rate(3, Duration::from_secs(3600));
     for remaining in [2, 1, 0] {
         let decision = attempt(&mut redis, "key", rate);
-        assert_eq!((decision.allowed, decision.remaining), (true, remaining));
+        assert_eq!((decision.granted, decision.remaining), (1, remaining));
         let full = Duration::from_secs(1200) * (3 - remaining);
         assert!(decision.reset <= full && decision.reset > full - Duration::from_secs(60), "{decision:?}");
     }
     let refused = attempt(&mut redis, "key", rate);
-    assert_eq!((refused.allowed, refused.remaining), (false, 0));
+    assert_eq!((refused.granted, refused.remaining), (0, 0));
     let soon = Duration::from_secs(1140)..=Duration::from_secs(1200);
     assert!(soon.contains(&refused.retry_after), "{refused:?}");
     assert!(soon.contains(&(refused.reset - Duration::from_secs(2400))), "{refused:?}");
-    assert!(attempt(&mut redis, "other", rate).allowed);
+    assert!(attempt(&mut redis, "other", rate).granted == 1);
 
     let ttl: i64 = cmd("PTTL").arg("key").query(&mut redis).unwrap();
     assert!((3_500_000..=3_600_000).contains(&ttl), "{ttl}");
@@ -92,7 +96,7 @@ fn one_more_is_let_through_after_the_time_told_and_not_before() {
     for _ in 0..2 + 5 {
         loop {
             let decision = attempt(&mut redis, "key", rate);
-            if decision.allowed {
+            if decision.granted == 1 {
                 break;
             }
             told = told.max(decision.retry_after);
@@ -111,10 +115,19 @@ fn servers_count_together() {
         let servers: Vec<_> = (0..4)
             .map(|_| {
                 let mut redis = redis.connect();
-                scope.spawn(move || (0..25).filter(|_| attempt(&mut redis, "key", rate).allowed).count())
+                scope.spawn(move || (0..25).filter(|_| attempt(&mut redis, "key", rate).granted == 1).count())
             })
             .collect();
         servers.into_iter().map(|server| server.join().unwrap()).sum()
     });
     assert_eq!(let_through, 50);
+}
+
+#[test]
+fn several_are_granted_at_once_and_fewer_when_fewer_are_there() {
+    let redis = Redis::start("several");
+    let mut redis = redis.connect();
+    let rate = rate(10, Duration::from_secs(3600));
+    let granted = [7, 7, 7].map(|asked| attempts(&mut redis, "key", rate, asked).granted);
+    assert_eq!(granted, [7, 3, 0]);
 }

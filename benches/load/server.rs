@@ -49,7 +49,7 @@ impl Server {
             }
         }
         for limit in ["LOGIN_ACCOUNT", "LOGIN_ADDRESS", "REGISTER_ADDRESS", "REFRESH_SESSION", "REFRESH_ADDRESS"] {
-            command.env(format!("LIMIT_{limit}"), "1000000000/60");
+            command.env(format!("LIMIT_{limit}"), "1000000/1");
         }
         command.env("MAX_SESSIONS_PER_USER", "1000000");
         let (Backend::Embedded(folder) | Backend::Postgres(folder, _)) = backend;

@@ -16,11 +16,14 @@ use super::password::Password;
 use crate::config::Argon2Cost;
 use crate::random::Random;
 
-/// The memory that a hash may take at most, set or stored, so that one from elsewhere cannot exhaust the server.
+/// The memory that one hash may take, set or stored, so that hashes from elsewhere cannot exhaust the server.
 pub const MAX_MEMORY_KIB: u32 = 256 * 1024;
 
-/// The memory that a hash may write at most, all passes together: about half a second's work.
-pub const MAX_WORK_KIB: u64 = 1024 * 1024;
+/// The memory that one hash may write, all passes together: about a second's work.
+pub const MAX_WORK_KIB: u64 = 2 * 1024 * 1024;
+
+const COST_OUT_OF_BOUNDS: &str =
+    "the cost of Argon2 is out of its bounds: m up to 262144 and at least 8 × p, m × t up to 2097152";
 
 /// How long an idle thread keeps its memory.
 const MEMORY_KEPT: Duration = Duration::from_secs(5);
@@ -56,7 +59,7 @@ impl Hasher {
     /// Starts `threads` threads; `waiting` is how many passwords may wait for one. Fails for a cost that Argon2 does not
     /// know or that is over the bounds, and when a thread cannot be started.
     pub fn new(cost: Argon2Cost, threads: NonZeroUsize, waiting: usize, random: Random) -> io::Result<Self> {
-        let scheme = Scheme::new(cost).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "cost of Argon2"))?;
+        let scheme = Scheme::new(cost).ok_or_else(|| io::Error::other(COST_OUT_OF_BOUNDS))?;
         let hasher = Self { queue: Arc::new(Queue::new(waiting)), scheme, random };
         for number in 0..threads.get() {
             let (queue, usual) = (hasher.queue.clone(), hasher.scheme.params.block_count());
@@ -274,5 +277,214 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const CHEAP: Argon2Cost = Argon2Cost { memory_kib: 64, passes: 1, lanes: 1 };
+
+    fn hasher(cost: Argon2Cost, waiting: usize) -> Hasher {
+        Hasher::new(cost, NonZeroUsize::MIN, waiting, Random).unwrap()
+    }
+
+    fn password(text: &str) -> Password {
+        Password::parse(text.to_owned()).unwrap()
+    }
+
+    async fn verdict(hasher: &Hasher, text: &str, stored: &str) -> Result<Verdict, HasherError> {
+        hasher.verify(password(text), Some(stored.to_owned())).await
+    }
+
+    /// Occupies the only thread until the sender is used or dropped.
+    async fn occupy(hasher: &Hasher) -> mpsc::Sender<()> {
+        let (release, released) = mpsc::channel::<()>();
+        let (begun, has_begun) = oneshot::channel();
+        let job: Job = Box::new(move |_| {
+            begun.send(()).unwrap();
+            let _ = released.recv();
+        });
+        hasher.queue.push(job).unwrap();
+        has_begun.await.unwrap();
+        release
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_argon2id_under_its_own_salt_and_knows_its_password() {
+        let hasher = hasher(CHEAP, 8);
+        let first = hasher.hash(password("anvil thimble")).await.unwrap();
+        let second = hasher.hash(password("anvil thimble")).await.unwrap();
+        assert!(first.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{first}");
+        assert_ne!(first, second);
+        assert_eq!(verdict(&hasher, "anvil thimble", &first).await, Ok(Verdict::Right));
+        assert_eq!(verdict(&hasher, "anvil thimbles", &first).await, Ok(Verdict::Wrong));
+    }
+
+    #[tokio::test]
+    async fn it_agrees_with_the_reference_implementation() {
+        // From its test suite.
+        let id = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        let i_10 = "$argon2i$m=65536,t=2,p=1$c29tZXNhbHQ$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ";
+        let hasher = hasher(CHEAP, 8);
+        for stored in [id, i_10] {
+            assert_eq!(verdict(&hasher, "password", stored).await, Ok(Verdict::RightButOutdated), "{stored}");
+            assert_eq!(verdict(&hasher, "passwore", stored).await, Ok(Verdict::Wrong), "{stored}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_another_cost_is_outdated() {
+        let hash = hasher(CHEAP, 8).hash(password("anvil thimble")).await.unwrap();
+        for cost in [
+            Argon2Cost { memory_kib: 128, ..CHEAP },
+            Argon2Cost { passes: 2, ..CHEAP },
+            Argon2Cost { lanes: 2, ..CHEAP },
+        ] {
+            let hasher = hasher(cost, 8);
+            assert_eq!(verdict(&hasher, "anvil thimble", &hash).await, Ok(Verdict::RightButOutdated), "{cost:?}");
+            assert_eq!(verdict(&hasher, "thimble anvil", &hash).await, Ok(Verdict::Wrong), "{cost:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_account_is_wrong_after_the_same_work() {
+        let cost = Argon2Cost { memory_kib: 4096, passes: 1, lanes: 1 };
+        let hasher = hasher(cost, 8);
+        assert_eq!(hasher.verify(password("anvil thimble"), None).await, Ok(Verdict::Wrong));
+        // The memory of a hash of the cost set was written.
+        let (blocks, counted) = oneshot::channel();
+        let count: Job = Box::new(move |memory| blocks.send(memory.blocks.len()).unwrap());
+        hasher.queue.push(count).unwrap();
+        assert_eq!(counted.await, Ok(4096));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_hash_of_argon2_within_the_bounds_is_an_error() {
+        let hasher = hasher(CHEAP, 8);
+        for stored in [
+            "",
+            "anvil thimble",
+            "$2b$12$abcdefghijklmnopqrstuv",
+            "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ",
+            "$argon2id$v=20$m=64,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+            "$argon2id$v=19$m=1,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+            "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+            "$argon2id$v=19$m=65536,t=4294967295,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        ] {
+            assert_eq!(verdict(&hasher, "anvil thimble", stored).await, Err(HasherError::Stored), "{stored}");
+        }
+    }
+
+    #[test]
+    fn a_cost_out_of_bounds_is_refused_at_the_start() {
+        for (memory_kib, passes, lanes) in
+            [(7, 1, 1), (64, 0, 1), (64, 1, 0), (64, 1, 9), (u32::MAX, 1, 1), (65536, 64, 1)]
+        {
+            let cost = Argon2Cost { memory_kib, passes, lanes };
+            assert!(Hasher::new(cost, NonZeroUsize::MIN, 8, Random).is_err(), "{cost:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once_and_recovers() {
+        let hasher = hasher(CHEAP, 1);
+        let release = occupy(&hasher).await;
+        let waiting = hasher.hash(password("anvil thimble"));
+        let refused = async {
+            let refused = hasher.hash(password("anvil thimble")).await;
+            drop(release);
+            refused
+        };
+        let (waited, refused) = tokio::join!(waiting, refused);
+        assert_eq!(refused, Err(HasherError::Busy));
+        assert!(waited.is_ok());
+        assert!(hasher.hash(password("anvil thimble")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn work_whose_caller_has_gone_is_skipped() {
+        let hasher = hasher(CHEAP, 8);
+        let release = occupy(&hasher).await;
+        let (worked, has_worked) = mpsc::channel();
+        let mut abandoned = Box::pin(hasher.run(move |_| {
+            worked.send(()).unwrap();
+            Ok(())
+        }));
+        assert!(futures_poll(&mut abandoned).await);
+        drop(abandoned);
+        drop(release);
+        // The queue is worked in order: once this is done, the abandoned job has been taken too.
+        hasher.hash(password("anvil thimble")).await.unwrap();
+        assert!(has_worked.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_its_own_job_alone() {
+        let hasher = hasher(CHEAP, 8);
+        assert_eq!(hasher.run::<()>(|_| panic!("of this test")).await, Err(HasherError::Failed));
+        assert!(hasher.hash(password("anvil thimble")).await.is_ok());
+    }
+
+    #[test]
+    fn memory_is_taken_when_needed_and_more_than_usual_is_not_kept() {
+        let mut memory = Memory::new(64);
+        assert_eq!(memory.blocks.capacity(), 0);
+        memory.blocks(64);
+        memory.free_unusual();
+        assert_eq!(memory.blocks.len(), 64);
+        assert!(memory.blocks.capacity() * Block::SIZE > 32 << 20);
+        memory.blocks(65);
+        memory.free_unusual();
+        assert_eq!(memory.blocks.capacity(), 0);
+    }
+
+    #[test]
+    fn an_idle_thread_frees_its_memory_and_works_on() {
+        let queue = Queue::new(8);
+        let mut memory = Memory::new(64);
+        let (seen, capacities) = mpsc::channel();
+        let job = |seen: &mpsc::Sender<usize>| -> Job {
+            let seen = seen.clone();
+            Box::new(move |memory: &mut Memory| {
+                seen.send(memory.blocks.capacity()).unwrap();
+                memory.blocks(64);
+            })
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| work(&queue, Duration::ZERO, &mut memory));
+            queue.push(job(&seen)).unwrap();
+            capacities.recv().unwrap();
+            // With no patience at all the memory goes as soon as the queue is found empty.
+            while {
+                queue.push(job(&seen)).unwrap();
+                capacities.recv().unwrap() > 0
+            } {
+                thread::yield_now();
+            }
+            queue.close();
+        });
+        assert_eq!(memory.blocks.capacity(), 0);
+    }
+
+    #[test]
+    fn threads_end_with_the_hasher() {
+        let hasher = Hasher::new(CHEAP, NonZeroUsize::new(3).unwrap(), 8, Random).unwrap();
+        let queue = Arc::downgrade(&hasher.queue);
+        drop(hasher);
+        while queue.strong_count() > 0 {
+            thread::yield_now();
+        }
+    }
+
+    /// Polls once; whether the future still waits.
+    async fn futures_poll(future: &mut (impl Future + Unpin)) -> bool {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(context).is_pending())
+        })
+        .await
     }
 }

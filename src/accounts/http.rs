@@ -16,7 +16,7 @@ use super::register::{RegisterError, Registration};
 use crate::audit::{self, Event};
 use crate::clock::Timestamp;
 use crate::db::types::SessionId;
-use crate::http::caller::{self, Transport, require_own_origin};
+use crate::http::caller::{self, By, Transport, require_own_origin};
 use crate::http::problem::{Fields, ProblemDetails};
 use crate::http::token_response::{TokenResponse, token_response};
 use crate::http::{Body, Caller, Edge, Problem};
@@ -39,8 +39,8 @@ pub struct RegisterRequest {
 }
 
 /// Creates an account and logs its owner in.
-#[utoipa::path(post, path = "/api/v1/auth/register", tag = "Accounts", request_body = RegisterRequest,
-    responses((status = 201, body = TokenResponse), (status = 403, body = ProblemDetails), (status = 409, body = ProblemDetails), (status = 422, body = ProblemDetails), (status = 429, body = ProblemDetails)))]
+#[utoipa::path(post, path = "/api/v1/auth/register", tag = "Accounts", security(()), request_body = RegisterRequest,
+    responses((status = 201, body = TokenResponse), (status = 403, body = ProblemDetails, content_type = "application/problem+json"), (status = 409, body = ProblemDetails, content_type = "application/problem+json"), (status = 422, body = ProblemDetails, content_type = "application/problem+json"), (status = 429, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn register(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
@@ -50,7 +50,7 @@ pub async fn register(
     let transport = body.transport;
     let client = edge.client(&request);
     edge.limit_address(Kind::RegisterAddress, &client).await?;
-    let registration = registration(body)?;
+    let registration = off_the_worker(move || registration(body)).await??;
     let grant = accounts.register(registration, &client).await.map_err(register_refusal)?;
     Ok(token_response(&edge, StatusCode::CREATED, &grant, transport))
 }
@@ -109,8 +109,8 @@ pub struct LoginRequest {
 }
 
 /// Opens a session for the owner of an account.
-#[utoipa::path(post, path = "/api/v1/auth/login", tag = "Accounts", request_body = LoginRequest,
-    responses((status = 200, body = TokenResponse), (status = 401, body = ProblemDetails), (status = 403, body = ProblemDetails), (status = 422, body = ProblemDetails), (status = 429, body = ProblemDetails)))]
+#[utoipa::path(post, path = "/api/v1/auth/login", tag = "Accounts", security(()), request_body = LoginRequest,
+    responses((status = 200, body = TokenResponse), (status = 401, body = ProblemDetails, content_type = "application/problem+json"), (status = 403, body = ProblemDetails, content_type = "application/problem+json"), (status = 422, body = ProblemDetails, content_type = "application/problem+json"), (status = 429, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn login(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
@@ -142,7 +142,7 @@ fn login_refusal(error: LoginError) -> Problem {
 
 /// Ends the session that calls. A browser whose access token has expired is known by its refresh token's cookie.
 #[utoipa::path(post, path = "/api/v1/auth/logout", tag = "Accounts",
-    responses((status = 204, description = "Logged out"), (status = 401, body = ProblemDetails)))]
+    responses((status = 204, description = "Logged out"), (status = 401, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn logout(
     request: HttpRequest,
     sessions: web::Data<Sessions>,
@@ -173,7 +173,7 @@ pub struct SessionsRevoked {
 
 /// Ends all of the caller's sessions, the one that calls included.
 #[utoipa::path(post, path = "/api/v1/auth/logout-all", tag = "Accounts",
-    responses((status = 200, body = SessionsRevoked), (status = 401, body = ProblemDetails)))]
+    responses((status = 200, body = SessionsRevoked), (status = 401, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn logout_all(
     sessions: web::Data<Sessions>,
     edge: web::Data<Edge>,
@@ -199,7 +199,7 @@ pub struct Me {
 }
 
 /// The caller.
-#[utoipa::path(get, path = "/api/v1/auth/me", tag = "Accounts", responses((status = 200, body = Me), (status = 401, body = ProblemDetails)))]
+#[utoipa::path(get, path = "/api/v1/auth/me", tag = "Accounts", responses((status = 200, body = Me), (status = 401, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn me(
     accounts: web::Data<Accounts>,
     edge: web::Data<Edge>,
@@ -235,12 +235,11 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<O
 
 /// Changes what the caller's account says of its owner.
 #[utoipa::path(patch, path = "/api/v1/auth/me", tag = "Accounts", request_body = UpdateMeRequest,
-    responses((status = 200, body = Me), (status = 401, body = ProblemDetails), (status = 422, body = ProblemDetails)))]
+    responses((status = 200, body = Me), (status = 401, body = ProblemDetails, content_type = "application/problem+json"), (status = 422, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn update_me(
     accounts: web::Data<Accounts>,
     edge: web::Data<Edge>,
-    caller: Caller,
-    Body(body): Body<UpdateMeRequest>,
+    By(caller, Body(body)): By<Body<UpdateMeRequest>>,
 ) -> Result<web::Json<Me>, Problem> {
     let mut fields = Fields::default();
     let changed = match body.name {
@@ -264,26 +263,34 @@ pub struct ChangePasswordRequest {
 
 /// Changes the password and ends every other session.
 #[utoipa::path(post, path = "/api/v1/auth/password/change", tag = "Accounts", request_body = ChangePasswordRequest,
-    responses((status = 200, body = SessionsRevoked), (status = 401, body = ProblemDetails), (status = 422, body = ProblemDetails), (status = 429, body = ProblemDetails)))]
+    responses((status = 200, body = SessionsRevoked), (status = 401, body = ProblemDetails, content_type = "application/problem+json"), (status = 422, body = ProblemDetails, content_type = "application/problem+json"), (status = 429, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn change_password(
     accounts: web::Data<Accounts>,
     edge: web::Data<Edge>,
-    caller: Caller,
-    Body(body): Body<ChangePasswordRequest>,
+    By(caller, Body(body)): By<Body<ChangePasswordRequest>>,
 ) -> Result<web::Json<SessionsRevoked>, Problem> {
     let user = &caller.standing().subject;
     // Guesses with a stolen session count like guesses at the login.
     if let Ok(email) = Email::parse(&user.email) {
         edge.limit(Kind::LoginAccount, email.normalized().as_bytes()).await?;
     }
-    let mut fields = Fields::default();
-    let personal = [user.email.as_str(), user.name.as_deref().unwrap_or_default()];
-    let new = fields.check("new_password", Password::parse_new(body.new_password, &personal), WeakPassword::code);
-    let Some(new) = new else { return Err(fields.into_problem()) };
+    let (email, name) = (user.email.clone(), user.name.clone().unwrap_or_default());
+    let new = off_the_worker(move || new_password(body.new_password, &[&email, &name])).await??;
     let current = Password::parse(body.current_password).ok();
     let changed = accounts.change_password(caller.user(), caller.session(), current, new).await;
     let sessions_revoked = changed.map_err(change_password_refusal)?;
     Ok(web::Json(SessionsRevoked { sessions_revoked }))
+}
+
+fn new_password(text: Zeroizing<String>, personal: &[&str]) -> Result<Password, Problem> {
+    let mut fields = Fields::default();
+    let password = fields.check("new_password", Password::parse_new(text, personal), WeakPassword::code);
+    password.ok_or_else(|| fields.into_problem())
+}
+
+/// Judging a password takes up to tens of milliseconds, for which a worker's other requests should not wait.
+async fn off_the_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    web::block(work).await.map_err(|error| Problem::internal(&error))
 }
 
 fn change_password_refusal(error: ChangePasswordError) -> Problem {
@@ -304,7 +311,7 @@ fn change_password_refusal(error: ChangePasswordError) -> Problem {
         ("X-Auth-Session" = String, description = "The session's id"),
         ("X-Auth-Email" = String, description = "The account's mail address"),
         ("X-Auth-Roles" = String, description = "The account's roles, with commas between them"))),
-    (status = 401, body = ProblemDetails)))]
+    (status = 401, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn verify(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = caller::identify(&request, &original_method(&request)).await?;
     let subject = &caller.standing().subject;

@@ -11,7 +11,12 @@ use crate::db::DbError;
 use crate::db::types::Names;
 use crate::label::Label;
 use crate::metrics::LoginOutcome;
+use crate::sessions::open::Opening;
 use crate::sessions::{Client, Grant, IssueError};
+
+/// How often a login is judged anew because the account changed while its password was hashed: another login at the same
+/// time may have stored a newer hash of the same password.
+const ATTEMPTS: usize = 3;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
@@ -59,13 +64,29 @@ impl Accounts {
         device_name: Option<Label>,
         client: &Client,
     ) -> Result<Grant, LoginError> {
-        let parts = &*self.0;
         let password = password.ok_or(LoginError::InvalidCredentials)?;
+        let device_name = device_name.map(Label::into_string);
+        for _ in 0..ATTEMPTS {
+            if let Some(opening) = self.open(email, &password, device_name.clone(), client).await? {
+                return Ok(self.0.sessions.opened(opening).await?);
+            }
+        }
+        Err(LoginError::InvalidCredentials)
+    }
+
+    /// Opens a session for the owner of `email`. `None` when the account changed meanwhile: to be tried from the start.
+    async fn open(
+        &self,
+        email: &Email,
+        password: &Password,
+        device_name: Option<String>,
+        client: &Client,
+    ) -> Result<Option<Opening>, LoginError> {
+        let parts = &*self.0;
         let normalized = email.normalized().to_owned();
         let user = parts.db.read(move |conn| store::by_email(conn, &normalized)).await?;
         let stored = user.as_ref().map(|user| user.password_hash.clone());
-        let again = password.clone();
-        let verdict = parts.hasher.verify(password, stored).await?;
+        let verdict = parts.hasher.verify(password.clone(), stored).await?;
         let user = match (user, verdict) {
             (Some(user), Verdict::Right | Verdict::RightButOutdated) => user,
             (user, _) => {
@@ -78,11 +99,10 @@ impl Accounts {
             return Err(LoginError::AccountDisabled);
         }
         let rehashed = match verdict {
-            Verdict::RightButOutdated => Some(parts.hasher.hash(again).await?),
+            Verdict::RightButOutdated => Some(parts.hasher.hash(password.clone()).await?),
             Verdict::Right | Verdict::Wrong => None,
         };
-        let opening =
-            parts.sessions.opening(subject(&user), Names::of(&["pwd"]), client, device_name.map(Label::into_string));
+        let opening = parts.sessions.opening(subject(&user), Names::of(&["pwd"]), client, device_name);
         let (now, id) = (parts.clock.now(), user.id);
         let opened = parts
             .db
@@ -95,8 +115,9 @@ impl Accounts {
                 Ok(Some(opening))
             })
             .await?;
-        let opening = opened.ok_or(LoginError::InvalidCredentials)?;
-        audit::record(Event::LoggedIn, Some(id), None);
-        Ok(parts.sessions.opened(opening).await?)
+        if opened.is_some() {
+            audit::record(Event::LoggedIn, Some(id), None);
+        }
+        Ok(opened)
     }
 }

@@ -1,4 +1,4 @@
-//! One attempt counted for all servers: the script that Redis runs, what it is given and what it answers.
+//! Attempts counted for all servers: the script that Redis runs, what it is given and what it answers.
 
 use std::time::Duration;
 
@@ -7,10 +7,11 @@ use crate::config::Rate;
 /// The generic cell rate algorithm (GCRA). Its head documents keys, arguments and reply.
 pub const SCRIPT: &str = include_str!("gcra.lua");
 
-/// What became of an attempt.
+/// What became of attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
-    pub allowed: bool,
+    /// How many were let through, of those that were asked for.
+    pub granted: u32,
     /// Attempts that would be let through now.
     pub remaining: u32,
     /// Time until one is let through; zero for one that was.
@@ -19,18 +20,18 @@ pub struct Decision {
     pub reset: Duration,
 }
 
-/// The arguments of the script: attempts at once, and microseconds for one more.
-pub fn arguments(rate: Rate) -> [u64; 2] {
+/// The arguments of the script: attempts at once, microseconds for one more, and how many are asked for.
+pub fn arguments(rate: Rate, asked: u32) -> [u64; 3] {
     let interval = rate.period.as_micros().checked_div(rate.burst.get().into()).unwrap_or_default();
-    [rate.burst.get().into(), u64::try_from(interval).unwrap_or(u64::MAX).max(1)]
+    [rate.burst.get().into(), u64::try_from(interval).unwrap_or(u64::MAX).max(1), asked.into()]
 }
 
 /// Reads the script's reply; `None` for what it never says.
 pub fn parse(reply: &[i64]) -> Option<Decision> {
-    let &[allowed @ 0..=1, remaining, retry_after, reset] = reply else { return None };
+    let &[granted, remaining, retry_after, reset] = reply else { return None };
     let millis = |count| u64::try_from(count).ok().map(Duration::from_millis);
     Some(Decision {
-        allowed: allowed == 1,
+        granted: granted.try_into().ok()?,
         remaining: remaining.try_into().ok()?,
         retry_after: millis(retry_after)?,
         reset: millis(reset)?,
@@ -47,22 +48,22 @@ mod tests {
     fn the_script_is_given_the_burst_and_the_time_for_one_more() {
         let rate =
             |burst, seconds| Rate { burst: NonZeroU32::new(burst).unwrap(), period: Duration::from_secs(seconds) };
-        assert_eq!(arguments(rate(10, 60)), [10, 6_000_000]);
-        assert_eq!(arguments(rate(3, 10)), [3, 3_333_333]);
-        assert_eq!(arguments(rate(4_000_000, 1)), [4_000_000, 1]);
+        assert_eq!(arguments(rate(10, 60), 1), [10, 6_000_000, 1]);
+        assert_eq!(arguments(rate(3, 10), 2), [3, 3_333_333, 2]);
+        assert_eq!(arguments(rate(4_000_000, 1), 7), [4_000_000, 1, 7]);
     }
 
     #[test]
     fn a_reply_is_read_and_anything_else_is_refused() {
         let refused = Decision {
-            allowed: false,
+            granted: 0,
             remaining: 0,
             retry_after: Duration::from_millis(1500),
             reset: Duration::from_millis(4500),
         };
         assert_eq!(parse(&[0, 0, 1500, 4500]), Some(refused));
-        assert_eq!(parse(&[1, 2, 0, 20]).map(|decision| (decision.allowed, decision.remaining)), Some((true, 2)));
-        for reply in [&[][..], &[1], &[1, 0, 0], &[2, 0, 0, 0], &[1, -1, 0, 0], &[0, 0, -1, 0], &[1, 0, 0, 0, 0]] {
+        assert_eq!(parse(&[1, 2, 0, 20]).map(|decision| (decision.granted, decision.remaining)), Some((1, 2)));
+        for reply in [&[][..], &[1], &[1, 0, 0], &[-1, 0, 0, 0], &[1, -1, 0, 0], &[0, 0, -1, 0], &[1, 0, 0, 0, 0]] {
             assert_eq!(parse(reply), None, "{reply:?}");
         }
     }

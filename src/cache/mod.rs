@@ -115,11 +115,11 @@ impl Cache {
         }
     }
 
-    /// Counts one attempt under `key` for all servers that share the cache. `None` where it is not shared.
-    pub async fn count(&self, key: &str, rate: Rate) -> Result<Option<Decision>, CacheError> {
+    /// Counts up to `asked` attempts under `key` for all servers that share the cache. `None` where it is not shared.
+    pub async fn count(&self, key: &str, rate: Rate, asked: u32) -> Result<Option<Decision>, CacheError> {
         match self {
             Self::Memory(_) => Ok(None),
-            Self::Redis(redis) => redis.count(key, rate).await.map(Some),
+            Self::Redis(redis) => redis.count(key, rate, asked).await.map(Some),
         }
     }
 

@@ -184,10 +184,10 @@ impl RedisCache {
         Ok(())
     }
 
-    pub async fn count(&self, key: &str, rate: Rate) -> Result<Decision, CacheError> {
+    pub async fn count(&self, key: &str, rate: Rate, asked: u32) -> Result<Decision, CacheError> {
         let mut call = self.0.count.prepare_invoke();
         call.key(format!("{}:limit:{{{key}}}", self.0.prefix));
-        for argument in gcra::arguments(rate) {
+        for argument in gcra::arguments(rate, asked) {
             call.arg(argument);
         }
         let reply: Vec<i64> = self.call(async |link| call.invoke_async(link).await).await?;

@@ -20,7 +20,7 @@ pub enum Command {
         #[arg(long)]
         include_expired: bool,
     },
-    /// End one session, or all of an account. It counts at once on every server.
+    /// End one session, or all of an account. It counts at once on servers with Redis, within half a second on others.
     Revoke(Target),
 }
 

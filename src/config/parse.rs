@@ -93,7 +93,7 @@ pub fn redis_prefix(text: &str) -> Parsed<String> {
 }
 
 pub fn argon2(text: &str) -> Parsed<Argon2Cost> {
-    const WRONG: &str = "must be m=KIB,t=PASSES,p=LANES with m from 7168 to 1048576, t from 1 to 64 and p from 1 to 16";
+    const WRONG: &str = "must be m=KIB,t=PASSES,p=LANES with m from 7168 to 262144, t from 1 to 8 and p from 1 to 16";
     let field = |name: &str, range: RangeInclusive<u32>| {
         let mut values = text.split(',').filter_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
         number(range)(values.next().unwrap_or_default()).map_err(|_| WRONG.to_owned())
@@ -101,11 +101,7 @@ pub fn argon2(text: &str) -> Parsed<Argon2Cost> {
     if text.split(',').count() != 3 {
         return Err(WRONG.to_owned());
     }
-    Ok(Argon2Cost {
-        memory_kib: field("m", 7168..=1_048_576)?,
-        passes: field("t", 1..=64)?,
-        lanes: field("p", 1..=16)?,
-    })
+    Ok(Argon2Cost { memory_kib: field("m", 7168..=262_144)?, passes: field("t", 1..=8)?, lanes: field("p", 1..=16)? })
 }
 
 /// `COUNT/SECONDS`, or `off` for no limit.

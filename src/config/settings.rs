@@ -99,7 +99,7 @@ static SETTINGS: [Setting; 27] = [
         "Later repetitions of a refresh that a session has in reserve, 0 to 10."),
     Setting::new("REGISTRATION", Value("open"), "closed", "Whether strangers may register: open or closed."),
     Setting::new("ARGON2", Value("m=19456,t=2,p=1"), "m=47104,t=1,p=1",
-        "Cost of a password hash: KiB of memory (7168 to 1048576), passes (1 to 64), lanes (1 to 16)."),
+        "Cost of a password hash: KiB of memory (7168 to 262144), passes (1 to 8), lanes (1 to 16)."),
     Setting::new("BIND", Value("127.0.0.1:8080"), "0.0.0.0:8080", "Address and port that the server listens on."),
     Setting::new("WORKERS", Derived("the number of cores"), "4", "Threads that serve HTTP, 1 to 1024."),
     Setting::new("PUBLIC_URL", Derived("`http://BIND`"), "https://auth.example",

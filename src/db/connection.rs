@@ -37,6 +37,25 @@ impl Conn {
         }
     }
 
+    /// Prepares a connection for statements of which each is the same but for the length of its arrays: plans are
+    /// generic and walk the arrays in their order, so that rows are locked in that order, and no statement waits longer
+    /// than `lock_patience` for a row. SQLite locks no rows and keeps its plans anyway.
+    pub fn prepare_for_batches(&mut self, lock_patience: Duration) -> DbResult<()> {
+        if let Self::Postgres(conn) = self {
+            conn.batch_execute(&format!(
+                "SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+                 SET enable_seqscan = off; SET jit = off; SET lock_timeout = {}",
+                lock_patience.as_millis()
+            ))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the database answers on this connection.
+    pub fn answers(&mut self) -> DbResult<()> {
+        Ok(self.batch_execute("SELECT 1")?)
+    }
+
     /// One transaction around `work`: all of it or, on an error, none. On SQLite it takes the writer's place at
     /// once, so the first statement cannot find that another writer came first.
     pub fn write<T>(&mut self, work: impl FnOnce(&mut Self) -> DbResult<T>) -> DbResult<T> {

@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, RecycleResult, Timeouts};
 use deadpool::{Runtime, managed};
-use diesel::connection::SimpleConnection as _;
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use connection::Conn;
@@ -37,7 +36,7 @@ pub struct Db {
 }
 
 impl Db {
-    /// Opens no connection yet: a server may start before its database does.
+    /// Opens no connection yet.
     pub fn new(database: &Database) -> Self {
         let pool = Pool::builder(Opener { database: database.clone() })
             .max_size(POOL_SIZE)
@@ -83,7 +82,7 @@ impl Db {
 
     /// Whether the database answers.
     pub async fn is_there(&self) -> bool {
-        self.read(|conn| Ok(conn.batch_execute("SELECT 1")?)).await.is_ok()
+        self.read(Conn::answers).await.is_ok()
     }
 
     pub fn is_postgres(&self) -> bool {
@@ -109,7 +108,8 @@ impl Db {
     }
 }
 
-async fn in_time<T>(work: impl Future<Output = DbResult<T>>) -> DbResult<T> {
+/// Waits for `work` no longer than a caller can be expected to. Work that has begun may still be carried out later.
+pub async fn in_time<T>(work: impl Future<Output = DbResult<T>>) -> DbResult<T> {
     tokio::time::timeout(PATIENCE, work)
         .await
         .unwrap_or_else(|_| Err(DbError::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()))))

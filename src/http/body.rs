@@ -55,8 +55,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_empty = !request.headers().contains_key(CONTENT_TYPE)
-            && !request.headers().contains_key(TRANSFER_ENCODING)
+        // Many a client announces JSON and then sends nothing.
+        let is_empty = !request.headers().contains_key(TRANSFER_ENCODING)
             && request.headers().get(CONTENT_LENGTH).is_none_or(|length| length == "0");
         if is_empty {
             return Box::pin(async { Ok(Self(None)) });
@@ -88,6 +88,11 @@ fn too_large() -> Problem {
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    // serde would also take an array for the fields in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        let other: Result<serde::de::IgnoredAny, _> = serde_json::from_slice(bytes);
+        return Err(other.map_or_else(|error| malformed(&error), |_| wrong(".", "wrong_type", "is not an object")));
+    }
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(describe)?;
     deserializer.end().map_err(|error| malformed(&error))?;
     Ok(value)
@@ -117,5 +122,9 @@ fn describe(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
     } else {
         (path, "wrong_type", "is of the wrong type")
     };
-    Problem::invalid(vec![FieldError { field, code: code.to_owned(), message: message.to_owned() }])
+    wrong(&field, code, message)
+}
+
+fn wrong(field: &str, code: &str, message: &str) -> Problem {
+    Problem::invalid(vec![FieldError { field: field.to_owned(), code: code.to_owned(), message: message.to_owned() }])
 }

@@ -64,6 +64,23 @@ impl FromRequest for Caller {
     }
 }
 
+/// A caller, and what is read of the request only once it is known who calls: strangers are told nothing of it.
+pub struct By<T>(pub Caller, pub T);
+
+impl<T: FromRequest + 'static> FromRequest for By<T> {
+    type Error = actix_web::Error;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let caller = identify(&request, request.method()).await?;
+            let rest = T::from_request(&request, &mut payload).await.map_err(Into::into)?;
+            Ok(Self(caller, rest))
+        })
+    }
+}
+
 /// The caller of a request that is to be judged as one of `method`.
 pub async fn identify(request: &HttpRequest, method: &Method) -> Result<Caller, Problem> {
     let state = |name| Problem::internal(&format_args!("{name} is not configured"));

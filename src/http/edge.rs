@@ -54,8 +54,10 @@ impl Edge {
 
     /// The client at the other end, behind the proxies that are trusted.
     pub fn client(&self, request: &HttpRequest) -> Client {
-        let lines: Vec<&str> =
-            request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
+        // A line that is not text is kept: what it hides would otherwise be taken for the proxy's own words.
+        let lines = request.headers().get_all("x-forwarded-for").map(|line| String::from_utf8_lossy(line.as_bytes()));
+        let lines: Vec<_> = lines.collect();
+        let lines: Vec<&str> = lines.iter().map(AsRef::as_ref).collect();
         let address = request.peer_addr().map(|peer| client_address(peer.ip(), &lines, &self.trusted_proxies));
         let user_agent = request.headers().get("user-agent").and_then(|value| value.to_str().ok());
         Client { address, user_agent: user_agent.map(str::to_owned) }
@@ -64,6 +66,10 @@ impl Edge {
     /// Whether pages of `origin` may act with the cookies of this server.
     pub fn is_own_origin(&self, origin: &str) -> bool {
         origin.eq_ignore_ascii_case(&self.own_origin) || self.is_allowed_origin(origin)
+    }
+
+    pub fn has_allowed_origins(&self) -> bool {
+        !self.allowed_origins.is_empty()
     }
 
     pub fn is_allowed_origin(&self, origin: &str) -> bool {

@@ -22,13 +22,13 @@ pub struct Readiness {
 }
 
 /// The process runs.
-#[utoipa::path(get, path = "/health/live", tag = "Operations", responses((status = 200, description = "Alive")))]
+#[utoipa::path(get, path = "/health/live", tag = "Operations", security(()), responses((status = 200, description = "Alive")))]
 pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({"status": "alive"}))
 }
 
 /// The server can do its work: its database answers.
-#[utoipa::path(get, path = "/health/ready", tag = "Operations",
+#[utoipa::path(get, path = "/health/ready", tag = "Operations", security(()),
     responses((status = 200, body = Readiness), (status = 503, description = "The database does not answer", body = Readiness)))]
 pub async fn ready(db: web::Data<Db>, edge: web::Data<Edge>) -> HttpResponse {
     let answers = db.is_there().await;

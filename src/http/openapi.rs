@@ -1,13 +1,27 @@
 //! The server's interface as an OpenAPI document.
 
+use std::sync::LazyLock;
+
 use actix_web::HttpResponse;
 use utoipa::OpenApi;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi as Description, Ref, RefOr, Response, ResponseBuilder};
+
+static DESCRIPTION: LazyLock<Description> = LazyLock::new(Document::openapi);
 
 /// The document.
-#[utoipa::path(get, path = "/openapi.json", tag = "Operations", responses((status = 200, description = "This document")))]
+#[utoipa::path(get, path = "/openapi.json", tag = "Operations", security(()),
+    responses((status = 200, description = "This document")))]
 pub async fn document() -> HttpResponse {
-    HttpResponse::Ok().json(Document::openapi())
+    HttpResponse::Ok().json(&*DESCRIPTION)
+}
+
+/// The methods that the route `path` has, as `Allow` names them (RFC 9110 §10.2.1).
+pub fn methods(path: &str) -> String {
+    let Some(item) = DESCRIPTION.paths.paths.get(path.trim_end_matches('/')) else { return String::new() };
+    let methods = [("GET", &item.get), ("POST", &item.post), ("PATCH", &item.patch), ("DELETE", &item.delete)];
+    methods.iter().filter(|(_, operation)| operation.is_some()).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
 #[derive(OpenApi)]
@@ -37,16 +51,42 @@ pub async fn document() -> HttpResponse {
         super::health::metrics,
         document,
     ),
-    modifiers(&Bearer)
+    security(("bearer" = [])),
+    modifiers(&Conventions)
 )]
 pub struct Document;
 
-struct Bearer;
+/// What holds for all routes alike, so that none has to say it.
+struct Conventions;
 
-impl utoipa::Modify for Bearer {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+impl utoipa::Modify for Conventions {
+    fn modify(&self, document: &mut Description) {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        for item in document.paths.paths.values_mut() {
+            for operation in [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten() {
+                declare_refusals(operation);
+            }
+        }
     }
+}
+
+/// Adds the refusals that follow from what an operation takes.
+fn declare_refusals(operation: &mut Operation) {
+    // An operation that is open to strangers has an empty requirement in the place of the document's.
+    let (has_body, needs_caller) = (operation.request_body.is_some(), operation.security.is_none());
+    let of_body = [("400", "No JSON"), ("413", "Too large"), ("415", "Another content type"), ("422", "Invalid input")];
+    let of_caller = [("401", "No access token that is good")];
+    let of_both = [("503", "To be tried again: the database does not answer")];
+    let follows = of_body.into_iter().filter(|_| has_body).chain(of_caller.into_iter().filter(|_| needs_caller));
+    for (status, description) in follows.chain(of_both.into_iter().filter(|_| has_body || needs_caller)) {
+        let responses = &mut operation.responses.responses;
+        responses.entry(status.to_owned()).or_insert_with(|| problem(description));
+    }
+}
+
+fn problem(description: &str) -> RefOr<Response> {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemDetails"))).build();
+    ResponseBuilder::new().description(description).content("application/problem+json", content).build().into()
 }

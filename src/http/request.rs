@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
@@ -67,11 +68,27 @@ pub async fn surround(
         }
         let request = response.request();
         let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
-        let (method, status, took) = (request.method().as_str(), response.status().as_u16(), started.elapsed());
+        let (method, status, took) = (known(request.method()), response.status().as_u16(), started.elapsed());
         edge.metrics.answered(method, &route, status, took);
         tracing::debug!(parent: &span, method, route, status, took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), "answered");
     }
     Ok(response)
+}
+
+/// The method's name, if it is one of HTTP's own: clients may make up any number of others, each a counter for ever.
+fn known(method: &Method) -> &str {
+    match *method {
+        Method::GET
+        | Method::HEAD
+        | Method::POST
+        | Method::PUT
+        | Method::PATCH
+        | Method::DELETE
+        | Method::OPTIONS
+        | Method::TRACE
+        | Method::CONNECT => method.as_str(),
+        _ => "other",
+    }
 }
 
 fn is_sane(id: &str) -> bool {

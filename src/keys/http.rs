@@ -9,11 +9,11 @@ use super::jwks::JwkSet;
 use super::ring::Ring;
 use crate::http::{Edge, Problem};
 
-/// How long a verifier may keep the keys, in seconds. A new key is published at least this long before it signs.
+/// How long a verifier may keep the keys, in seconds.
 const MAX_AGE: &str = "public, max-age=300";
 
 /// The public keys (RFC 7517).
-#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "For backends",
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "For backends", security(()),
     responses((status = 200, body = JwkSet), (status = 304, description = "Not changed")))]
 pub async fn jwks(request: HttpRequest, ring: web::Data<Ring>) -> Result<HttpResponse, Problem> {
     let body = serde_json::to_vec(&JwkSet::of(&ring)).map_err(|error| Problem::internal(&error))?;
@@ -41,7 +41,7 @@ pub struct ServerMetadata {
 }
 
 /// The server's description (RFC 8414).
-#[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "For backends",
+#[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "For backends", security(()),
     responses((status = 200, body = ServerMetadata)))]
 pub async fn metadata(edge: web::Data<Edge>) -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, MAX_AGE)).json(ServerMetadata {

@@ -31,13 +31,22 @@ pub enum RingError {
     Missing(&'static str),
 }
 
-/// Makes a key for `algorithm` unless there is one. To be called while no other server does the same.
+/// Makes a key for `algorithm` unless there is one. To be called while no other server does the same on Postgres; on
+/// SQLite the transaction is the turn. A secret that does not open the keys there are makes none: it would lock out
+/// the one that does.
 pub fn ensure(conn: &mut Conn, algorithm: Algorithm, seal: &SealKey, random: &Random, now: Timestamp) -> DbResult<()> {
-    if store::all(conn)?.iter().any(|row| row.algorithm == algorithm.name()) {
-        return Ok(());
-    }
-    let row = make(algorithm, seal, random, now).map_err(|error| DbError::Unexpected(error.to_string()))?;
-    conn.write(|conn| store::insert(conn, &row))
+    conn.write(|conn| {
+        let rows = store::all(conn)?;
+        if rows.iter().any(|row| row.algorithm == algorithm.name() || unseal(row, seal).is_none()) {
+            return Ok(());
+        }
+        let row = make(algorithm, seal, random, now).map_err(|error| DbError::Unexpected(error.to_string()))?;
+        store::insert(conn, &row)
+    })
+}
+
+fn unseal(row: &KeyRow, seal: &SealKey) -> Option<Zeroizing<Vec<u8>>> {
+    seal.open(&row.sealed_private_key, row.id.0.as_bytes())
 }
 
 fn make(algorithm: Algorithm, seal: &SealKey, random: &Random, now: Timestamp) -> Result<KeyRow, UnusableKey> {
@@ -64,8 +73,7 @@ impl Ring {
         let mut verifying = Vec::with_capacity(rows.len());
         for row in rows {
             let unusable = || RingError::Unusable(row.id);
-            let private: Zeroizing<Vec<u8>> =
-                seal.open(&row.sealed_private_key, row.id.0.as_bytes()).ok_or(RingError::Sealed(row.id))?;
+            let private = unseal(row, seal).ok_or(RingError::Sealed(row.id))?;
             let own = Algorithm::parse(&row.algorithm).ok_or_else(unusable)?;
             let key = SigningKey::parse(row.id, own, &private).map_err(|_| unusable())?;
             verifying.push(key.verifying_key(&private).map_err(|_| unusable())?);

@@ -10,8 +10,9 @@ use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 
 use crate::cache::Cache;
+use crate::cache::bounded::Bounded;
 use crate::cache::gcra::Decision;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::{self, Rate};
 use crate::secret::{MacKey, MasterSecret};
 
@@ -92,14 +93,20 @@ impl Limits {
         let Some(limiter) = self.limiter(kind) else { return Ok(None) };
         let mac = self.mac(kind, subject);
         let local = limiter.check(&mac)?;
+        if limiter.take_leased(&mac) {
+            return Ok(Some(local));
+        }
         let key = format!("{}:{:032x}", kind.name(), u128::from_be_bytes(mac));
-        match cache.count(&key, limiter.rate).await {
-            Ok(Some(shared)) => judge(limiter.rate, shared).map(Some),
+        match cache.count(&key, limiter.rate, limiter.lease).await {
+            Ok(Some(shared)) => {
+                limiter.keep_leased(mac, shared.granted.saturating_sub(1));
+                judge(limiter.rate, shared).map(Some)
+            }
             Ok(None) | Err(_) => Ok(Some(local)),
         }
     }
 
-    /// Forgets who has all attempts again; to be called every minute or so.
+    /// Forgets those who have had all attempts again for an interval; to be called every minute or so.
     pub fn sweep(&self) {
         for kind in Kind::ALL {
             if let Some(limiter) = self.limiter(kind) {
@@ -127,8 +134,20 @@ impl Limits {
 
 type Mac = [u8; 16];
 
+/// What part of a limit a server takes from the shared count at once, to let through without asking again. Together
+/// the servers never let through more than the limit; what one of them has leased, the others go without.
+const LEASED_PART: u32 = 16;
+
+/// Subjects whose leases are remembered; a forgotten one costs its subject what was left of it.
+const LEASES: usize = 16 * 1024;
+
 struct Limiter {
     rate: Rate,
+    clock: Clock,
+    /// Attempts asked for at once.
+    lease: u32,
+    /// Attempts that the shared count has granted and this server has yet to let through, and until when they count.
+    leased: Bounded<Mac, (u32, Timestamp)>,
     states: RateLimiter<Mac, DashMapStateStore<Mac>, LimitClock, StateInformationMiddleware>,
 }
 
@@ -136,8 +155,28 @@ impl Limiter {
     fn new(rate: Rate, clock: Clock) -> Self {
         #[expect(clippy::expect_used, reason = "fails only for zero, which an interval never is")]
         let quota = Quota::with_period(interval(rate)).expect("an interval over zero").allow_burst(rate.burst);
-        let states = RateLimiter::new(quota, DashMapStateStore::default(), LimitClock(clock));
-        Self { rate, states }
+        let states = RateLimiter::new(quota, DashMapStateStore::default(), LimitClock(clock.clone()));
+        let lease = rate.burst.get().div_euclid(LEASED_PART).max(1);
+        Self { rate, clock, lease, leased: Bounded::new(LEASES), states }
+    }
+
+    fn take_leased(&self, mac: &Mac) -> bool {
+        if self.lease == 1 {
+            return false;
+        }
+        let (now, mut taken) = (self.clock.now(), false);
+        self.leased.update(*mac, |leased| {
+            let (left, until) = *leased?;
+            taken = left > 0 && now < until;
+            taken.then(|| (left.saturating_sub(1), until))
+        });
+        taken
+    }
+
+    fn keep_leased(&self, mac: Mac, attempts: u32) {
+        if attempts > 0 {
+            self.leased.put(mac, (attempts, self.clock.now().plus(self.rate.period)));
+        }
     }
 
     fn check(&self, mac: &Mac) -> Result<Remaining, Limited> {
@@ -146,12 +185,12 @@ impl Limiter {
             Ok(state) => {
                 let remaining = state.remaining_burst_capacity();
                 let reset = interval(self.rate).saturating_mul(burst.saturating_sub(remaining));
-                Decision { allowed: true, remaining, retry_after: Duration::ZERO, reset }
+                Decision { granted: 1, remaining, retry_after: Duration::ZERO, reset }
             }
             Err(until) => {
                 let retry_after = until.wait_time_from(self.states.clock().now());
                 let reset = retry_after.saturating_add(interval(self.rate).saturating_mul(burst.saturating_sub(1)));
-                Decision { allowed: false, remaining: 0, retry_after, reset }
+                Decision { granted: 0, remaining: 0, retry_after, reset }
             }
         };
         judge(self.rate, decision)
@@ -166,7 +205,7 @@ fn interval(rate: Rate) -> Duration {
 
 fn judge(rate: Rate, decision: Decision) -> Result<Remaining, Limited> {
     let (limit, reset) = (rate.burst.get(), whole_seconds(decision.reset));
-    if decision.allowed {
+    if decision.granted > 0 {
         Ok(Remaining { limit, remaining: decision.remaining, reset })
     } else {
         Err(Limited { limit, reset, retry_after: whole_seconds(decision.retry_after).max(1) })
@@ -242,18 +281,19 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_forgets_those_who_have_all_attempts_again_and_nobody_else() {
+    fn a_sweep_forgets_who_needs_no_remembering_and_nobody_else() {
         let clock = Clock::default();
         let limits = limits(&clock);
         let known = || limits.login_address.as_ref().unwrap().states.len();
         assert!(local(&limits, Kind::LoginAddress, b"early").is_ok());
-        clock.advance(HOUR / 2);
+        clock.advance(HOUR * 3 / 2);
         assert!(local(&limits, Kind::LoginAddress, b"late").is_ok());
         clock.advance(HOUR / 2 + Duration::from_secs(1));
+        assert_eq!(known(), 2);
         limits.sweep();
         assert!(local(&limits, Kind::LoginAddress, b"late").is_err());
         assert_eq!(known(), 1);
-        clock.advance(HOUR);
+        clock.advance(HOUR * 2);
         limits.sweep();
         assert_eq!(known(), 0);
     }

@@ -24,7 +24,7 @@ pub enum CheckError {
     /// The session has ended, or its account was disabled.
     #[error("the session was ended")]
     Ended,
-    /// A refresh replaced the token longer than the replay window ago.
+    /// A refresh replaced the token longer than the replay window ago, or a second one has followed.
     #[error("the access token was replaced")]
     Superseded,
     /// It cannot be said whether the token is good.

@@ -10,7 +10,7 @@ use super::list::SessionView;
 use super::refresh::RefreshError;
 use crate::db::types::SessionId;
 use crate::http::body::OptionalBody;
-use crate::http::caller::{Transport, require_own_origin};
+use crate::http::caller::{By, Transport, require_own_origin};
 use crate::http::problem::{Fields, ProblemDetails};
 use crate::http::token_response::{TokenResponse, token_response};
 use crate::http::{Body, Caller, Edge, Problem};
@@ -24,9 +24,10 @@ pub struct RefreshRequest {
     refresh_token: String,
 }
 
-/// Exchanges a refresh token, in the body or in its cookie, for the next pair. May be repeated: see the guide.
-#[utoipa::path(post, path = "/api/v1/sessions/refresh", tag = "Sessions", request_body = Option<RefreshRequest>,
-    responses((status = 200, body = TokenResponse), (status = 401, body = ProblemDetails), (status = 429, body = ProblemDetails), (status = 503, body = ProblemDetails)))]
+/// Exchanges a refresh token, in the body or in its cookie, for the next pair. May be repeated: the same token
+/// gets the same successor.
+#[utoipa::path(post, path = "/api/v1/sessions/refresh", tag = "Sessions", security(()), request_body = Option<RefreshRequest>,
+    responses((status = 200, body = TokenResponse), (status = 401, body = ProblemDetails, content_type = "application/problem+json"), (status = 429, body = ProblemDetails, content_type = "application/problem+json"), (status = 503, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn refresh(
     request: HttpRequest,
     sessions: web::Data<Sessions>,
@@ -80,8 +81,7 @@ pub struct SessionList {
 #[utoipa::path(get, path = "/api/v1/sessions", tag = "Sessions", params(ListQuery), responses((status = 200, body = SessionList)))]
 pub async fn list(
     sessions: web::Data<Sessions>,
-    caller: Caller,
-    query: web::Query<ListQuery>,
+    By(caller, query): By<web::Query<ListQuery>>,
 ) -> Result<web::Json<SessionList>, Problem> {
     let sessions = sessions.list(caller.user(), caller.session(), query.include_expired).await?;
     let active_count = sessions.iter().filter(|session| !session.is_expired).count();
@@ -90,7 +90,7 @@ pub async fn list(
 
 /// One of the caller's sessions.
 #[utoipa::path(get, path = "/api/v1/sessions/{id}", tag = "Sessions", params(("id" = Uuid, Path)),
-    responses((status = 200, body = SessionView), (status = 404, body = ProblemDetails)))]
+    responses((status = 200, body = SessionView), (status = 404, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn get(
     sessions: web::Data<Sessions>,
     caller: Caller,
@@ -104,21 +104,22 @@ pub async fn get(
 #[serde(deny_unknown_fields)]
 pub struct RenameRequest {
     /// `null` takes the name away.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required)]
     name: Option<String>,
 }
 
 /// Names one of the caller's sessions.
 #[utoipa::path(patch, path = "/api/v1/sessions/{id}", tag = "Sessions", params(("id" = Uuid, Path)), request_body = RenameRequest,
-    responses((status = 200, body = SessionView), (status = 404, body = ProblemDetails), (status = 422, body = ProblemDetails)))]
+    responses((status = 200, body = SessionView), (status = 404, body = ProblemDetails, content_type = "application/problem+json"), (status = 422, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn rename(
     sessions: web::Data<Sessions>,
-    caller: Caller,
     id: web::Path<String>,
-    body: Body<RenameRequest>,
+    By(caller, Body(body)): By<Body<RenameRequest>>,
 ) -> Result<web::Json<SessionView>, Problem> {
     let session = session_id(&id)?;
     let mut fields = Fields::default();
-    let name = body.0.name.map(|name| fields.check("name", Label::parse(&name), |error| LabelError::code(*error)));
+    let name = body.name.map(|name| fields.check("name", Label::parse(&name), |error| LabelError::code(*error)));
     let name = match name {
         Some(None) => return Err(fields.into_problem()),
         Some(Some(name)) => Some(name.into_string()),
@@ -130,7 +131,7 @@ pub async fn rename(
 
 /// Ends one of the caller's other sessions.
 #[utoipa::path(delete, path = "/api/v1/sessions/{id}", tag = "Sessions", params(("id" = Uuid, Path)),
-    responses((status = 204, description = "Ended"), (status = 400, body = ProblemDetails), (status = 404, body = ProblemDetails)))]
+    responses((status = 204, description = "Ended"), (status = 400, body = ProblemDetails, content_type = "application/problem+json"), (status = 404, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn delete(
     sessions: web::Data<Sessions>,
     caller: Caller,
@@ -155,11 +156,10 @@ pub struct Revoked {
 
 /// Ends all of the caller's sessions but the one that calls, or the one named.
 #[utoipa::path(delete, path = "/api/v1/sessions", tag = "Sessions", params(DeleteQuery),
-    responses((status = 200, body = Revoked), (status = 400, body = ProblemDetails), (status = 404, body = ProblemDetails)))]
+    responses((status = 200, body = Revoked), (status = 400, body = ProblemDetails, content_type = "application/problem+json"), (status = 404, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn delete_others(
     sessions: web::Data<Sessions>,
-    caller: Caller,
-    query: web::Query<DeleteQuery>,
+    By(caller, query): By<web::Query<DeleteQuery>>,
 ) -> Result<web::Json<Revoked>, Problem> {
     let sessions_revoked = match query.session_id {
         Some(id) => revoke_other(&sessions, &caller, SessionId(id)).await?,
@@ -187,13 +187,12 @@ pub struct RevokeResponse {
 
 /// Ends one of the caller's other sessions, or all of them.
 #[utoipa::path(post, path = "/api/v1/sessions/revoke", tag = "Sessions", request_body = RevokeRequest,
-    responses((status = 200, body = RevokeResponse), (status = 400, body = ProblemDetails), (status = 404, body = ProblemDetails), (status = 422, body = ProblemDetails)))]
+    responses((status = 200, body = RevokeResponse), (status = 400, body = ProblemDetails, content_type = "application/problem+json"), (status = 404, body = ProblemDetails, content_type = "application/problem+json"), (status = 422, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn revoke(
     sessions: web::Data<Sessions>,
-    caller: Caller,
-    body: Body<RevokeRequest>,
+    By(caller, Body(body)): By<Body<RevokeRequest>>,
 ) -> Result<web::Json<RevokeResponse>, Problem> {
-    let sessions_revoked = match (body.0.session_id, body.0.all) {
+    let sessions_revoked = match (body.session_id, body.all) {
         (Some(id), false) => revoke_other(&sessions, &caller, SessionId(id)).await?,
         (None, true) => revoke_others(&sessions, &caller).await?,
         (Some(_), true) | (None, false) => {

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::db::DbResult;
 use crate::db::types::{Names, SessionId, UserId};
 
-/// Characters of the digest's hexadecimal form that identify a token to its owner.
+/// Bytes of the digest whose hexadecimal form identifies a token to its owner.
 const HINT_BYTES: usize = 4;
 
 /// One session.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::{Cache, Superseded, Version};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Timestamp, as_millis};
 use crate::config::Config;
 use crate::db::types::{Names, SessionId, TokenId, UserId};
 use crate::db::{Db, DbError};
@@ -111,9 +111,13 @@ pub struct Standing {
     pub access_token: TokenId,
     pub former_access_token: Option<TokenId>,
     /// When the current access token was issued.
+    #[serde(with = "as_millis")]
     pub issued_at: Timestamp,
+    #[serde(with = "as_millis")]
     pub expires_at: Timestamp,
+    #[serde(with = "as_millis")]
     pub ends_at: Timestamp,
+    #[serde(with = "as_millis")]
     pub authenticated_at: Timestamp,
     pub amr: Names,
     pub client_id: String,

@@ -104,7 +104,7 @@ fn judge(chain: &Chain, token: &RefreshToken, policy: &Policy, now: Timestamp) -
 }
 
 impl Sessions {
-    /// Refreshes with the token in `text`. Durable before it is answered; on [`IssueError`] the outcome is not known
+    /// Refreshes with `token`. Durable before it is answered; on [`IssueError`] the outcome is not known
     /// and the same call may be made again.
     pub async fn refresh(&self, token: &RefreshToken, client: &Client) -> Result<Grant, RefreshError> {
         let parts = &*self.0;
@@ -136,9 +136,9 @@ impl Parts {
         let successor = token.successor(&salt, &self.refresh_key);
         let rotation = Rotation {
             session: token.session,
-            presented: token.digest().as_bytes().to_vec(),
-            successor: successor.digest().as_bytes().to_vec(),
-            salt: salt.0.to_vec(),
+            presented: token.digest(),
+            successor: successor.digest(),
+            salt,
             access_token: TokenId(self.random.id(self.clock.now())),
             address: client.address.map(Address),
         };
@@ -154,11 +154,11 @@ impl Parts {
     }
 
     async fn rotate(&self, rotation: &Rotation) -> DbResult<Option<Rotated>> {
-        match self.rotator.rotate(rotation.clone()).await? {
+        match self.rotator.rotate(*rotation).await? {
             Outcome::Rotated(rotated) => Ok(Some(*rotated)),
             Outcome::NotCurrent => Ok(None),
             Outcome::Alone => {
-                let (rotation, times) = (rotation.clone(), self.rotation_times());
+                let (rotation, times) = (*rotation, self.rotation_times());
                 self.db.write(move |conn| store::rotate(conn, &rotation, times)).await
             }
         }
@@ -240,7 +240,7 @@ impl Parts {
         token: &RefreshToken,
         rotation: &Rotation,
     ) -> Result<Option<(Grant, RefreshOutcome)>, RefreshError> {
-        let (rotation, times, generation) = (rotation.clone(), self.rotation_times(), i64::from(token.generation));
+        let (rotation, times, generation) = (*rotation, self.rotation_times(), i64::from(token.generation));
         let session = token.session;
         let followed = self
             .db

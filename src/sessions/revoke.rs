@@ -1,4 +1,5 @@
-//! Ending sessions: one, all, or all but one. What is answered is durable, and counts on the next request everywhere.
+//! Ending sessions: one, all, or all but one. What is answered is durable. It counts from the next request on, here and
+//! on every server that shares the cache or cannot reach it either; elsewhere once the log is read again.
 
 use super::store::{self, Which};
 use super::{Parts, Sessions};

@@ -9,13 +9,14 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use diesel::connection::SimpleConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::store::{self, Note, Rotated, Rotation, RotationTimes};
 use crate::clock::Clock;
-use crate::db::{Conn, Db, DbError, DbResult};
+use crate::db::types::SessionId;
+use crate::db::{Conn, Db, DbError, DbResult, WriteTurn, in_time};
 use crate::metrics::Metrics;
+use crate::tokens::refresh::TokenDigest;
 
 /// Rotations in one statement at the most.
 const BATCH: usize = 256;
@@ -69,7 +70,7 @@ impl Rotator {
         let (answer, outcome) = oneshot::channel();
         let waiting = Job::Rotate(Waiting { rotation, answer });
         self.jobs.try_send(waiting).map_err(|_| unavailable("too many rotations are waiting"))?;
-        outcome.await.unwrap_or_else(|_| Err(unavailable("the rotation was dropped")))
+        in_time(async { outcome.await.unwrap_or_else(|_| Err(unavailable("the rotation was dropped"))) }).await
     }
 
     /// Leaves a note for the session's row. It is written soon, or lost if the database is away.
@@ -117,7 +118,7 @@ impl Writer {
         if waiting.is_empty() {
             return waiting;
         }
-        waiting.sort_by(|a, b| key(a).cmp(&key(b)));
+        waiting.sort_unstable_by_key(key);
         self.metrics.rotation_batch(waiting.len());
         match self.with_connection(|conn, times, turn| rotate_all(conn, &waiting, times, turn)) {
             Ok(rotated) => answer(waiting, rotated),
@@ -154,7 +155,7 @@ impl Writer {
     /// still answers.
     fn with_connection<T>(
         &mut self,
-        work: impl FnOnce(&mut Conn, RotationTimes, crate::db::WriteTurn) -> DbResult<T>,
+        work: impl FnOnce(&mut Conn, RotationTimes, WriteTurn) -> DbResult<T>,
     ) -> DbResult<T> {
         if self.down_since.is_some_and(|since| since.elapsed() < RECONNECT_INTERVAL) {
             return Err(unavailable("it could not be reached a moment ago"));
@@ -167,38 +168,26 @@ impl Writer {
         let now = self.clock.now();
         let times = RotationTimes { now, expires_at: now.plus(self.refresh_token_ttl) };
         let result = work(&mut conn, times, self.db.write_turn());
-        if result.is_ok() || conn.batch_execute("SELECT 1").is_ok() {
+        if result.is_ok() || conn.answers().is_ok() {
             self.conn = Some(conn);
         }
         result
     }
 }
 
-fn key(job: &Waiting) -> (crate::db::types::SessionId, &[u8]) {
-    (job.rotation.session, &job.rotation.presented)
+fn key(job: &Waiting) -> (SessionId, TokenDigest) {
+    (job.rotation.session, job.rotation.presented)
 }
 
-/// The writer's connection. Its plans are generic, because every statement is the same but for the length of its
-/// arrays, and walk the batch in its order, so that rows are locked in the order of their ids.
+/// The writer's connection. Batches lock their rows in the order of their ids.
 fn open(db: &Db) -> DbResult<Conn> {
     let mut conn = db.open()?;
-    if let Conn::Postgres(_) = conn {
-        conn.batch_execute(&format!(
-            "SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-             SET enable_seqscan = off; SET jit = off; SET lock_timeout = {}",
-            LOCK_PATIENCE.as_millis()
-        ))?;
-    }
+    conn.prepare_for_batches(LOCK_PATIENCE)?;
     Ok(conn)
 }
 
 /// One statement (Postgres) or one transaction (SQLite) for all that wait. Of copies of one token one is carried out.
-fn rotate_all(
-    conn: &mut Conn,
-    waiting: &[Waiting],
-    times: RotationTimes,
-    turn: crate::db::WriteTurn,
-) -> DbResult<Vec<Rotated>> {
+fn rotate_all(conn: &mut Conn, waiting: &[Waiting], times: RotationTimes, turn: WriteTurn) -> DbResult<Vec<Rotated>> {
     let mut rotations: Vec<&Rotation> = waiting.iter().map(|job| &job.rotation).collect();
     rotations.dedup_by(|a, b| a.session == b.session && a.presented == b.presented);
     let _turn = turn.take();

@@ -12,6 +12,7 @@ use crate::db::schema::{sessions, users};
 use crate::db::types::{Address, Json, Names, SessionId, SqlAddress, SqlJson, SqlTime, SqlUuid, TokenId, UserId};
 use crate::db::{Conn, DbResult};
 use crate::revocations::Reason;
+use crate::tokens::refresh::{RotationSalt, TokenDigest};
 
 /// A session at its beginning.
 pub struct NewSession<'a> {
@@ -51,12 +52,12 @@ pub fn insert(conn: &mut Conn, new: &NewSession<'_>) -> DbResult<()> {
 }
 
 /// A rotation to be carried out if the token presented is current.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Rotation {
     pub session: SessionId,
-    pub presented: Vec<u8>,
-    pub successor: Vec<u8>,
-    pub salt: Vec<u8>,
+    pub presented: TokenDigest,
+    pub successor: TokenDigest,
+    pub salt: RotationSalt,
     pub access_token: TokenId,
     pub address: Option<Address>,
 }
@@ -166,9 +167,9 @@ pub fn rotate_batch(conn: &mut PgConnection, rotations: &[&Rotation], times: Rot
     }
     let batch = RotateBatch {
         sessions: each(rotations, |rotation| rotation.session),
-        presented: each(rotations, |rotation| &rotation.presented[..]),
-        successors: each(rotations, |rotation| &rotation.successor[..]),
-        salts: each(rotations, |rotation| &rotation.salt[..]),
+        presented: each(rotations, |rotation| rotation.presented.as_bytes()),
+        successors: each(rotations, |rotation| rotation.successor.as_bytes()),
+        salts: each(rotations, |rotation| rotation.salt.0.as_slice()),
         access_tokens: each(rotations, |rotation| rotation.access_token),
         addresses: each(rotations, |rotation| rotation.address),
         times,
@@ -202,9 +203,9 @@ impl QueryFragment<MultiBackend> for RotateOne<'_> {
              former_jti = access_jti, access_seen = false, recovered = false, \
              recovery_debt = CASE WHEN recovery_debt > 0 THEN recovery_debt - 1 ELSE 0 END, token_digest = ",
         );
-        out.push_bind_param::<Binary, _>(&self.rotation.successor)?;
+        out.push_bind_param::<Binary, [u8]>(self.rotation.successor.as_bytes())?;
         out.push_sql(", rotation_salt = ");
-        out.push_bind_param::<Binary, _>(&self.rotation.salt)?;
+        out.push_bind_param::<Binary, [u8]>(&self.rotation.salt.0)?;
         out.push_sql(", access_jti = ");
         out.push_bind_param::<SqlUuid, _>(&self.rotation.access_token)?;
         out.push_sql(", ip = ");
@@ -218,7 +219,7 @@ impl QueryFragment<MultiBackend> for RotateOne<'_> {
         out.push_sql(" WHERE id = ");
         out.push_bind_param::<SqlUuid, _>(&self.rotation.session)?;
         out.push_sql(" AND token_digest = ");
-        out.push_bind_param::<Binary, _>(&self.rotation.presented)?;
+        out.push_bind_param::<Binary, [u8]>(self.rotation.presented.as_bytes())?;
         out.push_sql(" AND revoked_at IS NULL AND expires_at > ");
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
         out.push_sql(" AND ends_at > ");
@@ -494,9 +495,9 @@ pub fn follow(conn: &mut Conn, rotation: &Rotation, generation: i64, times: Rota
         .set((
             sessions::generation.eq(generation + 1),
             sessions::revision.eq(sessions::revision + 1),
-            sessions::parent_digest.eq(&rotation.presented),
-            sessions::token_digest.eq(&rotation.successor),
-            sessions::rotation_salt.eq(&rotation.salt),
+            sessions::parent_digest.eq(rotation.presented.as_bytes()),
+            sessions::token_digest.eq(rotation.successor.as_bytes()),
+            sessions::rotation_salt.eq(rotation.salt.0.as_slice()),
             sessions::former_jti.eq(None::<TokenId>),
             sessions::access_jti.eq(rotation.access_token),
             sessions::issued_at.eq(times.now),
