@@ -5,6 +5,10 @@
 mod support;
 
 mod at_rest;
+mod degraded;
 mod races;
+mod redis_layouts;
 mod refresh;
+mod rotation;
 mod statements;
+mod tls;

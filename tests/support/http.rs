@@ -2,6 +2,7 @@
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -57,6 +58,24 @@ impl Request {
     /// [`Self::send`] to a server that may be gone, or go meanwhile.
     pub async fn try_send(self) -> Result<Response> {
         self.begin().await?.answer().await
+    }
+
+    /// Sends the request, and again for as long as the answer is that it may be sent again (503). Answers also how often
+    /// that was.
+    pub async fn persist(self) -> (Response, usize) {
+        let begun = Instant::now();
+        let mut times = 0;
+        loop {
+            let answer = self.clone().send().await;
+            if answer.status != 503 {
+                return (answer, times);
+            }
+            assert_eq!(answer.json()["retryable"], Value::Bool(true), "{answer:?}");
+            assert!(answer.header("retry-after").is_some(), "{answer:?}");
+            assert!(begun.elapsed() < PATIENCE, "{answer:?}");
+            times += 1;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Sends the request and reads nothing yet. Who drops what this gives hangs up.

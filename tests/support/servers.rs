@@ -77,10 +77,16 @@ impl Postgres {
         runs
     }
 
+    /// Lets it hold connections and answer nothing (SIGSTOP), or go on (SIGCONT).
+    pub fn freeze(&self, frozen: bool) {
+        freeze(self.child.as_ref().expect("runs"), frozen);
+    }
+
     /// Stops it at once, as a crash would: connections break, and it recovers at the next start.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // An immediate shutdown; a killed Postgres would leave processes behind.
+            // An immediate shutdown, which what is frozen would not see; a killed Postgres would leave processes behind.
+            freeze(&child, false);
             signal(&child, "QUIT");
             child.wait().unwrap();
         }
@@ -111,12 +117,19 @@ impl Drop for Postgres {
 pub struct Redis {
     folder: Folder,
     port: u16,
+    arguments: Vec<String>,
     child: Option<Child>,
 }
 
 impl Redis {
     pub fn start() -> Self {
-        let mut redis = Self { folder: Folder::new(), port: 0, child: None };
+        Self::start_with(&["--databases", "4096"])
+    }
+
+    /// Starts one with these arguments besides address, port and folder.
+    pub fn start_with(arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let mut redis = Self { folder: Folder::new(), port: 0, arguments, child: None };
         for _ in 0..5 {
             redis.port = free_port();
             if redis.try_start() {
@@ -133,8 +146,11 @@ impl Redis {
 
     fn try_start(&mut self) -> bool {
         let mut command = Command::new(variable("KEYTURN_TEST_REDIS_SERVER"));
-        command.args(["--bind", "127.0.0.1", "--databases", "4096", "--save", "", "--appendonly", "no", "--port"]);
-        command.arg(self.port.to_string()).arg("--dir").arg(self.folder.path());
+        // A path comes first: it is that of a configuration, which the options after it complete.
+        let is_path = |argument: &&String| !argument.starts_with("--");
+        let (path, options) = self.arguments.split_at(self.arguments.first().filter(is_path).iter().count());
+        command.args(path).args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"]);
+        command.arg(self.port.to_string()).arg("--dir").arg(self.folder.path()).args(options);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let client = redis::Client::open(self.url()).unwrap();
         let runs = answers(&mut child, || client.get_connection().is_ok());
@@ -152,11 +168,15 @@ impl Redis {
 
     /// Lets it hold connections and answer nothing (SIGSTOP), or go on (SIGCONT).
     pub fn freeze(&self, frozen: bool) {
-        signal(self.child.as_ref().expect("runs"), if frozen { "STOP" } else { "CONT" });
+        freeze(self.child.as_ref().expect("runs"), frozen);
     }
 
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 }
 
@@ -190,11 +210,28 @@ fn as_postgres(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
 fn signal(child: &Child, name: &str) {
     let status = Command::new("kill").arg("-s").arg(name).arg(child.id().to_string()).status().unwrap();
     assert!(status.success());
+}
+
+/// Stops a server and the processes that it has started, or lets them go on.
+fn freeze(server: &Child, frozen: bool) {
+    let name = if frozen { "STOP" } else { "CONT" };
+    // First the one that could start more.
+    if frozen {
+        signal(server, name);
+    }
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.id())).unwrap_or_default();
+    if !children.is_empty() {
+        // One that has ended meanwhile is no harm.
+        let _ = Command::new("kill").arg("-s").arg(name).args(children.split_whitespace()).output().unwrap();
+    }
+    if !frozen {
+        signal(server, name);
+    }
 }

@@ -1,0 +1,705 @@
+//! Redis or the database gone, slow, empty or out of date: nobody is logged out, nothing revoked is accepted, and all
+//! is well again without a restart.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use diesel::prelude::*;
+use keyturn::cache::{Cache, Version};
+use keyturn::clock::Clock;
+use keyturn::config::{CacheKind, Redis as RedisSettings, RedisLayout};
+use keyturn::db::DbError;
+use keyturn::db::schema::{revocations, sessions};
+use keyturn::db::types::{SessionId, TokenId};
+use serde_json::{Value, json};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::support::http::at_once;
+use crate::support::proxy::Wire;
+use crate::support::servers::{Postgres, Redis};
+use crate::support::{
+    Backend, Deployment, Endpoint, PASSWORD, Proxy, Response, Server, Tokens, random_hex, until, variable,
+};
+
+both_backends! {
+    a_revocation_whose_server_died_before_it_told_anybody_is_made_good_by_the_next_reader,
+    an_entry_never_moves_back_to_an_older_version,
+}
+
+scaled_only! {
+    redis_down_at_the_start_is_picked_up_when_it_comes,
+    redis_killed_under_traffic_logs_nobody_out_and_lets_nothing_revoked_pass,
+    redis_flushed_changes_nothing,
+    marks_lost_while_entries_stay_bring_nothing_back,
+    a_stale_entry_after_a_failover_brings_nothing_back,
+    redis_that_does_not_answer_is_not_waited_for,
+    a_revocation_without_redis_counts_on_every_server_at_once_and_is_marked_afterwards,
+    a_revocation_of_a_server_that_is_cut_off_from_redis_reaches_the_others_within_about_a_second,
+    postgres_down_is_never_a_logout,
+    postgres_that_does_not_answer_is_never_a_logout,
+    nothing_there_at_all_is_never_a_logout,
+    two_servers_that_refresh_one_session_leave_its_newest_entry,
+    a_mark_beats_every_entry,
+}
+
+/// Limits that no amount of traffic meets.
+const UNLIMITED: [(&str, &str); 5] = [
+    ("LIMIT_LOGIN_ACCOUNT", "off"),
+    ("LIMIT_LOGIN_ADDRESS", "off"),
+    ("LIMIT_REGISTER_ADDRESS", "off"),
+    ("LIMIT_REFRESH_SESSION", "off"),
+    ("LIMIT_REFRESH_ADDRESS", "off"),
+];
+
+/// What a test breaks, and what it keeps its eyes on: a session that is live and one that was ended.
+struct World {
+    // Before the deployment, which would otherwise ask it while it is frozen.
+    redis: Redis,
+    deployment: Arc<Deployment>,
+    postgres: Option<Postgres>,
+}
+
+impl World {
+    /// Redis is the test's own.
+    fn with_redis() -> Self {
+        let redis = Redis::start();
+        let deployment = Deployment::on(&variable("KEYTURN_TEST_POSTGRES_URL"), &redis.url());
+        Self { redis, deployment, postgres: None }
+    }
+
+    /// Postgres is the test's own too.
+    fn with_both() -> Self {
+        let (redis, postgres) = (Redis::start(), Postgres::start(&[]));
+        let deployment = Deployment::on(&postgres.url(), &redis.url());
+        Self { redis, deployment, postgres: Some(postgres) }
+    }
+
+    async fn server(&self) -> Server {
+        Server::start(&self.deployment, &UNLIMITED, Clock::default()).await
+    }
+
+    fn postgres(&mut self) -> &mut Postgres {
+        self.postgres.as_mut().unwrap()
+    }
+}
+
+/// A session that was logged out and whose entry is still in the cache: only the mark and the log are in its way.
+async fn ended(server: &Endpoint) -> Tokens {
+    let tokens = server.register().await;
+    server.verify(&tokens.access).await.assert_status(200);
+    server.logout(&tokens.access).await.assert_status(204);
+    tokens
+}
+
+/// Asserts, by every way there is, that `live` is live and `ended` has ended, and refreshes the former.
+async fn assert_as_it_was(server: &Endpoint, live: &mut Tokens, ended: &Tokens) {
+    server.verify(&live.access).await.assert_status(200);
+    server.me(&live.access).await.assert_status(200);
+    server.verify(&ended.access).await.assert_problem(401, "invalid_token");
+    server.me(&ended.access).await.assert_problem(401, "invalid_token");
+    server.refresh(&ended.refresh).await.assert_problem(401, "session_revoked");
+    *live = server.refreshed(live).await;
+    server.verify(&live.access).await.assert_status(200);
+}
+
+/// The same on a server that was started just now and remembers nothing.
+async fn assert_as_it_was_after_a_restart(world: &World, live: &mut Tokens, ended: &Tokens) {
+    let server = world.server().await;
+    until_cache_is(&server, "redis").await;
+    assert_as_it_was(&server, live, ended).await;
+}
+
+/// Waits until a server, of which nothing else is asked, tells that its cache is in this mode; then until it tells so
+/// wherever it tells it.
+async fn until_cache_is(server: &Endpoint, mode: &str) {
+    let ready = async || server.get("/health/ready").send().await.assert_status(200).json();
+    until(&format!("the cache to be {mode}"), async || (ready().await["cache"] == mode).then_some(())).await;
+    let tokens = server.register().await;
+    let is_there = mode == "redis";
+    let told = |answer: &Value| answer["cache"] == mode && answer["redis_available"] == is_there;
+    until(&format!("the cache to be {mode} everywhere"), async || {
+        let ready = ready().await;
+        assert_eq!(ready["database"], "postgres", "{ready}");
+        assert_eq!(ready["status"] == "ready", ready["cache"] == "redis", "{ready}");
+        assert_eq!(ready["status"] == "degraded", ready["cache"] == "unavailable", "{ready}");
+        let metric = server.metric("keyturn_cache_available").await;
+        let summary = server.get("/api/v1/sessions/summary").bearer(&tokens.access).send().await;
+        let summary = summary.assert_status(200).json();
+        (told(&ready) && told(&summary) && metric == u64::from(is_there)).then_some(())
+    })
+    .await;
+}
+
+/// Waits until a server refuses the session without asking the cache.
+async fn until_log_is_read(server: &Endpoint, ended: &Tokens) {
+    until("the log of revocations to be read", async || {
+        let before = checks(server, "log").await;
+        server.verify(&ended.access).await.assert_problem(401, "invalid_token");
+        (checks(server, "log").await > before).then_some(())
+    })
+    .await;
+}
+
+/// A check that the cache answers.
+async fn until_cache_answers(server: &Endpoint, live: &Tokens) {
+    until("the cache to answer", async || {
+        let before = checks(server, "cache").await;
+        server.verify(&live.access).await.assert_status(200);
+        (checks(server, "cache").await > before).then_some(())
+    })
+    .await;
+}
+
+async fn checks(server: &Endpoint, source: &str) -> u64 {
+    server.metric(&format!("keyturn_checks_total{{source=\"{source}\"}}")).await
+}
+
+#[track_caller]
+fn assert_retryable(answer: &Response, code: &str) {
+    answer.assert_problem(503, code);
+    assert_eq!(answer.json()["retryable"], json!(true));
+    let seconds: u64 = answer.header("retry-after").expect("a Retry-After").parse().unwrap();
+    assert!((1..=60).contains(&seconds), "{seconds}");
+}
+
+fn entry_key(session: SessionId) -> String {
+    format!("keyturn:{{{session}}}:session")
+}
+
+fn mark_key(session: SessionId) -> String {
+    format!("keyturn:{{{session}}}:revoked")
+}
+
+async fn redis_down_at_the_start_is_picked_up_when_it_comes(_: Backend) {
+    let mut world = World::with_redis();
+    world.redis.stop();
+    let server = world.server().await;
+    until_cache_is(&server, "unavailable").await;
+    let mut live = server.register().await;
+    let ended = ended(&server).await;
+    assert_as_it_was(&server, &mut live, &ended).await;
+    assert_eq!(checks(&server, "cache").await, 0);
+
+    world.redis.start_again();
+    until_cache_is(&server, "redis").await;
+    assert_as_it_was(&server, &mut live, &ended).await;
+    until_cache_answers(&server, &live).await;
+    assert_as_it_was_after_a_restart(&world, &mut live, &ended).await;
+}
+
+async fn redis_killed_under_traffic_logs_nobody_out_and_lets_nothing_revoked_pass(_: Backend) {
+    const CLIENTS: usize = 4;
+    let mut world = World::with_redis();
+    let servers = [world.server().await, world.server().await];
+    let gone = ended(&servers[0]).await;
+    let traffic = Arc::new(Traffic::default());
+    let mut clients = Vec::new();
+    for number in 0..CLIENTS {
+        let endpoints = servers.each_ref().map(|server| Endpoint::clone(server));
+        let tokens = endpoints[number % 2].register().await;
+        clients.push(tokio::spawn(Arc::clone(&traffic).client(endpoints, tokens, gone.clone())));
+    }
+    for _ in 0..3 {
+        traffic.flow().await;
+        world.redis.stop();
+        traffic.flow().await;
+        for server in &servers {
+            until_cache_is(server, "unavailable").await;
+        }
+        traffic.flow().await;
+        world.redis.start_again();
+        traffic.flow().await;
+        for server in &servers {
+            until_cache_is(server, "redis").await;
+        }
+    }
+    traffic.flow().await;
+    traffic.over.store(true, Ordering::Relaxed);
+    for client in clients {
+        let mut live = client.await.unwrap();
+        for server in &servers {
+            assert_as_it_was(server, &mut live, &gone).await;
+        }
+        assert_as_it_was_after_a_restart(&world, &mut live, &gone).await;
+    }
+}
+
+/// Clients that check, refresh and log in without a pause, and panic at an answer that no fault excuses.
+#[derive(Default)]
+struct Traffic {
+    rounds: AtomicU64,
+    over: AtomicBool,
+}
+
+impl Traffic {
+    /// Lets some rounds pass.
+    async fn flow(&self) {
+        let target = self.rounds.load(Ordering::Relaxed) + 20;
+        until("traffic to flow", async || (self.rounds.load(Ordering::Relaxed) >= target).then_some(())).await;
+    }
+
+    async fn client(self: Arc<Self>, servers: [Endpoint; 2], mut live: Tokens, ended: Tokens) -> Tokens {
+        let mut round = 0;
+        while !self.over.load(Ordering::Relaxed) {
+            round += 1;
+            for server in &servers {
+                let verify = |tokens: &Tokens| server.get("/api/v1/auth/verify").bearer(&tokens.access);
+                verify(&live).persist().await.0.assert_status(200);
+                verify(&ended).persist().await.0.assert_problem(401, "invalid_token");
+                live = Tokens::of(&server.refreshing(&live.refresh).persist().await.0);
+            }
+            if round % 5 == 0 {
+                let login = json!({"email": live.email, "password": PASSWORD});
+                Tokens::of(&servers[0].post("/api/v1/auth/login").json(&login).persist().await.0);
+            }
+            self.rounds.fetch_add(1, Ordering::Relaxed);
+        }
+        live
+    }
+}
+
+async fn redis_flushed_changes_nothing(_: Backend) {
+    let world = World::with_redis();
+    let servers = [world.server().await, world.server().await];
+    let mut live = servers[0].register().await;
+    let ended = ended(&servers[0]).await;
+    for server in &servers {
+        until_log_is_read(server, &ended).await;
+        world.deployment.redis::<()>(&["FLUSHALL"]);
+        assert_as_it_was(server, &mut live, &ended).await;
+    }
+    world.deployment.redis::<()>(&["FLUSHALL"]);
+    drop(servers);
+    assert_as_it_was_after_a_restart(&world, &mut live, &ended).await;
+}
+
+async fn marks_lost_while_entries_stay_bring_nothing_back(_: Backend) {
+    let world = World::with_redis();
+    let servers = [world.server().await, world.server().await];
+    let mut live = servers[0].register().await;
+    let ended = ended(&servers[0]).await;
+    let lose_marks = || {
+        let marks = world.deployment.redis_keys("*:revoked");
+        assert!(marks.contains(&mark_key(ended.session)), "{marks:?}");
+        let deleted: usize = world.deployment.redis(&[&["DEL"][..], &strs(&marks)].concat());
+        assert_eq!(deleted, marks.len());
+        assert_eq!(world.deployment.redis::<u8>(&["EXISTS", &entry_key(ended.session)]), 1);
+    };
+    for server in &servers {
+        until_log_is_read(server, &ended).await;
+    }
+    lose_marks();
+    for server in &servers {
+        assert_as_it_was(server, &mut live, &ended).await;
+    }
+    drop(servers);
+    // The first thing that a server does is to read the log, and to mark what it finds there.
+    let server = world.server().await;
+    assert_as_it_was(&server, &mut live, &ended).await;
+    lose_marks();
+    assert_as_it_was(&server, &mut live, &ended).await;
+}
+
+fn strs(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
+async fn a_stale_entry_after_a_failover_brings_nothing_back(_: Backend) {
+    let world = World::with_redis();
+    let servers = [world.server().await, world.server().await];
+    let live = servers[0].register().await;
+    let gone = servers[0].register().await;
+    let redis = |command: &[&str]| world.deployment.redis::<Option<String>>(command);
+    let stale = [live.session, gone.session].map(|session| redis(&["GET", &entry_key(session)]).unwrap());
+    let mut next = servers[1].refreshed(&live).await;
+    servers[0].logout(&gone.access).await.assert_status(204);
+    for server in &servers {
+        until_log_is_read(server, &gone).await;
+    }
+
+    // A replica that had fallen behind takes over: the entries are as they were before refresh and logout.
+    let fail_over = || {
+        redis(&["FLUSHALL"]);
+        for (session, entry) in [live.session, gone.session].iter().zip(&stale) {
+            redis(&["SET", &entry_key(*session), entry, "EX", "900"]);
+        }
+    };
+    for server in &servers {
+        fail_over();
+        server.verify(&gone.access).await.assert_problem(401, "invalid_token");
+        server.me(&gone.access).await.assert_problem(401, "invalid_token");
+        server.verify(&next.access).await.assert_status(200);
+        assert_ne!(redis(&["GET", &entry_key(live.session)]).unwrap(), stale[0], "the entry was brought forward");
+    }
+    fail_over();
+    for server in &servers {
+        assert_as_it_was(server, &mut next, &gone).await;
+    }
+    drop(servers);
+    fail_over();
+    assert_as_it_was_after_a_restart(&world, &mut next, &gone).await;
+}
+
+async fn redis_that_does_not_answer_is_not_waited_for(_: Backend) {
+    const CHECKS: u32 = 50;
+    let world = World::with_redis();
+    let server = world.server().await;
+    let mut live = server.register().await;
+    let ended = ended(&server).await;
+    world.redis.freeze(true);
+    let (begun, before) = (Instant::now(), checks(&server, "database").await);
+    for _ in 0..CHECKS {
+        server.verify(&live.access).await.assert_status(200);
+    }
+    // Each by itself would wait for 100 ms: the breaker has opened, and it is the database that answered.
+    assert!(begun.elapsed() < Duration::from_millis(100) * CHECKS, "{:?}", begun.elapsed());
+    assert!(checks(&server, "database").await >= before + u64::from(CHECKS));
+    until_cache_is(&server, "unavailable").await;
+    assert_as_it_was(&server, &mut live, &ended).await;
+    server.login(&live.email).await;
+
+    world.redis.freeze(false);
+    until_cache_is(&server, "redis").await;
+    assert_as_it_was(&server, &mut live, &ended).await;
+    until_cache_answers(&server, &live).await;
+    assert_as_it_was_after_a_restart(&world, &mut live, &ended).await;
+}
+
+async fn a_revocation_without_redis_counts_on_every_server_at_once_and_is_marked_afterwards(_: Backend) {
+    let mut world = World::with_redis();
+    let servers = [world.server().await, world.server().await];
+    let mut live = servers[0].register().await;
+    let gone = servers[0].register().await;
+    for server in &servers {
+        server.verify(&gone.access).await.assert_status(200);
+    }
+    world.redis.stop();
+    servers[0].logout(&gone.access).await.assert_status(204);
+    servers[1].verify(&gone.access).await.assert_problem(401, "invalid_token");
+    world.redis.start_again();
+    for server in &servers {
+        until_cache_is(server, "redis").await;
+        assert_as_it_was(server, &mut live, &gone).await;
+    }
+    until("the mark", async || (world.deployment.redis::<u8>(&["EXISTS", &mark_key(gone.session)]) == 1).then_some(()))
+        .await;
+    drop(servers);
+    assert_as_it_was_after_a_restart(&world, &mut live, &gone).await;
+}
+
+async fn a_revocation_of_a_server_that_is_cut_off_from_redis_reaches_the_others_within_about_a_second(_: Backend) {
+    let world = World::with_redis();
+    let (wire, url) = Proxy::before(&world.deployment.redis_url()).await;
+    let cut_off = Server::start(&world.deployment, &[("REDIS_URL", &url)], Clock::default()).await;
+    let other = world.server().await;
+    let tokens = cut_off.register().await;
+    other.verify(&tokens.access).await.assert_status(200);
+    wire.set(Wire::Cut);
+    cut_off.logout(&tokens.access).await.assert_status(204);
+    let begun = Instant::now();
+    cut_off.verify(&tokens.access).await.assert_problem(401, "invalid_token");
+    until_refused(&other, &tokens).await;
+    assert_about_a_second(begun);
+    assert_eq!(world.deployment.redis::<u8>(&["EXISTS", &mark_key(tokens.session)]), 1);
+    wire.set(Wire::Open);
+    until_cache_is(&cut_off, "redis").await;
+    cut_off.verify(&tokens.access).await.assert_problem(401, "invalid_token");
+}
+
+async fn until_refused(server: &Endpoint, tokens: &Tokens) {
+    until("the revocation to be read", async || {
+        let answer = server.verify(&tokens.access).await;
+        (answer.status != 200).then(|| answer.assert_problem(401, "invalid_token").status)
+    })
+    .await;
+}
+
+/// The log is read twice a second; the rest is for a machine that is busy with other tests.
+fn assert_about_a_second(begun: Instant) {
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+async fn a_revocation_whose_server_died_before_it_told_anybody_is_made_good_by_the_next_reader(backend: Backend) {
+    let server = Server::with(backend, &[]).await;
+    let tokens = server.register().await;
+    let live = server.register().await;
+    server.verify(&tokens.access).await.assert_status(200);
+
+    // What a revocation's transaction writes, and nothing after it.
+    let (session, user, now) = (tokens.session, tokens.user, server.clock.now());
+    let committed = server.conn().write(|conn| {
+        diesel::update(sessions::table.find(session))
+            .set((
+                sessions::revoked_at.eq(now),
+                sessions::revoked_reason.eq("logout"),
+                sessions::revision.eq(sessions::revision + 1),
+            ))
+            .execute(conn)?;
+        diesel::insert_into(revocations::table)
+            .values((
+                revocations::session_id.eq(session),
+                revocations::user_id.eq(user),
+                revocations::reason.eq("logout"),
+                revocations::revoked_at.eq(now),
+                revocations::expires_at.eq(now.plus(Duration::from_secs(960))),
+            ))
+            .execute(conn)?;
+        Ok::<_, DbError>(())
+    });
+    committed.unwrap();
+    let begun = Instant::now();
+    until_refused(&server, &tokens).await;
+    assert_about_a_second(begun);
+    if backend == Backend::Scaled {
+        until("the mark", async || (server.redis::<u8>(&["EXISTS", &mark_key(session)]) == 1).then_some(())).await;
+    }
+    server.refresh(&tokens.refresh).await.assert_problem(401, "session_revoked");
+    server.verify(&live.access).await.assert_status(200);
+}
+
+async fn postgres_down_is_never_a_logout(_: Backend) {
+    let mut world = World::with_both();
+    let server = world.server().await;
+    let mut live = server.register().await;
+    let uncached = server.register().await;
+    let ended = ended(&server).await;
+    server.redis::<()>(&["DEL", &entry_key(uncached.session)]);
+    world.postgres().stop();
+    for _ in 0..3 {
+        assert_no_database(&server, &live, &uncached, &ended).await;
+    }
+    world.postgres().start_again();
+    until_database_is_back(&server).await;
+    assert_as_it_was(&server, &mut live, &ended).await;
+    server.verify(&uncached.access).await.assert_status(200);
+    server.refreshed(&uncached).await;
+    server.login(&live.email).await;
+    assert_as_it_was_after_a_restart(&world, &mut live, &ended).await;
+}
+
+async fn postgres_that_does_not_answer_is_never_a_logout(_: Backend) {
+    let mut world = World::with_both();
+    let server = world.server().await;
+    let mut live = server.register().await;
+    let uncached = server.register().await;
+    let ended = ended(&server).await;
+    server.redis::<()>(&["DEL", &entry_key(uncached.session)]);
+    world.postgres().freeze(true);
+    let begun = Instant::now();
+    assert_no_database(&server, &live, &uncached, &ended).await;
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    world.postgres().freeze(false);
+    until_database_is_back(&server).await;
+    // A refresh that was under way may have been carried out, which the same token then finds.
+    assert_as_it_was(&server, &mut live, &ended).await;
+    server.verify(&uncached.access).await.assert_status(200);
+    server.login(&live.email).await;
+    assert_as_it_was_after_a_restart(&world, &mut live, &ended).await;
+}
+
+/// Asserts what a server answers without its database, all at once: what is cached is good, what has ended is refused,
+/// and all else is to be tried again.
+async fn assert_no_database(server: &Endpoint, live: &Tokens, uncached: &Tokens, ended: &Tokens) {
+    let verify = |tokens: &Tokens| server.get("/api/v1/auth/verify").bearer(&tokens.access);
+    let account = json!({"email": format!("person-{}@example.com", random_hex::<6>()), "password": PASSWORD});
+    let answers = at_once([
+        verify(live),
+        verify(ended),
+        verify(uncached),
+        server.refreshing(&live.refresh),
+        server.post("/api/v1/auth/login").json(&json!({"email": live.email, "password": PASSWORD})),
+        server.post("/api/v1/auth/register").json(&account),
+        server.post("/api/v1/auth/logout").bearer(&live.access),
+        server.get("/api/v1/sessions").bearer(&live.access),
+        server.get("/health/ready"),
+        server.get("/health/live"),
+    ])
+    .await;
+    answers[0].assert_status(200);
+    answers[1].assert_problem(401, "invalid_token");
+    for answer in &answers[2..8] {
+        assert_retryable(answer, "database_unavailable");
+    }
+    let ready = answers[8].assert_status(503).json();
+    assert_eq!((&ready["status"], &ready["database"]), (&json!("unavailable"), &json!("unavailable")), "{ready}");
+    answers[9].assert_status(200);
+}
+
+async fn until_database_is_back(server: &Endpoint) {
+    until("the database to be found again", async || {
+        let ready = server.get("/health/ready").send().await;
+        (ready.status == 200).then(|| assert_eq!(ready.json()["database"], "postgres"))
+    })
+    .await;
+    // The thread that rotates has a connection of its own, and tries again a moment later.
+    until("refreshes to go on", async || {
+        let tokens = server.register().await;
+        let answer = server.refresh(&tokens.refresh).await;
+        if answer.status == 503 {
+            return None;
+        }
+        answer.assert_status(200);
+        Some(())
+    })
+    .await;
+}
+
+async fn nothing_there_at_all_is_never_a_logout(_: Backend) {
+    let mut world = World::with_both();
+    let server = world.server().await;
+    let mut live = server.register().await;
+    let ended = ended(&server).await;
+    world.redis.stop();
+    world.postgres().stop();
+    for _ in 0..3 {
+        assert_retryable(&server.verify(&live.access).await, "database_unavailable");
+        assert_retryable(&server.me(&live.access).await, "database_unavailable");
+        assert_retryable(&server.refresh(&live.refresh).await, "database_unavailable");
+        assert_retryable(&server.try_login(&live.email, PASSWORD).await, "database_unavailable");
+        server.verify(&ended.access).await.assert_problem(401, "invalid_token");
+        server.get("/health/ready").send().await.assert_status(503);
+        server.get("/health/live").send().await.assert_status(200);
+    }
+    world.postgres().start_again();
+    until_database_is_back(&server).await;
+    until_cache_is(&server, "unavailable").await;
+    assert_as_it_was(&server, &mut live, &ended).await;
+    world.redis.start_again();
+    until_cache_is(&server, "redis").await;
+    assert_as_it_was(&server, &mut live, &ended).await;
+    assert_as_it_was_after_a_restart(&world, &mut live, &ended).await;
+}
+
+async fn two_servers_that_refresh_one_session_leave_its_newest_entry(_: Backend) {
+    let server = Server::with(Backend::Scaled, &UNLIMITED).await;
+    let servers = [server.another().await, server];
+    let mut tokens = servers[0].register().await;
+    let over = Arc::new(AtomicBool::new(false));
+    // Readers that find no entry write what they read of the row, which may be old by then.
+    let readers: Vec<_> = (0..4)
+        .map(|number| {
+            let (server, over, first) = (Endpoint::clone(&servers[number % 2]), Arc::clone(&over), tokens.clone());
+            tokio::spawn(async move {
+                while !over.load(Ordering::Relaxed) {
+                    server.redis::<()>(&["DEL", &entry_key(first.session)]);
+                    // Replaced more than once, it is refused after the row was read.
+                    assert_ne!(server.verify(&first.access).await.status, 503);
+                }
+            })
+        })
+        .collect();
+    for round in 0..30 {
+        tokens = servers[round % 2].refreshed(&tokens).await;
+        servers[(round + 1) % 2].verify(&tokens.access).await.assert_status(200);
+    }
+    over.store(true, Ordering::Relaxed);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    servers[0].verify(&tokens.access).await.assert_status(200);
+    let entry: String = servers[0].redis(&["GET", &entry_key(tokens.session)]);
+    let row = servers[0].session(tokens.session);
+    assert!(entry.contains(&format!("\"generation\":{},", row.generation)), "{entry}");
+    assert!(entry.contains(&row.access_jti.to_string()), "{entry}");
+}
+
+/// A cache without a server around it. The second part is the first's deployment, if there is one.
+fn cache(backend: Backend) -> (Cache, Arc<Deployment>) {
+    let deployment = Deployment::new(backend);
+    let kind = match backend {
+        Backend::Embedded => CacheKind::Memory,
+        Backend::Scaled => CacheKind::Redis(RedisSettings {
+            layout: RedisLayout::Single { url: Zeroizing::new(deployment.redis_url()) },
+            ca_file: None,
+            prefix: "keyturn".to_owned(),
+        }),
+    };
+    (Cache::new(&kind, Clock::default()).unwrap(), deployment)
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn session() -> SessionId {
+    SessionId(Uuid::from_bytes(keyturn::random::Random.bytes()))
+}
+
+const TOKEN: TokenId = TokenId(Uuid::nil());
+
+async fn an_entry_never_moves_back_to_an_older_version(backend: Backend) {
+    let (cache, _deployment) = cache(backend);
+    let put = async |session, generation, revision| {
+        let (version, entry) = (Version { generation, revision }, format!("{generation}.{revision}"));
+        cache.put(session, version, entry.into_bytes(), None, HOUR).await.unwrap();
+    };
+    let held = async |session| {
+        let entry = cache.lookup(session, TOKEN).await.unwrap().entry;
+        entry.map(|entry| String::from_utf8(entry).unwrap())
+    };
+
+    let one = session();
+    assert_eq!(held(one).await, None);
+    // Of a later generation though an earlier revision, as after a restore; numbers, not texts, are compared.
+    for (generation, revision, holds) in [
+        (2, 5, "2.5"),
+        (1, 9, "2.5"),
+        (2, 4, "2.5"),
+        (2, 6, "2.6"),
+        (3, 0, "3.0"),
+        (10, 0, "10.0"),
+        (9, 99, "10.0"),
+        (10, 10, "10.10"),
+        (10, 9, "10.10"),
+    ] {
+        put(one, generation, revision).await;
+        assert_eq!(held(one).await.as_deref(), Some(holds));
+    }
+
+    let raced = session();
+    let racing = (0..50).map(|number| {
+        let (cache, generation) = (cache.clone(), i64::from((number * 37) % 50));
+        tokio::spawn(async move {
+            let version = Version { generation, revision: 50 - generation };
+            cache.put(raced, version, generation.to_string().into_bytes(), None, HOUR).await.unwrap();
+            let held = cache.lookup(raced, TOKEN).await.unwrap().entry.unwrap();
+            assert!(String::from_utf8(held).unwrap().parse::<i64>().unwrap() >= generation);
+        })
+    });
+    for task in racing.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    assert_eq!(held(raced).await.as_deref(), Some("49"));
+}
+
+async fn a_mark_beats_every_entry(backend: Backend) {
+    let (cache, _deployment) = cache(backend);
+    let (session, now) = (session(), Clock::default().now());
+    let put = async |generation| {
+        let version = Version { generation, revision: generation };
+        cache.put(session, version, b"active".to_vec(), None, HOUR).await.unwrap();
+    };
+    put(1).await;
+    assert!(!cache.lookup(session, TOKEN).await.unwrap().revoked);
+    cache.mark_revoked(&[(session, now.plus(HOUR))], now).await.unwrap();
+    put(2).await;
+    assert!(cache.lookup(session, TOKEN).await.unwrap().revoked);
+
+    // Whichever comes last.
+    let racing: Vec<_> = (0..50)
+        .map(|generation| {
+            let cache = cache.clone();
+            tokio::spawn(async move {
+                let version = Version { generation, revision: 0 };
+                if generation == 25 {
+                    cache.mark_revoked(&[(session, now.plus(HOUR))], now).await.unwrap();
+                }
+                cache.put(session, version, b"active".to_vec(), None, HOUR).await.unwrap();
+                assert!(cache.lookup(session, TOKEN).await.unwrap().revoked);
+            })
+        })
+        .collect();
+    for task in racing {
+        task.await.unwrap();
+    }
+}
