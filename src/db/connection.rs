@@ -6,7 +6,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
 use url::Url;
 
-use super::error::{DbError, DbResult};
+use super::error::DbResult;
 use crate::config::Database;
 
 /// A connection to Postgres or SQLite.
@@ -51,6 +51,15 @@ impl Conn {
         Ok(())
     }
 
+    /// Lets no statement wait longer than `patience` for a row or table that is locked. SQLite locks neither, and how long
+    /// it waits for its writer is set when it is opened.
+    pub fn wait_for_locks(&mut self, patience: Duration) -> DbResult<()> {
+        if let Self::Postgres(conn) = self {
+            conn.batch_execute(&format!("SET lock_timeout = {}", patience.as_millis()))?;
+        }
+        Ok(())
+    }
+
     /// Whether the database answers on this connection.
     pub fn answers(&mut self) -> DbResult<()> {
         Ok(self.batch_execute("SELECT 1")?)
@@ -64,14 +73,12 @@ impl Conn {
             Self::Sqlite(_) => "BEGIN IMMEDIATE",
         };
         self.batch_execute(begin)?;
-        match work(self) {
-            Ok(value) => self.batch_execute("COMMIT").map(|()| value).map_err(DbError::from),
-            Err(error) => {
-                // A connection that cannot roll back is lost with its transaction; the first error is the one to tell.
-                let _ = self.batch_execute("ROLLBACK");
-                Err(error)
-            }
+        let outcome = work(self).and_then(|value| Ok(self.batch_execute("COMMIT").map(|()| value)?));
+        if outcome.is_err() {
+            // A connection that cannot roll back is lost with its transaction; the first error is the one to tell.
+            let _ = self.batch_execute("ROLLBACK");
         }
+        outcome
     }
 }
 

@@ -19,8 +19,8 @@ pub enum DbError {
 }
 
 impl DbError {
-    /// Whether the connection that gave this error should not be used again.
-    pub fn ends_connection(&self) -> bool {
+    /// Whether the connection that gave this error may be of no more use.
+    pub fn may_end_connection(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
 }

@@ -28,6 +28,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// with fewer; more only queue there instead of here.
 const POOL_SIZE: usize = 16;
 
+/// The longest that a statement waits for a row that somebody else has locked. Well below [`PATIENCE`], so that those who
+/// ask for such a row give their connections back in time for those who do not.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The database. Clones share one pool.
 #[derive(Clone)]
 pub struct Db {
@@ -97,7 +101,7 @@ impl Db {
         let pool = self.pool.clone();
         let ran = tokio::task::spawn_blocking(move || {
             let result = work(&mut object);
-            if result.as_ref().is_err_and(DbError::ends_connection) {
+            if result.as_ref().is_err_and(DbError::may_end_connection) && object.answers().is_err() {
                 // The others were opened to the same server and are likely as dead.
                 drop(Object::take(object));
                 pool.retain(|_, _| false);
@@ -148,9 +152,12 @@ impl Manager for Opener {
 
     async fn create(&self) -> DbResult<Conn> {
         let database = self.database.clone();
-        tokio::task::spawn_blocking(move || Conn::open(&database))
-            .await
-            .unwrap_or_else(|panic| Err(DbError::Unexpected(panic.to_string())))
+        let open = move || {
+            let mut conn = Conn::open(&database)?;
+            conn.wait_for_locks(LOCK_PATIENCE)?;
+            Ok(conn)
+        };
+        tokio::task::spawn_blocking(open).await.unwrap_or_else(|panic| Err(DbError::Unexpected(panic.to_string())))
     }
 
     async fn recycle(&self, _: &mut Conn, _: &Metrics) -> RecycleResult<DbError> {

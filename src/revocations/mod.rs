@@ -16,7 +16,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::db::types::{SessionId, UserId};
 use crate::db::{Conn, Db, DbResult};
 
-pub use store::Cursor;
+use store::Cursor;
 
 /// How often a server reads the log.
 const READ_INTERVAL: Duration = Duration::from_millis(500);
@@ -125,8 +125,12 @@ impl Reader {
         let cache_restarts = self.cache.recoveries();
         let unmarked = if cache_restarts == self.cache_restarts { fresh } else { self.log.all() };
         self.cache_restarts = cache_restarts;
-        // A fault of the cache costs nothing: this log is asked before it.
-        let _ = self.cache.mark_revoked(&unmarked, now).await;
+        // A fault of the cache costs nothing: this log is asked before it. With nothing to mark the cache is asked whether it
+        // is there, so that a server without requests knows too, and the next request need not find out.
+        let _ = match unmarked.as_slice() {
+            [] => self.cache.ping().await,
+            unmarked => self.cache.mark_revoked(unmarked, now).await,
+        };
         Ok(())
     }
 
