@@ -90,10 +90,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     // serde would also take an array for the fields in their order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
-        let other: Result<serde::de::IgnoredAny, _> = serde_json::from_slice(bytes);
+        let other: Result<serde_json::Value, _> = serde_json::from_slice(bytes);
         return Err(other.map_or_else(|error| malformed(&error), |_| wrong(".", "wrong_type", "is not an object")));
     }
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(describe)?;
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| describe(error, bytes))?;
     deserializer.end().map_err(|error| malformed(&error))?;
     Ok(value)
 }
@@ -105,10 +105,11 @@ fn malformed(error: &serde_json::Error) -> Problem {
 
 /// What is wrong with a body: no JSON at all, or JSON of another form. serde names a missing or unknown field in its
 /// text alone, between backticks; the value that was sent is never repeated.
-fn describe(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+fn describe(error: serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> Problem {
     let path = error.path().to_string();
     let error = error.into_inner();
-    if !error.is_data() {
+    // serde_json calls a number where a name should be a fault of syntax.
+    if !error.is_data() && serde_json::from_slice::<serde_json::Value>(bytes).is_err() {
         return malformed(&error);
     }
     let text = error.to_string();

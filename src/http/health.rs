@@ -49,7 +49,8 @@ pub async fn ready(db: web::Data<Db>, edge: web::Data<Edge>) -> HttpResponse {
 }
 
 /// Counters for Prometheus, in the OpenMetrics text format.
-#[utoipa::path(get, path = "/metrics", tag = "Operations", responses((status = 200, description = "Counters", body = String)))]
+#[utoipa::path(get, path = "/metrics", tag = "Operations", security(()),
+    responses((status = 200, description = "Counters", body = String)))]
 pub async fn metrics(edge: web::Data<Edge>) -> HttpResponse {
     let text = edge.metrics.encode(edge.cache.mode() != Mode::Unavailable);
     HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text)

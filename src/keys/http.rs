@@ -20,14 +20,19 @@ pub async fn jwks(request: HttpRequest, ring: web::Data<Ring>) -> Result<HttpRes
     let digest = Sha256::digest(&body);
     let etag = format!("\"{}\"", digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>());
     let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let mut response = match known {
-        Some(known) if known.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag) => {
-            HttpResponse::NotModified()
-        }
-        _ => HttpResponse::Ok(),
-    };
+    let is_known = known.is_some_and(|known| known.split(',').any(|tag| matches(tag.trim(), &etag)));
+    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response.insert_header((CACHE_CONTROL, MAX_AGE)).insert_header((ETAG, etag));
+    if is_known {
+        // Not even an empty body is left to chance: what follows a 304 would be read as the next answer.
+        return Ok(response.finish());
+    }
     Ok(response.content_type("application/jwk-set+json").body(body))
+}
+
+/// Whether `If-None-Match` names this version: weakly, or as any (RFC 9110 §13.1.2).
+fn matches(tag: &str, etag: &str) -> bool {
+    tag == "*" || tag.trim_start_matches("W/") == etag
 }
 
 /// What a client can learn of the server (RFC 8414 §2).

@@ -78,7 +78,8 @@ pub struct SessionList {
 }
 
 /// The caller's sessions, newest first.
-#[utoipa::path(get, path = "/api/v1/sessions", tag = "Sessions", params(ListQuery), responses((status = 200, body = SessionList)))]
+#[utoipa::path(get, path = "/api/v1/sessions", tag = "Sessions", params(ListQuery),
+    responses((status = 200, body = SessionList), (status = 422, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn list(
     sessions: web::Data<Sessions>,
     By(caller, query): By<web::Query<ListQuery>>,
@@ -156,7 +157,7 @@ pub struct Revoked {
 
 /// Ends all of the caller's sessions but the one that calls, or the one named.
 #[utoipa::path(delete, path = "/api/v1/sessions", tag = "Sessions", params(DeleteQuery),
-    responses((status = 200, body = Revoked), (status = 400, body = ProblemDetails, content_type = "application/problem+json"), (status = 404, body = ProblemDetails, content_type = "application/problem+json")))]
+    responses((status = 200, body = Revoked), (status = 400, body = ProblemDetails, content_type = "application/problem+json"), (status = 404, body = ProblemDetails, content_type = "application/problem+json"), (status = 422, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn delete_others(
     sessions: web::Data<Sessions>,
     By(caller, query): By<web::Query<DeleteQuery>>,

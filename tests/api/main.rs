@@ -4,11 +4,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
 mod at_rest;
+mod conventions;
 mod degraded;
+mod limits;
+mod openapi;
 mod races;
 mod redis_layouts;
 mod refresh;
 mod rotation;
+mod sessions;
 mod statements;
+mod strangers;
 mod tls;
+mod tokens;

@@ -1,0 +1,147 @@
+//! `/openapi.json` and `src/routes.rs` tell of the same routes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::support::Server;
+
+both_backends! {
+    the_document_is_openapi_3_1,
+    the_document_has_every_route_and_no_others,
+    every_answer_that_the_contract_names_is_declared,
+    whoever_needs_a_token_says_so,
+    every_reference_leads_somewhere,
+}
+
+/// A route: method and path.
+pub type Route = (String, String);
+
+/// The routes that the source registers, as they stand on its page. A resource of several paths counts as its first,
+/// and one that answers to any method as GET.
+pub fn routes_of_source() -> BTreeSet<Route> {
+    let source = include_str!("../../src/routes.rs");
+    let mut routes = BTreeSet::new();
+    for resource in source.split(".service(").skip(1) {
+        let path = resource.split('"').nth(1).unwrap().to_owned();
+        let has = |method: &str| resource.contains(&format!("route({method}()"));
+        let methods = ["get", "post", "put", "patch", "delete", "head", "any"].into_iter().filter(|method| has(method));
+        let before = routes.len();
+        routes.extend(methods.map(|method| (method.to_ascii_uppercase(), path.clone())));
+        if routes.len() == before {
+            routes.insert(("GET".to_owned(), path));
+        }
+    }
+    assert!(routes.len() >= 22, "routes.rs is not read as it should be: {routes:?}");
+    routes
+}
+
+pub async fn document(server: &Server) -> Value {
+    let answer = server.get("/openapi.json").send().await;
+    answer.assert_status(200);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    answer.json()
+}
+
+/// The operations of a document by their routes.
+pub fn operations(document: &Value) -> BTreeMap<Route, Value> {
+    let paths = document["paths"].as_object().unwrap();
+    let of_path = |(path, item): (&String, &Value)| {
+        let of_method =
+            |(method, operation): (&String, &Value)| ((method.to_ascii_uppercase(), path.clone()), operation.clone());
+        item.as_object().unwrap().iter().map(of_method).collect::<Vec<_>>()
+    };
+    paths.iter().flat_map(of_path).collect()
+}
+
+async fn the_document_is_openapi_3_1(server: Server) {
+    let document = document(&server).await;
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1."));
+    assert_eq!(document["info"]["title"], "keyturn");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    let mut ids = BTreeSet::new();
+    for (route, operation) in operations(&document) {
+        assert!(operation["summary"].is_string() || operation["description"].is_string(), "{route:?}");
+        assert_eq!(operation["tags"].as_array().unwrap().len(), 1, "{route:?}");
+        assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{route:?}");
+    }
+}
+
+async fn the_document_has_every_route_and_no_others(server: Server) {
+    let declared: BTreeSet<Route> = operations(&document(&server).await).into_keys().collect();
+    assert_eq!(declared, routes_of_source());
+}
+
+async fn every_answer_that_the_contract_names_is_declared(server: Server) {
+    let operations = operations(&document(&server).await);
+    for (method, path, statuses) in [
+        ("POST", "/api/v1/auth/register", "201 403 409 422 429 503"),
+        ("POST", "/api/v1/auth/login", "200 401 403 422 429 503"),
+        ("POST", "/api/v1/auth/logout", "204 401 503"),
+        ("POST", "/api/v1/auth/logout-all", "200 401 503"),
+        ("GET", "/api/v1/auth/me", "200 401 503"),
+        ("PATCH", "/api/v1/auth/me", "200 401 422 503"),
+        ("POST", "/api/v1/auth/password/change", "200 401 422 429 503"),
+        ("GET", "/api/v1/auth/verify", "200 401 503"),
+        ("POST", "/api/v1/sessions/refresh", "200 401 422 429 503"),
+        ("GET", "/api/v1/sessions", "200 401 422 503"),
+        ("GET", "/api/v1/sessions/{id}", "200 401 404 503"),
+        ("PATCH", "/api/v1/sessions/{id}", "200 401 404 422 503"),
+        ("DELETE", "/api/v1/sessions/{id}", "204 400 401 404 503"),
+        ("DELETE", "/api/v1/sessions", "200 400 401 404 422 503"),
+        ("POST", "/api/v1/sessions/revoke", "200 400 401 404 422 503"),
+        ("GET", "/api/v1/sessions/summary", "200 401 503"),
+        ("GET", "/.well-known/jwks.json", "200 304"),
+        ("GET", "/.well-known/oauth-authorization-server", "200"),
+        ("GET", "/health/live", "200"),
+        ("GET", "/health/ready", "200 503"),
+        ("GET", "/metrics", "200"),
+        ("GET", "/openapi.json", "200"),
+    ] {
+        let operation = &operations[&(method.to_owned(), path.to_owned())];
+        let declared = operation["responses"].as_object().unwrap();
+        for status in statuses.split(' ') {
+            let response = declared.get(status).unwrap_or_else(|| panic!("{method} {path} declares no {status}"));
+            if status >= "400" && !path.starts_with("/health") {
+                let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
+                assert_eq!(schema, "#/components/schemas/ProblemDetails", "{method} {path} {status}");
+            }
+        }
+        assert!(operation.get("requestBody").is_none() || declared.contains_key("415"), "{method} {path}");
+    }
+}
+
+async fn whoever_needs_a_token_says_so(server: Server) {
+    let document = document(&server).await;
+    assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+    assert_eq!(document["security"], serde_json::json!([{"bearer": []}]));
+    for (route, operation) in operations(&document) {
+        let (method, path) = (route.0.as_str(), route.1.as_str());
+        let is_open = crate::strangers::OPEN.contains(&(method, path));
+        let declared = operation.get("security");
+        assert_eq!(declared.is_some(), is_open, "{route:?}: {declared:?}");
+    }
+}
+
+async fn every_reference_leads_somewhere(server: Server) {
+    fn references(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(members) => {
+                if let Some(Value::String(reference)) = members.get("$ref") {
+                    found.insert(reference.clone());
+                }
+                members.values().for_each(|member| references(member, found));
+            }
+            Value::Array(elements) => elements.iter().for_each(|element| references(element, found)),
+            _ => {}
+        }
+    }
+    let document = document(&server).await;
+    let mut found = BTreeSet::new();
+    references(&document, &mut found);
+    assert!(found.len() > 5);
+    for reference in found {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}

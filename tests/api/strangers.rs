@@ -1,0 +1,155 @@
+//! Every route refuses those who have no good access token, unless it is named here.
+
+use serde_json::Value;
+
+use crate::openapi::{Route, document, operations, routes_of_source};
+use crate::support::deployment::PUBLIC_URL;
+use crate::support::{Request, Response, Server, Tokens};
+
+both_backends! {
+    routes_that_are_open_exist,
+    without_a_token_nothing_is_open,
+    what_is_no_token_opens_nothing,
+    the_token_of_an_ended_session_opens_nothing,
+    a_token_that_has_expired_opens_nothing,
+    a_refresh_token_opens_nothing,
+    strangers_are_refused_before_anything_else_is_said,
+}
+
+/// The routes that are open to strangers. This list may only shrink: a route that is added to it has to take
+/// credentials of its own, or to tell nothing about anybody.
+pub const OPEN: [(&str, &str); 9] = [
+    ("POST", "/api/v1/auth/register"),
+    ("POST", "/api/v1/auth/login"),
+    ("POST", "/api/v1/sessions/refresh"),
+    ("GET", "/.well-known/jwks.json"),
+    ("GET", "/.well-known/oauth-authorization-server"),
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
+    ("GET", "/metrics"),
+    ("GET", "/openapi.json"),
+];
+
+/// The routes that the document and the source name and that are not open.
+async fn closed(server: &Server) -> Vec<Route> {
+    let declared = operations(&document(server).await).into_keys().collect();
+    let routes = routes_of_source();
+    assert_eq!(routes, declared);
+    let is_open = |(method, path): &Route| OPEN.contains(&(method, path));
+    let closed: Vec<Route> = routes.into_iter().filter(|route| !is_open(route)).collect();
+    assert!(closed.len() >= 13, "{closed:?}");
+    closed
+}
+
+/// Calls every closed route, on sessions that exist, as `stranger` makes of a request; asserts that each refuses with
+/// `code` and that nothing has changed.
+async fn assert_refused(server: &Server, victim: &Tokens, code: &str, stranger: impl Fn(Request) -> Request) {
+    let state = |server: &Server| (server.rows("users"), sessions(server), server.count("revocations"));
+    let before = state(server);
+    let body = serde_json::json!({});
+    for (method, path) in closed(server).await {
+        let target = path.replace("{id}", &victim.session.to_string());
+        let request = server.request(&method, &target);
+        let requests =
+            [request.clone(), request.clone().json(&body), request.body("{"), with_query(server, &method, &target)];
+        for request in requests {
+            let answer: Response = stranger(request).send().await;
+            assert_eq!(answer.status, 401, "{method} {path}: {}", answer.text());
+            answer.assert_problem(401, code);
+            assert!(answer.header("www-authenticate").is_some(), "{method} {path}");
+            let told = answer.text();
+            assert!(!told.contains(&victim.email) && !told.contains(&victim.user.to_string()), "{method} {path}");
+        }
+    }
+    assert_eq!(state(server), before);
+}
+
+fn with_query(server: &Server, method: &str, target: &str) -> Request {
+    server.request(method, &format!("{target}?nonsense=1"))
+}
+
+/// The sessions' rows without what the use of a good token changes later.
+fn sessions(server: &Server) -> Vec<Value> {
+    let mut rows = server.rows("sessions");
+    for row in &mut rows {
+        row["access_seen"].take();
+        row["last_active_at"].take();
+    }
+    rows
+}
+
+fn bearer(token: &str) -> impl Fn(Request) -> Request {
+    move |request| request.bearer(token)
+}
+
+fn cookie(token: &str) -> impl Fn(Request) -> Request {
+    let cookie = format!("__Host-keyturn_access={token}");
+    move |request| request.header("cookie", &cookie).header("origin", PUBLIC_URL)
+}
+
+async fn routes_that_are_open_exist(server: Server) {
+    let routes = routes_of_source();
+    for (method, path) in OPEN {
+        assert!(
+            routes.contains(&(method.to_owned(), path.to_owned())),
+            "{method} {path} is gone: take it off the list"
+        );
+        let answer = server.request(method, path).send().await;
+        assert!(answer.status < 500 && answer.header("www-authenticate").is_none(), "{method} {path}: {answer:?}");
+    }
+}
+
+async fn without_a_token_nothing_is_open(server: Server) {
+    let victim = server.register().await;
+    assert_refused(&server, &victim, "missing_token", |request| request).await;
+    assert_refused(&server, &victim, "missing_token", |request| request.header("origin", PUBLIC_URL)).await;
+    assert_refused(&server, &victim, "missing_token", |request| request.header("x-auth-user", "admin")).await;
+}
+
+async fn what_is_no_token_opens_nothing(server: Server) {
+    let victim = server.register().await;
+    let cut = &victim.access[..victim.access.len() - 4];
+    for garbage in ["garbage", "null", "e30.e30.e30", cut] {
+        assert_refused(&server, &victim, "invalid_token", bearer(garbage)).await;
+        assert_refused(&server, &victim, "invalid_token", cookie(garbage)).await;
+    }
+}
+
+async fn the_token_of_an_ended_session_opens_nothing(server: Server) {
+    let victim = server.register().await;
+    let ended = server.login(&victim.email).await;
+    server.logout(&ended.access).await.assert_status(204);
+    for server in [&server, &server.another().await] {
+        assert_refused(server, &victim, "invalid_token", bearer(&ended.access)).await;
+        assert_refused(server, &victim, "invalid_token", cookie(&ended.access)).await;
+    }
+}
+
+async fn a_token_that_has_expired_opens_nothing(server: Server) {
+    let victim = server.register().await;
+    server.advance(901);
+    assert_refused(&server, &victim, "invalid_token", bearer(&victim.access)).await;
+    assert_refused(&server, &victim, "invalid_token", cookie(&victim.access)).await;
+    server.refreshed(&victim).await;
+}
+
+async fn a_refresh_token_opens_nothing(server: Server) {
+    let victim = server.register().await;
+    assert_refused(&server, &victim, "invalid_token", bearer(&victim.refresh)).await;
+    assert_refused(&server, &victim, "invalid_token", cookie(&victim.refresh)).await;
+    server.refreshed(&victim).await;
+}
+
+/// Whoever has to be looked up in the database first is no better off than one who is refused at once.
+async fn strangers_are_refused_before_anything_else_is_said(server: Server) {
+    let victim = server.register().await;
+    let ended = server.login(&victim.email).await;
+    // Nobody has noted this end but the row: every check has to ask for it.
+    let condition = format!("id = {}", server.literal(ended.session.0));
+    server.sql(&format!("UPDATE sessions SET revoked_at = created_at WHERE {condition}"));
+    let other = server.another().await;
+    if server.backend == crate::support::Backend::Scaled {
+        server.redis::<()>(&["FLUSHDB"]);
+    }
+    assert_refused(&other, &victim, "invalid_token", bearer(&ended.access)).await;
+}
