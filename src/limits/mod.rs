@@ -93,13 +93,13 @@ impl Limits {
         let Some(limiter) = self.limiter(kind) else { return Ok(None) };
         let mac = self.mac(kind, subject);
         let local = limiter.check(&mac)?;
-        if limiter.take_leased(&mac) {
-            return Ok(Some(local));
-        }
+        let Asking::For(attempts) = limiter.lease(mac) else { return Ok(Some(local)) };
         let key = format!("{}:{:032x}", kind.name(), u128::from_be_bytes(mac));
-        match cache.count(&key, limiter.rate, limiter.lease).await {
+        match cache.count(&key, limiter.rate, attempts).await {
             Ok(Some(shared)) => {
-                limiter.keep_leased(mac, shared.granted.saturating_sub(1));
+                if attempts > 1 {
+                    limiter.keep_leased(mac, shared.granted.saturating_sub(1));
+                }
                 judge(limiter.rate, shared).map(Some)
             }
             Ok(None) | Err(_) => Ok(Some(local)),
@@ -141,13 +141,33 @@ const LEASED_PART: u32 = 16;
 /// Subjects whose leases are remembered; a forgotten one costs its subject what was left of it.
 const LEASES: usize = 16 * 1024;
 
+/// How long a lease that was asked for is waited for before another is.
+const LEASE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Attempts that the shared count has granted and this server has yet to let through.
+#[derive(Clone, Copy)]
+struct Lease {
+    left: u32,
+    /// Until when they count.
+    until: Timestamp,
+    /// While a lease is on its way, until when. Those who come meanwhile ask for their own attempt alone: many at once
+    /// would lease the whole limit and then be refused.
+    coming_until: Timestamp,
+}
+
+/// Whether the shared count has to be asked, and for how many attempts.
+enum Asking {
+    /// The attempt was leased before.
+    Nobody,
+    For(u32),
+}
+
 struct Limiter {
     rate: Rate,
     clock: Clock,
-    /// Attempts asked for at once.
+    /// Attempts leased at once.
     lease: u32,
-    /// Attempts that the shared count has granted and this server has yet to let through, and until when they count.
-    leased: Bounded<Mac, (u32, Timestamp)>,
+    leased: Bounded<Mac, Lease>,
     states: RateLimiter<Mac, DashMapStateStore<Mac>, LimitClock, StateInformationMiddleware>,
 }
 
@@ -160,23 +180,31 @@ impl Limiter {
         Self { rate, clock, lease, leased: Bounded::new(LEASES), states }
     }
 
-    fn take_leased(&self, mac: &Mac) -> bool {
+    /// Takes one attempt from what was leased; where nothing is left, says what to ask for.
+    fn lease(&self, mac: Mac) -> Asking {
+        let mut asking = Asking::For(1);
         if self.lease == 1 {
-            return false;
+            return asking;
         }
-        let (now, mut taken) = (self.clock.now(), false);
-        self.leased.update(*mac, |leased| {
-            let (left, until) = *leased?;
-            taken = left > 0 && now < until;
-            taken.then(|| (left.saturating_sub(1), until))
+        let now = self.clock.now();
+        self.leased.update(mac, |known| {
+            let known = known.copied().unwrap_or(Lease { left: 0, until: now, coming_until: now });
+            if known.left > 0 && now < known.until {
+                asking = Asking::Nobody;
+                return Some(Lease { left: known.left.saturating_sub(1), ..known });
+            }
+            if now < known.coming_until {
+                return None;
+            }
+            asking = Asking::For(self.lease);
+            Some(Lease { left: 0, until: now, coming_until: now.plus(LEASE_PATIENCE) })
         });
-        taken
+        asking
     }
 
-    fn keep_leased(&self, mac: Mac, attempts: u32) {
-        if attempts > 0 {
-            self.leased.put(mac, (attempts, self.clock.now().plus(self.rate.period)));
-        }
+    fn keep_leased(&self, mac: Mac, left: u32) {
+        let now = self.clock.now();
+        self.leased.put(mac, Lease { left, until: now.plus(self.rate.period), coming_until: now });
     }
 
     fn check(&self, mac: &Mac) -> Result<Remaining, Limited> {
@@ -278,6 +306,26 @@ mod tests {
         assert!(local(&limits, Kind::LoginAddress, b"one").is_err());
         assert!(local(&limits, Kind::LoginAddress, b"two").is_ok());
         assert!(local(&limits, Kind::RefreshAddress, b"one").is_ok());
+    }
+
+    #[test]
+    fn of_those_who_come_at_once_one_leases_and_the_others_ask_for_themselves() {
+        let clock = Clock::default();
+        let limiter = Limiter::new(Rate { burst: NonZeroU32::new(160).unwrap(), period: HOUR }, clock.clone());
+        let mac = [0; 16];
+        let asked = || match limiter.lease(mac) {
+            Asking::Nobody => 0,
+            Asking::For(attempts) => attempts,
+        };
+        assert_eq!([(); 3].map(|()| asked()), [10, 1, 1]);
+        limiter.keep_leased(mac, 2);
+        assert_eq!([(); 4].map(|()| asked()), [0, 0, 10, 1]);
+        // The one who asked got no answer.
+        clock.advance(LEASE_PATIENCE);
+        assert_eq!([(); 2].map(|()| asked()), [10, 1]);
+        limiter.keep_leased(mac, 9);
+        clock.advance(HOUR);
+        assert_eq!(asked(), 10, "what was leased counts for one period");
     }
 
     #[test]

@@ -9,11 +9,12 @@ use keyturn::clock::Clock;
 
 use crate::support::http::at_once;
 use crate::support::proxy::Wire;
-use crate::support::{Deployment, Endpoint, Process, Proxy, Server, Tokens, until};
+use crate::support::{Backend, Deployment, Endpoint, Process, Proxy, Server, Tokens, until};
 
 both_backends! {
     a_hundred_copies_of_one_token_at_two_processes_have_one_successor,
     copies_of_many_tokens_at_once_have_one_successor_each,
+    refreshes_at_once_do_to_each_session_what_one_alone_does,
     a_client_that_hangs_up_gets_its_answer_by_asking_again,
     a_refresh_and_a_logout_at_once_leave_the_session_ended,
 }
@@ -70,6 +71,52 @@ async fn copies_of_many_tokens_at_once_have_one_successor_each(deployment: Arc<D
         }
     }
     assert_eq!(total(&processes, "rotated").await, 3 * u64::try_from(SESSIONS).unwrap());
+}
+
+async fn refreshes_at_once_do_to_each_session_what_one_alone_does(backend: Backend) {
+    const SESSIONS: usize = 60;
+    let server = Server::with(backend, &[("LIMIT_LOGIN_ACCOUNT", "off")]).await;
+    let mut current = vec![server.register().await];
+    for _ in 1..SESSIONS {
+        current.push(server.login(&current[0].email).await);
+    }
+    // Refused, in the midst of the others.
+    let (revoked, expired, disabled) = (&current[10], &current[20], server.register().await);
+    server.logout(&revoked.access).await.assert_status(204);
+    server.sql(&format!(
+        "UPDATE sessions SET access_seen = true, recovered = true, recovery_debt = 5; \
+         UPDATE sessions SET expires_at = created_at WHERE id = {}; \
+         UPDATE users SET disabled_at = created_at WHERE id = {};",
+        server.literal(expired.session.0),
+        server.literal(disabled.user.0),
+    ));
+    let batches = server.metric("keyturn_rotation_batch_count").await;
+    let all = current.iter().chain([&disabled]);
+    let answers = at_once(all.clone().map(|tokens| server.refreshing(&tokens.refresh))).await;
+    let batches = server.metric("keyturn_rotation_batch_count").await - batches;
+    assert!(batches < u64::try_from(answers.len()).unwrap(), "{batches} batches: none held more than one");
+
+    for (tokens, answer) in all.zip(&answers) {
+        let row = server.session(tokens.session);
+        if [revoked.session, expired.session, disabled.session].contains(&tokens.session) {
+            let code = if tokens.session == expired.session { "session_expired" } else { "session_revoked" };
+            answer.assert_problem(401, code);
+            assert_eq!((row.generation, row.token_digest, row.recovery_debt), (0, tokens.digest(), 5));
+            continue;
+        }
+        let next = Tokens::of(answer);
+        assert_eq!((next.session, next.user, &next.email), (tokens.session, tokens.user, &tokens.email));
+        assert_eq!((row.generation, row.revision, row.recovery_debt), (1, 1, 4));
+        assert_eq!((row.access_seen, row.recovered, row.revoked_at), (false, false, None));
+        assert_eq!((&row.token_digest, row.parent_digest), (&next.digest(), Some(tokens.digest())));
+        assert_eq!((row.access_jti, row.former_jti), (next.jti(), Some(tokens.jti())));
+        assert_eq!(row.ip.map(|address| address.0), Some(server.address.ip()));
+        assert!(row.issued_at > row.created_at && row.last_active_at == row.issued_at);
+        assert_eq!(row.expires_at, row.issued_at.plus(Duration::from_secs(604_800)));
+    }
+    for (tokens, answer) in current.iter().zip(&answers).filter(|(_, answer)| answer.status == 200) {
+        assert_eq!(server.refreshed(tokens).await.refresh, Tokens::of(answer).refresh, "each salt is at its row");
+    }
 }
 
 async fn a_client_that_hangs_up_gets_its_answer_by_asking_again(server: Server) {

@@ -29,6 +29,7 @@ both_backends! {
     each_rotation_pays_back_an_eighth_of_a_recovery,
     the_parent_of_a_token_whose_access_token_was_seen_is_theft,
     an_access_token_from_before_a_recovery_counts_as_seen_too,
+    an_access_token_of_an_earlier_generation_counts_for_nothing,
     within_the_window_the_parent_is_good_though_the_access_token_was_seen,
     an_older_token_ends_the_session_at_once,
     an_older_token_of_a_session_that_has_ended_changes_nothing,
@@ -220,6 +221,16 @@ async fn an_access_token_from_before_a_recovery_counts_as_seen_too(server: Serve
     server.me(&second.access).await.assert_status(200);
     server.advance(11);
     server.refresh(&first.refresh).await.assert_problem(401, "refresh_token_reused");
+}
+
+async fn an_access_token_of_an_earlier_generation_counts_for_nothing(server: Server) {
+    let first = server.register().await;
+    server.me(&first.access).await.assert_status(200);
+    let lost = server.refreshed(&first).await;
+    // Still good for a while, so a client at work goes on to use it.
+    server.verify(&first.access).await.assert_status(200);
+    server.advance(11);
+    assert_eq!(server.refreshed(&first).await.refresh, lost.refresh);
 }
 
 async fn within_the_window_the_parent_is_good_though_the_access_token_was_seen(server: Server) {
