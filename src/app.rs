@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -152,7 +153,7 @@ async fn prepare(db: &Db, config: &Config, clock: &Clock, random: Random) -> Res
     if let Database::Sqlite { path } = &config.database
         && let Some(parent) = path.parent()
     {
-        std::fs::create_dir_all(parent)?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     }
     let (own, algorithm, secret, now) = (db.clone(), config.algorithm, config.secret.clone(), clock.now());
     let prepared = tokio::task::spawn_blocking(move || -> DbResult<_> {

@@ -15,7 +15,7 @@ use clap_complete::Shell;
 use keyturn::app::{App, Background};
 use keyturn::clock::Clock;
 use keyturn::config::{self, Config};
-use keyturn::db::{Conn, migrate};
+use keyturn::db::migrate;
 use keyturn::random::Random;
 
 pub type Outcome = Result<ExitCode, Box<dyn Error>>;
@@ -106,7 +106,7 @@ fn check(file: Option<PathBuf>) -> Outcome {
 
 fn run_migrate(config: &Config, arguments: &MigrateArguments) -> Outcome {
     if arguments.check {
-        let pending = migrate::pending(&mut Conn::open(&config.database)?)?;
+        let pending = migrate::pending_in(&config.database)?;
         pending.iter().for_each(|name| println!("pending: {name}"));
         return Ok(if pending.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }

@@ -1,12 +1,16 @@
 //! A connection to either engine, and how one is opened.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
 use url::Url;
 
-use super::error::DbResult;
+use super::error::{DbError, DbResult};
 use crate::config::Database;
 
 /// A connection to Postgres or SQLite.
@@ -26,6 +30,7 @@ impl Conn {
         match database {
             Database::Postgres { url } => Ok(Self::Postgres(PgConnection::establish(&with_defaults(url))?)),
             Database::Sqlite { path } => {
+                create_private(path)?;
                 let mut conn = SqliteConnection::establish(&path.to_string_lossy())?;
                 conn.batch_execute(&format!(
                     "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -79,6 +84,17 @@ impl Conn {
             let _ = self.batch_execute("ROLLBACK");
         }
         outcome
+    }
+}
+
+/// Creates the file of a SQLite database for its owner alone, unless it is there: SQLite would let others read it. What
+/// SQLite puts beside it gets the same mode. A file that is there is not touched: to close it would drop SQLite's locks.
+fn create_private(path: &Path) -> DbResult<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(DbError::Unavailable(format!("{}: {error}", path.display())))
+        }
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

@@ -1,14 +1,17 @@
 //! Bringing a database to the schema of this build.
 
 use diesel::RunQueryDsl as _;
+use diesel::backend::Backend;
 use diesel::connection::SimpleConnection;
-use diesel::migration::Migration;
+use diesel::migration::{Migration, MigrationSource};
 use diesel::sql_types::BigInt;
+use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::Conn;
 use super::error::{DbError, DbResult};
 use crate::clock::Timestamp;
+use crate::config::Database;
 
 pub const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 pub const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -16,16 +19,29 @@ pub const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 /// Key of the advisory lock that servers starting at once take turns by: "keyturn" in ASCII.
 const ADVISORY_LOCK: i64 = 0x006b_6579_7475_726e;
 
-/// The names of the migrations that `conn`'s database lacks.
+/// The names of the migrations that `database` lacks: all of them where its SQLite file is not there yet. Creates nothing.
+pub fn pending_in(database: &Database) -> DbResult<Vec<String>> {
+    match database {
+        Database::Sqlite { path } if !path.exists() => told::<Sqlite>(SQLITE.migrations()),
+        Database::Sqlite { .. } | Database::Postgres { .. } => pending(&mut Conn::open(database)?),
+    }
+}
+
+/// The names of the migrations that `conn`'s database lacks. Changes nothing.
 pub fn pending(conn: &mut Conn) -> DbResult<Vec<String>> {
-    fn names<DB: diesel::backend::Backend>(migrations: Vec<Box<dyn Migration<DB>>>) -> Vec<String> {
-        migrations.iter().map(|migration| migration.name().to_string()).collect()
-    }
-    match conn {
-        Conn::Postgres(conn) => conn.pending_migrations(POSTGRES).map(names),
-        Conn::Sqlite(conn) => conn.pending_migrations(SQLITE).map(names),
-    }
-    .map_err(|error| DbError::Unavailable(error.to_string()))
+    // To find out, Diesel creates the table of what was applied.
+    conn.batch_execute("BEGIN")?;
+    let pending = match conn {
+        Conn::Postgres(conn) => told(conn.pending_migrations(POSTGRES)),
+        Conn::Sqlite(conn) => told(conn.pending_migrations(SQLITE)),
+    };
+    conn.batch_execute("ROLLBACK")?;
+    pending
+}
+
+fn told<DB: Backend>(migrations: diesel::migration::Result<Vec<Box<dyn Migration<DB>>>>) -> DbResult<Vec<String>> {
+    let names = migrations.map(|all| all.iter().map(|migration| migration.name().to_string()).collect());
+    names.map_err(|error| DbError::Unavailable(error.to_string()))
 }
 
 /// Applies what is pending, then runs `then`, taking turns with servers that start at the same time. On Postgres the

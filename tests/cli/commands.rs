@@ -1,0 +1,281 @@
+//! Every command but `serve`.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::folder::Folder;
+use crate::support::servers::free_port;
+use crate::support::{Backend, Deployment, Endpoint, PASSWORD, Process, Tokens, until};
+use crate::{Ran, run, run_with_input};
+
+both_backends! {
+    migrations_are_checked_and_applied,
+    an_account_is_created_with_a_password_from_standard_input,
+    an_administrator_is_listed_as_one,
+    a_disabled_account_is_out_within_a_second,
+    a_password_that_is_set_ends_the_sessions_of_the_former,
+    sessions_are_listed_and_ended,
+    the_doctor_finds_a_healthy_server_healthy,
+    the_doctor_knows_a_wrong_secret,
+    the_doctor_knows_a_schema_that_is_missing,
+}
+
+embedded_only! {
+    the_version_names_the_commit,
+    the_page_on_the_configuration_is_the_one_in_the_docs,
+    completions_are_for_the_shells_there_are,
+}
+
+scaled_only! {
+    the_configuration_is_shown_without_its_secrets,
+    the_doctor_knows_what_is_down,
+}
+
+const EMAIL: &str = "operator@example.com";
+
+async fn the_version_names_the_commit(deployment: Arc<Deployment>) {
+    let version = run(&deployment, &["--version"]).printed();
+    assert_eq!(version, format!("keyturn {} ({})\n", env!("CARGO_PKG_VERSION"), env!("KEYTURN_COMMIT")));
+}
+
+async fn migrations_are_checked_and_applied(deployment: Arc<Deployment>) {
+    for _ in 0..2 {
+        let pending = run(&deployment, &["migrate", "--check"]);
+        assert_eq!((pending.code, &*pending.stdout), (Some(1), "pending: 0001_core\n"), "{pending:?}");
+    }
+    match deployment.backend {
+        Backend::Embedded => assert!(!deployment.data_dir().exists()),
+        Backend::Scaled => assert_eq!(deployment.tables(), Vec::<String>::new()),
+    }
+    run(&deployment, &["migrate"]).printed();
+    assert_eq!(run(&deployment, &["migrate", "--check"]).printed(), "");
+    run(&deployment, &["migrate"]).printed();
+    assert_eq!((deployment.count("users"), deployment.count("signing_keys")), (0, 1));
+}
+
+async fn an_account_is_created_with_a_password_from_standard_input(process: Process) {
+    let create = |password: &str| run_with_input(&process, &[], &["user", "create", EMAIL], password);
+    for (password, why) in [("password123", "password"), ("", "password"), ("operator@example.com", "password")] {
+        let refused = create(password).refused();
+        assert!(refused.contains(why), "{refused}");
+        assert!(password.is_empty() || password == EMAIL || !refused.contains(password), "{refused}");
+    }
+    assert_eq!(process.count("users"), 0);
+
+    let id = create(&format!("{PASSWORD}\n")).printed();
+    let tokens = process.login(EMAIL).await;
+    assert_eq!(id.trim(), tokens.user.to_string());
+    let me = process.me(&tokens.access).await.assert_status(200).json();
+    assert_eq!((&me["user"]["email"], &me["user"]["roles"]), (&json!(EMAIL), &json!(["user"])));
+
+    let again = create(PASSWORD).refused();
+    assert!(again.contains("has an account"), "{again}");
+    let wrong = run_with_input(&process, &[], &["user", "create", "nobody"], PASSWORD).refused();
+    assert!(wrong.contains("nobody"), "{wrong}");
+    // Arguments are read by everybody on the machine.
+    for arguments in
+        [&["user", "create", "other@example.com", PASSWORD][..], &["user", "create", EMAIL, "--password", PASSWORD]]
+    {
+        assert_eq!(run(&process, arguments).code, Some(2));
+    }
+    assert_eq!(process.count("users"), 1);
+}
+
+async fn an_administrator_is_listed_as_one(deployment: Arc<Deployment>) {
+    let admin = run_with_input(&deployment, &[], &["user", "create", EMAIL, "--admin", "--name", "Root"], PASSWORD);
+    let user = run_with_input(&deployment, &[], &["user", "create", "person@example.com"], PASSWORD);
+    let (admin, user) = (admin.printed(), user.printed());
+    let listed = run(&deployment, &["user", "list"]).printed();
+    let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split('\t').collect()).collect();
+    let expected = [
+        [admin.trim(), lines[0][1], "user,admin", "active", EMAIL],
+        [user.trim(), lines[1][1], "user", "active", "person@example.com"],
+    ];
+    assert_eq!(lines, expected);
+}
+
+/// Sessions of a running server end within about a second; where servers share a cache, at once.
+async fn assert_ends(process: &Endpoint, tokens: &Tokens) {
+    let begun = Instant::now();
+    if process.backend == Backend::Embedded {
+        until("the session to end", async || (process.verify(&tokens.access).await.status != 200).then_some(())).await;
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    }
+    process.verify(&tokens.access).await.assert_problem(401, "invalid_token");
+    process.refresh(&tokens.refresh).await.assert_problem(401, "session_revoked");
+}
+
+async fn a_disabled_account_is_out_within_a_second(process: Process) {
+    let (tokens, bystander) = (process.register().await, process.register().await);
+    let second = process.login(&tokens.email).await;
+    let disable = ["user", "disable", &tokens.email];
+    assert!(run(&process, &disable).printed().contains("Sessions ended: 2"));
+    assert_ends(&process, &tokens).await;
+    assert_ends(&process, &second).await;
+    process.try_login(&tokens.email, PASSWORD).await.assert_problem(403, "account_disabled");
+    assert!(run(&process, &disable).printed().contains("Sessions ended: 0"));
+    let listed = run(&process, &["user", "list"]).printed();
+    let states: Vec<&str> = listed.lines().map(|line| line.split('\t').nth(3).unwrap()).collect();
+    assert_eq!(states, ["disabled", "active"]);
+    process.verify(&bystander.access).await.assert_status(200);
+    let unknown = run(&process, &["user", "disable", "nobody@example.com"]).refused();
+    assert!(unknown.contains("nobody@example.com"), "{unknown}");
+}
+
+async fn a_password_that_is_set_ends_the_sessions_of_the_former(process: Process) {
+    const NEW: &str = "a lighthouse keeps its own counsel";
+    let tokens = process.register().await;
+    let set = |email: &str, password: &str| run_with_input(&process, &[], &["user", "set-password", email], password);
+    set(&tokens.email, "password123").refused();
+    process.verify(&tokens.access).await.assert_status(200);
+    assert!(set(&tokens.email, NEW).printed().contains("Sessions ended: 1"));
+    assert_ends(&process, &tokens).await;
+    process.try_login(&tokens.email, PASSWORD).await.assert_problem(401, "invalid_credentials");
+    process.try_login(&tokens.email, NEW).await.assert_status(200);
+    set("nobody@example.com", NEW).refused();
+}
+
+async fn sessions_are_listed_and_ended(process: Process) {
+    let first = process.register().await;
+    let second = process.login(&first.email).await;
+    let third = process.login(&first.email).await;
+    let bystander = process.register().await;
+    let list = |more: &[&str]| {
+        let listed = run(&process, &[&["session", "list", &first.email][..], more].concat()).printed();
+        let state = |line: &str| {
+            let columns: Vec<&str> = line.split('\t').collect();
+            assert_eq!((columns.len(), columns[3]), (6, "127.0.0.1"), "{line}");
+            (columns[0].to_owned(), columns[4].to_owned())
+        };
+        listed.lines().map(state).collect::<Vec<_>>()
+    };
+    let of = |tokens: &Tokens, state: &str| (tokens.session.to_string(), state.to_owned());
+    assert_eq!(list(&[]), [of(&third, "live"), of(&second, "live"), of(&first, "live")]);
+
+    let id = second.session.to_string();
+    assert_eq!(run(&process, &["session", "revoke", &id]).printed(), "Sessions ended: 1\n");
+    assert_ends(&process, &second).await;
+    process.verify(&first.access).await.assert_status(200);
+    assert_eq!(run(&process, &["session", "revoke", &id]).printed(), "Sessions ended: 0\n");
+    assert_eq!(list(&[]), [of(&third, "live"), of(&first, "live")]);
+    let all = [of(&third, "live"), of(&second, "ended_by_operator"), of(&first, "live")];
+    assert_eq!(list(&["--include-expired"]), all);
+
+    assert_eq!(run(&process, &["session", "revoke", "--user", &first.email]).printed(), "Sessions ended: 2\n");
+    assert_ends(&process, &first).await;
+    assert_ends(&process, &third).await;
+    assert_eq!(list(&[]), []);
+    process.verify(&bystander.access).await.assert_status(200);
+
+    for arguments in
+        [&["session", "revoke"][..], &["session", "revoke", "me"], &["session", "revoke", &id, "--user", EMAIL]]
+    {
+        assert_eq!(run(&process, arguments).code, Some(2), "{arguments:?}");
+    }
+    run(&process, &["session", "revoke", "--user", "nobody@example.com"]).refused();
+    run(&process, &["session", "list", "nobody@example.com"]).refused();
+}
+
+/// Secrets by the names of their settings: what must not be shown, and values that contain it.
+const SECRETS: [(&str, &str); 2] = [
+    ("DATABASE_URL", "postgres://keyturn:sesame-database@db.example/keyturn?password=sesame-database"),
+    ("REDIS_URL", "rediss://:sesame-cache@cache.example:6379/3"),
+];
+
+async fn the_configuration_is_shown_without_its_secrets(deployment: Arc<Deployment>) {
+    let settings = [&SECRETS[..], &[("ACCESS_TOKEN_TTL", "123"), ("ALLOWED_ORIGINS", "https://app.example")]].concat();
+    let shown = run_with_input(&deployment, &settings, &["config", "check"], "").printed();
+    for visible in [
+        "DATABASE_URL = postgres://(hidden)@db.example/keyturn?(hidden) (environment)",
+        "REDIS_URL = rediss://(hidden)@cache.example:6379/3 (environment)",
+        "JWT_SECRET = (hidden) (environment)",
+        "ACCESS_TOKEN_TTL = 123 (environment)",
+        "ALLOWED_ORIGINS = https://app.example (environment)",
+        "REFRESH_REPLAY_WINDOW = 10 (default)",
+    ] {
+        assert!(shown.lines().any(|line| line == visible), "{visible}: {shown}");
+    }
+    let broken = [&SECRETS[..], &[("BIND", "nowhere"), ("JWT_SECRET", "sesame-too-short")]].concat();
+    let refused = run_with_input(&deployment, &broken, &["config", "check"], "").refused();
+    for text in [shown, refused] {
+        assert!(!text.contains("sesame") && !text.contains(&deployment.secret), "{text}");
+    }
+}
+
+async fn the_page_on_the_configuration_is_the_one_in_the_docs(deployment: Arc<Deployment>) {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md")).unwrap();
+    assert_eq!(run(&deployment, &["config", "docs"]).printed(), page);
+}
+
+fn doctor(deployment: &Deployment, settings: &[(&str, &str)]) -> Ran {
+    run_with_input(deployment, settings, &["doctor"], "")
+}
+
+/// Asserts that the doctor finds this wrong and nothing else, and what it says to do.
+#[track_caller]
+fn assert_diagnosis(ran: &Ran, wrong: &str, advice: &str) {
+    assert_eq!((ran.code, &*ran.stderr), (Some(1), ""), "{ran:?}");
+    let lines: Vec<&str> = ran.stdout.lines().filter(|line| !line.starts_with("ok     ")).collect();
+    assert!(lines[0].starts_with(&format!("WRONG  {wrong}: ")), "{ran:?}");
+    assert!(lines.last().is_some_and(|line| line.contains(advice)), "{ran:?}");
+    assert_eq!(ran.stdout.matches("WRONG").count(), 1, "{ran:?}");
+    assert!(!ran.stdout.contains("sesame"), "{ran:?}");
+}
+
+async fn the_doctor_finds_a_healthy_server_healthy(process: Process) {
+    let healthy = doctor(&process, &[]).printed();
+    for about in ["configuration", "database", "schema", "clock", "keys", "cache"] {
+        assert!(healthy.lines().any(|line| line.starts_with(&format!("ok     {about}: "))), "{about}: {healthy}");
+    }
+}
+
+async fn the_doctor_knows_a_wrong_secret(deployment: Arc<Deployment>) {
+    run(&deployment, &["migrate"]).printed();
+    let other = "0123456789abcdef".repeat(4);
+    assert_diagnosis(
+        &doctor(&deployment, &[("JWT_SECRET", &other)]),
+        "keys",
+        "JWT_SECRET that the keys were made with",
+    );
+    // The server says the same, and does not start.
+    let refused = run_with_input(&deployment, &[("JWT_SECRET", &other)], &["serve"], "").refused();
+    assert!(refused.contains("another JWT_SECRET") && !refused.contains(&other), "{refused}");
+    assert_diagnosis(&doctor(&deployment, &[("ACCESS_TOKEN_TTL", "soon")]), "configuration", "keyturn config docs");
+}
+
+async fn the_doctor_knows_a_schema_that_is_missing(deployment: Arc<Deployment>) {
+    std::fs::create_dir(deployment.data_dir()).unwrap();
+    let ran = doctor(&deployment, &[]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.stdout.contains("WRONG  schema: lacks 0001_core\n") && ran.stdout.contains("keyturn migrate"),
+        "{ran:?}"
+    );
+}
+
+async fn the_doctor_knows_what_is_down(deployment: Arc<Deployment>) {
+    run(&deployment, &["migrate"]).printed();
+    let nowhere = free_port();
+    let database = format!("postgres://keyturn:sesame@127.0.0.1:{nowhere}/keyturn");
+    assert_diagnosis(&doctor(&deployment, &[("DATABASE_URL", &database)]), "database", "check DATABASE_URL");
+    let redis = format!("redis://:sesame@127.0.0.1:{nowhere}");
+    assert_diagnosis(&doctor(&deployment, &[("REDIS_URL", &redis)]), "cache", "check REDIS_URL");
+}
+
+async fn completions_are_for_the_shells_there_are(deployment: Arc<Deployment>) {
+    let folder = Folder::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&deployment, &["completions", shell]).printed();
+        for word in ["serve", "set-password", "include-expired", "doctor"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+        std::fs::write(folder.path().join(shell), script).unwrap();
+    }
+    run(&deployment, &["completions", "nutshell"]).code.filter(|code| *code == 2).expect("is no shell");
+    let complete = r"source ./bash; COMP_WORDS=(keyturn user set-); COMP_CWORD=2; _keyturn keyturn set- user; echo ${COMPREPLY[*]}";
+    let output = Command::new("bash").args(["-c", complete]).current_dir(folder.path()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "set-password\n", "{output:?}");
+}

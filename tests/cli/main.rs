@@ -1,0 +1,55 @@
+//! The program as operators use it: its command line, its files, its log and its end.
+
+#[macro_use]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod commands;
+mod serving;
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use support::Deployment;
+use support::process::command;
+
+/// What a command left behind.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Runs `keyturn` with these arguments to its end, with `input` on its standard input.
+pub fn run_with_input(deployment: &Deployment, settings: &[(&str, &str)], arguments: &[&str], input: &str) -> Ran {
+    let mut command = command(deployment, settings);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // One that needs no input may have ended.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+pub fn run(deployment: &Deployment, arguments: &[&str]) -> Ran {
+    run_with_input(deployment, &[], arguments, "")
+}
+
+impl Ran {
+    /// Asserts success, and gives what was printed.
+    #[track_caller]
+    pub fn printed(self) -> String {
+        assert_eq!((self.code, &*self.stderr), (Some(0), ""), "{self:?}");
+        self.stdout
+    }
+
+    /// Asserts failure, with nothing printed but an error, and gives that.
+    #[track_caller]
+    pub fn refused(self) -> String {
+        assert_eq!((self.code, &*self.stdout), (Some(1), ""), "{self:?}");
+        assert!(self.stderr.starts_with("keyturn: "), "{self:?}");
+        self.stderr
+    }
+}

@@ -1,0 +1,239 @@
+//! `keyturn serve`: what it says at its start, writes to disk and log, and how it ends.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::support::http::Request;
+use crate::support::process::command;
+use crate::support::servers::free_port;
+use crate::support::{Backend, Deployment, PASSWORD, Process, Tokens, random_hex, until};
+use crate::{run, run_with_input};
+
+both_backends! {
+    a_request_under_way_is_answered_before_the_server_ends,
+    the_log_holds_no_token_no_password_and_no_address,
+}
+
+embedded_only! {
+    a_wrong_configuration_is_told_whole,
+    a_port_that_is_taken_is_told,
+    what_is_generated_is_for_its_owner_alone,
+    the_lines_that_a_newcomer_is_shown_work,
+    the_log_is_json_for_machines,
+    the_log_is_for_people_on_a_terminal,
+}
+
+async fn a_wrong_configuration_is_told_whole(deployment: Arc<Deployment>) {
+    let settings =
+        [("BIND", "everywhere"), ("ACCESS_TOKEN_TTL", "0"), ("JWT_ALGORITHM", "none"), ("JWT_SECRET", "short")];
+    let refused = run_with_input(&deployment, &settings, &["serve"], "").refused();
+    for (name, _) in settings {
+        assert!(refused.contains(&format!("{name}: ")), "{name}: {refused}");
+    }
+    assert_eq!(refused.lines().count(), settings.len());
+    assert_eq!(refused.matches("example: ").count(), settings.len());
+    assert!(!deployment.data_dir().exists());
+}
+
+async fn a_port_that_is_taken_is_told(deployment: Arc<Deployment>) {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refused = run_with_input(&deployment, &[("BIND", &address)], &["serve"], "");
+    assert_eq!((refused.code, &*refused.stdout), (Some(1), ""), "{refused:?}");
+    let expected = format!("keyturn: cannot listen on {address}: Address already in use");
+    assert!(refused.stderr.contains(&expected), "{refused:?}");
+}
+
+fn assert_private(path: &Path) {
+    let metadata = std::fs::metadata(path).unwrap();
+    let (mode, expected) = (metadata.permissions().mode() & 0o7777, if metadata.is_dir() { 0o700 } else { 0o600 });
+    assert_eq!(mode, expected, "{} has mode {mode:o}", path.display());
+}
+
+async fn what_is_generated_is_for_its_owner_alone(_: Backend) {
+    // Without a secret, and with one given.
+    for settings in [&[("JWT_SECRET", "")][..], &[]] {
+        let process = Process::with(Backend::Embedded, settings);
+        let tokens = process.register().await;
+        process.refreshed(&tokens).await;
+        assert_private(&process.data_dir());
+        let files: Vec<_> = std::fs::read_dir(process.data_dir()).unwrap().map(|file| file.unwrap().path()).collect();
+        assert!(files.contains(&process.sqlite_file()), "{files:?}");
+        assert_eq!(files.contains(&process.data_dir().join("jwt_secret")), !settings.is_empty(), "{files:?}");
+        files.iter().for_each(|file| assert_private(file));
+    }
+}
+
+/// A program that is killed when dropped.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn the_lines_that_a_newcomer_is_shown_work(deployment: Arc<Deployment>) {
+    let bind = format!("127.0.0.1:{}", free_port());
+    let mut serve = command(&deployment, &[("BIND", &bind), ("PUBLIC_URL", ""), ("JWT_SECRET", "")]);
+    let child = serve.arg("serve").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut server = Killed(child);
+    let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(lines.next().unwrap().rsplit(' ').next().unwrap(), format!("http://{bind}"));
+    let mut pasted = Vec::new();
+    let mut first_admin = String::new();
+    while pasted.len() < 3 {
+        let line = lines.next().expect("three lines with curl");
+        if line.contains("curl") {
+            pasted.push(line);
+        } else if line.contains("keyturn user create") {
+            first_admin = line.trim().to_owned();
+        }
+    }
+    let output = Command::new("bash").arg("-c").arg(pasted.join("\n")).output().unwrap();
+    let (printed, errors) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    assert_eq!((output.status.code(), &*errors), (Some(0), ""));
+    let answers: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [registered, refreshed, me] = answers.as_slice() else { panic!("{printed}") };
+    assert_eq!(registered["session_id"], refreshed["session_id"]);
+    assert_ne!(registered["refresh_token"], refreshed["refresh_token"]);
+    assert_eq!(registered["user"], me["user"]);
+
+    let arguments: Vec<&str> = first_admin.split(' ').skip(1).collect();
+    let settings = [("BIND", &*bind), ("PUBLIC_URL", ""), ("JWT_SECRET", "")];
+    run_with_input(&deployment, &settings, &arguments, PASSWORD).printed();
+    assert_eq!(deployment.count("users WHERE roles LIKE '%admin%'"), 1);
+}
+
+async fn the_log_is_json_for_machines(deployment: Arc<Deployment>) {
+    let mut process = Process::start(&deployment, &[]);
+    process.register().await;
+    process.terminate();
+    let status = until("the server to end", async || process.ended()).await;
+    assert_eq!(status.code(), Some(0));
+    let log = until("the whole log", async || Some(process.log()).filter(|log| log.contains("stopped"))).await;
+    for line in log.lines() {
+        let entry: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(entry["timestamp"].is_string() && entry["level"].is_string() && entry["target"].is_string(), "{line}");
+    }
+    assert!(log.lines().any(|line| line.contains("\"event\":\"registered\"")), "{log}");
+}
+
+async fn the_log_is_for_people_on_a_terminal(deployment: Arc<Deployment>) {
+    let mut on_terminal = Command::new("script");
+    on_terminal.args(["-qefc", concat!("exec ", env!("CARGO_BIN_EXE_keyturn"), " serve"), "/dev/null"]);
+    on_terminal.env_clear().envs(deployment.settings(&[])).env("SHELL", "/bin/sh").env("PATH", "/usr/bin:/bin");
+    on_terminal.current_dir(deployment.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut script = Killed(on_terminal.spawn().unwrap());
+    let mut lines = BufReader::new(script.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.find(|line| line.contains("listening")).expect("a line in the log");
+    assert!(line.contains("INFO") && line.contains("127.0.0.1:") && !line.contains("{\""), "{line}");
+}
+
+/// Clock ticks that a process has been at work.
+fn work(process: &Process) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).unwrap();
+    let fields = stat.rsplit_once(") ").unwrap().1.split(' ');
+    // Fields 14 and 15 of proc(5); the first here is the third there.
+    fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+async fn a_request_under_way_is_answered_before_the_server_ends(deployment: Arc<Deployment>) {
+    let email = "slow@example.com";
+    run_with_input(&deployment, &[], &["user", "create", email], PASSWORD).printed();
+    // The password is hashed anew at this cost: about a second.
+    let mut process = Process::start(&deployment, &[("ARGON2", "m=262144,t=8,p=1")]);
+    let before = work(&process);
+    let login = process.post("/api/v1/auth/login").json(&json!({"email": email, "password": PASSWORD}));
+    let pending = login.begin().await.unwrap();
+    until("the hasher to be at work", async || (work(&process) > before + 20).then_some(())).await;
+    process.terminate();
+    until("new connections to be refused", async || {
+        process.get("/health/live").try_send().await.is_err().then_some(())
+    })
+    .await;
+    assert_eq!(process.ended(), None, "a request is under way");
+    let tokens = Tokens::of(&pending.answer().await.unwrap());
+    let status = until("the server to end", async || process.ended()).await;
+    assert_eq!(status.code(), Some(0));
+    let next = Process::start(&deployment, &[]);
+    next.me(&tokens.access).await.assert_status(200);
+    next.refreshed(&tokens).await;
+}
+
+async fn the_log_holds_no_token_no_password_and_no_address(deployment: Arc<Deployment>) {
+    let password = format!("{PASSWORD} {}", random_hex::<4>());
+    let wrong = format!("wrong {}", random_hex::<8>());
+    let mut process = Process::start(&deployment, &[("LOG", "trace"), ("REFRESH_REPLAY_WINDOW", "0")]);
+    let mut busy = vec![process.register().await];
+    let email = busy[0].email.clone();
+    for _ in 0..3 {
+        busy.push(process.login(&email).await);
+    }
+    process.try_login(&email, &wrong).await.assert_status(401);
+    process.try_login("stranger@example.com", &wrong).await.assert_status(401);
+    let second = process.refreshed(&busy[0]).await;
+    let third = process.refreshed(&second).await;
+    process.refresh(&busy[0].refresh).await.assert_status(401);
+    process.refresh(&format!("{}x", third.refresh)).await.assert_status(401);
+    process.get("/api/v1/auth/me").bearer(&third.access).send().await.assert_status(401);
+    process.get("/api/v1/auth/me").bearer(&format!("{}x", third.access)).send().await.assert_status(401);
+    busy.extend([second, third]);
+    let cookies = process
+        .post("/api/v1/auth/login")
+        .json(&json!({"email": email, "password": PASSWORD, "transport": "cookie"}))
+        .send()
+        .await;
+    let mut jar: Vec<String> =
+        cookies.all_headers("set-cookie").iter().map(|line| line.split(';').next().unwrap().to_owned()).collect();
+    jar.dedup();
+    assert_eq!(jar.len(), 2, "{cookies:?}");
+    let with_cookies =
+        |request: Request| request.header("cookie", &jar.join("; ")).header("origin", "https://keyturn.example");
+    with_cookies(process.get("/api/v1/auth/me")).send().await.assert_status(200);
+    let by_cookie = with_cookies(process.post("/api/v1/sessions/refresh")).send().await;
+    by_cookie.assert_status(200);
+    let change = json!({"current_password": PASSWORD, "new_password": password});
+    process.post("/api/v1/auth/password/change").bearer(&busy[1].access).json(&change).send().await.assert_status(200);
+    process.sessions(&busy[1].access).await;
+    process
+        .post("/api/v1/auth/login")
+        .body("{\"password\": \"")
+        .header("content-type", "application/json")
+        .send()
+        .await;
+    process.logout(&busy[1].access).await.assert_status(204);
+    assert_eq!(run(&deployment, &["user", "list"]).printed().lines().count(), 1);
+
+    process.terminate();
+    until("the server to end", async || process.ended()).await;
+    let log = until("the whole log", async || Some(process.log()).filter(|log| log.contains("\"stopped\""))).await;
+    assert!(log.contains("\"TRACE\"") && log.contains("\"event\":\"refresh_token_reused\""));
+    let mut secrets = vec![
+        ("secret", deployment.secret.clone()),
+        ("password", PASSWORD.to_owned()),
+        ("password", password),
+        ("password", wrong),
+        ("address", email),
+        ("address", "stranger@example.com".to_owned()),
+    ];
+    for tokens in &busy {
+        secrets.push(("refresh token", tokens.refresh[40..].to_owned()));
+        secrets.push(("access token", tokens.access.rsplit_once('.').unwrap().1.to_owned()));
+    }
+    let set = by_cookie.all_headers("set-cookie").into_iter().map(|line| line.split(';').next().unwrap().to_owned());
+    for pair in jar.iter().cloned().chain(set) {
+        secrets.push(("cookie", pair[pair.len() - 30..].to_owned()));
+    }
+    for (kind, secret) in secrets {
+        let line = log.lines().find(|line| line.contains(&secret));
+        assert_eq!(line, None, "a {kind} is in the log");
+    }
+}
