@@ -29,13 +29,13 @@
 //! Left may use right, never back:
 //!
 //! ```text
-//! main → app → routes → */http.rs → http → accounts → sessions → tokens → keys
-//!      → {revocations, limits, audit} → cache → db → config → secret → random → clock
+//! cli → app → routes → http/openapi → */http → http → accounts → sessions → tokens → keys
+//!     → {revocations, limits, audit} → cache → db → config → secret → random → {clock, label, metrics}
 //! ```
 //!
-//! `label` and `metrics` use nobody; `http/openapi.rs` names all handlers and so stands beside `routes`. A `store.rs`
-//! is private to its folder, and only it and `db/` speak SQL. A handler knows no rule, and an operation knows neither
-//! HTTP nor SQL. One verb names handler, operation and query.
+//! A `store.rs` is private to its folder, and only it and `db/` speak SQL. A handler knows no rule, and an operation
+//! knows neither HTTP nor SQL. One verb names handler, operation and query. `tests/architecture.rs` checks what of this
+//! can be checked.
 //!
 //! # A login
 //!
@@ -47,11 +47,12 @@
 //!
 //! # A refresh
 //!
-//! [`sessions::http::refresh`] reads the token ([`tokens::refresh::RefreshToken::parse`]; a forged one ends here, without
-//! I/O), counts the attempt and calls [`sessions::Sessions::refresh`]. That derives the successor and hands a rotation
-//! to the [`sessions::Rotator`], which carries it out together with all others that wait: one conditional `UPDATE`
-//! each, or for all. If the token was current, the new standing goes to the cache and the pair to the client. If not,
-//! the row is read and the token judged: a repetition gets the same successor again, and a token that is older is theft.
+//! [`sessions::http::refresh`] reads the token ([`tokens::refresh::RefreshToken::parse`]; a forged one ends here,
+//! without I/O), counts the attempt and calls [`sessions::Sessions::refresh`]. That derives the successor and hands a
+//! rotation to the [`sessions::Rotator`], which carries it out together with all others that wait: one conditional
+//! `UPDATE` each, or for all. If the token was current, the new standing goes to the cache and the pair to the client.
+//! If not, the row is read and the token judged: a repetition gets the same successor again, and a token that is older
+//! is theft.
 //!
 //! # A stolen token
 //!

@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, Resource, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 
 use crate::http::problem::Problem;
 use crate::http::{health, openapi};
@@ -10,7 +10,7 @@ use crate::{accounts, keys, sessions};
 
 /// One line per route: method, path, handler.
 pub fn configure(config: &mut web::ServiceConfig) {
-    use web::{delete, get, patch, post};
+    use web::{delete, patch, post};
     config
         // Accounts
         .service(at("/api/v1/auth/register").route(post().to(accounts::http::register)))
@@ -48,6 +48,11 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(at("/metrics").route(get().to(health::metrics)))
         .service(at("/openapi.json").route(get().to(openapi::document)))
         .default_service(web::to(not_found));
+}
+
+/// GET, and HEAD, which asks for the same without its body (RFC 9110 §9.3.2).
+fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 fn at(path: &str) -> Resource {

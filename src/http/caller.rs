@@ -18,6 +18,9 @@ pub struct Caller {
     pub transport: Transport,
 }
 
+/// Schemes of passwords that a proxy may ask for on its own account: what they carry is not for us.
+const FOREIGN_SCHEMES: [&str; 3] = ["basic", "digest", "negotiate"];
+
 /// How a client carries its tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -113,6 +116,7 @@ fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let value = value.to_str().map_err(|_| Problem::invalid_token())?;
     match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        Some((scheme, _)) if FOREIGN_SCHEMES.iter().any(|foreign| scheme.eq_ignore_ascii_case(foreign)) => Ok(None),
         _ => Err(Problem::invalid_token()),
     }
 }

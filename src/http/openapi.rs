@@ -20,7 +20,7 @@ pub async fn document() -> HttpResponse {
 /// The methods that the route `path` has, as `Allow` names them (RFC 9110 §10.2.1).
 pub fn methods(path: &str) -> String {
     let Some(item) = DESCRIPTION.paths.paths.get(path.trim_end_matches('/')) else { return String::new() };
-    let methods = [("GET", &item.get), ("POST", &item.post), ("PATCH", &item.patch), ("DELETE", &item.delete)];
+    let methods = [("GET, HEAD", &item.get), ("POST", &item.post), ("PATCH", &item.patch), ("DELETE", &item.delete)];
     methods.iter().filter(|(_, operation)| operation.is_some()).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 

@@ -118,6 +118,10 @@ fn by_cache(found: Lookup, token: TokenId, replay_window: Duration, now: Timesta
         return Answer::Superseded;
     }
     match found.entry.and_then(|entry| serde_json::from_slice::<Standing>(&entry).ok()) {
+        // Its mark is not in force yet, though more than one refresh may have followed.
+        Some(standing) if found.superseded_from.is_some() && now < standing.deadline() => {
+            Answer::Good(Box::new(standing))
+        }
         Some(standing) => by_standing(standing, token, replay_window, now),
         None => Answer::AskDatabase,
     }

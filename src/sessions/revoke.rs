@@ -61,7 +61,9 @@ impl Sessions {
         reason: Reason,
     ) -> DbResult<Ended> {
         let which = except.map_or(Which::AllOf(user), |session| Which::AllOfExcept(user, session));
-        self.0.end_in(conn, which, reason, Some(user), self.0.clock.now())
+        // Owners act from a session, which they keep; operators act from none.
+        let by = except.map(|_| user);
+        self.0.end_in(conn, which, reason, by, self.0.clock.now())
     }
 
     /// Tells this server and the cache of sessions that ended: the first thing after the commit.
