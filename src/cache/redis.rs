@@ -89,7 +89,8 @@ enum Link {
 }
 
 thread_local! {
-    static HELD: RefCell<HashMap<u64, Held>> = RefCell::default();
+    /// By cache: a connection, and how often the cache had come back when it was made.
+    static HELD: RefCell<HashMap<u64, (u64, Held)>> = RefCell::default();
 }
 
 impl Held {
@@ -173,6 +174,9 @@ impl RedisCache {
     }
 
     pub async fn mark_revoked(&self, revocations: &[(SessionId, Timestamp)], now: Timestamp) -> Result<(), CacheError> {
+        if let Pools::Cluster(_) = self.0.pools {
+            return self.mark_in_cluster(revocations, now).await;
+        }
         for chunk in revocations.chunks(MARKS_AT_ONCE) {
             let mut pipeline = Pipeline::with_capacity(chunk.len());
             for (session, expires_at) in chunk {
@@ -180,6 +184,23 @@ impl RedisCache {
                 pipeline.cmd("SET").arg(self.mark_key(*session)).arg(1).arg("PX").arg(ttl).ignore();
             }
             self.call(async |link| pipeline.query_async::<()>(link).await).await?;
+        }
+        Ok(())
+    }
+
+    /// Each mark lies in a slot of its own, which one pipeline cannot span: they are sent singly, and waited for together.
+    async fn mark_in_cluster(&self, revocations: &[(SessionId, Timestamp)], now: Timestamp) -> Result<(), CacheError> {
+        for chunk in revocations.chunks(MARKS_AT_ONCE) {
+            let mut marks = tokio::task::JoinSet::new();
+            for (session, expires_at) in chunk {
+                let mut command = cmd("SET");
+                command.arg(self.mark_key(*session)).arg(1).arg("PX").arg(millis(expires_at.since(now)).max(1));
+                let cache = self.clone();
+                marks.spawn(async move { cache.ask::<Value>(&command).await.map(drop) });
+            }
+            while let Some(marked) = marks.join_next().await {
+                marked.map_err(|_| CacheError)??;
+            }
         }
         Ok(())
     }
@@ -248,7 +269,11 @@ impl Shared {
     /// One call on this thread's connection, in bounded time. A connection that failed is given back to the pool,
     /// which tries it before it hands it out again.
     async fn attempt<T>(&self, work: impl AsyncFnOnce(&mut Link) -> RedisResult<T>) -> Result<T, String> {
-        let held = HELD.with_borrow(|held| held.get(&self.id).map(Held::link));
+        // One from before the last fault is likely as dead as the one that showed it.
+        let recoveries = self.recoveries.load(Ordering::Acquire);
+        let held = HELD.with_borrow(|held| {
+            held.get(&self.id).filter(|(made_at, _)| *made_at == recoveries).map(|(_, held)| held.link())
+        });
         let patience = if held.is_some() { CALL_PATIENCE } else { CONNECT_PATIENCE };
         let outcome = tokio::time::timeout(patience, async {
             let mut link = match held {
@@ -272,7 +297,8 @@ impl Shared {
             Pools::Cluster(pool) => pool.get().await.map(Held::Cluster).map_err(|error| error.to_string()),
         }?;
         let link = held.link();
-        HELD.with_borrow_mut(|all| all.insert(self.id, held));
+        let recoveries = self.recoveries.load(Ordering::Acquire);
+        HELD.with_borrow_mut(|all| all.insert(self.id, (recoveries, held)));
         Ok(link)
     }
 
@@ -285,7 +311,7 @@ impl Shared {
                 break;
             }
         }
-        self.recoveries.fetch_add(1, Ordering::Relaxed);
+        self.recoveries.fetch_add(1, Ordering::Release);
         self.probing.store(false, Ordering::Release);
         self.away.store(false, Ordering::Relaxed);
         tracing::info!("Redis is back");

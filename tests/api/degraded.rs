@@ -118,6 +118,12 @@ async fn until_cache_is(server: &Endpoint, mode: &str) {
     until(&format!("the cache to be {mode}"), async || (ready().await["cache"] == mode).then_some(())).await;
     let tokens = server.register().await;
     let is_there = mode == "redis";
+    if mode == "redis" {
+        for _ in 0..40 {
+            assert_eq!(ready().await["cache"], mode);
+            assert_eq!(server.verify(&tokens.access).await.status, 200);
+        }
+    }
     let told = |answer: &Value| answer["cache"] == mode && answer["redis_available"] == is_there;
     until(&format!("the cache to be {mode} everywhere"), async || {
         let ready = ready().await;
