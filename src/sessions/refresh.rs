@@ -6,6 +6,7 @@
 //! | its parent, within the replay window | the same successor and the same access token's id again |
 //! | its parent, later, while nobody has used the successor or its access token | recovery: the same successor, a fresh access token; a session has few of these in reserve |
 //! | its parent otherwise, or any older token | theft: the session ends |
+//! | the same, on its way since before the last rotation | to be tried again: it may have been a repetition when it was sent |
 //! | a token of a later generation than the row's | we issued it and the database lost it: the row follows |
 
 use super::rotation::Outcome;
@@ -132,6 +133,7 @@ impl Sessions {
 
 impl Parts {
     async fn refresh(&self, token: &RefreshToken, client: &Client) -> Result<(Grant, RefreshOutcome), RefreshError> {
+        let arrived = self.clock.now();
         let salt = RotationSalt(self.random.bytes());
         let successor = token.successor(&salt, &self.refresh_key);
         let rotation = Rotation {
@@ -139,14 +141,14 @@ impl Parts {
             presented: token.digest(),
             successor: successor.digest(),
             salt,
-            access_token: TokenId(self.random.id(self.clock.now())),
+            access_token: TokenId(self.random.id(arrived)),
             address: client.address.map(Address),
         };
         for _ in 0..ATTEMPTS {
             if let Some(rotated) = self.rotate(&rotation).await? {
                 return Ok((self.rotated(rotated, successor).await?, RefreshOutcome::Rotated));
             }
-            if let Some(granted) = self.repeat(token, &rotation).await? {
+            if let Some(granted) = self.repeat(token, &rotation, arrived).await? {
                 return Ok(granted);
             }
         }
@@ -180,6 +182,7 @@ impl Parts {
         &self,
         token: &RefreshToken,
         rotation: &Rotation,
+        arrived: Timestamp,
     ) -> Result<Option<(Grant, RefreshOutcome)>, RefreshError> {
         let session = token.session;
         // A row that is gone was removed long after the session's end.
@@ -194,6 +197,11 @@ impl Parts {
             }
             Judgement::Recover { debt } => self.recover(chain, token, debt, now).await,
             Judgement::Follow => self.follow(token, rotation).await,
+            // The client went on while the request was on its way: it may have been a repetition when it was sent.
+            // A thief who asks again is caught.
+            Judgement::Reused if chain.standing.issued_at > arrived => {
+                Err(crate::db::DbError::Unavailable("the session was refreshed meanwhile".to_owned()).into())
+            }
             Judgement::Reused => {
                 self.end_for_reuse(session).await?;
                 Err(RefreshError::Reused)

@@ -28,6 +28,7 @@ scaled_only! {
     a_connection_that_breaks_between_commit_and_answer_leaves_the_successor_to_be_asked_for_again,
     a_database_that_does_not_answer_is_not_waited_for_in_vain,
     a_locked_row_does_not_hold_up_the_others,
+    a_repetition_that_is_overtaken_on_its_way_is_not_taken_for_theft,
 }
 
 async fn a_hundred_copies_of_one_token_at_two_processes_have_one_successor(deployment: Arc<Deployment>) {
@@ -256,6 +257,37 @@ async fn a_locked_row_does_not_hold_up_the_others(server: Server) {
     let next = if answer.status == 503 { after_503(&server, &locked).await } else { Tokens::of(&answer) };
     let row = server.session(locked.session);
     assert_eq!((row.generation, row.token_digest), (1, next.digest()));
+}
+
+async fn a_repetition_that_is_overtaken_on_its_way_is_not_taken_for_theft(deployment: Arc<Deployment>) {
+    let (proxy, url) = Proxy::before(&deployment.database_url()).await;
+    let slow = Server::start(&deployment, &[("DATABASE_URL", &url)], Clock::default()).await;
+    let fast = Server::start(&deployment, &[], Clock::default()).await;
+    let first = slow.register().await;
+    let second = slow.refreshed(&first).await;
+    let third = fast.refreshed(&second).await;
+
+    // A repetition when it arrives, two generations old when the server gets to see the row.
+    let before = deployment.texts("SELECT clock_timestamp()::text AS text").remove(0);
+    proxy.set(Wire::AnswersHeld);
+    let late = slow.refreshing(&second.refresh).begin().await.unwrap();
+    until("the statement to be carried out", async || {
+        let activity = format!(
+            "SELECT query AS text FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle' \
+             AND query LIKE 'UPDATE sessions SET generation%' AND query_start > '{before}'"
+        );
+        (!deployment.texts(&activity).is_empty()).then_some(())
+    })
+    .await;
+    let fourth = fast.refreshed(&third).await;
+    proxy.set(Wire::Open);
+    late.answer().await.unwrap().assert_problem(503, "database_unavailable");
+    assert_eq!(deployment.session(first.session).revoked_at, None);
+    fast.me(&fourth.access).await.assert_status(200);
+
+    // Who presents it now is a thief.
+    slow.refresh(&second.refresh).await.assert_problem(401, "refresh_token_reused");
+    fast.refresh(&fourth.refresh).await.assert_problem(401, "session_revoked");
 }
 
 /// Refreshes until the server has found its database again.
