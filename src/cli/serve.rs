@@ -19,7 +19,10 @@ pub fn run(config: &Config) -> Outcome {
     actix_web::rt::System::new().block_on(async {
         let (app, background) = App::build(config, Clock::default()).await?;
         if app::is_alone(config) {
-            tracing::warn!("without REDIS_URL a session that another server ends is good here for up to half a second");
+            tracing::warn!(
+                "without REDIS_URL this server shares no cache: run it alone, or what another server ends is good here for \
+                 up to half a second, and what another server refreshes until it expires"
+            );
         }
         let (server, address) = app.serve(listener)?;
         greet(config, address);

@@ -5,7 +5,7 @@ use diesel::result::{ConnectionError, DatabaseErrorKind, Error};
 pub type DbResult<T> = Result<T, DbError>;
 
 /// A statement that was not carried out. Opaque but for what a caller can act on.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum DbError {
     /// A uniqueness rule was broken; holds the constraint's name where the engine tells it.
     #[error("the value is taken ({constraint})")]

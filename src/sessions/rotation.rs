@@ -125,8 +125,7 @@ impl Writer {
             Err(error) => {
                 let alone = self.conn.is_some();
                 for job in waiting {
-                    let _ =
-                        job.answer.send(if alone { Ok(Outcome::Alone) } else { Err(unavailable(&error.to_string())) });
+                    let _ = job.answer.send(if alone { Ok(Outcome::Alone) } else { Err(error.clone()) });
                 }
                 Vec::new()
             }

@@ -159,8 +159,8 @@ pub fn rotate(conn: &mut Conn, rotation: &Rotation, times: RotationTimes) -> DbR
     Ok(row.map(Rotated::from))
 }
 
-/// Rotates many sessions of a Postgres database in one statement, in the order of their ids, which every writer of
-/// several rows keeps. Answers those that were rotated; all or none on an error.
+/// Rotates many sessions of a Postgres database in one statement, in the order of their ids: all or none on an error. A
+/// bulk revocation may lock in another order; the lock timeout gives way to it well before Postgres finds a deadlock.
 pub fn rotate_batch(conn: &mut PgConnection, rotations: &[&Rotation], times: RotationTimes) -> DbResult<Vec<Rotated>> {
     fn each<'a, T>(rotations: &[&'a Rotation], part: impl Fn(&'a Rotation) -> T) -> Vec<T> {
         rotations.iter().map(|rotation| part(rotation)).collect()
