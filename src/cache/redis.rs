@@ -38,20 +38,19 @@ const MAX_CONNECTIONS: usize = 256;
 /// Marks sent in one pipeline.
 const MARKS_AT_ONCE: usize = 1000;
 
-/// Keeps an entry unless a newer one is there, and marks the token that it superseded.
-/// KEYS: entry, mark of the token (or none). ARGV: generation, revision, entry, TTL in ms, time that the mark holds.
+/// Keeps an entry unless a newer one is there, and marks the token that it superseded. Entries begin with their
+/// version, written so that a later one is greater as text.
+/// KEYS: entry, mark of the token (or none). ARGV: version and entry, TTL in ms, time that the mark holds.
 const PUT: &str = r"
-local held = redis.call('GET', KEYS[1])
-if held then
-  local generation, revision = string.match(held, '^(%d+) (%d+) ')
-  generation, revision = tonumber(generation) or -1, tonumber(revision) or -1
-  local own = tonumber(ARGV[1])
-  if generation > own or (generation == own and revision > tonumber(ARGV[2])) then return 0 end
-end
-redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. ARGV[3], 'PX', ARGV[4])
-if KEYS[2] then redis.call('SET', KEYS[2], ARGV[5], 'PX', ARGV[4]) end
+local version = string.sub(ARGV[1], 1, 32)
+if redis.call('GETRANGE', KEYS[1], 0, 31) > version then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+if KEYS[2] then redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[2]) end
 return 1
 ";
+
+/// Bytes of an entry that are its version: two numbers of 16 hexadecimal digits.
+const VERSION_LENGTH: usize = 32;
 
 /// Clones share connections and breaker.
 #[derive(Clone)]
@@ -153,7 +152,7 @@ impl RedisCache {
         Ok(Lookup {
             revoked: mark.is_some(),
             superseded_from: from.map(Timestamp::from_millis),
-            entry: entry.and_then(without_version),
+            entry: entry.and_then(|entry| entry.get(VERSION_LENGTH..).map(<[u8]>::to_vec)),
         })
     }
 
@@ -166,7 +165,9 @@ impl RedisCache {
         ttl: Duration,
     ) -> Result<(), CacheError> {
         let mut call = self.0.put.prepare_invoke();
-        call.key(self.entry_key(session)).arg(version.generation).arg(version.revision).arg(entry).arg(millis(ttl));
+        let mut versioned = format!("{:016x}{:016x}", version.generation, version.revision).into_bytes();
+        versioned.extend_from_slice(entry);
+        call.key(self.entry_key(session)).arg(versioned).arg(millis(ttl));
         if let Some(superseded) = superseded {
             call.key(self.token_key(session, superseded.token)).arg(superseded.from.as_millis());
         }
@@ -367,11 +368,6 @@ fn node(url: &str, certificate: Option<&[u8]>) -> Result<ConnectionInfo, String>
     let certificates = TlsCertificates { client_tls: None, root_cert: Some(certificate.to_vec()) };
     let client = Client::build_with_tls(info, certificates).map_err(|error| format!("REDIS_CA_FILE: {error}"))?;
     Ok(client.get_connection_info().clone())
-}
-
-/// An entry without the two numbers that order it.
-fn without_version(held: Vec<u8>) -> Option<Vec<u8>> {
-    held.splitn(3, |byte| *byte == b' ').nth(2).map(<[u8]>::to_vec)
 }
 
 fn millis(duration: Duration) -> u64 {
