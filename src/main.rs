@@ -8,10 +8,6 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// A refresh makes some two hundred short-lived allocations, most of them in one thread.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match cli::run(cli::Arguments::parse()) {
         Ok(code) => code,
