@@ -52,14 +52,6 @@ impl<K: Hash + Eq, V: Clone> Bounded<K, V> {
         }
     }
 
-    pub fn clear(&self) {
-        for shard in &self.shards {
-            let mut shard = lock(shard);
-            shard.young.clear();
-            shard.old.clear();
-        }
-    }
-
     fn shard(&self, key: &K) -> MutexGuard<'_, Shard<K, V>> {
         let hash = self.hasher.hash_one(key);
         #[expect(clippy::indexing_slicing, clippy::as_conversions, reason = "a remainder of SHARDS is below SHARDS")]

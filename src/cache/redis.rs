@@ -38,13 +38,13 @@ const MAX_CONNECTIONS: usize = 256;
 /// Marks sent in one pipeline.
 const MARKS_AT_ONCE: usize = 1000;
 
-/// Keeps an entry unless a newer one is there, and marks the token that it superseded. Entries begin with their
+/// Keeps an entry unless a newer one is there, and in any case marks the token that it superseded. Entries begin with their
 /// version, written so that a later one is greater as text.
-/// KEYS: entry, mark of the token (or none). ARGV: version and entry, TTL in ms, time that the mark holds.
+/// KEYS: entry, mark of the token (or none). ARGV: version and entry, TTL in ms, time from which the mark holds.
 const PUT: &str = r"
-local version = string.sub(ARGV[1], 1, 32)
-if redis.call('GETRANGE', KEYS[1], 0, 31) > version then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+if redis.call('GETRANGE', KEYS[1], 0, 31) <= string.sub(ARGV[1], 1, 32) then
+  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+end
 if KEYS[2] then redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[2]) end
 return 1
 ";

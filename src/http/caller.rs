@@ -47,14 +47,6 @@ impl Caller {
     pub fn access_token_expires_at(&self) -> Timestamp {
         Timestamp::from_secs(self.checked.claims().exp)
     }
-
-    /// Refuses everybody but administrators.
-    pub fn require_admin(&self) -> Result<(), Problem> {
-        if self.standing().subject.roles.contains("admin") {
-            return Ok(());
-        }
-        Err(Problem::forbidden("forbidden", "This is for administrators."))
-    }
 }
 
 impl FromRequest for Caller {

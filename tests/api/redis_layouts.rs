@@ -19,8 +19,18 @@ scaled_only! {
 }
 
 fn ask<T: redis::FromRedisValue>(server: &Redis, command: &[&str]) -> T {
-    let mut conn = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
-    redis::Cmd::new().arg(command).query(&mut conn).unwrap()
+    try_ask(server, command).unwrap()
+}
+
+fn try_ask<T: redis::FromRedisValue>(server: &Redis, command: &[&str]) -> redis::RedisResult<T> {
+    let mut conn = redis::Client::open(server.url())?.get_connection()?;
+    redis::Cmd::new().arg(command).query(&mut conn)
+}
+
+/// Whether `server` has this role. One that is changing it hangs up on whoever asks: then it is not told.
+fn has_role(server: &Redis, role: &str) -> Option<()> {
+    let told: String = try_ask(server, &["INFO", "replication"]).ok()?;
+    told.contains(&format!("role:{role}")).then_some(())
 }
 
 async fn until_cache_is(server: &Endpoint, mode: &str) {
@@ -86,10 +96,7 @@ impl Watched {
     }
 
     async fn until_replica_leads(&self) {
-        until("the replica to lead", async || {
-            ask::<String>(&self.replica, &["INFO", "replication"]).contains("role:master").then_some(())
-        })
-        .await;
+        until("the replica to lead", async || has_role(&self.replica, "master")).await;
     }
 }
 
@@ -123,10 +130,7 @@ async fn behind_sentinel_a_server_follows_a_master_that_steps_down(deployment: A
     // The former master stays, as a replica that answers and cannot be written to.
     ask::<()>(&redis.sentinel, &["SENTINEL", "FAILOVER", SERVICE]);
     redis.until_replica_leads().await;
-    until("the master to have stepped down", async || {
-        ask::<String>(&redis.master, &["INFO", "replication"]).contains("role:slave").then_some(())
-    })
-    .await;
+    until("the master to have stepped down", async || has_role(&redis.master, "slave")).await;
     goes_on(&server, live, &gone).await;
 }
 
