@@ -24,6 +24,9 @@ pub enum Conn {
 /// get this far, so only another process (the command line) is waited for.
 const SQLITE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a connection that found a new SQLite file locked waits before it asks again.
+const SQLITE_RETRY: Duration = Duration::from_millis(5);
+
 impl Conn {
     /// Opens a connection. Blocks, for Postgres up to its `connect_timeout` (2 s unless the URL says otherwise).
     pub fn open(database: &Database) -> DbResult<Self> {
@@ -33,10 +36,11 @@ impl Conn {
                 create_private(path)?;
                 let mut conn = SqliteConnection::establish(&path.to_string_lossy())?;
                 conn.batch_execute(&format!(
-                    "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                     PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;",
+                    "PRAGMA busy_timeout = {}; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                     PRAGMA cache_size = -2048;",
                     SQLITE_PATIENCE.as_millis()
                 ))?;
+                write_ahead(&mut conn)?;
                 Ok(Self::Sqlite(conn))
             }
         }
@@ -84,6 +88,21 @@ impl Conn {
             let _ = self.batch_execute("ROLLBACK");
         }
         outcome
+    }
+}
+
+/// Lets a SQLite file have a write-ahead log. The switch of a new file needs the file alone, and SQLite does not wait for
+/// that as it waits for other locks, so connections that open a new file at once have to ask again.
+fn write_ahead(conn: &mut SqliteConnection) -> DbResult<()> {
+    let mut asked = Duration::ZERO;
+    loop {
+        match conn.batch_execute("PRAGMA journal_mode = WAL").map_err(DbError::from) {
+            Err(DbError::Unavailable(_)) if asked < SQLITE_PATIENCE => {
+                std::thread::sleep(SQLITE_RETRY);
+                asked += SQLITE_RETRY;
+            }
+            outcome => return outcome,
+        }
     }
 }
 
