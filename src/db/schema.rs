@@ -17,6 +17,8 @@ diesel::table! {
         password_changed_at -> SqlTime,
         last_login_at -> Nullable<SqlTime>,
         disabled_at -> Nullable<SqlTime>,
+        email_verified_at -> Nullable<SqlTime>,
+        alerts -> Bool,
     }
 }
 
@@ -55,6 +57,8 @@ diesel::table! {
         amr -> SqlJson,
         client_id -> Text,
         metadata -> SqlJson,
+        location -> Nullable<SqlJson>,
+        actor_id -> Nullable<SqlUuid>,
     }
 }
 
@@ -83,8 +87,154 @@ diesel::table! {
         reason -> Text,
         revoked_at -> SqlTime,
         expires_at -> SqlTime,
+        access_jti -> Nullable<SqlUuid>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{SqlAddress, SqlJson, SqlTime, SqlUuid};
+
+    audit_log (id) {
+        id -> SqlUuid,
+        at -> SqlTime,
+        event -> Text,
+        outcome -> Text,
+        user_id -> Nullable<SqlUuid>,
+        actor_id -> Nullable<SqlUuid>,
+        session_id -> Nullable<SqlUuid>,
+        ip -> Nullable<SqlAddress>,
+        user_agent -> Nullable<Text>,
+        device -> Nullable<SqlJson>,
+        location -> Nullable<SqlJson>,
+        request_id -> Nullable<Text>,
+        metadata -> SqlJson,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{SqlTime, SqlUuid};
+
+    one_time_tokens (digest) {
+        digest -> Binary,
+        user_id -> SqlUuid,
+        purpose -> Text,
+        session_id -> Nullable<SqlUuid>,
+        created_at -> SqlTime,
+        expires_at -> SqlTime,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{SqlTime, SqlUuid};
+
+    email_changes (user_id) {
+        user_id -> SqlUuid,
+        email -> Text,
+        email_normalized -> Text,
+        confirmed_by_old_at -> Nullable<SqlTime>,
+        confirmed_by_new_at -> Nullable<SqlTime>,
+        created_at -> SqlTime,
+        expires_at -> SqlTime,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{SqlTime, SqlUuid};
+
+    outbox (id) {
+        id -> SqlUuid,
+        kind -> Text,
+        recipient -> Text,
+        sealed_message -> Binary,
+        created_at -> SqlTime,
+        next_attempt_at -> SqlTime,
+        attempts -> Integer,
+        last_error -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{SqlTime, SqlUuid};
+
+    totp_secrets (user_id) {
+        user_id -> SqlUuid,
+        sealed_secret -> Binary,
+        created_at -> SqlTime,
+        confirmed_at -> Nullable<SqlTime>,
+        last_step -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{SqlTime, SqlUuid};
+
+    recovery_codes (user_id, digest) {
+        user_id -> SqlUuid,
+        digest -> Binary,
+        created_at -> SqlTime,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{SqlTime, SqlUuid};
+
+    mfa_challenges (digest) {
+        digest -> Binary,
+        user_id -> SqlUuid,
+        tries -> Integer,
+        transport -> Text,
+        device_name -> Nullable<Text>,
+        created_at -> SqlTime,
+        expires_at -> SqlTime,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{SqlAddress, SqlJson, SqlTime, SqlUuid};
+
+    trusted_devices (id) {
+        id -> SqlUuid,
+        user_id -> SqlUuid,
+        digest -> Binary,
+        device -> SqlJson,
+        location -> Nullable<SqlJson>,
+        ip -> Nullable<SqlAddress>,
+        created_at -> SqlTime,
+        last_used_at -> SqlTime,
+        expires_at -> SqlTime,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::SqlTime;
+
+    login_failures (source) {
+        source -> Binary,
+        failures -> Integer,
+        last_failed_at -> SqlTime,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::SqlTime;
+
+    hourly_counts (hour, name) {
+        hour -> SqlTime,
+        name -> Text,
+        count -> BigInt,
     }
 }
 
 diesel::joinable!(sessions -> users (user_id));
-diesel::allow_tables_to_appear_in_same_query!(users, sessions);
+diesel::joinable!(totp_secrets -> users (user_id));
+diesel::allow_tables_to_appear_in_same_query!(users, sessions, totp_secrets);

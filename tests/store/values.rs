@@ -43,6 +43,8 @@ struct User {
     password_changed_at: Timestamp,
     last_login_at: Option<Timestamp>,
     disabled_at: Option<Timestamp>,
+    email_verified_at: Option<Timestamp>,
+    alerts: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Queryable, Insertable)]
@@ -78,6 +80,8 @@ struct Session {
     amr: Names,
     client_id: String,
     metadata: Json,
+    location: Option<Json>,
+    actor_id: Option<UserId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Queryable, Insertable)]
@@ -99,6 +103,7 @@ struct Revocation {
     reason: String,
     revoked_at: Timestamp,
     expires_at: Timestamp,
+    access_jti: Option<TokenId>,
 }
 
 /// Milliseconds around the epochs of Unix and of Postgres, and at both ends of the calendar.
@@ -179,6 +184,8 @@ fn user(n: usize) -> User {
         password_changed_at: time(n + 1),
         last_login_at: some(n + 2).map(time),
         disabled_at: some(n + 3).map(time),
+        email_verified_at: some(n + 4).map(time),
+        alerts: n.is_multiple_of(3),
     }
 }
 
@@ -218,6 +225,8 @@ fn session(n: usize, owner: UserId) -> Session {
         amr: Names(vec![text(n), text(n + 1)]),
         client_id: text(n + 3),
         metadata: Json(documents[(n + 1) % documents.len()].clone()),
+        location: some.then(|| Json(documents[(n + 2) % documents.len()].clone())),
+        actor_id: some.then_some(owner),
     }
 }
 
@@ -312,6 +321,7 @@ fn append(conn: &mut Conn, n: usize) {
         revocations::reason.eq(text(n)),
         revocations::revoked_at.eq(time(n)),
         revocations::expires_at.eq(time(n + 1)),
+        revocations::access_jti.eq(n.is_multiple_of(2).then(|| TokenId(Uuid::max()))),
     );
     diesel::insert_into(revocations::table).values(values).execute(conn).unwrap();
 }
@@ -329,6 +339,7 @@ async fn revocations_are_numbered_in_their_order(deployment: Arc<Deployment>) {
             reason: text(n),
             revoked_at: time(n),
             expires_at: time(n + 1),
+            access_jti: n.is_multiple_of(2).then(|| TokenId(Uuid::max())),
         };
         assert_eq!(*revocation, written);
     }
