@@ -25,6 +25,7 @@ use crate::http::request::{REQUEST_ID, surround};
 use crate::keys::Ring;
 use crate::keys::ring::{self, RingError};
 use crate::limits::Limits;
+use crate::mail::{Mail, TemplateError};
 use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::revocations::{Log, Reader};
@@ -52,6 +53,7 @@ const LIMITS_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 pub struct App {
     pub accounts: Accounts,
     pub sessions: Sessions,
+    pub mail: Mail,
     pub db: Db,
     edge: web::Data<Edge>,
     ring: Ring,
@@ -65,6 +67,8 @@ pub enum StartError {
     Database(#[from] DbError),
     #[error(transparent)]
     Keys(#[from] RingError),
+    #[error(transparent)]
+    Mail(#[from] TemplateError),
     #[error("the cache cannot be used: {0}")]
     Cache(String),
     #[error("{0}")]
@@ -91,8 +95,10 @@ impl App {
         let log = Log::default();
         let mut reader = Reader::new(db.clone(), cache.clone(), clock.clone(), log.clone());
         reader.read().await?;
+        let mail = Mail::new(config, random)?;
         let sessions = Sessions::new(sessions::Parts {
             db: db.clone(),
+            mail: mail.clone(),
             cache: cache.clone(),
             log,
             rotator: Rotator::start(db.clone(), clock.clone(), config.refresh_token_ttl, metrics.clone())?,
@@ -110,6 +116,7 @@ impl App {
             db: db.clone(),
             sessions: sessions.clone(),
             hasher: hasher(config, random)?,
+            mail: mail.clone(),
             registration: config.registration,
             clock: clock.clone(),
             random,
@@ -118,7 +125,7 @@ impl App {
         let limits = Limits::new(&config.limits, &config.secret, &clock);
         let edge = web::Data::new(Edge::new(config, limits, cache, clock, random, metrics));
         let background = Background(vec![tokio::spawn(reader.run()), tokio::spawn(sweep_limits(edge.clone()))]);
-        Ok((Self { accounts, sessions, db, edge, ring, workers: config.workers }, background))
+        Ok((Self { accounts, sessions, mail, db, edge, ring, workers: config.workers }, background))
     }
 
     /// Starts to serve on `listener`. The server ends, after its requests have, when its handle is told to stop or

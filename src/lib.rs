@@ -19,6 +19,7 @@
 //! | [`revocations`] | the log of what was ended, and its reader |
 //! | [`limits`] | who may try how often |
 //! | [`audit`] | what happened, for people |
+//! | [`mail`] | letters to people: posted in the transaction that they tell of, delivered after it |
 //! | [`cache`] | session entries and marks, in the process or in Redis |
 //! | [`db`] | connections to SQLite or Postgres, schema, migrations |
 //! | [`config`] | settings, parsed once into types that cannot be wrong |
@@ -30,7 +31,7 @@
 //!
 //! ```text
 //! cli → app → routes → http/openapi → */http → http → accounts → sessions → tokens → keys
-//!     → {revocations, limits, audit} → cache → db → config → secret → random → {clock, label, metrics}
+//!     → {revocations, limits, audit, mail} → cache → db → config → secret → random → {clock, label, metrics}
 //! ```
 //!
 //! A `store.rs` is private to its folder, and only it and `db/` speak SQL. A handler knows no rule, and an operation
@@ -76,6 +77,7 @@ pub mod http;
 pub mod keys;
 pub mod label;
 pub mod limits;
+pub mod mail;
 pub mod metrics;
 pub mod random;
 pub mod revocations;

@@ -35,6 +35,11 @@ impl MasterSecret {
         self.derive("signing key seal").into_seal_key()
     }
 
+    /// The key under which mails lie in the outbox.
+    pub fn mail_seal(&self) -> SealKey {
+        self.derive("mail seal").into_seal_key()
+    }
+
     /// The key that turns addresses and accounts into names of limits, so that a cache holds none in clear.
     pub fn limit_key(&self) -> MacKey {
         self.derive("limit names").into_mac_key()

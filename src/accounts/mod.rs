@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::db::Db;
+use crate::mail::Mail;
 use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::sessions::Sessions;
@@ -34,6 +35,7 @@ pub struct Parts {
     pub db: Db,
     pub sessions: Sessions,
     pub hasher: Hasher,
+    pub mail: Mail,
     /// Whether strangers may register.
     pub registration: bool,
     pub clock: Clock,

@@ -151,7 +151,8 @@ diesel::table! {
         recipient -> Text,
         sealed_message -> Binary,
         created_at -> SqlTime,
-        next_attempt_at -> SqlTime,
+        next_attempt_at -> Nullable<SqlTime>,
+        expires_at -> Nullable<SqlTime>,
         attempts -> Integer,
         last_error -> Nullable<Text>,
     }

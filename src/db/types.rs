@@ -129,6 +129,10 @@ id!(
     /// One signing key: the `kid` of what it signs.
     KeyId
 );
+id!(
+    /// One mail in the outbox.
+    MailId
+);
 
 /// Milliseconds from 1970-01-01, where a [`Timestamp`] starts, to 2000-01-01, where Postgres does.
 const POSTGRES_EPOCH_MILLIS: i64 = 946_684_800_000;

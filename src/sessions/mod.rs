@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::db::types::{Names, SessionId, TokenId, UserId};
 use crate::db::{Db, DbError};
 use crate::keys::Ring;
+use crate::mail::Mail;
 use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::revocations;
@@ -40,6 +41,7 @@ pub struct Sessions(Arc<Parts>);
 /// What sessions are made of and with.
 pub struct Parts {
     pub db: Db,
+    pub mail: Mail,
     pub cache: Cache,
     pub log: revocations::Log,
     pub rotator: Rotator,

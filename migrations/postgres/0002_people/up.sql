@@ -65,19 +65,23 @@ CREATE TABLE email_changes (
     expires_at timestamptz NOT NULL
 );
 
--- Mails on their way. The message is sealed, because it holds one-time tokens.
+-- Mails on their way, and those that were given up. The message is sealed, because it holds one-time tokens.
 CREATE TABLE outbox (
     id uuid PRIMARY KEY,
     kind text NOT NULL,
     recipient text NOT NULL,
     sealed_message bytea NOT NULL,
     created_at timestamptz NOT NULL,
-    next_attempt_at timestamptz NOT NULL,
+    next_attempt_at timestamptz,
+    expires_at timestamptz,
     attempts integer NOT NULL DEFAULT 0,
     last_error text
 );
 
 CREATE INDEX outbox_next_attempt_at_idx ON outbox (next_attempt_at);
+
+COMMENT ON COLUMN outbox.next_attempt_at IS 'null when the mail was given up; its message is empty then';
+COMMENT ON COLUMN outbox.expires_at IS 'when its link stops to work, where the mail is for nothing else';
 
 -- One secret for each account; not in force before it is confirmed.
 CREATE TABLE totp_secrets (

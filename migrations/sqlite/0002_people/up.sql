@@ -52,14 +52,16 @@ CREATE TABLE email_changes (
     expires_at bigint NOT NULL
 );
 
--- Mails on their way. The message is sealed, because it holds one-time tokens.
+-- Mails on their way, and those that were given up: without a next attempt, and with an empty message. The message is
+-- sealed, because it holds one-time tokens. With `expires_at`, the mail is worth nothing after that.
 CREATE TABLE outbox (
     id blob NOT NULL PRIMARY KEY,
     kind text NOT NULL,
     recipient text NOT NULL,
     sealed_message blob NOT NULL,
     created_at bigint NOT NULL,
-    next_attempt_at bigint NOT NULL,
+    next_attempt_at bigint,
+    expires_at bigint,
     attempts integer NOT NULL DEFAULT 0,
     last_error text
 );
