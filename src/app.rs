@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::accounts::hasher::Hasher;
 use crate::accounts::{self, Accounts};
+use crate::audit::Audit;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{CacheKind, Config, Database};
@@ -95,13 +96,21 @@ impl App {
         let log = Log::default();
         let mut reader = Reader::new(db.clone(), cache.clone(), clock.clone(), log.clone());
         reader.read().await?;
+        let audit = Audit::new(db.clone(), clock.clone(), random);
         let mail = Mail::new(config, random)?;
         let sessions = Sessions::new(sessions::Parts {
             db: db.clone(),
             mail: mail.clone(),
+            audit: audit.clone(),
             cache: cache.clone(),
             log,
-            rotator: Rotator::start(db.clone(), clock.clone(), config.refresh_token_ttl, metrics.clone())?,
+            rotator: Rotator::start(
+                db.clone(),
+                audit.clone(),
+                clock.clone(),
+                config.refresh_token_ttl,
+                metrics.clone(),
+            )?,
             ring: ring.clone(),
             verified: VerifiedTokens::default(),
             refresh_key: config.secret.refresh_token_key(),
@@ -114,6 +123,7 @@ impl App {
         });
         let accounts = Accounts::new(accounts::Parts {
             db: db.clone(),
+            audit,
             sessions: sessions.clone(),
             hasher: hasher(config, random)?,
             mail: mail.clone(),

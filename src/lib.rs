@@ -23,7 +23,7 @@
 //! | [`cache`] | session entries and marks, in the process or in Redis |
 //! | [`db`] | connections to SQLite or Postgres, schema, migrations |
 //! | [`config`] | settings, parsed once into types that cannot be wrong |
-//! | [`secret`], [`random`], [`clock`], [`label`], [`metrics`] | what all the others are made with |
+//! | [`secret`], [`random`], [`clock`], [`client`], [`label`], [`metrics`] | what all the others are made with |
 //!
 //! # Who may use whom
 //!
@@ -31,7 +31,7 @@
 //!
 //! ```text
 //! cli → app → routes → http/openapi → */http → http → accounts → sessions → tokens → keys
-//!     → {revocations, limits, audit, mail} → cache → db → config → secret → random → {clock, label, metrics}
+//!     → {revocations, limits, audit, mail} → cache → db → config → secret → random → {clock, client, label, metrics}
 //! ```
 //!
 //! A `store.rs` is private to its folder, and only it and `db/` speak SQL. A handler knows no rule, and an operation
@@ -70,6 +70,7 @@ pub mod accounts;
 pub mod app;
 pub mod audit;
 pub mod cache;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod db;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 const DIRECTION: &str = "Left may use right, never back: \
     cli → app → routes → http/openapi → */http → http → accounts → sessions → tokens → keys → {revocations, limits, audit, mail} \
-    → cache → db → config → secret → random → clock → {label, metrics}.";
+    → cache → db → config → secret → random → clock → {client, label, metrics}.";
 
 /// Who may use whom: each rank uses those after it. `*/http` stands for the handlers of every room.
 const RANKS: [&[&str]; 17] = [
@@ -25,7 +25,7 @@ const RANKS: [&[&str]; 17] = [
     &["config"],
     &["secret"],
     &["random"],
-    &["clock", "label", "metrics"],
+    &["clock", "client", "label", "metrics"],
 ];
 
 /// The longest that a file may be, in lines.
@@ -48,7 +48,7 @@ impl Source {
             ["lib.rs"] => None,
             ["main.rs"] | ["cli", ..] => Some("cli".to_owned()),
             ["http", "openapi.rs"] => Some("http/openapi".to_owned()),
-            [room, "http.rs"] if room != "http" => Some("*/http".to_owned()),
+            [room, .., "http.rs"] if room != "http" => Some("*/http".to_owned()),
             [room, ..] => Some(room.trim_end_matches(".rs").to_owned()),
             [] => None,
         }

@@ -13,7 +13,7 @@ use super::login::LoginError;
 use super::password::{Password, WeakPassword};
 use super::profile::ChangePasswordError;
 use super::register::{RegisterError, Registration};
-use crate::audit::{self, Event};
+use crate::audit::Actor;
 use crate::clock::Timestamp;
 use crate::db::types::SessionId;
 use crate::http::caller::{self, By, Transport, require_own_origin};
@@ -23,6 +23,7 @@ use crate::http::{Body, Caller, Edge, Problem};
 use crate::label::{Label, LabelError};
 use crate::limits::Kind;
 use crate::revocations::Reason;
+use crate::sessions::revoke::Which;
 use crate::sessions::{Sessions, Subject};
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -148,12 +149,14 @@ pub async fn logout(
     sessions: web::Data<Sessions>,
     edge: web::Data<Edge>,
 ) -> Result<HttpResponse, Problem> {
-    let (session, user) = match caller::identify(&request, request.method()).await {
-        Ok(caller) => (caller.session(), Some(caller.user())),
-        Err(problem) => (session_of_cookie(&request, &sessions, &edge).ok_or(problem)?, None),
+    let (session, by) = match caller::identify(&request, request.method()).await {
+        Ok(caller) => (caller.session(), caller.actor(&edge)),
+        Err(problem) => {
+            let session = session_of_cookie(&request, &sessions, &edge).ok_or(problem)?;
+            (session, Actor::stranger(&edge.client(&request)))
+        }
     };
-    sessions.revoke(session, Reason::Logout, user).await?;
-    audit::record(Event::LoggedOut, user, Some(session));
+    sessions.revoke(session, Reason::Logout, &by).await?;
     let mut response = HttpResponse::NoContent();
     edge.cookies.clear(&mut response);
     Ok(response.finish())
@@ -179,9 +182,8 @@ pub async fn logout_all(
     edge: web::Data<Edge>,
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
-    let user = caller.user();
-    let sessions_revoked = sessions.revoke_all(user, None, Reason::Logout, Some(user)).await?;
-    audit::record(Event::SessionsRevoked, Some(user), Some(caller.session()));
+    let which = Which::AllOf(caller.user());
+    let sessions_revoked = sessions.revoke_all(which, Reason::Logout, &caller.actor(&edge)).await?;
     let mut response = HttpResponse::Ok();
     edge.cookies.clear(&mut response);
     Ok(response.json(SessionsRevoked { sessions_revoked }))
@@ -246,7 +248,7 @@ pub async fn update_me(
         None => accounts.profile(caller.user()).await?,
         Some(name) => {
             let name = label(&mut fields, "name", name.as_deref()).ok_or_else(|| fields.into_problem())?;
-            accounts.rename(caller.user(), name).await?
+            accounts.rename(caller.user(), name, &caller.actor(&edge)).await?
         }
     };
     Ok(web::Json(describe(changed.ok_or_else(Problem::invalid_token)?, &caller, &edge)))
@@ -277,7 +279,7 @@ pub async fn change_password(
     let (email, name) = (user.email.clone(), user.name.clone().unwrap_or_default());
     let new = off_the_worker(move || new_password(body.new_password, &[&email, &name])).await??;
     let current = Password::parse(body.current_password).ok();
-    let changed = accounts.change_password(caller.user(), caller.session(), current, new).await;
+    let changed = accounts.change_password(caller.user(), current, new, &caller.actor(&edge)).await;
     let sessions_revoked = changed.map_err(change_password_refusal)?;
     Ok(web::Json(SessionsRevoked { sessions_revoked }))
 }

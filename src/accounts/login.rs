@@ -6,13 +6,14 @@ use super::hasher::{HasherError, Verdict};
 use super::password::Password;
 use super::register::subject;
 use super::store;
-use crate::audit::{self, Event};
+use crate::audit::{Actor, Event, Record};
+use crate::client::Client;
 use crate::db::DbError;
-use crate::db::types::Names;
+use crate::db::types::{Names, UserId};
 use crate::label::Label;
 use crate::metrics::LoginOutcome;
 use crate::sessions::open::Opening;
-use crate::sessions::{Client, Grant, IssueError};
+use crate::sessions::{Grant, IssueError};
 
 /// How often a login is judged anew because the account changed while its password was hashed: another login at the same
 /// time may have stored a newer hash of the same password.
@@ -90,12 +91,12 @@ impl Accounts {
         let user = match (user, verdict) {
             (Some(user), Verdict::Right | Verdict::RightButOutdated) => user,
             (user, _) => {
-                audit::record(Event::LoginFailed, user.map(|user| user.id), None);
+                self.note_failure(user.map(|user| user.id), "invalid_credentials", client).await?;
                 return Err(LoginError::InvalidCredentials);
             }
         };
         if user.disabled_at.is_some() {
-            audit::record(Event::LoginFailed, Some(user.id), None);
+            self.note_failure(Some(user.id), "account_disabled", client).await?;
             return Err(LoginError::AccountDisabled);
         }
         let rehashed = match verdict {
@@ -103,7 +104,10 @@ impl Accounts {
             Verdict::Right | Verdict::Wrong => None,
         };
         let opening = parts.sessions.opening(subject(&user), Names::of(&["pwd"]), client, device_name);
-        let (now, id) = (parts.clock.now(), user.id);
+        let now = parts.clock.now();
+        let record =
+            Record::new(Event::LoginSucceeded, &Actor::stranger(client)).on(user.id).session(opening.session());
+        let audit = parts.audit.clone();
         let opened = parts
             .db
             .write(move |conn| {
@@ -112,12 +116,15 @@ impl Accounts {
                     return Ok(None);
                 }
                 opening.insert(conn)?;
+                audit.append(conn, &record)?;
                 Ok(Some(opening))
             })
             .await?;
-        if opened.is_some() {
-            audit::record(Event::LoggedIn, Some(id), None);
-        }
         Ok(opened)
+    }
+
+    async fn note_failure(&self, user: Option<UserId>, reason: &str, client: &Client) -> Result<(), DbError> {
+        let record = Record::new(Event::LoginFailed, &Actor::stranger(client)).on(user).with("reason", reason);
+        self.0.audit.append_alone(record).await
     }
 }

@@ -11,6 +11,7 @@ mod store;
 
 use std::sync::Arc;
 
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::mail::Mail;
@@ -33,6 +34,7 @@ pub struct Accounts(Arc<Parts>);
 /// What accounts are made of and with.
 pub struct Parts {
     pub db: Db,
+    pub audit: Audit,
     pub sessions: Sessions,
     pub hasher: Hasher,
     pub mail: Mail,

@@ -6,12 +6,13 @@ use super::hasher::{HasherError, Verdict};
 use super::password::Password;
 use super::register::subject;
 use super::store;
-use crate::audit::{self, Event};
-use crate::db::types::{SessionId, UserId};
+use crate::audit::{Actor, Event, Record};
+use crate::db::types::UserId;
 use crate::db::{DbError, DbResult};
 use crate::label::Label;
 use crate::revocations::Reason;
 use crate::sessions::Subject;
+use crate::sessions::revoke::Which;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ChangePasswordError {
@@ -30,19 +31,27 @@ impl Accounts {
     }
 
     /// Names the account, or takes its name away.
-    pub async fn rename(&self, user: UserId, name: Option<Label>) -> DbResult<Option<Subject>> {
-        let name = name.map(Label::into_string);
-        self.0.db.write(move |conn| store::set_name(conn, user, name.as_deref())).await?;
+    pub async fn rename(&self, user: UserId, name: Option<Label>, by: &Actor) -> DbResult<Option<Subject>> {
+        let (name, audit) = (name.map(Label::into_string), self.0.audit.clone());
+        let record = Record::new(Event::ProfileChanged, by).on(user);
+        let renamed = self.0.db.write(move |conn| {
+            if !store::set_name(conn, user, name.as_deref())? {
+                return Ok(());
+            }
+            audit.append(conn, &record)
+        });
+        renamed.await?;
         self.profile(user).await
     }
 
-    /// Changes the password and ends every session but `session`: both or neither. Answers how many ended.
+    /// Changes the password and ends every session but the one that it is done from: both or neither. Answers how many
+    /// ended.
     pub async fn change_password(
         &self,
         user: UserId,
-        session: SessionId,
         current: Option<Password>,
         new: Password,
+        by: &Actor,
     ) -> Result<usize, ChangePasswordError> {
         let parts = &*self.0;
         let stored = parts.db.read(move |conn| store::by_id(conn, user)).await?.map(|user| user.password_hash);
@@ -52,7 +61,7 @@ impl Accounts {
             return Err(ChangePasswordError::WrongPassword);
         };
         let hash = parts.hasher.hash(new).await?;
-        let ended = self.replace_password(user, Some(former), hash, Some(session)).await?;
+        let ended = self.replace_password(user, Some(former), hash, by).await?;
         ended.ok_or(ChangePasswordError::WrongPassword)
     }
 
@@ -60,7 +69,7 @@ impl Accounts {
     pub async fn set_password(&self, email: &Email, new: Password) -> Result<Option<usize>, ChangePasswordError> {
         let Some(user) = self.id_of(email).await? else { return Ok(None) };
         let hash = self.0.hasher.hash(new).await?;
-        Ok(self.replace_password(user, None, hash, None).await?)
+        Ok(self.replace_password(user, None, hash, &Actor::default()).await?)
     }
 
     async fn replace_password(
@@ -68,9 +77,11 @@ impl Accounts {
         user: UserId,
         former: Option<String>,
         hash: String,
-        except: Option<SessionId>,
+        by: &Actor,
     ) -> DbResult<Option<usize>> {
-        let (sessions, now) = (self.0.sessions.clone(), self.0.clock.now());
+        let (sessions, audit, now) = (self.0.sessions.clone(), self.0.audit.clone(), self.0.clock.now());
+        let which = by.session.map_or(Which::AllOf(user), |session| Which::AllOfExcept(user, session));
+        let by = by.clone();
         let ended = self
             .0
             .db
@@ -78,29 +89,30 @@ impl Accounts {
                 if !store::set_password(conn, user, former.as_deref(), &hash, now)? {
                     return Ok(None);
                 }
-                sessions.revoke_all_in(conn, user, except, Reason::PasswordChanged).map(Some)
+                audit.append(conn, &Record::new(Event::PasswordChanged, &by).on(user))?;
+                sessions.revoke_in(conn, which, Reason::PasswordChanged, &by).map(Some)
             })
             .await?;
         let Some(ended) = ended else { return Ok(None) };
         self.0.sessions.announce(&ended).await;
-        audit::record(Event::PasswordChanged, Some(user), except);
         Ok(Some(ended.count()))
     }
 
     /// Disables an account and ends its sessions: for operators. `None` when there is no such account.
     pub async fn disable(&self, email: &Email) -> DbResult<Option<usize>> {
         let Some(user) = self.id_of(email).await? else { return Ok(None) };
-        let (sessions, now) = (self.0.sessions.clone(), self.0.clock.now());
+        let (sessions, audit, now) = (self.0.sessions.clone(), self.0.audit.clone(), self.0.clock.now());
         let ended = self
             .0
             .db
             .write(move |conn| {
                 store::disable(conn, user, now)?;
-                sessions.revoke_all_in(conn, user, None, Reason::AccountDisabled)
+                let by = Actor::default();
+                audit.append(conn, &Record::new(Event::AccountDisabled, &by).on(user))?;
+                sessions.revoke_in(conn, Which::AllOf(user), Reason::AccountDisabled, &by)
             })
             .await?;
         self.0.sessions.announce(&ended).await;
-        audit::record(Event::SessionsRevoked, Some(user), None);
         Ok(Some(ended.count()))
     }
 

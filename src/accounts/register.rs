@@ -5,11 +5,12 @@ use super::hasher::HasherError;
 use super::password::Password;
 use super::store::{self, UserRow};
 use super::{Accounts, USER};
-use crate::audit::{self, Event};
+use crate::audit::{Actor, Event, Record};
+use crate::client::Client;
 use crate::db::types::{Names, UserId};
 use crate::db::{DbError, DbResult};
 use crate::label::Label;
-use crate::sessions::{Client, Grant, IssueError, Subject};
+use crate::sessions::{Grant, IssueError, Subject};
 
 /// What somebody registers with.
 pub struct Registration {
@@ -51,16 +52,17 @@ impl Accounts {
         let user = self.new_account(&email, password, name, Names::of(&[USER])).await?;
         let opening =
             parts.sessions.opening(subject(&user), Names::of(&["pwd"]), client, device_name.map(Label::into_string));
-        let id = user.id;
+        let record = Record::new(Event::Registered, &Actor::stranger(client)).on(user.id).session(opening.session());
+        let audit = parts.audit.clone();
         let opening = parts
             .db
             .write(move |conn| {
                 store::insert(conn, &user)?;
                 opening.insert(conn)?;
+                audit.append(conn, &record)?;
                 Ok(opening)
             })
             .await?;
-        audit::record(Event::Registered, Some(id), None);
         Ok(parts.sessions.opened(opening).await?)
     }
 
@@ -73,9 +75,13 @@ impl Accounts {
         roles: Names,
     ) -> Result<UserId, RegisterError> {
         let user = self.new_account(email, password, name, roles).await?;
-        let id = user.id;
-        self.0.db.write(move |conn| store::insert(conn, &user)).await?;
-        audit::record(Event::Registered, Some(id), None);
+        let (id, audit) = (user.id, self.0.audit.clone());
+        let record = Record::new(Event::Registered, &Actor::default()).on(id);
+        let created = self.0.db.write(move |conn| {
+            store::insert(conn, &user)?;
+            audit.append(conn, &record)
+        });
+        created.await?;
         Ok(id)
     }
 

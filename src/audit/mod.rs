@@ -1,41 +1,198 @@
-//! What happened, for people: one closed set of events, each written to the log under the target `audit`.
+//! What happened, for people: an append-only log of one closed set of events. Each is written in the transaction that it
+//! describes, so that it can be neither lost nor invented.
 
+mod store;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::client::Client;
+use crate::clock::{Clock, Timestamp};
 use crate::db::types::{SessionId, UserId};
+use crate::db::{Conn, Db, DbResult};
+use crate::random::Random;
 
 /// Something that an operator or the account's owner may want to know of later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     Registered,
-    LoggedIn,
+    LoginSucceeded,
     LoginFailed,
-    LoggedOut,
+    Logout,
     PasswordChanged,
-    SessionsRevoked,
+    /// A session was ended, by its owner, an operator or a rule: `reason` says which.
+    SessionRevoked,
+    /// Only with `AUDIT_REFRESH`.
+    RefreshSucceeded,
+    RefreshReplayed,
     RefreshRecovered,
-    RefreshTokenReused,
+    RefreshReused,
     /// A refresh token of a later generation than the database knew was presented: the database has lost commits.
     RefreshFollowed,
+    ProfileChanged,
+    SessionRenamed,
+    AccountDisabled,
 }
 
 impl Event {
-    const fn name(self) -> &'static str {
+    /// Every event.
+    pub const ALL: [Self; 14] = [
+        Self::Registered,
+        Self::LoginSucceeded,
+        Self::LoginFailed,
+        Self::Logout,
+        Self::PasswordChanged,
+        Self::SessionRevoked,
+        Self::RefreshSucceeded,
+        Self::RefreshReplayed,
+        Self::RefreshRecovered,
+        Self::RefreshReused,
+        Self::RefreshFollowed,
+        Self::ProfileChanged,
+        Self::SessionRenamed,
+        Self::AccountDisabled,
+    ];
+
+    /// The name in the log and its interface.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Registered => "registered",
-            Self::LoggedIn => "logged_in",
+            Self::LoginSucceeded => "login_succeeded",
             Self::LoginFailed => "login_failed",
-            Self::LoggedOut => "logged_out",
+            Self::Logout => "logout",
             Self::PasswordChanged => "password_changed",
-            Self::SessionsRevoked => "sessions_revoked",
+            Self::SessionRevoked => "session_revoked",
+            Self::RefreshSucceeded => "refresh_succeeded",
+            Self::RefreshReplayed => "refresh_replayed",
             Self::RefreshRecovered => "refresh_recovered",
-            Self::RefreshTokenReused => "refresh_token_reused",
+            Self::RefreshReused => "refresh_reused",
             Self::RefreshFollowed => "refresh_followed",
+            Self::ProfileChanged => "profile_changed",
+            Self::SessionRenamed => "session_renamed",
+            Self::AccountDisabled => "account_disabled",
+        }
+    }
+
+    /// Whether somebody was refused.
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::LoginFailed | Self::RefreshReused => Outcome::Failure,
+            Self::Registered
+            | Self::LoginSucceeded
+            | Self::Logout
+            | Self::PasswordChanged
+            | Self::SessionRevoked
+            | Self::RefreshSucceeded
+            | Self::RefreshReplayed
+            | Self::RefreshRecovered
+            | Self::RefreshFollowed
+            | Self::ProfileChanged
+            | Self::SessionRenamed
+            | Self::AccountDisabled => Outcome::Success,
         }
     }
 }
 
-/// Tells of `event`. Never holds an address, a token or a password.
-pub fn record(event: Event, user: Option<UserId>, session: Option<SessionId>) {
-    let user = user.map(tracing::field::display);
-    let session = session.map(tracing::field::display);
-    tracing::info!(target: "audit", event = event.name(), user, session);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Success,
+    Failure,
+}
+
+impl Outcome {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+        }
+    }
+}
+
+/// Who does something, and from where. Nobody in particular on the command line, or before a login.
+#[derive(Clone, Debug, Default)]
+pub struct Actor {
+    pub user: Option<UserId>,
+    /// The session that is acted from.
+    pub session: Option<SessionId>,
+    pub client: Client,
+}
+
+impl Actor {
+    /// Somebody who is not logged in.
+    pub fn stranger(client: &Client) -> Self {
+        Self { user: None, session: None, client: client.clone() }
+    }
+}
+
+/// An entry of the log, to be appended in the transaction that it describes.
+pub struct Record {
+    event: Event,
+    user: Option<UserId>,
+    actor: Option<UserId>,
+    session: Option<SessionId>,
+    client: Client,
+    metadata: Map<String, Value>,
+}
+
+impl Record {
+    /// An event that `actor` brought about: on themselves and in their own session, unless it is said otherwise.
+    pub fn new(event: Event, actor: &Actor) -> Self {
+        Self {
+            event,
+            user: actor.user,
+            actor: actor.user,
+            session: actor.session,
+            client: actor.client.clone(),
+            metadata: Map::new(),
+        }
+    }
+
+    /// Whom it concerns; nobody where there is no such account.
+    pub fn on(mut self, user: impl Into<Option<UserId>>) -> Self {
+        self.user = user.into();
+        self
+    }
+
+    /// The session that it concerns.
+    pub fn session(mut self, session: SessionId) -> Self {
+        self.session = Some(session);
+        self
+    }
+
+    /// What else there is to say. Never a secret, a token or a password.
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.metadata.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+/// The log. Clones share it.
+#[derive(Clone)]
+pub struct Audit {
+    db: Db,
+    clock: Clock,
+    random: Random,
+}
+
+impl Audit {
+    pub fn new(db: Db, clock: Clock, random: Random) -> Self {
+        Self { db, clock, random }
+    }
+
+    /// Appends in the caller's transaction.
+    pub fn append(&self, conn: &mut Conn, record: &Record) -> DbResult<()> {
+        let (id, at) = self.stamp();
+        store::append(conn, record, id, at)
+    }
+
+    /// Appends what no other transaction is about: a refusal.
+    pub async fn append_alone(&self, record: Record) -> DbResult<()> {
+        let audit = self.clone();
+        self.db.write(move |conn| audit.append(conn, &record)).await
+    }
+
+    fn stamp(&self) -> (Uuid, Timestamp) {
+        let now = self.clock.now();
+        (self.random.id(now), now)
+    }
 }

@@ -115,6 +115,14 @@ impl Cache {
         }
     }
 
+    /// Marks an access token as superseded, for `ttl`. In the process, as above, there is nothing to mark.
+    pub async fn supersede(&self, session: SessionId, superseded: Superseded, ttl: Duration) -> Result<(), CacheError> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Redis(redis) => redis.supersede(session, superseded, ttl).await,
+        }
+    }
+
     /// Counts up to `asked` attempts under `key` for all servers that share the cache. `None` where it is not shared.
     pub async fn count(&self, key: &str, rate: Rate, asked: u32) -> Result<Option<Decision>, CacheError> {
         match self {

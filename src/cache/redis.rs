@@ -38,14 +38,17 @@ const MAX_CONNECTIONS: usize = 256;
 /// Marks sent in one pipeline.
 const MARKS_AT_ONCE: usize = 1000;
 
-/// Keeps an entry unless a newer one is there, and in any case marks the token that it superseded. Entries begin with their
+/// Keeps an entry unless a newer one is there, and in any case marks the token that it superseded, unless that has ended before. Entries begin with their
 /// version, written so that a later one is greater as text.
 /// KEYS: entry, mark of the token (or none). ARGV: version and entry, TTL in ms, time from which the mark holds.
 const PUT: &str = r"
 if redis.call('GETRANGE', KEYS[1], 0, 31) <= string.sub(ARGV[1], 1, 32) then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 end
-if KEYS[2] then redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[2]) end
+if KEYS[2] then
+  local held = redis.call('GET', KEYS[2])
+  if not held or tonumber(held) > tonumber(ARGV[3]) then redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[2]) end
+end
 return 1
 ";
 
@@ -187,6 +190,12 @@ impl RedisCache {
             self.call(async |link| pipeline.query_async::<()>(link).await).await?;
         }
         Ok(())
+    }
+
+    pub async fn supersede(&self, session: SessionId, superseded: Superseded, ttl: Duration) -> Result<(), CacheError> {
+        let mut command = cmd("SET");
+        command.arg(self.token_key(session, superseded.token)).arg(superseded.from.as_millis());
+        self.ask::<Value>(command.arg("PX").arg(millis(ttl).max(1))).await.map(drop)
     }
 
     /// Each mark lies in a slot of its own, which one pipeline cannot span: they are sent singly, and waited for together.

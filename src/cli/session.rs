@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use keyturn::audit::Actor;
 use keyturn::config::Config;
 use keyturn::db::types::SessionId;
 use keyturn::revocations::Reason;
+use keyturn::sessions::revoke::Which;
 use uuid::Uuid;
 
 use super::user::{parse_email, unknown};
@@ -62,11 +64,13 @@ fn list(config: &Config, email: &str, include_expired: bool) -> Outcome {
 fn revoke(config: &Config, target: Target) -> Outcome {
     with_app(config, async |app| {
         let ended = match (target.id, target.user) {
-            (Some(id), _) => usize::from(app.sessions.revoke(SessionId(id), Reason::EndedByOperator, None).await?),
+            (Some(id), _) => {
+                usize::from(app.sessions.revoke(SessionId(id), Reason::EndedByOperator, &Actor::default()).await?)
+            }
             (None, Some(email)) => {
                 let address = parse_email(&email)?;
                 let user = app.accounts.id_of(&address).await?.ok_or_else(|| unknown(&address))?;
-                app.sessions.revoke_all(user, None, Reason::EndedByOperator, None).await?
+                app.sessions.revoke_all(Which::AllOf(user), Reason::EndedByOperator, &Actor::default()).await?
             }
             (None, None) => 0,
         };

@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 use url::Url;
 
 use super::source::{ConfigError, Environment, Reader, Shown, problem};
-use super::{CacheKind, Config, Database, Limits, Redis, parse, redis_url, secret_file, source};
+use super::{CacheKind, Config, Database, Limits, Redis, Retention, parse, redis_url, secret_file, source};
 use crate::random::Random;
 use crate::secret::MasterSecret;
 
@@ -63,6 +63,9 @@ impl Config {
         require("SESSION_MAX_LIFETIME", session_max_lifetime >= access_token_ttl, "must not be below ACCESS_TOKEN_TTL");
         require("REFRESH_REPLAY_WINDOW", replay_window < access_token_ttl, "must be below ACCESS_TOKEN_TTL");
         let recoveries = read.get("REFRESH_RECOVERIES", parse::number(0..=10));
+        let max_sessions_per_user = read.get("MAX_SESSIONS_PER_USER", parse::number(0..=100_000)).try_into().ok();
+        let retention = retention(&mut read);
+        let audit_refreshes = read.get("AUDIT_REFRESH", parse::switch);
         let registration = read.get("REGISTRATION", parse::registration);
         let argon2 = read.get("ARGON2", parse::argon2);
         let cores = available_parallelism().map_or(1, usize::from);
@@ -76,8 +79,8 @@ impl Config {
         #[rustfmt::skip]
         let complete = move |secret| Config {
             data_dir: dir, database, cache, secret, algorithm, issuer, audience, access_token_ttl, refresh_token_ttl,
-            session_max_lifetime, replay_window, recoveries, registration, argon2, bind, workers, public_url,
-            allowed_origins, trusted_proxies, limits, log,
+            session_max_lifetime, replay_window, recoveries, max_sessions_per_user, retention, audit_refreshes,
+            registration, argon2, bind, workers, public_url, allowed_origins, trusted_proxies, limits, log,
         };
         Ok(Loaded { shown: read.finish()?, complete: Box::new(complete), secret, data_dir })
     }
@@ -150,6 +153,14 @@ fn public_url(read: &mut Reader, bind: SocketAddr) -> Url {
     read.given("PUBLIC_URL", parse::public_url).unwrap_or_else(|| Url::parse(&text).expect("is a URL"))
 }
 
+fn retention(read: &mut Reader) -> Retention {
+    let audit = read.get("AUDIT_RETENTION", parse::seconds(0..=3_153_600_000));
+    Retention {
+        sessions: read.get("SESSION_RETENTION", parse::seconds(0..=315_360_000)),
+        audit: (!audit.is_zero()).then_some(audit),
+    }
+}
+
 fn limits(read: &mut Reader) -> Limits {
     Limits {
         login_account: read.get("LIMIT_LOGIN_ACCOUNT", parse::rate),
@@ -157,5 +168,7 @@ fn limits(read: &mut Reader) -> Limits {
         register_address: read.get("LIMIT_REGISTER_ADDRESS", parse::rate),
         refresh_session: read.get("LIMIT_REFRESH_SESSION", parse::rate),
         refresh_address: read.get("LIMIT_REFRESH_ADDRESS", parse::rate),
+        forgot_account: read.get("LIMIT_FORGOT_ACCOUNT", parse::rate),
+        mfa_account: read.get("LIMIT_MFA_ACCOUNT", parse::rate),
     }
 }

@@ -46,6 +46,11 @@ pub struct Config {
     pub replay_window: Duration,
     /// How many late repetitions a session has in reserve.
     pub recoveries: u32,
+    /// Live sessions of one account; `None` is no limit.
+    pub max_sessions_per_user: Option<std::num::NonZeroU32>,
+    pub retention: Retention,
+    /// Whether refreshes that succeed are audited.
+    pub audit_refreshes: bool,
     /// Whether strangers may register.
     pub registration: bool,
     pub argon2: Argon2Cost,
@@ -61,6 +66,15 @@ pub struct Config {
     pub limits: Limits,
     /// A filter of the tracing crate, such as `info` or `keyturn=debug`.
     pub log: String,
+}
+
+/// How long the past is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// Of sessions that have ended.
+    pub sessions: Duration,
+    /// Of audited events; `None` is for ever.
+    pub audit: Option<Duration>,
 }
 
 /// Where accounts and sessions are kept.
@@ -161,4 +175,6 @@ pub struct Limits {
     pub register_address: Option<Rate>,
     pub refresh_session: Option<Rate>,
     pub refresh_address: Option<Rate>,
+    pub forgot_account: Option<Rate>,
+    pub mfa_account: Option<Rate>,
 }

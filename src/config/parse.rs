@@ -53,6 +53,10 @@ pub fn algorithm(text: &str) -> Parsed<Algorithm> {
     Algorithm::parse(text).ok_or_else(|| format!("must be one of {}", Algorithm::ALL.map(Algorithm::name).join(", ")))
 }
 
+pub fn switch(text: &str) -> Parsed<bool> {
+    text.parse().map_err(|_| "must be true or false".to_owned())
+}
+
 pub fn registration(text: &str) -> Parsed<bool> {
     match text {
         "open" | "true" => Ok(true),

@@ -71,7 +71,7 @@ fn without_credentials(rest: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 27] = [
+static SETTINGS: [Setting; 33] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of what the server generates and of its embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -97,6 +97,14 @@ static SETTINGS: [Setting; 27] = [
         "Seconds that a refresh may be repeated and its old access token used, 0 to 60, below `ACCESS_TOKEN_TTL`."),
     Setting::new("REFRESH_RECOVERIES", Value("2"), "1",
         "Later repetitions of a refresh that a session has in reserve, 0 to 10."),
+    Setting::new("MAX_SESSIONS_PER_USER", Value("0"), "10",
+        "Live sessions of one account, 0 to 100000; beyond it the least recently used one ends. 0 is no limit."),
+    Setting::new("SESSION_RETENTION", Value("2592000"), "7776000",
+        "Seconds that a session which has ended is kept for the history, 0 to 315360000."),
+    Setting::new("AUDIT_RETENTION", Value("31536000"), "0",
+        "Seconds that an audited event is kept, 0 to 3153600000. 0 is for ever."),
+    Setting::new("AUDIT_REFRESH", Value("false"), "true",
+        "Whether refreshes that succeed are audited too, at the cost of a row each: true or false."),
     Setting::new("REGISTRATION", Value("open"), "closed", "Whether strangers may register: open or closed."),
     Setting::new("ARGON2", Value("m=19456,t=2,p=1"), "m=47104,t=1,p=1",
         "Cost of a password hash: KiB of memory (7168 to 262144), passes (1 to 8), lanes (1 to 16)."),
@@ -113,6 +121,8 @@ static SETTINGS: [Setting; 27] = [
     Setting::new("LIMIT_REGISTER_ADDRESS", Value("50/3600"), "off", "Registrations from one address."),
     Setting::new("LIMIT_REFRESH_SESSION", Value("120/60"), "60/60", "Refreshes of one session."),
     Setting::new("LIMIT_REFRESH_ADDRESS", Value("1000/60"), "off", "Refreshes from one address."),
+    Setting::new("LIMIT_FORGOT_ACCOUNT", Value("5/3600"), "off", "Mails to one account that somebody asked for."),
+    Setting::new("LIMIT_MFA_ACCOUNT", Value("10/600"), "20/600", "Second factors tried for one account."),
     Setting::new("LOG", Value("info"), "info,keyturn=debug",
         "What is logged: off, error, warn, info, debug, trace, or a list of `module=level`."),
 ];

@@ -105,8 +105,6 @@ diesel::table! {
         session_id -> Nullable<SqlUuid>,
         ip -> Nullable<SqlAddress>,
         user_agent -> Nullable<Text>,
-        device -> Nullable<SqlJson>,
-        location -> Nullable<SqlJson>,
         request_id -> Nullable<Text>,
         metadata -> SqlJson,
     }

@@ -133,6 +133,10 @@ id!(
     /// One mail in the outbox.
     MailId
 );
+id!(
+    /// One entry of the audit log. Made of its time, so that ids sort as times do.
+    AuditId
+);
 
 /// Milliseconds from 1970-01-01, where a [`Timestamp`] starts, to 2000-01-01, where Postgres does.
 const POSTGRES_EPOCH_MILLIS: i64 = 946_684_800_000;

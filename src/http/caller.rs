@@ -7,6 +7,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use super::edge::Edge;
 use super::problem::Problem;
+use crate::audit::Actor;
 use crate::clock::Timestamp;
 use crate::db::types::{SessionId, UserId};
 use crate::sessions::check::{CheckError, Checked};
@@ -15,6 +16,7 @@ use crate::sessions::{Sessions, Standing};
 /// The caller of a request: extracting one proves that its access token is good now.
 pub struct Caller {
     checked: Checked,
+    request: HttpRequest,
     pub transport: Transport,
 }
 
@@ -42,6 +44,11 @@ impl Caller {
     /// The session and its account as they are now, not as they were when the token was issued.
     pub fn standing(&self) -> &Standing {
         &self.checked.standing
+    }
+
+    /// The caller as the one who does something.
+    pub fn actor(&self, edge: &Edge) -> Actor {
+        Actor { user: Some(self.user()), session: Some(self.session()), client: edge.client(&self.request) }
     }
 
     pub fn access_token_expires_at(&self) -> Timestamp {
@@ -89,7 +96,7 @@ pub async fn identify(request: &HttpRequest, method: &Method) -> Result<Caller, 
         require_own_origin(request, edge, method)?;
     }
     let checked = sessions.check(&token).await.map_err(refusal)?;
-    Ok(Caller { checked, transport })
+    Ok(Caller { checked, request: request.clone(), transport })
 }
 
 fn refusal(error: CheckError) -> Problem {

@@ -7,13 +7,14 @@ use ipnet::IpNet;
 use super::client_address::{client_address, limit_key};
 use super::cookies::CookieNames;
 use super::problem::Problem;
+use super::request::request_id;
 use crate::cache::Cache;
+use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::limits::{Kind, Limited, Limits};
 use crate::metrics::Metrics;
 use crate::random::Random;
-use crate::sessions::Client;
 
 pub struct Edge {
     pub clock: Clock,
@@ -60,7 +61,7 @@ impl Edge {
         let lines: Vec<&str> = lines.iter().map(AsRef::as_ref).collect();
         let address = request.peer_addr().map(|peer| client_address(peer.ip(), &lines, &self.trusted_proxies));
         let user_agent = request.headers().get("user-agent").and_then(|value| value.to_str().ok());
-        Client { address, user_agent: user_agent.map(str::to_owned) }
+        Client::new(address, user_agent, request_id())
     }
 
     /// Whether pages of `origin` may act with the cookies of this server.

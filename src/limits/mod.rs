@@ -24,11 +24,20 @@ pub enum Kind {
     RegisterAddress,
     RefreshSession,
     RefreshAddress,
+    ForgotAccount,
+    MfaAccount,
 }
 
 impl Kind {
-    const ALL: [Self; 5] =
-        [Self::LoginAccount, Self::LoginAddress, Self::RegisterAddress, Self::RefreshSession, Self::RefreshAddress];
+    const ALL: [Self; 7] = [
+        Self::LoginAccount,
+        Self::LoginAddress,
+        Self::RegisterAddress,
+        Self::RefreshSession,
+        Self::RefreshAddress,
+        Self::ForgotAccount,
+        Self::MfaAccount,
+    ];
 
     /// The name in keys and metrics.
     pub const fn name(self) -> &'static str {
@@ -38,6 +47,8 @@ impl Kind {
             Self::RegisterAddress => "register-address",
             Self::RefreshSession => "refresh-session",
             Self::RefreshAddress => "refresh-address",
+            Self::ForgotAccount => "forgot-account",
+            Self::MfaAccount => "mfa-account",
         }
     }
 }
@@ -72,6 +83,8 @@ pub struct Limits {
     register_address: Option<Limiter>,
     refresh_session: Option<Limiter>,
     refresh_address: Option<Limiter>,
+    forgot_account: Option<Limiter>,
+    mfa_account: Option<Limiter>,
 }
 
 impl Limits {
@@ -84,6 +97,8 @@ impl Limits {
             register_address: limiter(rates.register_address),
             refresh_session: limiter(rates.refresh_session),
             refresh_address: limiter(rates.refresh_address),
+            forgot_account: limiter(rates.forgot_account),
+            mfa_account: limiter(rates.mfa_account),
         }
     }
 
@@ -123,6 +138,8 @@ impl Limits {
             Kind::RegisterAddress => self.register_address.as_ref(),
             Kind::RefreshSession => self.refresh_session.as_ref(),
             Kind::RefreshAddress => self.refresh_address.as_ref(),
+            Kind::ForgotAccount => self.forgot_account.as_ref(),
+            Kind::MfaAccount => self.mfa_account.as_ref(),
         }
     }
 
@@ -273,6 +290,8 @@ mod tests {
             register_address: rate(1_000_000, Duration::from_secs(1)),
             refresh_session: None,
             refresh_address: rate(1, HOUR),
+            forgot_account: None,
+            mfa_account: None,
         };
         Limits::new(&rates, &MasterSecret::parse(&"limit".repeat(20)).unwrap(), clock)
     }

@@ -11,9 +11,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::cache::Cache;
+use crate::cache::{Cache, CacheError, Superseded};
 use crate::clock::{Clock, Timestamp};
-use crate::db::types::{SessionId, UserId};
+use crate::db::types::{SessionId, TokenId, UserId};
 use crate::db::{Conn, Db, DbResult};
 
 use store::Cursor;
@@ -37,6 +37,8 @@ pub enum Reason {
     RefreshTokenReused,
     PasswordChanged,
     AccountDisabled,
+    /// What access tokens say of the account is no longer so. Ends access tokens, never a session.
+    AccountChanged,
 }
 
 impl Reason {
@@ -48,53 +50,106 @@ impl Reason {
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::PasswordChanged => "password_changed",
             Self::AccountDisabled => "account_disabled",
+            Self::AccountChanged => "account_changed",
         }
     }
 }
 
-/// One entry of the log: a session, and when its last access token will have expired.
-pub type Revocation = (SessionId, Timestamp);
+/// One entry of the log: a session that ended, or one access token of a session that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    pub session: SessionId,
+    pub token: Option<TokenId>,
+    /// When the last access token that it concerns will have expired.
+    pub expires_at: Timestamp,
+}
 
-/// Appends to the log. To be called in the transaction that revokes.
-pub fn append(
-    conn: &mut Conn,
-    sessions: &[(SessionId, UserId)],
-    reason: Reason,
-    now: Timestamp,
-    expires_at: Timestamp,
-) -> DbResult<()> {
-    store::append(conn, sessions, reason, now, expires_at)
+/// Appends entries that concern `user` to the log. To be called in the transaction that revokes.
+pub fn append(conn: &mut Conn, entries: &[Revocation], user: UserId, reason: Reason, now: Timestamp) -> DbResult<()> {
+    store::append(conn, entries, user, reason, now)
+}
+
+/// Marks what was revoked in the cache that servers share.
+pub async fn mark(cache: &Cache, entries: &[Revocation], now: Timestamp) -> Result<(), CacheError> {
+    let sessions = entries.iter().filter(|entry| entry.token.is_none());
+    let sessions: Vec<_> = sessions.map(|entry| (entry.session, entry.expires_at)).collect();
+    cache.mark_revoked(&sessions, now).await?;
+    for entry in entries {
+        if let Some(token) = entry.token {
+            cache.supersede(entry.session, Superseded { token, from: now }, entry.expires_at.since(now)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What the log says of an access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    Nothing,
+    /// The session has ended.
+    SessionRevoked,
+    /// The token has ended, and its session goes on.
+    TokenRevoked,
 }
 
 /// The live part of the log in memory. Clones share it.
 #[derive(Clone, Default)]
 pub struct Log {
-    live: Arc<RwLock<HashMap<SessionId, Timestamp>>>,
+    live: Arc<RwLock<Live>>,
+}
+
+#[derive(Default)]
+struct Live {
+    sessions: HashMap<SessionId, Revocation>,
+    tokens: HashMap<TokenId, Revocation>,
+}
+
+impl Live {
+    fn holds(&self, entry: &Revocation) -> bool {
+        match entry.token {
+            Some(token) => self.tokens.contains_key(&token),
+            None => self.sessions.contains_key(&entry.session),
+        }
+    }
 }
 
 impl Log {
-    /// Whether the log holds a revocation of `session`.
-    pub fn contains(&self, session: SessionId) -> bool {
-        self.live.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session)
+    /// What the log says of an access token of `session`.
+    pub fn says(&self, session: SessionId, token: TokenId) -> Said {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        if live.sessions.contains_key(&session) {
+            Said::SessionRevoked
+        } else if live.tokens.contains_key(&token) {
+            Said::TokenRevoked
+        } else {
+            Said::Nothing
+        }
     }
 
     pub fn add(&self, revocations: &[Revocation]) {
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        live.extend(revocations.iter().copied());
+        for entry in revocations {
+            match entry.token {
+                Some(token) => live.tokens.insert(token, *entry),
+                None => live.sessions.insert(entry.session, *entry),
+            };
+        }
     }
 
     fn missing_from(&self, revocations: Vec<Revocation>) -> Vec<Revocation> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-        revocations.into_iter().filter(|(session, _)| !live.contains_key(session)).collect()
+        revocations.into_iter().filter(|entry| !live.holds(entry)).collect()
     }
 
     fn sweep(&self, now: Timestamp) {
-        self.live.write().unwrap_or_else(PoisonError::into_inner).retain(|_, expires_at| *expires_at > now);
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        live.sessions.retain(|_, entry| entry.expires_at > now);
+        live.tokens.retain(|_, entry| entry.expires_at > now);
     }
 
     fn all(&self) -> Vec<Revocation> {
         let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-        live.iter().map(|(session, expires_at)| (*session, *expires_at)).collect()
+        live.sessions.values().chain(live.tokens.values()).copied().collect()
     }
 }
 
@@ -129,7 +184,7 @@ impl Reader {
         // is there, so that a server without requests knows too, and the next request need not find out.
         let _ = match unmarked.as_slice() {
             [] => self.cache.ping().await,
-            unmarked => self.cache.mark_revoked(unmarked, now).await,
+            unmarked => mark(&self.cache, unmarked, now).await,
         };
         Ok(())
     }

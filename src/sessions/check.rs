@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::store::{self, Note};
+use super::rotation::Note;
+use super::store;
 use super::{Parts, Sessions, Standing};
 use crate::cache::Lookup;
 use crate::clock::Timestamp;
 use crate::db::DbError;
 use crate::db::types::{SessionId, TokenId};
 use crate::metrics::CheckSource;
+use crate::revocations::Said;
 use crate::tokens::access::{Claims, InvalidToken};
 use crate::tokens::verified::VerifiedToken;
 
@@ -64,7 +66,7 @@ impl Sessions {
         match parts.standing_of(session, access_token, now).await? {
             Answer::Good(standing) => {
                 if token.should_note_activity(now, ACTIVITY_INTERVAL) {
-                    parts.rotator.note(Note { session, seen: Some(access_token), replays: 0, at: now });
+                    parts.rotator.note(Note { session, seen: Some(access_token), replay: None, at: now });
                 }
                 Ok(Checked { token, standing: *standing })
             }
@@ -76,9 +78,14 @@ impl Sessions {
 
 impl Parts {
     async fn standing_of(&self, session: SessionId, token: TokenId, now: Timestamp) -> Result<Answer, CheckError> {
-        if self.log.contains(session) {
+        let said = match self.log.says(session, token) {
+            Said::Nothing => None,
+            Said::SessionRevoked => Some(Answer::Ended),
+            Said::TokenRevoked => Some(Answer::Superseded),
+        };
+        if let Some(answer) = said {
             self.metrics.checked(CheckSource::Log);
-            return Ok(Answer::Ended);
+            return Ok(answer);
         }
         if let Ok(found) = self.cache.lookup(session, token).await {
             match by_cache(found, token, self.policy.replay_window, now) {

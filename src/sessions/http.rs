@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::Sessions;
 use super::list::SessionView;
 use super::refresh::RefreshError;
+use super::revoke::Which;
 use crate::db::types::SessionId;
 use crate::http::body::OptionalBody;
 use crate::http::caller::{By, Transport, require_own_origin};
@@ -115,6 +116,7 @@ pub struct RenameRequest {
     responses((status = 200, body = SessionView), (status = 404, body = ProblemDetails, content_type = "application/problem+json"), (status = 422, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn rename(
     sessions: web::Data<Sessions>,
+    edge: web::Data<Edge>,
     id: web::Path<String>,
     By(caller, Body(body)): By<Body<RenameRequest>>,
 ) -> Result<web::Json<SessionView>, Problem> {
@@ -126,7 +128,7 @@ pub async fn rename(
         Some(Some(name)) => Some(name.into_string()),
         None => None,
     };
-    let renamed = sessions.rename(session, caller.user(), caller.session(), name).await?;
+    let renamed = sessions.rename(session, name, caller.user(), &caller.actor(&edge)).await?;
     renamed.map(web::Json).ok_or_else(Problem::not_found)
 }
 
@@ -135,10 +137,11 @@ pub async fn rename(
     responses((status = 204, description = "Ended"), (status = 400, body = ProblemDetails, content_type = "application/problem+json"), (status = 404, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn delete(
     sessions: web::Data<Sessions>,
+    edge: web::Data<Edge>,
     caller: Caller,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    revoke_other(&sessions, &caller, session_id(&id)?).await?;
+    revoke_other(&sessions, &edge, &caller, session_id(&id)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -160,11 +163,12 @@ pub struct Revoked {
     responses((status = 200, body = Revoked), (status = 400, body = ProblemDetails, content_type = "application/problem+json"), (status = 404, body = ProblemDetails, content_type = "application/problem+json"), (status = 422, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn delete_others(
     sessions: web::Data<Sessions>,
+    edge: web::Data<Edge>,
     By(caller, query): By<web::Query<DeleteQuery>>,
 ) -> Result<web::Json<Revoked>, Problem> {
     let sessions_revoked = match query.session_id {
-        Some(id) => revoke_other(&sessions, &caller, SessionId(id)).await?,
-        None => revoke_others(&sessions, &caller).await?,
+        Some(id) => revoke_other(&sessions, &edge, &caller, SessionId(id)).await?,
+        None => revoke_others(&sessions, &edge, &caller).await?,
     };
     Ok(web::Json(Revoked { sessions_revoked }))
 }
@@ -191,11 +195,12 @@ pub struct RevokeResponse {
     responses((status = 200, body = RevokeResponse), (status = 400, body = ProblemDetails, content_type = "application/problem+json"), (status = 404, body = ProblemDetails, content_type = "application/problem+json"), (status = 422, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn revoke(
     sessions: web::Data<Sessions>,
+    edge: web::Data<Edge>,
     By(caller, Body(body)): By<Body<RevokeRequest>>,
 ) -> Result<web::Json<RevokeResponse>, Problem> {
     let sessions_revoked = match (body.session_id, body.all) {
-        (Some(id), false) => revoke_other(&sessions, &caller, SessionId(id)).await?,
-        (None, true) => revoke_others(&sessions, &caller).await?,
+        (Some(id), false) => revoke_other(&sessions, &edge, &caller, SessionId(id)).await?,
+        (None, true) => revoke_others(&sessions, &edge, &caller).await?,
         (Some(_), true) | (None, false) => {
             let mut fields = Fields::default();
             fields.check::<(), _>("session_id", Err("is required, or all: true, but not both"), |_| "one_of");
@@ -210,16 +215,16 @@ pub async fn revoke(
     Ok(web::Json(RevokeResponse { success: true, sessions_revoked, message }))
 }
 
-async fn revoke_other(sessions: &Sessions, caller: &Caller, session: SessionId) -> Result<usize, Problem> {
+async fn revoke_other(sessions: &Sessions, edge: &Edge, caller: &Caller, session: SessionId) -> Result<usize, Problem> {
     if session == caller.session() {
         return Err(Problem::bad_request("current_session", "This is the session that calls: log out to end it."));
     }
-    sessions.revoke_own(session, caller.user()).await?.ok_or_else(Problem::not_found)
+    sessions.revoke_own(session, caller.user(), &caller.actor(edge)).await?.ok_or_else(Problem::not_found)
 }
 
-async fn revoke_others(sessions: &Sessions, caller: &Caller) -> Result<usize, Problem> {
-    let (user, own) = (caller.user(), caller.session());
-    Ok(sessions.revoke_all(user, Some(own), Reason::EndedByOwner, Some(user)).await?)
+async fn revoke_others(sessions: &Sessions, edge: &Edge, caller: &Caller) -> Result<usize, Problem> {
+    let which = Which::AllOfExcept(caller.user(), caller.session());
+    Ok(sessions.revoke_all(which, Reason::EndedByOwner, &caller.actor(edge)).await?)
 }
 
 #[derive(Serialize, utoipa::ToSchema)]

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Sessions;
 use super::store::{self, SessionRow};
+use crate::audit::{Actor, Event, Record};
 use crate::clock::Timestamp;
 use crate::db::DbResult;
 use crate::db::types::{Names, SessionId, UserId};
@@ -99,12 +100,19 @@ impl Sessions {
     pub async fn rename(
         &self,
         session: SessionId,
-        user: UserId,
-        current: SessionId,
         name: Option<String>,
+        user: UserId,
+        by: &Actor,
     ) -> DbResult<Option<SessionView>> {
-        let renamed = self.0.db.write(move |conn| store::rename(conn, session, user, name.as_deref())).await?;
-        if renamed { self.find(session, user, current).await } else { Ok(None) }
+        let (audit, current) = (self.0.audit.clone(), by.session.unwrap_or(session));
+        let record = Record::new(Event::SessionRenamed, by).on(user).session(session);
+        let renamed = self.0.db.write(move |conn| {
+            if !store::rename(conn, session, user, name.as_deref())? {
+                return Ok(false);
+            }
+            audit.append(conn, &record).map(|()| true)
+        });
+        if renamed.await? { self.find(session, user, current).await } else { Ok(None) }
     }
 
     /// How many sessions are live on all servers.

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Audit;
 use crate::cache::{Cache, Superseded, Version};
 use crate::clock::{Clock, Timestamp, as_millis};
 use crate::config::Config;
@@ -42,6 +43,7 @@ pub struct Sessions(Arc<Parts>);
 pub struct Parts {
     pub db: Db,
     pub mail: Mail,
+    pub audit: Audit,
     pub cache: Cache,
     pub log: revocations::Log,
     pub rotator: Rotator,
@@ -75,6 +77,8 @@ pub struct Policy {
     pub replay_window: Duration,
     /// Recoveries that a session has in reserve.
     pub recoveries: u32,
+    /// Whether refreshes that succeed are audited.
+    pub audit_refreshes: bool,
 }
 
 impl Policy {
@@ -85,6 +89,7 @@ impl Policy {
             session_max_lifetime: config.session_max_lifetime,
             replay_window: config.replay_window,
             recoveries: config.recoveries,
+            audit_refreshes: config.audit_refreshes,
         }
     }
 
@@ -138,13 +143,6 @@ impl Standing {
     fn access_token_expires_at(&self, policy: &Policy) -> Timestamp {
         self.issued_at.plus(policy.access_token_ttl).min(self.ends_at)
     }
-}
-
-/// Who calls: what is remembered of a client.
-#[derive(Clone, Debug, Default)]
-pub struct Client {
-    pub address: Option<std::net::IpAddr>,
-    pub user_agent: Option<String>,
 }
 
 /// Tokens for a session, to be handed to its owner.

@@ -1,13 +1,11 @@
 //! A session's beginning.
 
 use super::store::{self, NewSession};
-use super::{Client, Grant, IssueError, OWN_CLIENT, Parts, Sessions, Standing, Subject};
+use super::{Grant, IssueError, OWN_CLIENT, Parts, Sessions, Standing, Subject};
+use crate::client::Client;
 use crate::db::types::{Address, Names, SessionId, TokenId};
 use crate::db::{Conn, DbResult};
 use crate::tokens::refresh::RefreshToken;
-
-/// Longer user agents are cut: they are shown, not interpreted.
-const MAX_USER_AGENT: usize = 512;
 
 /// A session that is ready to be inserted by the transaction that logs its owner in.
 pub struct Opening {
@@ -18,6 +16,11 @@ pub struct Opening {
 }
 
 impl Opening {
+    /// The session's id.
+    pub fn session(&self) -> SessionId {
+        self.standing.session
+    }
+
     /// Inserts the session. Part of the caller's transaction.
     pub fn insert(&self, conn: &mut Conn) -> DbResult<()> {
         let digest = self.refresh_token.digest();
@@ -40,7 +43,6 @@ impl Sessions {
         let parts: &Parts = &self.0;
         let now = parts.clock.now();
         let session = SessionId(parts.random.id(now));
-        let user_agent = client.user_agent.as_ref().map(|text| text.chars().take(MAX_USER_AGENT).collect());
         Opening {
             standing: Standing {
                 session,
@@ -57,7 +59,7 @@ impl Sessions {
                 client_id: OWN_CLIENT.to_owned(),
             },
             refresh_token: RefreshToken::first(session, &parts.refresh_key, &parts.random),
-            client: Client { address: client.address, user_agent },
+            client: client.clone(),
             device_name,
         }
     }

@@ -9,10 +9,14 @@
 //! | the same, on its way since before the last rotation | to be tried again: it may have been a repetition when it was sent |
 //! | a token of a later generation than the row's | we issued it and the database lost it: the row follows |
 
-use super::rotation::Outcome;
-use super::store::{self, Chain, Note, Rotated, Rotation, RotationTimes};
-use super::{Client, Grant, IssueError, Parts, Policy, Sessions};
-use crate::audit::{self, Event};
+use std::sync::Arc;
+
+use super::revoke::Which;
+use super::rotation::{self, Note, Outcome, Replay, Rotated, Rotation, RotationTimes};
+use super::store::{self, Chain};
+use super::{Grant, IssueError, Parts, Policy, Sessions};
+use crate::audit::{Actor, Event, Record};
+use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::db::DbResult;
 use crate::db::types::{Address, SessionId, TokenId};
@@ -108,7 +112,7 @@ impl Sessions {
     /// Refreshes with `token`. Durable before it is answered; on [`IssueError`] the outcome is not known
     /// and the same call may be made again.
     pub async fn refresh(&self, token: &RefreshToken, client: &Client) -> Result<Grant, RefreshError> {
-        let parts = &*self.0;
+        let parts = &self.0;
         let outcome = parts.refresh(token, client).await;
         parts.metrics.refreshed(match &outcome {
             Ok((_, outcome)) => *outcome,
@@ -132,7 +136,11 @@ impl Sessions {
 }
 
 impl Parts {
-    async fn refresh(&self, token: &RefreshToken, client: &Client) -> Result<(Grant, RefreshOutcome), RefreshError> {
+    async fn refresh(
+        self: &Arc<Self>,
+        token: &RefreshToken,
+        client: &Client,
+    ) -> Result<(Grant, RefreshOutcome), RefreshError> {
         let arrived = self.clock.now();
         let salt = RotationSalt(self.random.bytes());
         let successor = token.successor(&salt, &self.refresh_key);
@@ -145,23 +153,27 @@ impl Parts {
             address: client.address.map(Address),
         };
         for _ in 0..ATTEMPTS {
-            if let Some(rotated) = self.rotate(&rotation).await? {
+            if let Some(rotated) = self.rotate(&rotation, client).await? {
                 return Ok((self.rotated(rotated, successor).await?, RefreshOutcome::Rotated));
             }
-            if let Some(granted) = self.repeat(token, &rotation, arrived).await? {
+            let attempt = Attempt { token, rotation: &rotation, client, arrived };
+            if let Some(granted) = self.repeat(attempt).await? {
                 return Ok(granted);
             }
         }
         Err(crate::db::DbError::Unavailable("the session changes too fast".to_owned()).into())
     }
 
-    async fn rotate(&self, rotation: &Rotation) -> DbResult<Option<Rotated>> {
-        match self.rotator.rotate(*rotation).await? {
+    async fn rotate(self: &Arc<Self>, rotation: &Rotation, client: &Client) -> DbResult<Option<Rotated>> {
+        let audited = self.policy.audit_refreshes.then(|| client.clone());
+        match self.rotator.rotate(*rotation, audited.clone()).await? {
             Outcome::Rotated(rotated) => Ok(Some(*rotated)),
             Outcome::NotCurrent => Ok(None),
             Outcome::Alone => {
-                let (rotation, times) = (*rotation, self.rotation_times());
-                self.db.write(move |conn| store::rotate(conn, &rotation, times)).await
+                let (parts, rotation, times) = (Arc::clone(self), *rotation, self.rotation_times());
+                self.db
+                    .write(move |conn| rotation::rotate_alone(conn, &rotation, times, &parts.audit, audited.as_ref()))
+                    .await
             }
         }
     }
@@ -178,12 +190,8 @@ impl Parts {
     }
 
     /// What a refresh is that was not a rotation. `None` when the row changed meanwhile: to be tried from the start.
-    async fn repeat(
-        &self,
-        token: &RefreshToken,
-        rotation: &Rotation,
-        arrived: Timestamp,
-    ) -> Result<Option<(Grant, RefreshOutcome)>, RefreshError> {
+    async fn repeat(self: &Arc<Self>, attempt: Attempt<'_>) -> Result<Option<(Grant, RefreshOutcome)>, RefreshError> {
+        let Attempt { token, client, arrived, .. } = attempt;
         let session = token.session;
         // A row that is gone was removed long after the session's end.
         let chain = self.db.read(move |conn| store::chain(conn, session)).await?.ok_or(RefreshError::Expired)?;
@@ -191,19 +199,20 @@ impl Parts {
         match judge(&chain, token, &self.policy, now) {
             Judgement::Current => Ok(None),
             Judgement::Replay => {
-                self.rotator.note(Note { session, seen: None, replays: 1, at: now });
+                let replay = Replay { user: chain.standing.subject.id, client: client.clone() };
+                self.rotator.note(Note { session, seen: None, replay: Some(replay), at: now });
                 let grant = self.grant(&chain.standing, self.same_successor(&chain, token)?, now)?;
                 Ok(Some((grant, RefreshOutcome::Replayed)))
             }
-            Judgement::Recover { debt } => self.recover(chain, token, debt, now).await,
-            Judgement::Follow => self.follow(token, rotation).await,
+            Judgement::Recover { debt } => self.recover(chain, attempt, debt, now).await,
+            Judgement::Follow => self.follow(attempt).await,
             // The client went on while the request was on its way: it may have been a repetition when it was sent.
             // A thief who asks again is caught.
             Judgement::Reused if chain.standing.issued_at > arrived => {
                 Err(crate::db::DbError::Unavailable("the session was refreshed meanwhile".to_owned()).into())
             }
             Judgement::Reused => {
-                self.end_for_reuse(session).await?;
+                self.end_for_reuse(session, client).await?;
                 Err(RefreshError::Reused)
             }
             Judgement::ReusedAfterEnd => Err(RefreshError::Reused),
@@ -220,20 +229,24 @@ impl Parts {
     }
 
     async fn recover(
-        &self,
+        self: &Arc<Self>,
         mut chain: Chain,
-        token: &RefreshToken,
+        Attempt { token, client, .. }: Attempt<'_>,
         debt: i32,
         now: Timestamp,
     ) -> Result<Option<(Grant, RefreshOutcome)>, RefreshError> {
         let successor = self.same_successor(&chain, token)?;
         let access_token = TokenId(self.random.id(now));
-        let before = chain.clone();
-        if !self.db.write(move |conn| store::recover(conn, &before, access_token, debt, now)).await? {
+        let (parts, before, record) = (Arc::clone(self), chain.clone(), about(Event::RefreshRecovered, &chain, client));
+        let recovered = self.db.write(move |conn| {
+            let recovered = store::recover(conn, &before, access_token, debt, now)?;
+            if recovered && !before.recovered {
+                parts.audit.append(conn, &record)?;
+            }
+            Ok(recovered)
+        });
+        if !recovered.await? {
             return Ok(None);
-        }
-        if !chain.recovered {
-            audit::record(Event::RefreshRecovered, Some(chain.standing.subject.id), Some(token.session));
         }
         chain.standing.revision += 1;
         chain.standing.former_access_token = Some(chain.standing.access_token);
@@ -244,35 +257,58 @@ impl Parts {
     }
 
     async fn follow(
-        &self,
-        token: &RefreshToken,
-        rotation: &Rotation,
+        self: &Arc<Self>,
+        Attempt { token, rotation, client, .. }: Attempt<'_>,
     ) -> Result<Option<(Grant, RefreshOutcome)>, RefreshError> {
         let (rotation, times, generation) = (*rotation, self.rotation_times(), i64::from(token.generation));
-        let session = token.session;
+        let (parts, client, session) = (Arc::clone(self), client.clone(), token.session);
         let followed = self
             .db
             .write(move |conn| {
                 if !store::follow(conn, &rotation, generation, times)? {
                     return Ok(None);
                 }
-                store::chain(conn, session)
+                let chain = store::chain(conn, session)?;
+                if let Some(chain) = &chain {
+                    parts.audit.append(conn, &about(Event::RefreshFollowed, chain, &client))?;
+                }
+                Ok(chain)
             })
             .await?;
         let Some(chain) = followed else { return Ok(None) };
         tracing::warn!(%session, generation, "a refresh token is newer than the database: commits were lost, the session follows");
-        audit::record(Event::RefreshFollowed, Some(chain.standing.subject.id), Some(session));
         let now = chain.standing.issued_at;
         self.remember(&chain.standing, now).await;
         let grant = self.grant(&chain.standing, self.same_successor(&chain, token)?, now)?;
         Ok(Some((grant, RefreshOutcome::Followed)))
     }
 
-    async fn end_for_reuse(&self, session: SessionId) -> DbResult<()> {
-        let ended = self.end(store::Which::One(session), Reason::RefreshTokenReused, None).await?;
-        for (session, user) in ended.sessions() {
-            audit::record(Event::RefreshTokenReused, Some(*user), Some(*session));
-        }
+    async fn end_for_reuse(self: &Arc<Self>, session: SessionId, client: &Client) -> DbResult<()> {
+        let (parts, actor) = (Arc::clone(self), Actor::stranger(client));
+        let ended = self.db.write(move |conn| {
+            let ended = parts.end_in(conn, Which::One(session), Reason::RefreshTokenReused, &actor)?;
+            for (session, user) in ended.sessions() {
+                let record = Record::new(Event::RefreshReused, &actor).on(*user).session(*session);
+                parts.audit.append(conn, &record)?;
+            }
+            Ok(ended)
+        });
+        self.announce(&ended.await?).await;
         Ok(())
     }
+}
+
+/// A refresh that is being judged.
+#[derive(Clone, Copy)]
+struct Attempt<'a> {
+    token: &'a RefreshToken,
+    rotation: &'a Rotation,
+    client: &'a Client,
+    arrived: Timestamp,
+}
+
+/// An event of a session's chain of refresh tokens, brought about by whoever holds one.
+fn about(event: Event, chain: &Chain, client: &Client) -> Record {
+    let standing = &chain.standing;
+    Record::new(event, &Actor::stranger(client)).on(standing.subject.id).session(standing.session)
 }

@@ -1,18 +1,14 @@
 //! Sessions as rows.
 
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text};
-use diesel::{QueryResult, RunQueryDsl};
 
 use super::Standing;
+use super::rotation::{Rotation, RotationTimes};
 use crate::clock::Timestamp;
-use crate::db::connection::MultiBackend;
 use crate::db::schema::{sessions, users};
-use crate::db::types::{Address, Json, Names, SessionId, SqlAddress, SqlJson, SqlTime, SqlUuid, TokenId, UserId};
+use crate::db::types::{Address, Json, Names, SessionId, TokenId, UserId};
 use crate::db::{Conn, DbResult};
 use crate::revocations::Reason;
-use crate::tokens::refresh::{RotationSalt, TokenDigest};
 
 /// A session at its beginning.
 pub struct NewSession<'a> {
@@ -49,342 +45,6 @@ pub fn insert(conn: &mut Conn, new: &NewSession<'_>) -> DbResult<()> {
         ))
         .execute(conn)?;
     Ok(())
-}
-
-/// A rotation to be carried out if the token presented is current.
-#[derive(Clone, Copy)]
-pub struct Rotation {
-    pub session: SessionId,
-    pub presented: TokenDigest,
-    pub successor: TokenDigest,
-    pub salt: RotationSalt,
-    pub access_token: TokenId,
-    pub address: Option<Address>,
-}
-
-/// When a rotation takes place and how long its refresh token is good.
-#[derive(Clone, Copy)]
-pub struct RotationTimes {
-    pub now: Timestamp,
-    pub expires_at: Timestamp,
-}
-
-type RotatedSql = (
-    SqlUuid,
-    SqlUuid,
-    Text,
-    Nullable<Text>,
-    SqlJson,
-    BigInt,
-    BigInt,
-    SqlUuid,
-    Nullable<SqlUuid>,
-    SqlTime,
-    SqlTime,
-    SqlTime,
-    SqlTime,
-    SqlJson,
-    Text,
-    Binary,
-);
-type RotatedRow = (
-    SessionId,
-    UserId,
-    String,
-    Option<String>,
-    Names,
-    i64,
-    i64,
-    TokenId,
-    Option<TokenId>,
-    Timestamp,
-    Timestamp,
-    Timestamp,
-    Timestamp,
-    Names,
-    String,
-    Vec<u8>,
-);
-
-/// A session that was rotated, and the digest of the token that is now its parent.
-pub struct Rotated {
-    pub standing: Standing,
-    pub presented: Vec<u8>,
-}
-
-impl From<RotatedRow> for Rotated {
-    fn from(row: RotatedRow) -> Self {
-        let (
-            session,
-            id,
-            email,
-            name,
-            roles,
-            generation,
-            revision,
-            access_token,
-            former,
-            issued_at,
-            expires_at,
-            ends_at,
-            authenticated_at,
-            amr,
-            client_id,
-            presented,
-        ) = row;
-        Self {
-            standing: Standing {
-                session,
-                subject: super::Subject { id, email, name, roles },
-                generation,
-                revision,
-                access_token,
-                former_access_token: former,
-                issued_at,
-                expires_at,
-                ends_at,
-                authenticated_at,
-                amr,
-                client_id,
-            },
-            presented,
-        }
-    }
-}
-
-/// Rotates one session: one conditional `UPDATE`, `None` when the token presented is not current or the session or
-/// its account has ended. Atomic against every other change of the row.
-pub fn rotate(conn: &mut Conn, rotation: &Rotation, times: RotationTimes) -> DbResult<Option<Rotated>> {
-    let row: Option<RotatedRow> = RotateOne { rotation, times }.get_result(conn).optional()?;
-    Ok(row.map(Rotated::from))
-}
-
-/// Rotates many sessions of a Postgres database in one statement, in the order of their ids: all or none on an error. A
-/// bulk revocation may lock in another order; the lock timeout gives way to it well before Postgres finds a deadlock.
-pub fn rotate_batch(conn: &mut PgConnection, rotations: &[&Rotation], times: RotationTimes) -> DbResult<Vec<Rotated>> {
-    fn each<'a, T>(rotations: &[&'a Rotation], part: impl Fn(&'a Rotation) -> T) -> Vec<T> {
-        rotations.iter().map(|rotation| part(rotation)).collect()
-    }
-    let batch = RotateBatch {
-        sessions: each(rotations, |rotation| rotation.session),
-        presented: each(rotations, |rotation| rotation.presented.as_bytes()),
-        successors: each(rotations, |rotation| rotation.successor.as_bytes()),
-        salts: each(rotations, |rotation| rotation.salt.0.as_slice()),
-        access_tokens: each(rotations, |rotation| rotation.access_token),
-        addresses: each(rotations, |rotation| rotation.address),
-        times,
-    };
-    Ok(batch.load::<RotatedRow>(conn)?.into_iter().map(Rotated::from).collect())
-}
-
-// The two statements below are fragments of their own, because Diesel plans what it builds from its query language
-// anew at each call. They change the row alike: what one sets, the other sets.
-
-struct RotateOne<'a> {
-    rotation: &'a Rotation,
-    times: RotationTimes,
-}
-
-impl QueryId for RotateOne<'_> {
-    type QueryId = RotateOne<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl diesel::query_builder::Query for RotateOne<'_> {
-    type SqlType = RotatedSql;
-}
-
-impl RunQueryDsl<Conn> for RotateOne<'_> {}
-
-impl QueryFragment<MultiBackend> for RotateOne<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
-        out.push_sql(
-            "UPDATE sessions SET generation = generation + 1, revision = revision + 1, parent_digest = token_digest, \
-             former_jti = access_jti, access_seen = false, recovered = false, \
-             recovery_debt = CASE WHEN recovery_debt > 0 THEN recovery_debt - 1 ELSE 0 END, token_digest = ",
-        );
-        out.push_bind_param::<Binary, [u8]>(self.rotation.successor.as_bytes())?;
-        out.push_sql(", rotation_salt = ");
-        out.push_bind_param::<Binary, [u8]>(&self.rotation.salt.0)?;
-        out.push_sql(", access_jti = ");
-        out.push_bind_param::<SqlUuid, _>(&self.rotation.access_token)?;
-        out.push_sql(", ip = ");
-        out.push_bind_param::<Nullable<SqlAddress>, _>(&self.rotation.address)?;
-        out.push_sql(", issued_at = ");
-        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
-        out.push_sql(", last_active_at = ");
-        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
-        out.push_sql(", expires_at = ");
-        out.push_bind_param::<SqlTime, _>(&self.times.expires_at)?;
-        out.push_sql(" WHERE id = ");
-        out.push_bind_param::<SqlUuid, _>(&self.rotation.session)?;
-        out.push_sql(" AND token_digest = ");
-        out.push_bind_param::<Binary, [u8]>(self.rotation.presented.as_bytes())?;
-        out.push_sql(" AND revoked_at IS NULL AND expires_at > ");
-        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
-        out.push_sql(" AND ends_at > ");
-        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
-        out.push_sql(
-            " AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL) \
-             RETURNING id, user_id, (SELECT email FROM users WHERE users.id = sessions.user_id), \
-             (SELECT users.name FROM users WHERE users.id = sessions.user_id), \
-             (SELECT roles FROM users WHERE users.id = sessions.user_id), generation, revision, access_jti, former_jti, \
-             issued_at, expires_at, ends_at, authenticated_at, amr, client_id, parent_digest",
-        );
-        Ok(())
-    }
-}
-
-struct RotateBatch<'a> {
-    sessions: Vec<SessionId>,
-    presented: Vec<&'a [u8]>,
-    successors: Vec<&'a [u8]>,
-    salts: Vec<&'a [u8]>,
-    access_tokens: Vec<TokenId>,
-    addresses: Vec<Option<Address>>,
-    times: RotationTimes,
-}
-
-impl QueryId for RotateBatch<'_> {
-    type QueryId = RotateBatch<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl diesel::query_builder::Query for RotateBatch<'_> {
-    type SqlType = RotatedSql;
-}
-
-impl RunQueryDsl<PgConnection> for RotateBatch<'_> {}
-
-impl QueryFragment<diesel::pg::Pg> for RotateBatch<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, diesel::pg::Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "UPDATE sessions AS s SET generation = s.generation + 1, revision = s.revision + 1, \
-             parent_digest = s.token_digest, former_jti = s.access_jti, access_seen = false, recovered = false, \
-             recovery_debt = CASE WHEN s.recovery_debt > 0 THEN s.recovery_debt - 1 ELSE 0 END, \
-             token_digest = r.successor, rotation_salt = r.salt, access_jti = r.access_jti, ip = r.ip, issued_at = ",
-        );
-        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
-        out.push_sql(", last_active_at = ");
-        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
-        out.push_sql(", expires_at = ");
-        out.push_bind_param::<SqlTime, _>(&self.times.expires_at)?;
-        out.push_sql(" FROM unnest(");
-        out.push_bind_param::<Array<SqlUuid>, _>(&self.sessions)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.presented)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.successors)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Binary>, _>(&self.salts)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<SqlUuid>, _>(&self.access_tokens)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Nullable<SqlAddress>>, _>(&self.addresses)?;
-        out.push_sql(
-            ") AS r(id, presented, successor, salt, access_jti, ip), users AS u \
-             WHERE s.id = r.id AND s.token_digest = r.presented AND s.revoked_at IS NULL AND s.expires_at > ",
-        );
-        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
-        out.push_sql(" AND s.ends_at > ");
-        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
-        out.push_sql(
-            " AND u.id = s.user_id AND u.disabled_at IS NULL \
-             RETURNING s.id, s.user_id, u.email, u.name, u.roles, s.generation, s.revision, s.access_jti, s.former_jti, \
-             s.issued_at, s.expires_at, s.ends_at, s.authenticated_at, s.amr, s.client_id, s.parent_digest",
-        );
-        Ok(())
-    }
-}
-
-/// What was noticed of a session since the last time, to be added to its row.
-#[derive(Clone, Copy)]
-pub struct Note {
-    pub session: SessionId,
-    /// An access token that was presented.
-    pub seen: Option<TokenId>,
-    /// Refreshes that were repeated within the replay window.
-    pub replays: i32,
-    pub at: Timestamp,
-}
-
-/// Adds one note to its session's row.
-pub fn add_note(conn: &mut Conn, note: &Note) -> DbResult<()> {
-    AddNote(note).execute(conn)?;
-    Ok(())
-}
-
-/// Adds notes to the rows of a Postgres database in one statement. No session may appear twice.
-pub fn add_notes(conn: &mut PgConnection, notes: &[Note]) -> DbResult<()> {
-    let batch = AddNotes {
-        sessions: notes.iter().map(|note| note.session).collect(),
-        seen: notes.iter().map(|note| note.seen).collect(),
-        replays: notes.iter().map(|note| note.replays).collect(),
-        at: notes.iter().map(|note| note.at).collect(),
-    };
-    batch.execute(conn)?;
-    Ok(())
-}
-
-struct AddNote<'a>(&'a Note);
-
-impl QueryId for AddNote<'_> {
-    type QueryId = AddNote<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl RunQueryDsl<Conn> for AddNote<'_> {}
-
-impl QueryFragment<MultiBackend> for AddNote<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
-        let note = self.0;
-        out.push_sql("UPDATE sessions SET access_seen = (access_seen OR coalesce(access_jti = ");
-        out.push_bind_param::<Nullable<SqlUuid>, _>(&note.seen)?;
-        out.push_sql(", false) OR coalesce(recovered AND former_jti = ");
-        out.push_bind_param::<Nullable<SqlUuid>, _>(&note.seen)?;
-        out.push_sql(", false)), replays = replays + ");
-        out.push_bind_param::<Integer, _>(&note.replays)?;
-        out.push_sql(", last_active_at = CASE WHEN last_active_at < ");
-        out.push_bind_param::<SqlTime, _>(&note.at)?;
-        out.push_sql(" THEN ");
-        out.push_bind_param::<SqlTime, _>(&note.at)?;
-        out.push_sql(" ELSE last_active_at END WHERE id = ");
-        out.push_bind_param::<SqlUuid, _>(&note.session)?;
-        Ok(())
-    }
-}
-
-struct AddNotes {
-    sessions: Vec<SessionId>,
-    seen: Vec<Option<TokenId>>,
-    replays: Vec<i32>,
-    at: Vec<Timestamp>,
-}
-
-impl QueryId for AddNotes {
-    type QueryId = Self;
-    const HAS_STATIC_QUERY_ID: bool = true;
-}
-
-impl RunQueryDsl<PgConnection> for AddNotes {}
-
-impl QueryFragment<diesel::pg::Pg> for AddNotes {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, diesel::pg::Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "UPDATE sessions AS s SET access_seen = (s.access_seen OR coalesce(s.access_jti = r.seen, false) \
-             OR coalesce(s.recovered AND s.former_jti = r.seen, false)), replays = s.replays + r.replays, \
-             last_active_at = greatest(s.last_active_at, r.at) FROM unnest(",
-        );
-        out.push_bind_param::<Array<SqlUuid>, _>(&self.sessions)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Nullable<SqlUuid>>, _>(&self.seen)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<Integer>, _>(&self.replays)?;
-        out.push_sql(", ");
-        out.push_bind_param::<Array<SqlTime>, _>(&self.at)?;
-        out.push_sql(") AS r(id, seen, replays, at) WHERE s.id = r.id");
-        Ok(())
-    }
 }
 
 /// The part of a session's row that a refresh is judged by.
@@ -510,8 +170,8 @@ pub fn follow(conn: &mut Conn, rotation: &Rotation, generation: i64, times: Rota
     Ok(changed == 1)
 }
 
-/// Which sessions to end.
-#[derive(Clone, Copy)]
+/// Which sessions to end: the live ones of these.
+#[derive(Clone, Copy, Debug)]
 pub enum Which {
     One(SessionId),
     OneOf(SessionId, UserId),
@@ -549,6 +209,21 @@ pub fn revoke(
         Which::AllOf(user) => end!(sessions::user_id.eq(user)),
         Which::AllOfExcept(user, session) => end!(sessions::user_id.eq(user).and(sessions::id.ne(session))),
     })
+}
+
+/// The access tokens of an account's live sessions, each with the one before it.
+pub fn access_tokens(conn: &mut Conn, user: UserId, now: Timestamp) -> DbResult<Vec<(SessionId, TokenId)>> {
+    let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
+    // A write, so that a refresh at the same time comes either before this transaction or after it.
+    let rows: Vec<(SessionId, TokenId, Option<TokenId>)> =
+        diesel::update(sessions::table.filter(sessions::user_id.eq(user)).filter(live))
+            .set(sessions::revision.eq(sessions::revision + 1))
+            .returning((sessions::id, sessions::access_jti, sessions::former_jti))
+            .get_results(conn)?;
+    let tokens = rows.into_iter().flat_map(|(session, token, former)| {
+        [Some(token), former].into_iter().flatten().map(move |token| (session, token))
+    });
+    Ok(tokens.collect())
 }
 
 /// A session as its owner sees it.

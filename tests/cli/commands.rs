@@ -44,7 +44,11 @@ async fn the_version_names_the_commit(deployment: Arc<Deployment>) {
 async fn migrations_are_checked_and_applied(deployment: Arc<Deployment>) {
     for _ in 0..2 {
         let pending = run(&deployment, &["migrate", "--check"]);
-        assert_eq!((pending.code, &*pending.stdout), (Some(1), "pending: 0001_core\n"), "{pending:?}");
+        assert_eq!(
+            (pending.code, &*pending.stdout),
+            (Some(1), "pending: 0001_core\npending: 0002_people\n"),
+            "{pending:?}"
+        );
     }
     match deployment.backend {
         Backend::Embedded => assert!(!deployment.data_dir().exists()),
@@ -251,7 +255,7 @@ async fn the_doctor_knows_a_schema_that_is_missing(deployment: Arc<Deployment>) 
     let ran = doctor(&deployment, &[]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(
-        ran.stdout.contains("WRONG  schema: lacks 0001_core\n") && ran.stdout.contains("keyturn migrate"),
+        ran.stdout.contains("WRONG  schema: lacks 0001_core, 0002_people\n") && ran.stdout.contains("keyturn migrate"),
         "{ran:?}"
     );
 }

@@ -26,8 +26,6 @@ CREATE TABLE audit_log (
     session_id uuid,
     ip inet,
     user_agent text,
-    device jsonb,
-    location jsonb,
     request_id text,
     metadata jsonb NOT NULL
 );

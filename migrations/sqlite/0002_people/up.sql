@@ -18,8 +18,6 @@ CREATE TABLE audit_log (
     session_id blob,
     ip text,
     user_agent text,
-    device text,
-    location text,
     request_id text,
     metadata text NOT NULL
 );

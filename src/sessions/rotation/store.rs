@@ -1,0 +1,317 @@
+//! Rotations and notes as statements.
+
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text};
+use diesel::{QueryResult, RunQueryDsl};
+
+use super::{Note, Rotated, Rotation, RotationTimes};
+use crate::clock::Timestamp;
+use crate::db::connection::MultiBackend;
+use crate::db::types::{Address, Names, SessionId, SqlAddress, SqlJson, SqlTime, SqlUuid, TokenId, UserId};
+use crate::db::{Conn, DbResult};
+use crate::sessions::{Standing, Subject};
+
+type RotatedSql = (
+    SqlUuid,
+    SqlUuid,
+    Text,
+    Nullable<Text>,
+    SqlJson,
+    BigInt,
+    BigInt,
+    SqlUuid,
+    Nullable<SqlUuid>,
+    SqlTime,
+    SqlTime,
+    SqlTime,
+    SqlTime,
+    SqlJson,
+    Text,
+    Binary,
+);
+type RotatedRow = (
+    SessionId,
+    UserId,
+    String,
+    Option<String>,
+    Names,
+    i64,
+    i64,
+    TokenId,
+    Option<TokenId>,
+    Timestamp,
+    Timestamp,
+    Timestamp,
+    Timestamp,
+    Names,
+    String,
+    Vec<u8>,
+);
+
+impl From<RotatedRow> for Rotated {
+    fn from(row: RotatedRow) -> Self {
+        let (
+            session,
+            id,
+            email,
+            name,
+            roles,
+            generation,
+            revision,
+            access_token,
+            former,
+            issued_at,
+            expires_at,
+            ends_at,
+            authenticated_at,
+            amr,
+            client_id,
+            presented,
+        ) = row;
+        Self {
+            standing: Standing {
+                session,
+                subject: Subject { id, email, name, roles },
+                generation,
+                revision,
+                access_token,
+                former_access_token: former,
+                issued_at,
+                expires_at,
+                ends_at,
+                authenticated_at,
+                amr,
+                client_id,
+            },
+            presented,
+        }
+    }
+}
+
+/// Rotates one session: one conditional `UPDATE`, `None` when the token presented is not current or the session or
+/// its account has ended. Atomic against every other change of the row.
+pub fn rotate(conn: &mut Conn, rotation: &Rotation, times: RotationTimes) -> DbResult<Option<Rotated>> {
+    let row: Option<RotatedRow> = RotateOne { rotation, times }.get_result(conn).optional()?;
+    Ok(row.map(Rotated::from))
+}
+
+/// Rotates many sessions of a Postgres database in one statement, in the order of their ids: all or none on an error. A
+/// bulk revocation may lock in another order; the lock timeout gives way to it well before Postgres finds a deadlock.
+pub fn rotate_batch(conn: &mut PgConnection, rotations: &[&Rotation], times: RotationTimes) -> DbResult<Vec<Rotated>> {
+    fn each<'a, T>(rotations: &[&'a Rotation], part: impl Fn(&'a Rotation) -> T) -> Vec<T> {
+        rotations.iter().map(|rotation| part(rotation)).collect()
+    }
+    let batch = RotateBatch {
+        sessions: each(rotations, |rotation| rotation.session),
+        presented: each(rotations, |rotation| rotation.presented.as_bytes()),
+        successors: each(rotations, |rotation| rotation.successor.as_bytes()),
+        salts: each(rotations, |rotation| rotation.salt.0.as_slice()),
+        access_tokens: each(rotations, |rotation| rotation.access_token),
+        addresses: each(rotations, |rotation| rotation.address),
+        times,
+    };
+    Ok(batch.load::<RotatedRow>(conn)?.into_iter().map(Rotated::from).collect())
+}
+
+// The two statements below are fragments of their own, because Diesel plans what it builds from its query language
+// anew at each call. They change the row alike: what one sets, the other sets.
+
+struct RotateOne<'a> {
+    rotation: &'a Rotation,
+    times: RotationTimes,
+}
+
+impl QueryId for RotateOne<'_> {
+    type QueryId = RotateOne<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl diesel::query_builder::Query for RotateOne<'_> {
+    type SqlType = RotatedSql;
+}
+
+impl RunQueryDsl<Conn> for RotateOne<'_> {}
+
+impl QueryFragment<MultiBackend> for RotateOne<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        out.push_sql(
+            "UPDATE sessions SET generation = generation + 1, revision = revision + 1, parent_digest = token_digest, \
+             former_jti = access_jti, access_seen = false, recovered = false, \
+             recovery_debt = CASE WHEN recovery_debt > 0 THEN recovery_debt - 1 ELSE 0 END, token_digest = ",
+        );
+        out.push_bind_param::<Binary, [u8]>(self.rotation.successor.as_bytes())?;
+        out.push_sql(", rotation_salt = ");
+        out.push_bind_param::<Binary, [u8]>(&self.rotation.salt.0)?;
+        out.push_sql(", access_jti = ");
+        out.push_bind_param::<SqlUuid, _>(&self.rotation.access_token)?;
+        out.push_sql(", ip = ");
+        out.push_bind_param::<Nullable<SqlAddress>, _>(&self.rotation.address)?;
+        out.push_sql(", issued_at = ");
+        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
+        out.push_sql(", last_active_at = ");
+        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
+        out.push_sql(", expires_at = ");
+        out.push_bind_param::<SqlTime, _>(&self.times.expires_at)?;
+        out.push_sql(" WHERE id = ");
+        out.push_bind_param::<SqlUuid, _>(&self.rotation.session)?;
+        out.push_sql(" AND token_digest = ");
+        out.push_bind_param::<Binary, [u8]>(self.rotation.presented.as_bytes())?;
+        out.push_sql(" AND revoked_at IS NULL AND expires_at > ");
+        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
+        out.push_sql(" AND ends_at > ");
+        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
+        out.push_sql(
+            " AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL) \
+             RETURNING id, user_id, (SELECT email FROM users WHERE users.id = sessions.user_id), \
+             (SELECT users.name FROM users WHERE users.id = sessions.user_id), \
+             (SELECT roles FROM users WHERE users.id = sessions.user_id), generation, revision, access_jti, former_jti, \
+             issued_at, expires_at, ends_at, authenticated_at, amr, client_id, parent_digest",
+        );
+        Ok(())
+    }
+}
+
+struct RotateBatch<'a> {
+    sessions: Vec<SessionId>,
+    presented: Vec<&'a [u8]>,
+    successors: Vec<&'a [u8]>,
+    salts: Vec<&'a [u8]>,
+    access_tokens: Vec<TokenId>,
+    addresses: Vec<Option<Address>>,
+    times: RotationTimes,
+}
+
+impl QueryId for RotateBatch<'_> {
+    type QueryId = RotateBatch<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl diesel::query_builder::Query for RotateBatch<'_> {
+    type SqlType = RotatedSql;
+}
+
+impl RunQueryDsl<PgConnection> for RotateBatch<'_> {}
+
+impl QueryFragment<diesel::pg::Pg> for RotateBatch<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, diesel::pg::Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "UPDATE sessions AS s SET generation = s.generation + 1, revision = s.revision + 1, \
+             parent_digest = s.token_digest, former_jti = s.access_jti, access_seen = false, recovered = false, \
+             recovery_debt = CASE WHEN s.recovery_debt > 0 THEN s.recovery_debt - 1 ELSE 0 END, \
+             token_digest = r.successor, rotation_salt = r.salt, access_jti = r.access_jti, ip = r.ip, issued_at = ",
+        );
+        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
+        out.push_sql(", last_active_at = ");
+        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
+        out.push_sql(", expires_at = ");
+        out.push_bind_param::<SqlTime, _>(&self.times.expires_at)?;
+        out.push_sql(" FROM unnest(");
+        out.push_bind_param::<Array<SqlUuid>, _>(&self.sessions)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.presented)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.successors)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(&self.salts)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<SqlUuid>, _>(&self.access_tokens)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<SqlAddress>>, _>(&self.addresses)?;
+        out.push_sql(
+            ") AS r(id, presented, successor, salt, access_jti, ip), users AS u \
+             WHERE s.id = r.id AND s.token_digest = r.presented AND s.revoked_at IS NULL AND s.expires_at > ",
+        );
+        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
+        out.push_sql(" AND s.ends_at > ");
+        out.push_bind_param::<SqlTime, _>(&self.times.now)?;
+        out.push_sql(
+            " AND u.id = s.user_id AND u.disabled_at IS NULL \
+             RETURNING s.id, s.user_id, u.email, u.name, u.roles, s.generation, s.revision, s.access_jti, s.former_jti, \
+             s.issued_at, s.expires_at, s.ends_at, s.authenticated_at, s.amr, s.client_id, s.parent_digest",
+        );
+        Ok(())
+    }
+}
+
+/// Adds one note to its session's row.
+pub fn add_note(conn: &mut Conn, note: &Note) -> DbResult<()> {
+    AddNote { note, replays: note.replays() }.execute(conn)?;
+    Ok(())
+}
+
+/// Adds notes to the rows of a Postgres database in one statement. No session may appear twice.
+pub fn add_notes(conn: &mut PgConnection, notes: &[Note]) -> DbResult<()> {
+    let batch = AddNotes {
+        sessions: notes.iter().map(|note| note.session).collect(),
+        seen: notes.iter().map(|note| note.seen).collect(),
+        replays: notes.iter().map(Note::replays).collect(),
+        at: notes.iter().map(|note| note.at).collect(),
+    };
+    batch.execute(conn)?;
+    Ok(())
+}
+
+struct AddNote<'a> {
+    note: &'a Note,
+    replays: i32,
+}
+
+impl QueryId for AddNote<'_> {
+    type QueryId = AddNote<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl RunQueryDsl<Conn> for AddNote<'_> {}
+
+impl QueryFragment<MultiBackend> for AddNote<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        let note = self.note;
+        out.push_sql("UPDATE sessions SET access_seen = (access_seen OR coalesce(access_jti = ");
+        out.push_bind_param::<Nullable<SqlUuid>, _>(&note.seen)?;
+        out.push_sql(", false) OR coalesce(recovered AND former_jti = ");
+        out.push_bind_param::<Nullable<SqlUuid>, _>(&note.seen)?;
+        out.push_sql(", false)), replays = replays + ");
+        out.push_bind_param::<Integer, _>(&self.replays)?;
+        out.push_sql(", last_active_at = CASE WHEN last_active_at < ");
+        out.push_bind_param::<SqlTime, _>(&note.at)?;
+        out.push_sql(" THEN ");
+        out.push_bind_param::<SqlTime, _>(&note.at)?;
+        out.push_sql(" ELSE last_active_at END WHERE id = ");
+        out.push_bind_param::<SqlUuid, _>(&note.session)?;
+        Ok(())
+    }
+}
+
+struct AddNotes {
+    sessions: Vec<SessionId>,
+    seen: Vec<Option<TokenId>>,
+    replays: Vec<i32>,
+    at: Vec<Timestamp>,
+}
+
+impl QueryId for AddNotes {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl RunQueryDsl<PgConnection> for AddNotes {}
+
+impl QueryFragment<diesel::pg::Pg> for AddNotes {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, diesel::pg::Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "UPDATE sessions AS s SET access_seen = (s.access_seen OR coalesce(s.access_jti = r.seen, false) \
+             OR coalesce(s.recovered AND s.former_jti = r.seen, false)), replays = s.replays + r.replays, \
+             last_active_at = greatest(s.last_active_at, r.at) FROM unnest(",
+        );
+        out.push_bind_param::<Array<SqlUuid>, _>(&self.sessions)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<SqlUuid>>, _>(&self.seen)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Integer>, _>(&self.replays)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<SqlTime>, _>(&self.at)?;
+        out.push_sql(") AS r(id, seen, replays, at) WHERE s.id = r.id");
+        Ok(())
+    }
+}
