@@ -14,7 +14,7 @@
 //! | [`http`] | what handlers share: who calls and from where, bodies, cookies, refusals, health, OpenAPI |
 //! | [`accounts`] | who may log in: register, login, profile, password, and the threads that hash |
 //! | [`sessions`] | one login on one device and its chain of refresh tokens: open, refresh, check, list, revoke |
-//! | [`tokens`] | what is handed out: access tokens (JWT) and refresh tokens (opaque) |
+//! | [`tokens`] | what is handed out: access tokens (JWT), refresh tokens (opaque), one-time tokens in links |
 //! | [`keys`] | signing keys: sealed in the database, opened in a ring, published as JWKS |
 //! | [`revocations`] | the log of what was ended, and its reader |
 //! | [`limits`] | who may try how often |
