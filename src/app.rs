@@ -26,7 +26,7 @@ use crate::http::request::{REQUEST_ID, surround};
 use crate::keys::Ring;
 use crate::keys::ring::{self, RingError};
 use crate::limits::Limits;
-use crate::mail::{Mail, TemplateError};
+use crate::mail::{self, Deliverer, Mail};
 use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::revocations::{Log, Reader};
@@ -69,7 +69,7 @@ pub enum StartError {
     #[error(transparent)]
     Keys(#[from] RingError),
     #[error(transparent)]
-    Mail(#[from] TemplateError),
+    Mail(#[from] mail::SetupError),
     #[error("the cache cannot be used: {0}")]
     Cache(String),
     #[error("{0}")]
@@ -133,8 +133,13 @@ impl App {
             metrics: metrics.clone(),
         });
         let limits = Limits::new(&config.limits, &config.secret, &clock);
+        let deliverer = Deliverer::new(mail.clone(), config, db.clone(), clock.clone(), metrics.clone())?;
         let edge = web::Data::new(Edge::new(config, limits, cache, clock, random, metrics));
-        let background = Background(vec![tokio::spawn(reader.run()), tokio::spawn(sweep_limits(edge.clone()))]);
+        let background = Background(vec![
+            tokio::spawn(reader.run()),
+            tokio::spawn(deliverer.run()),
+            tokio::spawn(sweep_limits(edge.clone())),
+        ]);
         Ok((Self { accounts, sessions, mail, db, edge, ring, workers: config.workers }, background))
     }
 

@@ -25,6 +25,9 @@ struct Counters {
     batches: Histogram,
     requests: Family<Request, Counter>,
     request_seconds: Histogram,
+    mails: Family<Label<MailOutcome>, Counter>,
+    mails_waiting: Gauge,
+    mails_failed: Gauge,
     cache_available: Gauge,
 }
 
@@ -75,6 +78,21 @@ named!(
     LoginOutcome { Succeeded = "succeeded", Refused = "refused", Unavailable = "unavailable" }
 );
 
+named!(
+    /// What became of an attempt to deliver a mail.
+    MailOutcome {
+        Delivered = "delivered",
+        /// To be tried again.
+        Deferred = "deferred",
+        /// The mail server does not take it, ever.
+        Refused = "refused",
+        /// It was tried for too long.
+        GivenUp = "given_up",
+        /// Its link was of no use any more.
+        Expired = "expired",
+    }
+);
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -93,6 +111,9 @@ impl Metrics {
             batches: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             requests: Family::default(),
             request_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
+            mails: Family::default(),
+            mails_waiting: Gauge::default(),
+            mails_failed: Gauge::default(),
             cache_available: Gauge::default(),
             registry: Registry::default(),
         };
@@ -109,6 +130,9 @@ impl Metrics {
             Unit::Seconds,
             counters.request_seconds.clone(),
         );
+        registry.register("mails", "Attempts to deliver a mail by outcome", counters.mails.clone());
+        registry.register("mails_waiting", "Mails in the outbox", counters.mails_waiting.clone());
+        registry.register("mails_failed", "Mails that were not delivered, of two weeks", counters.mails_failed.clone());
         registry.register("cache_available", "Whether the cache answers: 1 or 0", counters.cache_available.clone());
         Self(Arc::new(Counters { registry, ..counters }))
     }
@@ -135,6 +159,16 @@ impl Metrics {
 
     pub fn rotation_batch(&self, rotations: usize) {
         self.0.batches.observe(f64::from(u32::try_from(rotations).unwrap_or(u32::MAX)));
+    }
+
+    pub fn mailed(&self, outcome: MailOutcome) {
+        self.0.mails.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    /// What all servers together have in the outbox.
+    pub fn outbox(&self, waiting: i64, failed: i64) {
+        self.0.mails_waiting.set(waiting);
+        self.0.mails_failed.set(failed);
     }
 
     pub fn answered(&self, method: &str, route: &str, status: u16, after: Duration) {

@@ -9,11 +9,15 @@ use keyturn::clock::Clock;
 use keyturn::config::{CacheKind, Config, Database};
 use keyturn::db::{Conn, DbError, migrate};
 use keyturn::keys::{Ring, ring};
+use keyturn::mail;
 
 use super::{Outcome, block_on, load};
 
 /// How far the database's clock may be from ours before tokens suffer.
 const TOLERABLE_SKEW: Duration = Duration::from_secs(5);
+
+/// How long a mail may wait before something is wrong with all of them.
+const TOLERABLE_WAIT: Duration = Duration::from_secs(3600);
 
 /// What was found: good news, or what is wrong and what to do.
 type Finding = Result<String, (String, &'static str)>;
@@ -37,9 +41,11 @@ pub fn run(file: Option<PathBuf>) -> Outcome {
             healthy &= report("schema", schema(&mut conn));
             healthy &= report("clock", clock(&mut conn));
             healthy &= report("keys", keys(&config, &mut conn));
+            healthy &= report("outbox", outbox(&mut conn));
         }
     }
     healthy &= report("cache", cache(&config)?);
+    healthy &= report("mail", mail(&config)?);
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -110,4 +116,30 @@ fn cache(config: &Config) -> Result<Finding, Box<dyn std::error::Error>> {
         Ok(ExitCode::SUCCESS)
     })?;
     Ok(if answered { Ok("Redis answers".to_owned()) } else { Err(("Redis does not answer".to_owned(), advice)) })
+}
+
+fn outbox(conn: &mut Conn) -> Finding {
+    let contents = mail::contents(conn).map_err(|error| (error.to_string(), "run `keyturn migrate` first"))?;
+    let reason = contents.last_error.map_or_else(String::new, |error| format!("; the latest failure: {error}"));
+    let found = format!("{} waiting, {} not delivered within two weeks{reason}", contents.waiting, contents.failed);
+    match contents.oldest {
+        Some(oldest) if Clock::default().now().since(oldest) > TOLERABLE_WAIT => {
+            Err((found, "let a server run, and let it reach the mail server of SMTP_URL"))
+        }
+        _ => Ok(found),
+    }
+}
+
+fn mail(config: &Config) -> Result<Finding, Box<dyn std::error::Error>> {
+    if config.mail.relay.is_none() {
+        return Ok(Ok(format!("written to files in {}, for want of SMTP_URL", mail::folder(config).display())));
+    }
+    let mut answer = Ok(());
+    block_on(async {
+        answer = mail::is_reachable(config).await;
+        Ok(ExitCode::SUCCESS)
+    })?;
+    let advice =
+        "check SMTP_URL, that the mail server runs, and that this machine may reach it; mails wait in the outbox";
+    Ok(answer.map(|()| "the mail server answers".to_owned()).map_err(|error| (error, advice)))
 }

@@ -5,10 +5,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
+use lettre::Address;
+use lettre::message::Mailbox;
 use url::Url;
 
 use super::source::{ConfigError, Environment, Reader, Shown, problem};
-use super::{CacheKind, Config, Database, Limits, Redis, Retention, parse, redis_url, secret_file, source};
+use super::{
+    CacheKind, Config, Database, Encryption, Limits, Mail, Redis, Relay, Retention, parse, redis_url, secret_file,
+    smtp_url, source,
+};
 use crate::random::Random;
 use crate::secret::MasterSecret;
 
@@ -73,6 +78,7 @@ impl Config {
         let workers = read.given("WORKERS", parse::number(1..=1024)).unwrap_or(cores);
         let allowed_origins = read.given("ALLOWED_ORIGINS", parse::origins).unwrap_or_default();
         let trusted_proxies = read.given("TRUSTED_PROXIES", parse::networks).unwrap_or_default();
+        let mail = mail(&mut read, &public_url);
         let limits = limits(&mut read);
         let log = read.get("LOG", parse::log);
         let dir = data_dir.clone();
@@ -80,7 +86,7 @@ impl Config {
         let complete = move |secret| Config {
             data_dir: dir, database, cache, secret, algorithm, issuer, audience, access_token_ttl, refresh_token_ttl,
             session_max_lifetime, replay_window, recoveries, max_sessions_per_user, retention, audit_refreshes,
-            registration, argon2, bind, workers, public_url, allowed_origins, trusted_proxies, limits, log,
+            registration, argon2, bind, workers, public_url, allowed_origins, trusted_proxies, mail, limits, log,
         };
         Ok(Loaded { shown: read.finish()?, complete: Box::new(complete), secret, data_dir })
     }
@@ -159,6 +165,26 @@ fn retention(read: &mut Reader) -> Retention {
         sessions: read.get("SESSION_RETENTION", parse::seconds(0..=315_360_000)),
         audit: (!audit.is_zero()).then_some(audit),
     }
+}
+
+fn mail(read: &mut Reader, public_url: &Url) -> Mail {
+    let ca_file = read.given("SMTP_CA_FILE", parse::readable_file);
+    let relay = read.given("SMTP_URL", |url| smtp_url::parse(url, public_url));
+    let encrypts = relay.as_ref().is_some_and(|relay| relay.encryption != Encryption::None);
+    let idle = "is of use only with an SMTP_URL that encrypts";
+    read.require("SMTP_CA_FILE", "SMTP_URL", encrypts || ca_file.is_none(), idle);
+    let from = Mailbox::new(Some("keyturn".to_owned()), no_reply(public_url));
+    read.show_default("MAIL_FROM", &from);
+    Mail {
+        relay: relay.map(|relay| Relay { ca_file, ..relay }),
+        from: read.given("MAIL_FROM", parse::mailbox).unwrap_or(from),
+        templates: read.given("MAIL_TEMPLATES", parse::folder),
+    }
+}
+
+fn no_reply(public_url: &Url) -> Address {
+    let host = public_url.domain().unwrap_or("localhost");
+    Address::new("no-reply", host).unwrap_or_else(|_| Address::new_dangerous("no-reply", "localhost"))
 }
 
 fn limits(read: &mut Reader) -> Limits {

@@ -6,6 +6,7 @@ mod parse;
 mod redis_url;
 mod secret_file;
 mod settings;
+mod smtp_url;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use lettre::message::Mailbox;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -63,6 +65,7 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    pub mail: Mail,
     pub limits: Limits,
     /// A filter of the tracing crate, such as `info` or `keyturn=debug`.
     pub log: String,
@@ -121,6 +124,42 @@ pub enum RedisLayout {
     },
     /// `redis+cluster://[[user]:password@]host:port,host:port`; the nodes are URLs of the schemes `redis` or `rediss`.
     Cluster { nodes: Vec<Zeroizing<String>> },
+}
+
+/// How mails leave.
+#[derive(Clone)]
+pub struct Mail {
+    /// The server that takes them; without it they are files in `DATA_DIR/outbox`.
+    pub relay: Option<Relay>,
+    pub from: Mailbox,
+    /// A folder of templates in the place of those that are built in.
+    pub templates: Option<PathBuf>,
+}
+
+/// A mail server and how to speak to it.
+#[derive(Clone)]
+pub struct Relay {
+    /// A name, or an address without brackets.
+    pub host: String,
+    pub port: u16,
+    pub encryption: Encryption,
+    pub credentials: Option<(String, Zeroizing<String>)>,
+    /// What keyturn calls itself (EHLO, RFC 5321 §4.1.1.1): a name, or an address as an address literal.
+    pub hello: String,
+    /// A PEM file with the authority that signed the server's certificate; without it the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How a connection to a mail server is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    None,
+    /// By STARTTLS (RFC 3207) where the server offers it: no protection from somebody on the way.
+    Opportunistic,
+    /// By STARTTLS or not at all.
+    Required,
+    /// From the first byte on (RFC 8314 §3.3).
+    Implicit,
 }
 
 /// How access tokens are signed (RFC 7518 §3.1, RFC 8037).

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use lettre::message::Mailbox;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
@@ -37,6 +38,17 @@ pub fn seconds(range: RangeInclusive<u64>) -> impl Fn(&str) -> Parsed<Duration> 
 pub fn readable_file(text: &str) -> Parsed<PathBuf> {
     std::fs::File::open(text).map_err(|error| format!("cannot be read: {error}"))?;
     Ok(PathBuf::from(text))
+}
+
+pub fn folder(text: &str) -> Parsed<PathBuf> {
+    std::fs::read_dir(text).map_err(|error| format!("cannot be read: {error}"))?;
+    Ok(PathBuf::from(text))
+}
+
+/// A sender of mails, with or without a name before the address.
+pub fn mailbox(text: &str) -> Parsed<Mailbox> {
+    let mailbox = text.parse::<Mailbox>().ok().filter(|_| !text.chars().any(char::is_control));
+    mailbox.ok_or_else(|| "must be a mail address, or a name and an address in angle brackets".to_owned())
 }
 
 /// A name that stands in a claim of every token.

@@ -71,7 +71,7 @@ fn without_credentials(rest: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 33] = [
+static SETTINGS: [Setting; 37] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of what the server generates and of its embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -116,6 +116,14 @@ static SETTINGS: [Setting; 33] = [
         "Origins whose pages may call the server with its cookies."),
     Setting::new("TRUSTED_PROXIES", Derived("none"), "10.0.0.0/8,::1",
         "Addresses and networks of proxies whose `X-Forwarded-For` is believed."),
+    Setting::new("SMTP_URL", Derived("mails are files in `DATA_DIR/outbox`"), "smtps://keyturn:PASSWORD@mail.example",
+        "The mail server that takes mails; its forms are below.").showing(Shows::UrlWithoutCredentials),
+    Setting::new("SMTP_CA_FILE", Derived("the system's authorities"), "/etc/keyturn/smtp-ca.pem",
+        "PEM file of the authority that signed the mail server's certificate."),
+    Setting::new("MAIL_FROM", Derived("`keyturn <no-reply@HOST>` with the host of `PUBLIC_URL`"), "Example <no-reply@example.com>",
+        "Whom mails come from."),
+    Setting::new("MAIL_TEMPLATES", Derived("built in"), "/etc/keyturn/mail",
+        "Folder of templates that take the places of those of their names."),
     Setting::new("LIMIT_LOGIN_ACCOUNT", Value("10/600"), "20/600", "Attempts to log in to one account."),
     Setting::new("LIMIT_LOGIN_ADDRESS", Value("100/300"), "1000/300", "Attempts to log in from one address."),
     Setting::new("LIMIT_REGISTER_ADDRESS", Value("50/3600"), "off", "Registrations from one address."),
@@ -173,6 +181,12 @@ const NOTES: &str = "
 `REDIS_URL` is `redis://HOST:PORT/DB`, `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB` or `redis+cluster://HOST:PORT,HOST:PORT`,
 with `rediss` in the place of `redis` for TLS. Credentials stand before the hosts as `:PASSWORD@` or `USER:PASSWORD@`, special
 characters percent-encoded; sentinels that ask for a password get it by `?sentinel_password=PASSWORD` at the end.
+
+`SMTP_URL` is `smtps://HOST:PORT` for TLS from the first byte on (port 465 unless given), `smtp://HOST:PORT?tls=required` for
+STARTTLS or nothing (587), `smtp://HOST:PORT?tls=opportunistic` for STARTTLS where the server offers it (587), or
+`smtp://HOST:PORT` without encryption (25). Credentials stand before the host as `USER:PASSWORD@`, percent-encoded; without
+encryption they go to this machine only, unless `?tls=none` says that this is meant. `smtp://HOST/NAME` gives the name that
+keyturn greets with, the host of `PUBLIC_URL` otherwise.
 
 A limit is `COUNT/SECONDS` or `off`: COUNT attempts at once, then COUNT more spread evenly over SECONDS. The defaults leave
 room for an office behind one address. Lists have commas between their elements.

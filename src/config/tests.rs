@@ -123,7 +123,7 @@ fn every_setting_is_read_and_refuses_what_is_wrong_in_one_line_with_its_example(
 #[test]
 fn every_example_is_right() {
     let secret = long_secret();
-    let elsewhere = ["JWT_SECRET", "REDIS_CA_FILE"];
+    let elsewhere = ["JWT_SECRET", "REDIS_CA_FILE", "SMTP_CA_FILE", "MAIL_TEMPLATES"];
     for setting in settings().iter().filter(|setting| !elsewhere.contains(&setting.name)) {
         let environment = [("JWT_SECRET", secret.as_str()), (setting.name, setting.example)];
         assert!(load(&environment).is_ok(), "{} = {}: {}", setting.name, setting.example, refusal(&environment));
@@ -363,6 +363,30 @@ fn a_redis_authority_must_be_readable_and_of_use() {
     );
     assert!(refusal(&[("REDIS_URL", "redis://a"), ("REDIS_CA_FILE", &file)]).contains("is of use only with"));
     refuses("REDIS_PREFIX", &["{keyturn}", "key turn", &"k".repeat(65)]);
+}
+
+#[test]
+fn mails_come_from_the_public_url_unless_said_otherwise() {
+    let from = |settings: &[(&str, &str)]| config(settings).mail.from.to_string();
+    assert_eq!(from(&[]), "keyturn <no-reply@localhost>");
+    assert_eq!(from(&[("PUBLIC_URL", "https://auth.example:8443/base")]), "keyturn <no-reply@auth.example>");
+    assert_eq!(from(&[("MAIL_FROM", "mail@shop.example")]), "mail@shop.example");
+    refuses("MAIL_FROM", &["nobody", "a@b@c", "Shop <shop>", "Shop <a@shop.example>\nBcc: b@shop.example"]);
+    assert!(config(&[]).mail.relay.is_none() && config(&[]).mail.templates.is_none());
+}
+
+#[test]
+fn a_mail_server_is_told_with_its_password_hidden() {
+    let loaded = load(&[("SMTP_URL", "smtps://me:sesame@mail.example")]).unwrap();
+    assert_eq!(shown(&loaded, "SMTP_URL"), "SMTP_URL = smtps://(hidden)@mail.example (environment)");
+    let refusal = refusal(&[("SMTP_URL", "smtp://me:sesame@mail.example")]);
+    assert!(refusal.starts_with("SMTP_URL: would send the password unencrypted") && !refusal.contains("sesame"));
+    refuses("SMTP_URL", &["mail.example", "http://mail.example", "smtp://"]);
+    let directory = Directory::new();
+    let file = directory.file("ca.pem", "");
+    let refusal = self::refusal(&[("SMTP_URL", "smtp://mail.example"), ("SMTP_CA_FILE", &file)]);
+    assert!(refusal.contains("is of use only with"), "{refusal}");
+    assert!(self::refusal(&[("MAIL_TEMPLATES", "/nonexistent")]).contains("cannot be read"));
 }
 
 #[test]

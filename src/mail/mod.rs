@@ -3,10 +3,15 @@
 //! A letter is rendered and put into the table `outbox` in the caller's own transaction: neither is a change without
 //! its letter, nor a letter without its change. A task in the background delivers, and tries again until it has.
 
+mod files;
 pub mod letter;
+mod message;
+mod outbox;
+mod smtp;
 mod store;
-pub mod templates;
+mod templates;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -21,8 +26,10 @@ use crate::random::Random;
 use crate::secret::SealKey;
 
 pub use letter::{Letter, Link, MfaChange, Occasion, Unusual};
+pub use outbox::Deliverer;
 pub use templates::TemplateError;
 
+use smtp::Relay;
 use store::NewMail;
 use templates::Templates;
 
@@ -48,6 +55,44 @@ impl Page {
     }
 }
 
+/// Why mails cannot be sent as they are set up; names the setting.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error("TLS to the mail server of SMTP_URL is not possible: {0}")]
+    Tls(String),
+}
+
+/// What the outbox holds.
+pub struct Contents {
+    /// Mails on their way.
+    pub waiting: i64,
+    /// When the oldest of these was posted.
+    pub oldest: Option<Timestamp>,
+    /// Mails that were given up, within two weeks.
+    pub failed: i64,
+    /// Why the latest mail that failed did.
+    pub last_error: Option<String>,
+}
+
+/// What the outbox holds.
+pub fn contents(conn: &mut Conn) -> DbResult<Contents> {
+    store::contents(conn)
+}
+
+/// Where mails go without a mail server.
+pub fn folder(config: &Config) -> PathBuf {
+    config.data_dir.join("outbox")
+}
+
+/// Whether the mail server, if there is one, answers and takes the credentials; why not otherwise.
+pub async fn is_reachable(config: &Config) -> Result<(), String> {
+    let Some(relay) = &config.mail.relay else { return Ok(()) };
+    let relay = Relay::new(relay).map_err(|error| error.to_string())?;
+    relay.answers().await.map_err(|failure| failure.to_string())
+}
+
 /// Where letters are posted. Clones share it.
 #[derive(Clone)]
 pub struct Mail(Arc<Parts>);
@@ -63,8 +108,8 @@ struct Parts {
 impl Mail {
     /// # Errors
     /// A template of the operator's is wrong.
-    pub fn new(config: &Config, random: Random) -> Result<Self, TemplateError> {
-        let templates = Templates::load(None, site(&config.public_url))?;
+    pub fn new(config: &Config, random: Random) -> Result<Self, SetupError> {
+        let templates = Templates::load(config.mail.templates.as_deref(), site(&config.public_url))?;
         Ok(Self(Arc::new(Parts {
             templates,
             seal: config.secret.mail_seal(),

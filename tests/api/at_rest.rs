@@ -1,16 +1,24 @@
 //! What lies in the database and in Redis: nothing of a token, and nothing from which one could be made.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use deadpool_redis::redis;
+use keyturn::clock::Clock;
+use keyturn::config::Config;
+use keyturn::mail::{Letter, Mail, Page};
+use keyturn::random::Random;
 use keyturn::secret::hkdf_sha256;
 
-use crate::support::{Backend, PASSWORD, Server, Tokens, hex, until};
+use crate::support::servers::free_port;
+use crate::support::{Backend, Deployment, PASSWORD, Server, Tokens, hex, random_hex, until};
 
 both_backends! {
     no_part_of_a_token_is_at_rest,
+    no_part_of_a_mail_is_at_rest,
     no_digest_or_salt_in_a_row_leads_to_its_token,
 }
 
@@ -53,6 +61,23 @@ async fn no_part_of_a_token_is_at_rest(server: Server) {
     dump.assert_no_window(server.secret.as_bytes(), 16);
     assert!(!dump.contains(PASSWORD.as_bytes()));
     assert!(!dump.contains(b"ktr_") && !dump.contains(b"BEGIN PRIVATE KEY"));
+}
+
+async fn no_part_of_a_mail_is_at_rest(deployment: Arc<Deployment>) {
+    // A mail server that is not there: the mail waits.
+    let relay = format!("smtp://127.0.0.1:{}", free_port());
+    let server = Server::start(&deployment, &[("SMTP_URL", &relay)], Clock::default()).await;
+    let settings = server.settings(&[]);
+    let pairs: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let mail = Mail::new(&Config::from_settings(&pairs, &Random).unwrap(), Random).unwrap();
+    let (now, token) = (server.clock.now(), random_hex::<32>());
+    let letter =
+        Letter::ResetPassword { link: mail.link(Page::ResetPassword, &token, now.plus(Duration::from_secs(60))) };
+    server.conn().write(|conn| mail.post(conn, "person@example.com", &letter, now)).unwrap();
+    let dump = Dump::of(&server);
+    assert!(dump.contains(b"person@example.com") && dump.contains(b"reset_password"), "the mail is not found");
+    dump.assert_no_window(token.as_bytes(), 16);
+    assert!(!dump.contains(b"Choose a new password"));
 }
 
 async fn no_digest_or_salt_in_a_row_leads_to_its_token(server: Server) {
@@ -124,7 +149,8 @@ impl Dump {
         match server.backend {
             Backend::Embedded => {
                 let files = std::fs::read_dir(server.data_dir()).unwrap().map(|file| file.unwrap().path());
-                let files: Vec<_> = files.collect();
+                // A folder holds mails that were delivered into it.
+                let files: Vec<_> = files.filter(|path| path.is_file()).collect();
                 assert!(files.iter().any(|file| file.to_string_lossy().ends_with("-wal")), "{files:?}");
                 files.iter().for_each(|file| bytes.extend(std::fs::read(file).unwrap()));
             }

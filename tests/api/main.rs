@@ -9,6 +9,7 @@ mod at_rest;
 mod conventions;
 mod degraded;
 mod limits;
+mod mail;
 mod openapi;
 mod races;
 mod redis_layouts;

@@ -6,16 +6,15 @@
 //! set (Debian: `/etc/ssl/certs/ca-certificates.crt`), and refuses every server without. A `sslrootcert=PATH` depends on
 //! nothing.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::Arc;
 
 use url::Url;
 
-use crate::support::folder::Folder;
+use crate::support::authority::Authority;
 use crate::support::process::{Process, command};
-use crate::support::servers::{Postgres, Redis, free_port, is_root};
-use crate::support::{Backend, Deployment, Endpoint, random_hex, until, variable};
+use crate::support::servers::{Postgres, Redis, free_port};
+use crate::support::{Backend, Deployment, Endpoint, until, variable};
 
 scaled_only! {
     postgres_is_reached_over_tls_and_verified_in_full,
@@ -25,58 +24,6 @@ scaled_only! {
     a_redis_of_another_authority_or_name_is_refused_and_the_reason_logged,
     authorities_of_the_system_are_taken_for_redis,
 }
-
-/// A certificate authority of the test's own.
-struct Authority(Folder);
-
-const CONFIGURATION: &str = "\
-[req]
-prompt = no
-distinguished_name = name
-[authority]
-basicConstraints = critical, CA:TRUE
-keyUsage = critical, keyCertSign, cRLSign
-subjectKeyIdentifier = hash
-[name]
-CN = ";
-
-impl Authority {
-    fn new() -> Self {
-        let authority = Self(Folder::new());
-        std::fs::write(authority.path("openssl.cnf"), format!("{CONFIGURATION}{}\n", random_hex::<8>())).unwrap();
-        let options = ["-x509", "-extensions", "authority", "-keyout", "ca.key", "-out", "ca.pem", "-days", "2"];
-        authority.openssl(&[&["req"][..], &NEW_KEY, &options].concat());
-        authority
-    }
-
-    /// Certificate and key of a server with these names, such as `DNS:localhost`. The key is Postgres' to read.
-    fn issue(&self, names: &str) -> [String; 2] {
-        std::fs::write(self.path("names.cnf"), format!("subjectAltName = {names}\n")).unwrap();
-        self.openssl(&[&["req"][..], &NEW_KEY, &["-keyout", "server.key", "-out", "server.csr"]].concat());
-        let authority = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names.cnf"];
-        self.openssl(&[&["x509", "-req", "-in", "server.csr", "-out", "server.pem"][..], &authority].concat());
-        if is_root() {
-            assert!(Command::new("chown").arg("postgres:").arg(self.path("server.key")).status().unwrap().success());
-        }
-        ["server.pem", "server.key"].map(|file| self.path(file).display().to_string())
-    }
-
-    fn certificate(&self) -> String {
-        self.path("ca.pem").display().to_string()
-    }
-
-    fn path(&self, file: &str) -> PathBuf {
-        self.0.path().join(file)
-    }
-
-    fn openssl(&self, arguments: &[&str]) {
-        let mut openssl = Command::new(variable("KEYTURN_TEST_OPENSSL"));
-        let output = openssl.args(arguments).current_dir(self.0.path()).output().unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-}
-
-const NEW_KEY: [&str; 7] = ["-config", "openssl.cnf", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
 
 /// A Postgres that speaks TLS as a server with these names, and a deployment on it.
 struct SecurePostgres {

@@ -231,7 +231,7 @@ fn assert_diagnosis(ran: &Ran, wrong: &str, advice: &str) {
 
 async fn the_doctor_finds_a_healthy_server_healthy(process: Process) {
     let healthy = doctor(&process, &[]).printed();
-    for about in ["configuration", "database", "schema", "clock", "keys", "cache"] {
+    for about in ["configuration", "database", "schema", "clock", "keys", "cache", "outbox", "mail"] {
         assert!(healthy.lines().any(|line| line.starts_with(&format!("ok     {about}: "))), "{about}: {healthy}");
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test program uses a part of it")]
 
+pub mod authority;
 pub mod deployment;
 pub mod endpoint;
 pub mod folder;
@@ -10,6 +11,7 @@ pub mod process;
 pub mod proxy;
 pub mod server;
 pub mod servers;
+pub mod smtp;
 pub mod tokens;
 
 use std::sync::Arc;
@@ -21,6 +23,7 @@ pub use http::{Request, Response};
 pub use process::Process;
 pub use proxy::Proxy;
 pub use server::{Server, Servers};
+pub use smtp::SmtpServer;
 pub use tokens::Tokens;
 
 /// The longest that a test waits for anything.

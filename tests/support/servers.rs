@@ -220,7 +220,7 @@ fn signal(child: &Child, name: &str) {
 }
 
 /// Stops a server and the processes that it has started, or lets them go on.
-fn freeze(server: &Child, frozen: bool) {
+pub fn freeze(server: &Child, frozen: bool) {
     let name = if frozen { "STOP" } else { "CONT" };
     // First the one that could start more.
     if frozen {
