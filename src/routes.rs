@@ -19,6 +19,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(at("/api/v1/auth/logout-all").route(post().to(accounts::http::logout_all)))
         .service(at("/api/v1/auth/me").route(get().to(accounts::http::me)).route(patch().to(accounts::http::update_me)))
         .service(at("/api/v1/auth/password/change").route(post().to(accounts::http::change_password)))
+        .service(at("/api/v1/auth/reauthenticate").route(post().to(accounts::http::reauthenticate)))
         // Sessions
         .service(at("/api/v1/sessions/refresh").route(post().to(sessions::http::refresh)))
         .service(at("/api/v1/sessions/revoke").route(post().to(sessions::http::revoke)))

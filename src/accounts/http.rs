@@ -12,6 +12,7 @@ use super::hasher::HasherError;
 use super::login::LoginError;
 use super::password::{Password, WeakPassword};
 use super::profile::ChangePasswordError;
+use super::reauthenticate::ReauthenticateError;
 use super::register::{RegisterError, Registration};
 use crate::audit::Actor;
 use crate::clock::Timestamp;
@@ -256,6 +257,47 @@ pub async fn update_me(
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+pub struct ReauthenticateRequest {
+    #[schema(value_type = String, format = Password)]
+    password: Zeroizing<String>,
+}
+
+/// Renews the login of the session that calls, for what needs a recent one. The answer holds no refresh token: the one
+/// in hand stays good.
+#[utoipa::path(post, path = "/api/v1/auth/reauthenticate", tag = "Accounts", request_body = ReauthenticateRequest,
+    responses((status = 200, body = TokenResponse), (status = 401, body = ProblemDetails, content_type = "application/problem+json"), (status = 422, body = ProblemDetails, content_type = "application/problem+json"), (status = 429, body = ProblemDetails, content_type = "application/problem+json")))]
+pub async fn reauthenticate(
+    accounts: web::Data<Accounts>,
+    edge: web::Data<Edge>,
+    By(caller, Body(body)): By<Body<ReauthenticateRequest>>,
+) -> Result<HttpResponse, Problem> {
+    limit_guesses(&edge, &caller).await?;
+    let password = Password::parse(body.password).ok();
+    let grant = accounts.reauthenticate(caller.claims(), password, &caller.actor(&edge)).await;
+    Ok(token_response(&edge, StatusCode::OK, &grant.map_err(reauthenticate_refusal)?, caller.transport))
+}
+
+/// Guesses with a stolen session count like guesses at the login.
+async fn limit_guesses(edge: &Edge, caller: &Caller) -> Result<(), Problem> {
+    match Email::parse(&caller.standing().subject.email) {
+        Ok(email) => edge.limit(Kind::LoginAccount, email.normalized().as_bytes()).await,
+        Err(_) => Ok(()),
+    }
+}
+
+fn reauthenticate_refusal(error: ReauthenticateError) -> Problem {
+    match error {
+        ReauthenticateError::WrongPassword => {
+            Problem::unauthorized("invalid_credentials", "The password is not right.")
+        }
+        ReauthenticateError::Ended => Problem::invalid_token(),
+        ReauthenticateError::Hasher(error) => error.into(),
+        ReauthenticateError::Issue(error) => error.into(),
+    }
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ChangePasswordRequest {
     #[schema(value_type = String, format = Password)]
     current_password: Zeroizing<String>,
@@ -271,11 +313,8 @@ pub async fn change_password(
     edge: web::Data<Edge>,
     By(caller, Body(body)): By<Body<ChangePasswordRequest>>,
 ) -> Result<web::Json<SessionsRevoked>, Problem> {
+    limit_guesses(&edge, &caller).await?;
     let user = &caller.standing().subject;
-    // Guesses with a stolen session count like guesses at the login.
-    if let Ok(email) = Email::parse(&user.email) {
-        edge.limit(Kind::LoginAccount, email.normalized().as_bytes()).await?;
-    }
     let (email, name) = (user.email.clone(), user.name.clone().unwrap_or_default());
     let new = off_the_worker(move || new_password(body.new_password, &[&email, &name])).await??;
     let current = Password::parse(body.current_password).ok();

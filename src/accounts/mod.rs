@@ -6,6 +6,7 @@ pub mod http;
 pub mod login;
 pub mod password;
 pub mod profile;
+pub mod reauthenticate;
 pub mod register;
 mod store;
 

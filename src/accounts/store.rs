@@ -59,6 +59,16 @@ pub fn note_login(
     Ok(diesel::update(same).set((users::last_login_at.eq(now), users::password_hash.eq(hash))).execute(conn)? == 1)
 }
 
+/// Answers whether the account still has the password whose hash was `verified` and is not disabled, and holds it so for
+/// the rest of the transaction.
+pub fn confirm_password(conn: &mut Conn, id: UserId, verified: &str) -> DbResult<bool> {
+    let same = users::table
+        .filter(users::id.eq(id))
+        .filter(users::password_hash.eq(verified))
+        .filter(users::disabled_at.is_null());
+    Ok(diesel::update(same).set(users::password_hash.eq(verified)).execute(conn)? == 1)
+}
+
 /// Replaces the password whose hash is `former`, whatever it is if `None`. Answers whether it was.
 pub fn set_password(conn: &mut Conn, id: UserId, former: Option<&str>, hash: &str, now: Timestamp) -> DbResult<bool> {
     let change = (users::password_hash.eq(hash), users::password_changed_at.eq(now));

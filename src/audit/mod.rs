@@ -32,11 +32,13 @@ pub enum Event {
     ProfileChanged,
     SessionRenamed,
     AccountDisabled,
+    Reauthenticated,
+    ReauthenticationFailed,
 }
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: &[Self] = &[
         Self::Registered,
         Self::LoginSucceeded,
         Self::LoginFailed,
@@ -51,6 +53,8 @@ impl Event {
         Self::ProfileChanged,
         Self::SessionRenamed,
         Self::AccountDisabled,
+        Self::Reauthenticated,
+        Self::ReauthenticationFailed,
     ];
 
     /// The name in the log and its interface.
@@ -70,13 +74,15 @@ impl Event {
             Self::ProfileChanged => "profile_changed",
             Self::SessionRenamed => "session_renamed",
             Self::AccountDisabled => "account_disabled",
+            Self::Reauthenticated => "reauthenticated",
+            Self::ReauthenticationFailed => "reauthentication_failed",
         }
     }
 
     /// Whether somebody was refused.
     pub const fn outcome(self) -> Outcome {
         match self {
-            Self::LoginFailed | Self::RefreshReused => Outcome::Failure,
+            Self::LoginFailed | Self::RefreshReused | Self::ReauthenticationFailed => Outcome::Failure,
             Self::Registered
             | Self::LoginSucceeded
             | Self::Logout
@@ -88,7 +94,8 @@ impl Event {
             | Self::RefreshFollowed
             | Self::ProfileChanged
             | Self::SessionRenamed
-            | Self::AccountDisabled => Outcome::Success,
+            | Self::AccountDisabled
+            | Self::Reauthenticated => Outcome::Success,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Who calls: the bearer of an access token that is good.
 
+use std::time::Duration;
+
 use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, ORIGIN};
@@ -12,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::db::types::{SessionId, UserId};
 use crate::sessions::check::{CheckError, Checked};
 use crate::sessions::{Sessions, Standing};
+use crate::tokens::access::Claims;
 
 /// The caller of a request: extracting one proves that its access token is good now.
 pub struct Caller {
@@ -19,6 +22,9 @@ pub struct Caller {
     request: HttpRequest,
     pub transport: Transport,
 }
+
+/// How long ago a caller may have authenticated for what is sensitive (RFC 9470).
+pub const RECENT: Duration = Duration::from_secs(600);
 
 /// Schemes of passwords that a proxy may ask for on its own account: what they carry is not for us.
 const FOREIGN_SCHEMES: [&str; 3] = ["basic", "digest", "negotiate"];
@@ -44,6 +50,25 @@ impl Caller {
     /// The session and its account as they are now, not as they were when the token was issued.
     pub fn standing(&self) -> &Standing {
         &self.checked.standing
+    }
+
+    /// What the access token says.
+    pub fn claims(&self) -> &Claims {
+        self.checked.claims()
+    }
+
+    /// When the caller last authenticated. What the session says counts, so that authenticating again counts for the
+    /// token in hand; what the token says counts too, because a cache may be behind.
+    pub fn authenticated_at(&self) -> Timestamp {
+        self.standing().authenticated_at.max(Timestamp::from_secs(self.claims().auth_time))
+    }
+
+    /// Refuses a caller who has not authenticated within the last ten minutes.
+    pub fn require_recent(&self, edge: &Edge) -> Result<(), Problem> {
+        if edge.clock.now().since(self.authenticated_at()) <= RECENT {
+            return Ok(());
+        }
+        Err(Problem::insufficient_user_authentication(RECENT))
     }
 
     /// The caller as the one who does something.
@@ -83,11 +108,29 @@ impl<T: FromRequest + 'static> FromRequest for By<T> {
     }
 }
 
+/// [`By`] for what is sensitive: whoever has not authenticated within the last ten minutes is refused, before anything
+/// else is read of the request.
+pub struct Recent<T = ()>(pub Caller, pub T);
+
+impl<T: FromRequest + 'static> FromRequest for Recent<T> {
+    type Error = actix_web::Error;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let caller = identify(&request, request.method()).await?;
+            caller.require_recent(edge_of(&request)?)?;
+            let rest = T::from_request(&request, &mut payload).await.map_err(Into::into)?;
+            Ok(Self(caller, rest))
+        })
+    }
+}
+
 /// The caller of a request that is to be judged as one of `method`.
 pub async fn identify(request: &HttpRequest, method: &Method) -> Result<Caller, Problem> {
-    let state = |name| Problem::internal(&format_args!("{name} is not configured"));
-    let edge = request.app_data::<web::Data<Edge>>().ok_or_else(|| state("the edge"))?;
-    let sessions = request.app_data::<web::Data<Sessions>>().ok_or_else(|| state("sessions"))?;
+    let edge = edge_of(request)?;
+    let sessions = request.app_data::<web::Data<Sessions>>().ok_or_else(|| not_configured("sessions"))?;
     let (token, transport) = match bearer_token(request.headers())? {
         Some(token) => (token.to_owned(), Transport::Bearer),
         None => (edge.cookies.access_token(request).ok_or_else(Problem::missing_token)?, Transport::Cookie),
@@ -97,6 +140,14 @@ pub async fn identify(request: &HttpRequest, method: &Method) -> Result<Caller, 
     }
     let checked = sessions.check(&token).await.map_err(refusal)?;
     Ok(Caller { checked, request: request.clone(), transport })
+}
+
+fn edge_of(request: &HttpRequest) -> Result<&Edge, Problem> {
+    request.app_data::<web::Data<Edge>>().map(|edge| &***edge).ok_or_else(|| not_configured("the edge"))
+}
+
+fn not_configured(what: &str) -> Problem {
+    Problem::internal(&format_args!("{what} is not configured"))
 }
 
 fn refusal(error: CheckError) -> Problem {

@@ -33,17 +33,22 @@ impl CookieNames {
         request.cookie(self.refresh).map(|cookie| cookie.value().to_owned())
     }
 
-    /// Sets both cookies for as long as their tokens are good.
-    pub fn set(&self, response: &mut HttpResponseBuilder, access: (&str, Duration), refresh: (&str, Duration)) {
-        response.cookie(cookie(self.access, access.0, "/", SameSite::Lax, access.1));
+    /// Sets the access token's cookie for as long as the token is good.
+    pub fn set_access(&self, response: &mut HttpResponseBuilder, token: &str, lives: Duration) {
+        response.cookie(cookie(self.access, token, "/", SameSite::Lax, lives));
+    }
+
+    /// Sets the refresh token's cookies for as long as the token is good.
+    pub fn set_refresh(&self, response: &mut HttpResponseBuilder, token: &str, lives: Duration) {
         for path in REFRESH_PATHS {
-            response.cookie(cookie(self.refresh, refresh.0, path, SameSite::Strict, refresh.1));
+            response.cookie(cookie(self.refresh, token, path, SameSite::Strict, lives));
         }
     }
 
     /// Makes the browser forget both.
     pub fn clear(&self, response: &mut HttpResponseBuilder) {
-        self.set(response, ("", Duration::ZERO), ("", Duration::ZERO));
+        self.set_access(response, "", Duration::ZERO);
+        self.set_refresh(response, "", Duration::ZERO);
     }
 }
 

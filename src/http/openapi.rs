@@ -35,6 +35,7 @@ pub fn methods(path: &str) -> String {
         crate::accounts::http::me,
         crate::accounts::http::update_me,
         crate::accounts::http::change_password,
+        crate::accounts::http::reauthenticate,
         crate::accounts::http::verify,
         crate::sessions::http::refresh,
         crate::sessions::http::list,

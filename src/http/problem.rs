@@ -1,6 +1,7 @@
 //! Refusals as clients see them: RFC 9457.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -89,6 +90,21 @@ impl Problem {
         let challenge = "Bearer error=\"invalid_token\", error_description=\"The access token is not valid.\"";
         Self::unauthorized("invalid_token", "The access token is not valid.")
             .with(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+
+    /// A caller whose last authentication is too long ago for what is asked (RFC 9470 §3).
+    pub fn insufficient_user_authentication(max_age: Duration) -> Self {
+        let detail = "This needs a login of the last minutes: authenticate again.";
+        let challenge = format!(
+            "Bearer error=\"insufficient_user_authentication\", error_description=\"{detail}\", max_age={}",
+            max_age.as_secs()
+        );
+        match HeaderValue::from_str(&challenge) {
+            Ok(challenge) => {
+                Self::unauthorized("insufficient_user_authentication", detail).with(WWW_AUTHENTICATE, challenge)
+            }
+            Err(error) => Self::internal(&error),
+        }
     }
 
     pub fn invalid(errors: Vec<FieldError>) -> Self {

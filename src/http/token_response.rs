@@ -9,8 +9,9 @@ use super::edge::Edge;
 use crate::clock::Timestamp;
 use crate::db::types::SessionId;
 use crate::sessions::{Grant, Subject};
+use crate::tokens::refresh::RefreshToken;
 
-/// What register, login and refresh answer. With cookies as transport the tokens are not in the body.
+/// What register, login, refresh and reauthenticate answer. With cookies as transport the tokens are not in the body.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct TokenResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -18,6 +19,7 @@ pub struct TokenResponse<'a> {
     token_type: &'a str,
     /// Seconds that the access token is good for.
     expires_in: u64,
+    /// Missing where the one in hand stays good.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
     /// Seconds that the refresh token is good for.
@@ -36,15 +38,16 @@ pub fn token_response(edge: &Edge, status: StatusCode, grant: &Grant, transport:
     response.insert_header(("cache-control", "no-store"));
     let in_body = transport == Transport::Bearer;
     if !in_body {
-        let access = (grant.access_token.as_str(), grant.access_token_expires_in);
-        let refresh = (grant.refresh_token.expose(), grant.refresh_token_expires_in);
-        edge.cookies.set(&mut response, access, refresh);
+        edge.cookies.set_access(&mut response, &grant.access_token, grant.access_token_expires_in);
+        if let Some(token) = &grant.refresh_token {
+            edge.cookies.set_refresh(&mut response, token.expose(), grant.refresh_token_expires_in);
+        }
     }
     response.json(TokenResponse {
         access_token: in_body.then_some(&grant.access_token),
         token_type: "Bearer",
         expires_in: grant.access_token_expires_in.as_secs(),
-        refresh_token: in_body.then(|| grant.refresh_token.expose()),
+        refresh_token: grant.refresh_token.as_ref().filter(|_| in_body).map(RefreshToken::expose),
         refresh_token_expires_in: grant.refresh_token_expires_in.as_secs(),
         refresh_after: grant.refresh_after.as_secs(),
         session_id: grant.session,

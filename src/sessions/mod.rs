@@ -4,6 +4,7 @@ pub mod check;
 pub mod http;
 pub mod list;
 pub mod open;
+pub mod reauthenticate;
 pub mod refresh;
 pub mod revoke;
 mod rotation;
@@ -149,7 +150,8 @@ impl Standing {
 pub struct Grant {
     pub access_token: String,
     pub access_token_expires_in: Duration,
-    pub refresh_token: RefreshToken,
+    /// None where the one in hand stays good.
+    pub refresh_token: Option<RefreshToken>,
     pub refresh_token_expires_in: Duration,
     /// When a client should refresh; spread so that clients do not come in step.
     pub refresh_after: Duration,
@@ -169,13 +171,18 @@ pub enum IssueError {
 
 impl Parts {
     fn grant(&self, standing: &Standing, refresh_token: RefreshToken, now: Timestamp) -> Result<Grant, SigningFailed> {
-        let expires_at = standing.access_token_expires_at(&self.policy);
-        let claims = Claims {
+        self.grant_with(&self.claims(standing), standing, Some(refresh_token), now)
+    }
+
+    /// What the current access token of a session says.
+    fn claims(&self, standing: &Standing) -> Claims {
+        Claims {
             iss: self.issuer.clone(),
             sub: standing.subject.id,
             aud: self.audience.clone(),
-            exp: expires_at.as_secs(),
-            iat: standing.issued_at.as_secs(),
+            exp: standing.access_token_expires_at(&self.policy).as_secs(),
+            // One that is made anew after a reauthentication is not older than that.
+            iat: standing.issued_at.max(standing.authenticated_at).as_secs(),
             nbf: standing.issued_at.as_secs(),
             jti: standing.access_token,
             sid: standing.session,
@@ -184,11 +191,21 @@ impl Parts {
             roles: standing.subject.roles.clone(),
             auth_time: standing.authenticated_at.as_secs(),
             amr: standing.amr.clone(),
-        };
-        let access_token_expires_in = expires_at.since(now);
+        }
+    }
+
+    fn grant_with(
+        &self,
+        claims: &Claims,
+        standing: &Standing,
+        refresh_token: Option<RefreshToken>,
+        now: Timestamp,
+    ) -> Result<Grant, SigningFailed> {
+        // In whole seconds, as the token says it.
+        let access_token_expires_in = Timestamp::from_secs(claims.exp).since(Timestamp::from_secs(now.as_secs()));
         let spread = 0.63 + 0.07 * self.random.fraction();
         Ok(Grant {
-            access_token: access::sign(&claims, &self.ring)?,
+            access_token: access::sign(claims, &self.ring)?,
             access_token_expires_in,
             refresh_token,
             refresh_token_expires_in: standing.deadline().since(now),

@@ -170,6 +170,15 @@ pub fn follow(conn: &mut Conn, rotation: &Rotation, generation: i64, times: Rota
     Ok(changed == 1)
 }
 
+/// Notes that a session's owner has authenticated again. Answers whether the session is live.
+pub fn reauthenticate(conn: &mut Conn, session: SessionId, amr: &Names, now: Timestamp) -> DbResult<bool> {
+    let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
+    let changed = diesel::update(sessions::table.filter(sessions::id.eq(session)).filter(live))
+        .set((sessions::authenticated_at.eq(now), sessions::amr.eq(amr), sessions::revision.eq(sessions::revision + 1)))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
 /// Which sessions to end: the live ones of these.
 #[derive(Clone, Copy, Debug)]
 pub enum Which {

@@ -17,6 +17,7 @@ mod refresh;
 mod rotation;
 mod sessions;
 mod statements;
+mod step_up;
 mod strangers;
 mod tls;
 mod tokens;

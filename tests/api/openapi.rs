@@ -82,6 +82,7 @@ async fn every_answer_that_the_contract_names_is_declared(server: Server) {
         ("GET", "/api/v1/auth/me", "200 401 503"),
         ("PATCH", "/api/v1/auth/me", "200 401 422 503"),
         ("POST", "/api/v1/auth/password/change", "200 401 422 429 503"),
+        ("POST", "/api/v1/auth/reauthenticate", "200 401 422 429 503"),
         ("GET", "/api/v1/auth/verify", "200 401 503"),
         ("POST", "/api/v1/sessions/refresh", "200 401 422 429 503"),
         ("GET", "/api/v1/sessions", "200 401 422 503"),
