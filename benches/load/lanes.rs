@@ -33,6 +33,8 @@ pub enum Work {
     Login(Vec<Account>),
     Refresh(Vec<Session>),
     Verify(Vec<Session>),
+    /// The page at this path.
+    Get(&'static str, Vec<Session>),
     Empty,
 }
 
@@ -179,14 +181,14 @@ impl Work {
     fn len(&self) -> usize {
         match self {
             Self::Register(accounts) | Self::Login(accounts) => accounts.len(),
-            Self::Refresh(sessions) | Self::Verify(sessions) => sessions.len(),
+            Self::Refresh(sessions) | Self::Verify(sessions) | Self::Get(_, sessions) => sessions.len(),
             Self::Empty => 1,
         }
     }
 
     fn into_sessions(self) -> Vec<Session> {
         match self {
-            Self::Refresh(sessions) | Self::Verify(sessions) => sessions,
+            Self::Refresh(sessions) | Self::Verify(sessions) | Self::Get(_, sessions) => sessions,
             Self::Register(_) | Self::Login(_) | Self::Empty => Vec::new(),
         }
     }
@@ -200,13 +202,8 @@ impl Work {
                 let token = &pick(sessions, turn).refresh_token;
                 write_post(request, "/api/v1/sessions/refresh", &[b"{\"refresh_token\":\"", token, b"\"}"]);
             }
-            Self::Verify(sessions) => {
-                request.extend_from_slice(
-                    b"GET /api/v1/auth/verify HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ",
-                );
-                request.extend_from_slice(&pick(sessions, turn).access_token);
-                request.extend_from_slice(b"\r\n\r\n");
-            }
+            Self::Verify(sessions) => write_get(request, "/api/v1/auth/verify", pick(sessions, turn)),
+            Self::Get(path, sessions) => write_get(request, path, pick(sessions, turn)),
             Self::Empty => request.extend_from_slice(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         }
     }
@@ -225,7 +222,7 @@ impl Work {
                 let turn = turn % sessions.len();
                 sessions.get_mut(turn).map_or(Ok(()), |session| session.replace_by(answer))
             }
-            Self::Verify(_) | Self::Empty => Ok(()),
+            Self::Verify(_) | Self::Get(..) | Self::Empty => Ok(()),
         }
     }
 }
@@ -293,6 +290,14 @@ fn write_credentials(request: &mut Vec<u8>, path: &str, account: &Account) {
     let Account { email, password } = account;
     let body = format!(r#"{{"email":"{email}","password":"{password}"}}"#);
     write_post(request, path, &[body.as_bytes()]);
+}
+
+fn write_get(request: &mut Vec<u8>, path: &str, session: &Session) {
+    for part in [b"GET ", path.as_bytes(), b" HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "] {
+        request.extend_from_slice(part);
+    }
+    request.extend_from_slice(&session.access_token);
+    request.extend_from_slice(b"\r\n\r\n");
 }
 
 fn write_post(request: &mut Vec<u8>, path: &str, body: &[&[u8]]) {

@@ -7,6 +7,7 @@ mod lanes;
 mod postgres;
 mod report;
 mod server;
+mod size;
 
 use std::fmt::Write;
 use std::fs::File;
@@ -22,7 +23,8 @@ use server::{Backend, Folder};
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T> = std::result::Result<T, Error>;
 
-const USAGE: &str = "usage: cargo bench --bench load -- [--seconds S] [--rounds N] [--backend embedded|postgres|all]";
+const USAGE: &str =
+    "usage: cargo bench --bench load -- [--seconds S] [--rounds N] [--backend embedded|postgres|all] [--size EVENTS]";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
@@ -54,15 +56,19 @@ struct Options {
     length: Duration,
     rounds: usize,
     backend: Option<String>,
+    /// Measures what a database with so many audited events costs, instead of the load.
+    size: Option<u64>,
 }
 
 impl Options {
     fn parse(arguments: Vec<String>) -> Result<Self> {
-        let mut options = Self { length: Duration::from_secs(5), rounds: 3, backend: None };
+        let mut options = Self { length: Duration::from_secs(5), rounds: 3, backend: None, size: None };
         // Cargo says --bench to a benchmark that is to measure. Where it only runs everything (`test --all-targets`),
         // one short round shows that this still works.
         if !arguments.iter().any(|argument| argument == "--bench") {
-            options = Self { length: Duration::from_millis(500), rounds: 1, backend: Some("embedded".to_owned()) };
+            options.length = Duration::from_millis(500);
+            options.rounds = 1;
+            options.backend = Some("embedded".to_owned());
         }
         let mut arguments = arguments.into_iter().filter(|argument| argument != "--bench");
         while let Some(argument) = arguments.next() {
@@ -71,6 +77,7 @@ impl Options {
                 "--seconds" => options.length = Duration::try_from_secs_f64(value.parse()?)?,
                 "--rounds" => options.rounds = value.parse()?,
                 "--backend" => options.backend = Some(value),
+                "--size" => options.size = Some(value.parse()?),
                 _ => return Err(USAGE.into()),
             }
         }
@@ -88,6 +95,9 @@ impl Options {
             }
             (Some(_), _) => return Err(USAGE.into()),
         };
+        if let Some(rows) = self.size {
+            return self.run_size(rows, embedded, postgres, report).await;
+        }
         if embedded {
             measure_starts(report).await?;
             Bench::new(Backend::Embedded(Folder::new()?), self.length).await?.run(self.rounds, report).await?;
@@ -95,6 +105,19 @@ impl Options {
         if let Some(servers) = postgres {
             let backend = Backend::Postgres(Folder::new()?, Database::create(servers)?);
             Bench::new(backend, self.length).await?.run(self.rounds, report).await?;
+        }
+        Ok(())
+    }
+
+    async fn run_size(&self, rows: u64, embedded: bool, postgres: Option<Servers>, report: &mut Report) -> Result<()> {
+        if embedded {
+            let sides = (Backend::Embedded(Folder::new()?), Backend::Embedded(Folder::new()?));
+            size::run(sides, rows, self.length, self.rounds, report).await?;
+        }
+        if let Some(servers) = postgres {
+            let side =
+                || -> Result<Backend> { Ok(Backend::Postgres(Folder::new()?, Database::create(servers.clone())?)) };
+            size::run((side()?, side()?), rows, self.length, self.rounds, report).await?;
         }
         Ok(())
     }
