@@ -20,6 +20,7 @@ use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{CacheKind, Config, Database};
 use crate::db::{Db, DbError, DbResult, migrate};
+use crate::devices::Devices;
 use crate::http::Edge;
 use crate::http::problem::Problem;
 use crate::http::request::{REQUEST_ID, surround};
@@ -55,6 +56,7 @@ pub struct App {
     pub accounts: Accounts,
     pub sessions: Sessions,
     pub mail: Mail,
+    pub devices: Devices,
     pub db: Db,
     edge: web::Data<Edge>,
     ring: Ring,
@@ -93,6 +95,7 @@ impl App {
         let db = Db::new(&config.database);
         let ring = prepare(&db, config, &clock, random).await?;
         let cache = Cache::new(&config.cache, clock.clone()).map_err(StartError::Cache)?;
+        let devices = Devices::new(config);
         let log = Log::default();
         let mut reader = Reader::new(db.clone(), cache.clone(), clock.clone(), log.clone());
         reader.read().await?;
@@ -113,6 +116,7 @@ impl App {
             )?,
             ring: ring.clone(),
             verified: VerifiedTokens::default(),
+            devices: devices.clone(),
             refresh_key: config.secret.refresh_token_key(),
             policy: Policy::of(config),
             issuer: config.issuer.clone(),
@@ -140,7 +144,7 @@ impl App {
             tokio::spawn(deliverer.run()),
             tokio::spawn(sweep_limits(edge.clone())),
         ]);
-        Ok((Self { accounts, sessions, mail, db, edge, ring, workers: config.workers }, background))
+        Ok((Self { accounts, sessions, mail, devices, db, edge, ring, workers: config.workers }, background))
     }
 
     /// Starts to serve on `listener`. The server ends, after its requests have, when its handle is told to stop or

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-/// Longer user agents are cut.
-const MAX_USER_AGENT: usize = 512;
+/// Characters of a user agent that are kept; longer ones are cut.
+pub const MAX_USER_AGENT: usize = 512;
 
 /// Where a request came from. Empty for what operators do on the command line.
 #[derive(Clone, Debug, Default)]

@@ -20,6 +20,7 @@
 //! | [`limits`] | who may try how often |
 //! | [`audit`] | what happened, for people |
 //! | [`mail`] | letters to people: posted in the transaction that they tell of, delivered after it |
+//! | [`devices`] | the device behind a user agent, the place and the network behind an address |
 //! | [`cache`] | session entries and marks, in the process or in Redis |
 //! | [`db`] | connections to SQLite or Postgres, schema, migrations |
 //! | [`config`] | settings, parsed once into types that cannot be wrong |
@@ -31,7 +32,8 @@
 //!
 //! ```text
 //! cli → app → routes → http/openapi → */http → http → accounts → sessions → tokens → keys
-//!     → {revocations, limits, audit, mail} → cache → db → config → secret → random → {clock, client, label, metrics}
+//!     → {revocations, limits, audit, mail} → devices → cache → db → config → secret → random
+//!     → {clock, client, label, metrics}
 //! ```
 //!
 //! A `store.rs` is private to its folder, and only it and `db/` speak SQL. A handler knows no rule, and an operation
@@ -74,6 +76,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod devices;
 pub mod http;
 pub mod keys;
 pub mod label;

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 const DIRECTION: &str = "Left may use right, never back: \
     cli → app → routes → http/openapi → */http → http → accounts → sessions → tokens → keys → {revocations, limits, audit, mail} \
-    → cache → db → config → secret → random → clock → {client, label, metrics}.";
+    → devices → cache → db → config → secret → random → clock → {client, label, metrics}.";
 
 /// Who may use whom: each rank uses those after it. `*/http` stands for the handlers of every room.
-const RANKS: [&[&str]; 17] = [
+const RANKS: [&[&str]; 18] = [
     &["cli"],
     &["app"],
     &["routes"],
@@ -20,6 +20,7 @@ const RANKS: [&[&str]; 17] = [
     &["tokens"],
     &["keys"],
     &["revocations", "limits", "audit", "mail"],
+    &["devices"],
     &["cache"],
     &["db"],
     &["config"],

@@ -46,6 +46,7 @@ pub fn run(file: Option<PathBuf>) -> Outcome {
     }
     healthy &= report("cache", cache(&config)?);
     healthy &= report("mail", mail(&config)?);
+    healthy &= report("places", Ok(places(&config)));
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -99,6 +100,14 @@ fn keys(config: &Config, conn: &mut Conn) -> Finding {
         Ok(ring) => Ok(format!("{} signs with {}", ring.signing().id, config.algorithm.name())),
         Err(error) => Err((error.to_string(), "start the server with the JWT_SECRET that the keys were made with")),
     }
+}
+
+/// A database that is wrong is found with the configuration.
+fn places(config: &Config) -> String {
+    config.geoip_database.as_ref().map_or_else(
+        || "not told, since GEOIP_DATABASE is not set".to_owned(),
+        |database| format!("told by a {}", database.kind()),
+    )
 }
 
 fn cache(config: &Config) -> Result<Finding, Box<dyn std::error::Error>> {

@@ -24,8 +24,11 @@ pub fn run(config: &Config) -> Outcome {
                  up to half a second, and what another server refreshes until it expires"
             );
         }
+        let devices = app.devices.clone();
         let (server, address) = app.serve(listener)?;
         greet(config, address);
+        // Beside the requests, so that none waits for it, and after the greeting.
+        std::thread::spawn(move || devices.warm_up());
         tracing::info!(%address, version = super::VERSION, "listening");
         server.await?;
         drop(background);

@@ -51,7 +51,7 @@ fn list(config: &Config, email: &str, include_expired: bool) -> Outcome {
             let state =
                 session.revoked_reason.as_deref().unwrap_or(if session.is_expired { "expired" } else { "live" });
             let address = session.ip_address.map_or_else(|| "-".to_owned(), |address| address.to_string());
-            let device = session.name.or(session.device.label).unwrap_or_else(|| "-".to_owned());
+            let device = session.name.unwrap_or(session.device.label);
             println!(
                 "{}\t{}\t{}\t{address}\t{state}\t{device}",
                 session.id, session.created_at, session.last_active_at

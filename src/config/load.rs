@@ -11,8 +11,8 @@ use url::Url;
 
 use super::source::{ConfigError, Environment, Reader, Shown, problem};
 use super::{
-    CacheKind, Config, Database, Encryption, Limits, Mail, Redis, Relay, Retention, parse, redis_url, secret_file,
-    smtp_url, source,
+    CacheKind, Config, Database, Encryption, GeoDatabase, Limits, Mail, Redis, Relay, Retention, parse, redis_url,
+    secret_file, smtp_url, source,
 };
 use crate::random::Random;
 use crate::secret::MasterSecret;
@@ -79,6 +79,7 @@ impl Config {
         let allowed_origins = read.given("ALLOWED_ORIGINS", parse::origins).unwrap_or_default();
         let trusted_proxies = read.given("TRUSTED_PROXIES", parse::networks).unwrap_or_default();
         let mail = mail(&mut read, &public_url);
+        let geoip_database = read.given("GEOIP_DATABASE", GeoDatabase::open);
         let limits = limits(&mut read);
         let log = read.get("LOG", parse::log);
         let dir = data_dir.clone();
@@ -86,7 +87,8 @@ impl Config {
         let complete = move |secret| Config {
             data_dir: dir, database, cache, secret, algorithm, issuer, audience, access_token_ttl, refresh_token_ttl,
             session_max_lifetime, replay_window, recoveries, max_sessions_per_user, retention, audit_refreshes,
-            registration, argon2, bind, workers, public_url, allowed_origins, trusted_proxies, mail, limits, log,
+            registration, argon2, bind, workers, public_url, allowed_origins, trusted_proxies,
+            geoip_database, mail, limits, log,
         };
         Ok(Loaded { shown: read.finish()?, complete: Box::new(complete), secret, data_dir })
     }

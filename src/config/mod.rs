@@ -1,6 +1,7 @@
 //! What an operator sets: read once at the start, from the environment, then a TOML file, then defaults, into types
 //! that cannot be wrong.
 
+mod geoip;
 mod load;
 mod parse;
 mod redis_url;
@@ -22,6 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::secret::MasterSecret;
 
+pub use geoip::GeoDatabase;
 pub use load::Loaded;
 pub use settings::{Preset, Setting, Shows, documentation, settings};
 pub use source::{ConfigError, Environment, Shown};
@@ -66,6 +68,8 @@ pub struct Config {
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     pub mail: Mail,
+    /// Tells where addresses are.
+    pub geoip_database: Option<GeoDatabase>,
     pub limits: Limits,
     /// A filter of the tracing crate, such as `info` or `keyturn=debug`.
     pub log: String,

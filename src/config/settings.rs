@@ -71,7 +71,7 @@ fn without_credentials(rest: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 37] = [
+static SETTINGS: [Setting; 38] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of what the server generates and of its embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -116,6 +116,8 @@ static SETTINGS: [Setting; 37] = [
         "Origins whose pages may call the server with its cookies."),
     Setting::new("TRUSTED_PROXIES", Derived("none"), "10.0.0.0/8,::1",
         "Addresses and networks of proxies whose `X-Forwarded-For` is believed."),
+    Setting::new("GEOIP_DATABASE", Derived("no places"), "/var/lib/GeoIP/GeoLite2-City.mmdb",
+        "Database in MaxMind's format that tells in which country and city an address is."),
     Setting::new("SMTP_URL", Derived("mails are files in `DATA_DIR/outbox`"), "smtps://keyturn:PASSWORD@mail.example",
         "The mail server that takes mails; its forms are below.").showing(Shows::UrlWithoutCredentials),
     Setting::new("SMTP_CA_FILE", Derived("the system's authorities"), "/etc/keyturn/smtp-ca.pem",

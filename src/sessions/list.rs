@@ -10,6 +10,7 @@ use crate::audit::{Actor, Event, Record};
 use crate::clock::Timestamp;
 use crate::db::DbResult;
 use crate::db::types::{Names, SessionId, UserId};
+use crate::devices::{Device, Devices, Place};
 
 /// Bytes of the digest whose hexadecimal form identifies a token to its owner.
 const HINT_BYTES: usize = 4;
@@ -42,32 +43,33 @@ pub struct SessionView {
     pub token_hint: String,
 }
 
-/// What a session runs on. Until it is known better, the label is the user agent as it was sent.
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct Device {
-    #[serde(rename = "type")]
-    pub kind: Option<String>,
-    pub os: Option<String>,
-    pub browser: Option<String>,
-    pub label: Option<String>,
-}
-
-/// Where a session's address is.
+/// Where an address is.
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Location {
+    /// The code of ISO 3166-1, two letters.
     pub country: Option<String>,
+    /// In English, as is the city.
+    pub country_name: Option<String>,
     pub city: Option<String>,
 }
 
+impl From<Place> for Location {
+    fn from(place: Place) -> Self {
+        Self { country: place.country, country_name: place.country_name, city: place.city }
+    }
+}
+
 impl SessionView {
-    fn of(row: SessionRow, current: SessionId, now: Timestamp) -> Self {
+    fn of(row: SessionRow, current: SessionId, devices: &Devices, now: Timestamp) -> Self {
+        let address = row.ip.map(|address| address.0);
         let expires_at = row.expires_at.min(row.ends_at);
         Self {
             id: row.id,
             name: row.name,
-            device: Device { kind: None, os: None, browser: None, label: row.user_agent },
-            ip_address: row.ip.map(|address| address.0),
-            location: None,
+            device: Device::of(&row.device),
+            ip_address: address,
+            // Of this address, which a refresh may have brought; the row keeps where the login was made.
+            location: address.and_then(|address| devices.place(address)).map(Location::from),
             created_at: row.created_at,
             last_active_at: row.last_active_at,
             expires_at,
@@ -86,14 +88,14 @@ impl Sessions {
     pub async fn list(&self, user: UserId, current: SessionId, include_expired: bool) -> DbResult<Vec<SessionView>> {
         let now = self.0.clock.now();
         let rows = self.0.db.read(move |conn| store::of_user(conn, user, include_expired, now)).await?;
-        Ok(rows.into_iter().map(|row| SessionView::of(row, current, now)).collect())
+        Ok(rows.into_iter().map(|row| SessionView::of(row, current, &self.0.devices, now)).collect())
     }
 
     /// One session of `user`; `None` when the account has no such one.
     pub async fn find(&self, session: SessionId, user: UserId, current: SessionId) -> DbResult<Option<SessionView>> {
         let now = self.0.clock.now();
         let row = self.0.db.read(move |conn| store::one_of_user(conn, session, user)).await?;
-        Ok(row.map(|row| SessionView::of(row, current, now)))
+        Ok(row.map(|row| SessionView::of(row, current, &self.0.devices, now)))
     }
 
     /// Names a session of `user`, or takes its name away. `None` when the account has no such session.

@@ -21,6 +21,7 @@ use crate::clock::{Clock, Timestamp, as_millis};
 use crate::config::Config;
 use crate::db::types::{Names, SessionId, TokenId, UserId};
 use crate::db::{Db, DbError};
+use crate::devices::Devices;
 use crate::keys::Ring;
 use crate::mail::Mail;
 use crate::metrics::Metrics;
@@ -50,6 +51,7 @@ pub struct Parts {
     pub rotator: Rotator,
     pub ring: Ring,
     pub verified: VerifiedTokens,
+    pub devices: Devices,
     pub refresh_key: MacKey,
     pub policy: Policy,
     pub issuer: String,

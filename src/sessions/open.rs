@@ -3,8 +3,9 @@
 use super::store::{self, NewSession};
 use super::{Grant, IssueError, OWN_CLIENT, Parts, Sessions, Standing, Subject};
 use crate::client::Client;
-use crate::db::types::{Address, Names, SessionId, TokenId};
+use crate::db::types::{Address, Json, Names, SessionId, TokenId};
 use crate::db::{Conn, DbResult};
+use crate::devices::{Device, Place};
 use crate::tokens::refresh::RefreshToken;
 
 /// A session that is ready to be inserted by the transaction that logs its owner in.
@@ -12,6 +13,8 @@ pub struct Opening {
     standing: Standing,
     refresh_token: RefreshToken,
     client: Client,
+    device: Device,
+    place: Option<Place>,
     device_name: Option<String>,
 }
 
@@ -31,6 +34,8 @@ impl Opening {
                 token_digest: digest.as_bytes(),
                 address: self.client.address.map(Address),
                 user_agent: self.client.user_agent.as_deref(),
+                device: Json::from(&self.device),
+                location: self.place.as_ref().map(Json::from),
                 name: self.device_name.as_deref(),
             },
         )
@@ -60,6 +65,8 @@ impl Sessions {
             },
             refresh_token: RefreshToken::first(session, &parts.refresh_key, &parts.random),
             client: client.clone(),
+            device: parts.devices.device(client.user_agent.as_deref()),
+            place: client.address.and_then(|address| parts.devices.place(address)),
             device_name,
         }
     }

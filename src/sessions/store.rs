@@ -16,6 +16,9 @@ pub struct NewSession<'a> {
     pub token_digest: &'a [u8],
     pub address: Option<Address>,
     pub user_agent: Option<&'a str>,
+    pub device: Json,
+    /// Where the login was made; refreshes leave it.
+    pub location: Option<Json>,
     pub name: Option<&'a str>,
 }
 
@@ -37,7 +40,8 @@ pub fn insert(conn: &mut Conn, new: &NewSession<'_>) -> DbResult<()> {
             sessions::access_jti.eq(standing.access_token),
             sessions::ip.eq(new.address),
             sessions::user_agent.eq(new.user_agent),
-            sessions::device.eq(Json(serde_json::json!({}))),
+            sessions::device.eq(&new.device),
+            sessions::location.eq(new.location.as_ref()),
             sessions::name.eq(new.name),
             sessions::amr.eq(&standing.amr),
             sessions::client_id.eq(&standing.client_id),
@@ -248,7 +252,7 @@ pub struct SessionRow {
     pub revoked_at: Option<Timestamp>,
     pub revoked_reason: Option<String>,
     pub ip: Option<Address>,
-    pub user_agent: Option<String>,
+    pub device: Json,
     pub name: Option<String>,
     pub amr: Names,
 }

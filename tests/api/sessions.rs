@@ -90,7 +90,7 @@ async fn a_session_is_shown_with_all_that_the_contract_names(server: Server) {
         list["sessions"],
         json!([{
             "id": tokens.session, "name": null,
-            "device": {"type": null, "os": null, "browser": null, "label": null},
+            "device": {"type": "unknown", "os": null, "browser": null, "label": "Unknown device"},
             "ip_address": "127.0.0.1", "location": null,
             "created_at": row.created_at, "last_active_at": last_active_at, "expires_at": row.expires_at,
             "is_current": true, "is_expired": false, "revoked_at": null, "revoked_reason": null, "amr": ["pwd"],
