@@ -8,6 +8,7 @@ mod accounts;
 mod at_rest;
 mod conventions;
 mod degraded;
+mod devices;
 mod limits;
 mod mail;
 mod openapi;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::folder::Folder;
+use crate::support::geoip;
 use crate::support::servers::free_port;
 use crate::support::{Backend, Deployment, Endpoint, PASSWORD, Process, Tokens, until};
 use crate::{Ran, run, run_with_input};
@@ -24,6 +25,7 @@ both_backends! {
 }
 
 embedded_only! {
+    a_database_of_places_that_is_none_stops_everything,
     the_version_names_the_commit,
     the_page_on_the_configuration_is_the_one_in_the_docs,
     completions_are_for_the_shells_there_are,
@@ -231,7 +233,7 @@ fn assert_diagnosis(ran: &Ran, wrong: &str, advice: &str) {
 
 async fn the_doctor_finds_a_healthy_server_healthy(process: Process) {
     let healthy = doctor(&process, &[]).printed();
-    for about in ["configuration", "database", "schema", "clock", "keys", "cache", "outbox", "mail"] {
+    for about in ["configuration", "database", "schema", "clock", "keys", "cache", "outbox", "places", "mail"] {
         assert!(healthy.lines().any(|line| line.starts_with(&format!("ok     {about}: "))), "{about}: {healthy}");
     }
 }
@@ -258,6 +260,53 @@ async fn the_doctor_knows_a_schema_that_is_missing(deployment: Arc<Deployment>) 
         ran.stdout.contains("WRONG  schema: lacks 0001_core, 0002_people\n") && ran.stdout.contains("keyturn migrate"),
         "{ran:?}"
     );
+}
+
+async fn a_database_of_places_that_is_none_stops_everything(deployment: Arc<Deployment>) {
+    let folder = Folder::new();
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let bhutan = json!({"country": {"iso_code": "BT", "names": {"en": "Bhutan"}}});
+    let whole = geoip::database("Example-Country", &bhutan);
+    let networks = geoip::database("Example-ASN", &json!({"autonomous_system_number": 64500}));
+    for (path, wrong) in [
+        (folder.path().join("missing.mmdb").to_str().unwrap().to_owned(), "cannot be read: No such file"),
+        (folder.path().to_str().unwrap().to_owned(), "cannot be read: Is a directory"),
+        (
+            file("page.mmdb", b"<html>Please sign in to download</html>"),
+            "must be the path of a database in MaxMind's format",
+        ),
+        (file("empty.mmdb", b""), "must be the path of a database in MaxMind's format"),
+        (file("half.mmdb", &whole[..whole.len() / 2]), "must be the path of a database in MaxMind's format"),
+        (
+            file("networks.mmdb", &networks),
+            "must tell countries or cities, and this database, a \"Example-ASN\", does not",
+        ),
+        (file("nothing.mmdb", &geoip::database("Example-City", &json!({}))), "must tell countries or cities"),
+    ] {
+        let settings = [("GEOIP_DATABASE", &*path)];
+        for command in [&["serve"][..], &["config", "check"], &["user", "list"]] {
+            let refused = run_with_input(&deployment, &settings, command, "").refused();
+            assert!(refused.contains(&format!("GEOIP_DATABASE: {wrong}")), "{refused}");
+            assert!(refused.contains(&path) && refused.trim_end().ends_with(".mmdb"), "{refused}");
+            assert_eq!(refused.lines().count(), 1, "{refused}");
+        }
+        let ran = doctor(&deployment, &settings);
+        assert!(ran.stdout.starts_with(&format!("WRONG  configuration: GEOIP_DATABASE: {wrong}")), "{ran:?}");
+    }
+    assert!(!deployment.data_dir().exists());
+
+    for (path, kind) in [(file("countries.mmdb", &whole), "Example-Country"), (geoip::cities(), "GeoLite2-City")] {
+        let settings = [("GEOIP_DATABASE", &*path)];
+        let shown = run_with_input(&deployment, &settings, &["config", "check"], "").printed();
+        assert!(shown.contains(&format!("GEOIP_DATABASE = {path} (environment)")), "{shown}");
+        run_with_input(&deployment, &settings, &["migrate"], "").printed();
+        let healthy = doctor(&deployment, &settings).printed();
+        assert!(healthy.contains(&format!("ok     places: told by a {kind}\n")), "{healthy}");
+    }
 }
 
 async fn the_doctor_knows_what_is_down(deployment: Arc<Deployment>) {

@@ -6,6 +6,7 @@ pub mod authority;
 pub mod deployment;
 pub mod endpoint;
 pub mod folder;
+pub mod geoip;
 pub mod http;
 pub mod process;
 pub mod proxy;
