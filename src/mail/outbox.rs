@@ -33,7 +33,7 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(3600);
 /// Mails that one server delivers at the same time.
 const LANES: usize = 4;
 
-/// How long a mail is a server's own. Longer than delivery can take ([`smtp::PATIENCE`]) together with the database, and
+/// How long a mail is a server's own. Longer than delivery can take ([`super::smtp::PATIENCE`]) together with the database, and
 /// clocks that differ by a minute.
 const LEASE: Duration = Duration::from_secs(300);
 

@@ -220,6 +220,18 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_names_the_variables_of_each_template() {
+        let page = include_str!("../../docs/operations.md");
+        for letter in Letter::samples() {
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{}` | ", letter.name()))).unwrap();
+            let named: Vec<&str> = row.rsplit(" | ").next().unwrap().trim_end_matches(" |").split(", ").collect();
+            let mut named: Vec<&str> = named.iter().map(|name| name.trim_matches('`')).collect();
+            named.sort_unstable();
+            assert_eq!(named, letter.variables().into_keys().collect::<Vec<_>>(), "{}", letter.name());
+        }
+    }
+
+    #[test]
     fn what_a_stranger_chose_is_no_markup_and_no_header() {
         let occasion = Occasion {
             device: "<b>x</b>\r\nBcc: all".to_owned(),

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::folder::Folder;
 use crate::support::geoip;
 use crate::support::servers::free_port;
-use crate::support::{Backend, Deployment, Endpoint, PASSWORD, Process, Tokens, until};
+use crate::support::{Backend, Deployment, Endpoint, PASSWORD, Process, SmtpServer, Tokens, until};
 use crate::{Ran, run, run_with_input};
 
 both_backends! {
@@ -22,6 +22,7 @@ both_backends! {
     the_doctor_finds_a_healthy_server_healthy,
     the_doctor_knows_a_wrong_secret,
     the_doctor_knows_a_schema_that_is_missing,
+    the_doctor_knows_a_mail_server_that_is_down_and_mails_that_wait,
 }
 
 embedded_only! {
@@ -250,6 +251,35 @@ async fn the_doctor_knows_a_wrong_secret(deployment: Arc<Deployment>) {
     let refused = run_with_input(&deployment, &[("JWT_SECRET", &other)], &["serve"], "").refused();
     assert!(refused.contains("another JWT_SECRET") && !refused.contains(&other), "{refused}");
     assert_diagnosis(&doctor(&deployment, &[("ACCESS_TOKEN_TTL", "soon")]), "configuration", "keyturn config docs");
+}
+
+async fn the_doctor_knows_a_mail_server_that_is_down_and_mails_that_wait(deployment: Arc<Deployment>) {
+    run(&deployment, &["migrate"]).printed();
+    let mut smtp = SmtpServer::start_with(&["--user", "me", "sesame"]);
+    let relay = |password: &str| format!("smtp://me:{password}@127.0.0.1:{}", smtp.port());
+    let (right, wrong) = (relay("sesame"), relay("sesam"));
+    let healthy = doctor(&deployment, &[("SMTP_URL", &right)]).printed();
+    assert!(healthy.contains("ok     mail: the mail server answers\n"), "{healthy}");
+    assert!(healthy.contains("ok     outbox: 0 waiting, 0 not delivered within two weeks\n"), "{healthy}");
+    assert_diagnosis(&doctor(&deployment, &[("SMTP_URL", &wrong)]), "mail", "check SMTP_URL");
+    smtp.stop();
+    assert_diagnosis(&doctor(&deployment, &[("SMTP_URL", &right)]), "mail", "check SMTP_URL");
+
+    let long_ago = match deployment.backend {
+        Backend::Embedded => "1700000000000, 1700000000000",
+        Backend::Scaled => "'2023-11-14', '2023-11-14'",
+    };
+    deployment.sql(&format!(
+        "INSERT INTO outbox (id, kind, recipient, sealed_message, created_at, next_attempt_at, last_error) \
+         VALUES ({}, 'new_login', 'a@example.com', '', {long_ago}, 'nobody answers')",
+        deployment.literal(uuid::Uuid::nil()),
+    ));
+    let ran = doctor(&deployment, &[]);
+    assert_diagnosis(&ran, "outbox", "let it reach the mail server");
+    assert!(
+        ran.stdout.contains("1 waiting, 0 not delivered within two weeks; the latest failure: nobody answers"),
+        "{ran:?}"
+    );
 }
 
 async fn the_doctor_knows_a_schema_that_is_missing(deployment: Arc<Deployment>) {

@@ -62,7 +62,7 @@ impl SmtpServer {
     pub fn start_again(&mut self) {
         let mut command = python();
         command.arg(self.folder.path()).arg("--port").arg(self.port.to_string()).args(&self.arguments);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut port = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
         self.child = Some(child);

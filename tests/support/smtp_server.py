@@ -1,6 +1,6 @@
 """A mail server for one test (aiosmtpd), which keeps each mail that it takes as a JSON file, and reads mails for tests.
 
-    smtp_server.py FOLDER [OPTION...]   serves on 127.0.0.1 and prints the port, until killed
+    smtp_server.py FOLDER [OPTION...]   serves on 127.0.0.1 and prints the port, until its input ends
     smtp_server.py --read FILE          prints what the mail in FILE says, as JSON
 """
 
@@ -12,6 +12,7 @@ import json
 import os
 import ssl
 import sys
+import threading
 
 
 def read(data):
@@ -92,6 +93,8 @@ async def serve(options):
         options.port,
         ssl=None if options.starttls else context,
     )
+    # Ends with who started it, even if that is killed.
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
