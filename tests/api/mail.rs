@@ -38,6 +38,7 @@ embedded_only! {
     an_address_of_any_script_is_written_to,
     templates_take_the_places_of_those_of_their_names,
     a_template_that_is_wrong_stops_the_start,
+    a_template_that_fails_for_one_letter_leaves_it_to_the_built_in_one,
     the_log_tells_of_mails_without_what_they_say,
 }
 
@@ -57,7 +58,11 @@ fn address() -> String {
 
 /// The server's own way to post, in a transaction on the deployment's database.
 fn mail(deployment: &Deployment) -> Mail {
-    let settings = deployment.settings(&[]);
+    mail_with(deployment, &[])
+}
+
+fn mail_with(deployment: &Deployment, settings: &[(&str, &str)]) -> Mail {
+    let settings = deployment.settings(settings);
     let pairs: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (&**name, &**value)).collect();
     Mail::new(&Config::from_settings(&pairs, &Random).unwrap(), Random).unwrap()
 }
@@ -397,9 +402,7 @@ async fn templates_take_the_places_of_those_of_their_names(_: Backend) {
     let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let server = Server::with(Backend::Embedded, &settings).await;
     let (to, now) = (address(), server.clock.now());
-    let config = server.settings(&settings);
-    let config: Vec<(&str, &str)> = config.iter().map(|(name, value)| (&**name, &**value)).collect();
-    let own = Mail::new(&Config::from_settings(&config, &Random).unwrap(), Random).unwrap();
+    let own = mail_with(&server, &settings);
     let letter = verification(&server, "a-token", now);
     server.conn().write(|conn| own.post(conn, &to, &letter, now)).unwrap();
     let mail = smtp.mail_to(&to).await;
@@ -428,6 +431,23 @@ async fn a_template_that_is_wrong_stops_the_start(deployment: Arc<Deployment>) {
         let output = serve.arg("serve").stderr(Stdio::piped()).output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && error.contains(told), "{name}: {error}");
+    }
+}
+
+async fn a_template_that_fails_for_one_letter_leaves_it_to_the_built_in_one(_: Backend) {
+    let (smtp, folder) = (SmtpServer::start(), Folder::new());
+    let text = "Subject: Own\n\n{% if place == 'Rome' %}{{ nothing }}{% endif %}own\n";
+    std::fs::write(folder.path().join("password_changed.txt"), text).unwrap();
+    let server = Server::with(Backend::Embedded, &[("SMTP_URL", &smtp.url())]).await;
+    let own = mail_with(&server, &[("MAIL_TEMPLATES", folder.path().to_str().unwrap())]);
+    let now = server.clock.now();
+    for (place, subject) in [("Oslo", "Own"), ("Rome", "The password of your account at keyturn.example was changed")] {
+        let (to, mut letter) = (address(), notice(&server, now));
+        if let Letter::PasswordChanged { occasion, .. } = &mut letter {
+            occasion.place = Some(place.to_owned());
+        }
+        server.conn().write(|conn| own.post(conn, &to, &letter, now)).unwrap();
+        assert_eq!(smtp.mail_to(&to).await.subject(), subject);
     }
 }
 
