@@ -1,18 +1,58 @@
-//! Tells the program which commit it was built from.
+//! Tells the program which commit it was built from, and gives it the patterns of user agents that its parser's crate
+//! carries.
 
+use std::env;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn main() {
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+type Error = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Error> {
+    tell_commit();
+    println!("cargo::rerun-if-changed=migrations");
+    println!("cargo::rerun-if-changed=Cargo.lock");
+    let patterns: Patterns = serde_saphyr::from_str(&std::fs::read_to_string(folder_of("ua-parser")?.join(PATTERNS))?)?;
+    let path = Path::new(&env::var("OUT_DIR")?).join("user_agents.json");
+    Ok(std::fs::write(path, serde_json::to_vec(&patterns)?)?)
+}
+
+fn tell_commit() {
     let git = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let commit = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=KEYTURN_COMMIT={commit}");
-    println!("cargo::rerun-if-changed=migrations");
     for path in ["HEAD", "logs/HEAD"] {
         if let Some(path) = git(&["rev-parse", "--git-path", path]) {
             println!("cargo::rerun-if-changed={path}");
         }
     }
+}
+
+/// Where the crate `ua-parser` has them.
+const PATTERNS: &str = "uap-core/regexes.yaml";
+
+/// Those that are used: of browsers and systems, not of devices.
+#[derive(Serialize, Deserialize)]
+struct Patterns {
+    user_agent_parsers: Vec<Value>,
+    os_parsers: Vec<Value>,
+}
+
+/// The source of a crate that this one depends on.
+fn folder_of(name: &str) -> Result<PathBuf, Error> {
+    let mut command = Command::new(env::var("CARGO")?);
+    let output = command.args(["metadata", "--format-version", "1", "--offline", "--locked"]).output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let packages = metadata["packages"].as_array().ok_or("cargo metadata names no packages")?;
+    let package = packages.iter().find(|package| package["name"] == name).ok_or("the crate is not there")?;
+    let manifest = package["manifest_path"].as_str().ok_or("the crate has no manifest")?;
+    Ok(Path::new(manifest).parent().ok_or("the crate has no folder")?.to_owned())
 }

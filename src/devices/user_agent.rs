@@ -12,8 +12,8 @@ use crate::client::MAX_USER_AGENT;
 /// The longest name of a program that is taken over from a client.
 const MAX_NAME: usize = 40;
 
-/// In `uap-core/README.md` it says where they are from.
-const PATTERNS: &str = include_str!("uap-core/patterns.json");
+/// Those of browsers and systems that the crate `ua-parser` carries: the build script takes them from there.
+const PATTERNS: &str = include_str!(concat!(env!("OUT_DIR"), "/user_agents.json"));
 
 #[derive(Deserialize)]
 struct Patterns {
