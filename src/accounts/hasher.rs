@@ -8,22 +8,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
-use argon2::{Algorithm, Argon2, Block, Params, Version};
+use argon2::Block;
+use argon2::password_hash::phc::Salt;
 use tokio::sync::oneshot;
 
+use super::foreign::{Foreign, HashRefusal};
 use super::password::Password;
+use super::stored::{COST_OUT_OF_BOUNDS, Scheme, Stored};
 use crate::config::Argon2Cost;
 use crate::random::Random;
-
-/// The memory that one hash may take, set or stored, so that hashes from elsewhere cannot exhaust the server.
-pub const MAX_MEMORY_KIB: u32 = 256 * 1024;
-
-/// The memory that one hash may write, all passes together: about a second's work.
-pub const MAX_WORK_KIB: u64 = 2 * 1024 * 1024;
-
-const COST_OUT_OF_BOUNDS: &str =
-    "the cost of Argon2 is out of its bounds: m up to 262144 and at least 8 × p, m × t up to 2097152";
 
 /// How long an idle thread keeps its memory.
 const MEMORY_KEPT: Duration = Duration::from_secs(5);
@@ -39,7 +32,7 @@ pub struct Hasher {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Right,
-    /// Right, and to be hashed anew: the stored hash is of another cost than the one set.
+    /// Right, and to be hashed anew: the stored hash is of another cost than the one set, or not of Argon2id.
     RightButOutdated,
     Wrong,
 }
@@ -49,8 +42,8 @@ pub enum HasherError {
     /// To be tried again in a moment.
     #[error("too many passwords wait to be hashed")]
     Busy,
-    #[error("the stored password hash is not one of Argon2 within the bounds of cost")]
-    Stored,
+    #[error("the stored password hash {0}")]
+    Stored(HashRefusal),
     #[error("hashing failed")]
     Failed,
 }
@@ -62,7 +55,7 @@ impl Hasher {
         let scheme = Scheme::new(cost).ok_or_else(|| io::Error::other(COST_OUT_OF_BOUNDS))?;
         let hasher = Self { queue: Arc::new(Queue::new(waiting)), scheme, random };
         for number in 0..threads.get() {
-            let (queue, usual) = (hasher.queue.clone(), hasher.scheme.params.block_count());
+            let (queue, usual) = (hasher.queue.clone(), hasher.scheme.block_count());
             thread::Builder::new()
                 .name(format!("hasher-{number}"))
                 .spawn(move || work(&queue, MEMORY_KEPT, &mut Memory::new(usual)))?;
@@ -74,28 +67,35 @@ impl Hasher {
     pub async fn hash(&self, password: Password) -> Result<String, HasherError> {
         let (scheme, salt) = (self.scheme.clone(), self.fresh_salt()?);
         self.run(move |memory| {
-            let output = scheme.digest(&password, &salt, memory).ok_or(HasherError::Failed)?;
+            let blocks = memory.blocks(scheme.block_count());
+            let output = scheme.digest(password.as_bytes(), &salt, blocks).ok_or(HasherError::Failed)?;
             scheme.phc(salt, output).ok_or(HasherError::Failed)
         })
         .await
     }
 
     /// Compares a password with the stored hash of an account, in constant time. Without one, since there is no such
-    /// account, it does the work of a hash of the cost set, and says `Wrong`.
+    /// account or it has no password, it does the work of a hash of the cost set, and says `Wrong`.
     pub async fn verify(&self, password: Password, stored: Option<String>) -> Result<Verdict, HasherError> {
+        let stored = stored.as_deref().map_or(Ok(Stored::Nothing), Stored::parse).map_err(HasherError::Stored)?;
         let (scheme, salt, expected) = match stored {
-            Some(stored) => Scheme::of_stored(&stored).ok_or(HasherError::Stored)?,
-            None => (self.scheme.clone(), self.fresh_salt()?, None),
+            Stored::Argon2(scheme, salt, output) => (scheme, salt, Some(output)),
+            Stored::Nothing => (self.scheme.clone(), self.fresh_salt()?, None),
+            Stored::Foreign(foreign) => return self.run(move |_| foreign_verdict(&foreign, &password)).await,
         };
         let outdated = scheme != self.scheme;
         self.run(move |memory| {
-            let output = scheme.digest(&password, &salt, memory).ok_or(HasherError::Failed)?;
-            // `Output` compares in constant time.
-            Ok(match (expected == Some(output), outdated) {
-                (false, _) => Verdict::Wrong,
-                (true, false) => Verdict::Right,
-                (true, true) => Verdict::RightButOutdated,
-            })
+            for spelling in password.spellings() {
+                let output =
+                    scheme.digest(spelling, &salt, memory.blocks(scheme.block_count())).ok_or(HasherError::Failed)?;
+                // `Output` compares in constant time.
+                match (expected == Some(output), outdated) {
+                    (false, _) => {}
+                    (true, false) => return Ok(Verdict::Right),
+                    (true, true) => return Ok(Verdict::RightButOutdated),
+                }
+            }
+            Ok(Verdict::Wrong)
         })
         .await
     }
@@ -125,53 +125,13 @@ impl Drop for Hasher {
     }
 }
 
-/// How a password becomes a hash: everything of a PHC string but its salt and output.
-#[derive(Clone, PartialEq)]
-struct Scheme {
-    algorithm: Algorithm,
-    version: Version,
-    params: Params,
-}
-
-impl Scheme {
-    const OUTPUT_BYTES: usize = 32;
-
-    fn new(cost: Argon2Cost) -> Option<Self> {
-        let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(Self::OUTPUT_BYTES)).ok()?;
-        Self { algorithm: Algorithm::Argon2id, version: Version::V0x13, params }.within_bounds()
+fn foreign_verdict(foreign: &Foreign, password: &Password) -> Result<Verdict, HasherError> {
+    for spelling in password.spellings() {
+        if foreign.matches(spelling).ok_or(HasherError::Failed)? {
+            return Ok(Verdict::RightButOutdated);
+        }
     }
-
-    /// The scheme, salt and output of a stored hash; `None` when it is not one of Argon2 or costs too much.
-    fn of_stored(phc: &str) -> Option<(Self, Salt, Option<Output>)> {
-        let hash = PasswordHash::new(phc).ok()?;
-        let algorithm = Algorithm::new(hash.algorithm.as_str()).ok()?;
-        // Strings without a version were written before there was a second one.
-        let version = hash.version.map_or(Ok(Version::V0x10), Version::try_from).ok()?;
-        let params = Params::try_from(&hash).ok()?;
-        let scheme = Self { algorithm, version, params }.within_bounds()?;
-        Some((scheme, hash.salt?, Some(hash.hash?)))
-    }
-
-    fn within_bounds(self) -> Option<Self> {
-        let memory = self.params.m_cost();
-        let work = u64::from(memory).saturating_mul(self.params.t_cost().into());
-        (memory <= MAX_MEMORY_KIB && work <= MAX_WORK_KIB).then_some(self)
-    }
-
-    fn digest(&self, password: &Password, salt: &Salt, memory: &mut Memory) -> Option<Output> {
-        let argon2 = Argon2::new(self.algorithm, self.version, self.params.clone());
-        let mut output = [0; Output::MAX_LENGTH];
-        let output = output.get_mut(..self.params.output_len()?)?;
-        let blocks = memory.blocks(self.params.block_count());
-        argon2.hash_password_into_with_memory(password.as_bytes(), salt, output, blocks).ok()?;
-        Output::new(output).ok()
-    }
-
-    fn phc(&self, salt: Salt, output: Output) -> Option<String> {
-        let params = ParamsString::try_from(&self.params).ok()?;
-        let (algorithm, version) = (self.algorithm.ident(), Some(self.version.into()));
-        Some(PasswordHash { algorithm, version, params, salt: Some(salt), hash: Some(output) }.to_string())
-    }
+    Ok(Verdict::Wrong)
 }
 
 /// The memory of one thread, taken when first needed.
@@ -285,6 +245,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+    use crate::accounts::stored::{NO_PASSWORD, check};
 
     const CHEAP: Argon2Cost = Argon2Cost { memory_kib: 64, passes: 1, lanes: 1 };
 
@@ -351,31 +312,67 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_hash_of_another_system_is_outdated_however_its_password_was_typed() {
+        let hasher = hasher(Argon2Cost { memory_kib: 128, ..CHEAP }, 8);
+        // By Python's bcrypt, of the decomposed spelling, by Django 5.2 and by passlib 1.7.4.
+        let decomposed = "$2b$04$Ykah.1nZ14jT.kq90xhcReUr3WAV2xxdLhSGUmCEl1igEO.ufOuFS";
+        let django = "argon2$argon2id$v=19$m=64,t=1,p=1$TmRKM2tScTBXbVox$warJIKBQwH2EjKAp3KfsdwFLuM3Fi38VwJJoDJkx9vU";
+        let passlib = "$argon2i$v=19$m=1024,t=2,p=2$ZYxRypkTYgwBoJQSgtD6Pw$/dKHKfnEdhtc25pUhCSW+tX4W22tHfkycvp2/XW0/JE";
+        for (stored, text) in
+            [(decomposed, "cre\u{300}me bru\u{302}le\u{301}e"), (django, "anvil thimble"), (passlib, "anvil thimble")]
+        {
+            assert_eq!(check(stored), Ok(()));
+            assert_eq!(verdict(&hasher, text, stored).await, Ok(Verdict::RightButOutdated), "{stored}");
+            assert_eq!(verdict(&hasher, "creme brulee", stored).await, Ok(Verdict::Wrong), "{stored}");
+        }
+    }
+
+    #[tokio::test]
     async fn an_unknown_account_is_wrong_after_the_same_work() {
         let cost = Argon2Cost { memory_kib: 4096, passes: 1, lanes: 1 };
         let hasher = hasher(cost, 8);
         assert_eq!(hasher.verify(password("anvil thimble"), None).await, Ok(Verdict::Wrong));
+        assert_written(&hasher, 4096).await;
+    }
+
+    #[tokio::test]
+    async fn an_account_without_password_is_wrong_after_the_same_work() {
+        let hasher = hasher(Argon2Cost { memory_kib: 4096, passes: 1, lanes: 1 }, 8);
+        for text in ["anvil thimble", NO_PASSWORD] {
+            assert_eq!(verdict(&hasher, text, NO_PASSWORD).await, Ok(Verdict::Wrong));
+        }
+        assert_written(&hasher, 4096).await;
+        assert!(check(NO_PASSWORD).is_err());
+    }
+
+    async fn assert_written(hasher: &Hasher, expected: usize) {
         // The memory of a hash of the cost set was written.
         let (blocks, counted) = oneshot::channel();
         let count: Job = Box::new(move |memory| blocks.send(memory.blocks.len()).unwrap());
         hasher.queue.push(count).unwrap();
-        assert_eq!(counted.await, Ok(4096));
+        assert_eq!(counted.await, Ok(expected));
     }
 
     #[tokio::test]
-    async fn what_is_no_hash_of_argon2_within_the_bounds_is_an_error() {
+    async fn what_is_no_hash_within_the_bounds_is_an_error() {
         let hasher = hasher(CHEAP, 8);
         for stored in [
             "",
             "anvil thimble",
             "$2b$12$abcdefghijklmnopqrstuv",
             "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ",
+            "$argon2id$v=19$m=64,t=1,p=1$c2FsdA$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+            "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$CTFhFdXP",
+            "$argon2x$v=19$m=64,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+            "$argon2id$v=19$m=64,t=0,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
             "$argon2id$v=20$m=64,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
             "$argon2id$v=19$m=1,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
             "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
             "$argon2id$v=19$m=65536,t=4294967295,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         ] {
-            assert_eq!(verdict(&hasher, "anvil thimble", stored).await, Err(HasherError::Stored), "{stored}");
+            let refused = verdict(&hasher, "anvil thimble", stored).await;
+            assert!(matches!(refused, Err(HasherError::Stored(_))), "{stored}: {refused:?}");
+            assert!(check(stored).is_err(), "{stored}");
         }
     }
 

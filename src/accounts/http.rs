@@ -94,7 +94,7 @@ impl From<HasherError> for Problem {
     fn from(error: HasherError) -> Self {
         match error {
             HasherError::Busy => Self::unavailable("busy", "Too many people are logging in at the moment."),
-            HasherError::Stored | HasherError::Failed => Self::internal(&error),
+            HasherError::Stored(_) | HasherError::Failed => Self::internal(&error),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Who may log in: registering, logging in and out, and the password.
 
 pub mod email;
+pub mod foreign;
 pub mod hasher;
 pub mod http;
 pub mod login;
@@ -9,6 +10,7 @@ pub mod profile;
 pub mod reauthenticate;
 pub mod register;
 mod store;
+pub mod stored;
 
 use std::sync::Arc;
 

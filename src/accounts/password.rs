@@ -6,7 +6,11 @@ use zxcvbn::{Score, zxcvbn};
 
 /// A password in composed form (NFC), so that it is the same from every keyboard. Wiped when dropped, never shown.
 #[derive(Clone)]
-pub struct Password(Zeroizing<String>);
+pub struct Password {
+    composed: Zeroizing<String>,
+    /// As it was typed, where that is something else.
+    typed: Option<Zeroizing<String>>,
+}
 
 /// Why a password is not accepted; the text says what would help.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,13 +41,17 @@ impl Password {
     pub const MIN_BYTES: usize = 8;
     pub const MAX_BYTES: usize = 1024;
 
-    /// A password to log in with: its length alone is checked. One that was set passes; one that does not pass is
-    /// wrong for every account.
+    /// A password to log in with: one that was set passes, here or in the system that an account was imported from;
+    /// one that does not pass is wrong for every account.
     pub fn parse(text: impl Into<Zeroizing<String>>) -> Result<Self, WeakPassword> {
-        let text = compose(text.into());
-        match text.len() {
-            0..Self::MIN_BYTES => Err(WeakPassword::TooShort),
-            Self::MIN_BYTES..=Self::MAX_BYTES => Ok(Self(text)),
+        let text = text.into();
+        let (composed, typed) = match compose(&text) {
+            Some(composed) => (composed, Some(text)),
+            None => (text, None),
+        };
+        match composed.len() {
+            0 => Err(WeakPassword::TooShort),
+            1..=Self::MAX_BYTES => Ok(Self { composed, typed }),
             _ => Err(WeakPassword::TooLong),
         }
     }
@@ -52,13 +60,21 @@ impl Password {
     /// `personal`, such as the mail address and the name. There are no rules of composition (NIST SP 800-63B §3.1.1.2).
     pub fn parse_new(text: impl Into<Zeroizing<String>>, personal: &[&str]) -> Result<Self, WeakPassword> {
         let password = Self::parse(text)?;
+        if password.composed.len() < Self::MIN_BYTES {
+            return Err(WeakPassword::TooShort);
+        }
         let known = personal.iter().flat_map(|text| words(text)).chain(["keyturn".to_owned()]).collect::<Vec<_>>();
-        let estimate = zxcvbn(beginning(&password.0), &known.iter().map(String::as_str).collect::<Vec<_>>());
+        let estimate = zxcvbn(beginning(&password.composed), &known.iter().map(String::as_str).collect::<Vec<_>>());
         if estimate.score() < Score::Three { Err(WeakPassword::Guessable(advice(&estimate))) } else { Ok(password) }
     }
 
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        self.composed.as_bytes()
+    }
+
+    /// What the password may have been when it was hashed: composed, as we do it, or as it was typed, as others do.
+    pub fn spellings(&self) -> impl Iterator<Item = &[u8]> {
+        [Some(&self.composed), self.typed.as_ref()].into_iter().flatten().map(|text| text.as_bytes())
     }
 }
 
@@ -69,14 +85,15 @@ fn beginning(text: &str) -> &str {
     text.char_indices().nth(JUDGED).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
-fn compose(text: Zeroizing<String>) -> Zeroizing<String> {
-    if is_nfc(&text) {
-        return text;
+/// The composed form, where it is another.
+fn compose(text: &str) -> Option<Zeroizing<String>> {
+    if is_nfc(text) {
+        return None;
     }
     // NFC triples a text at most: with room for that, no unwiped copy is left behind by growing.
     let mut composed = Zeroizing::new(String::with_capacity(text.len().saturating_mul(3)));
     composed.extend(text.nfc());
-    composed
+    Some(composed)
 }
 
 /// What a guesser makes of a name or mail address: the whole, what stands before the `@`, and each word.
@@ -115,13 +132,16 @@ mod tests {
     #[test]
     fn length_is_bounded_in_bytes_of_the_composed_form() {
         let login = |text: &str| Password::parse(text.to_owned()).map(|password| password.as_bytes().len());
-        assert_eq!(login("1234567"), Err(WeakPassword::TooShort));
-        assert_eq!(login("12345678"), Ok(8));
+        assert_eq!(login(""), Err(WeakPassword::TooShort));
+        assert_eq!(login("1"), Ok(1));
         assert_eq!(login(&"x".repeat(1024)), Ok(1024));
         assert_eq!(login(&"x".repeat(1025)), Err(WeakPassword::TooLong));
         assert_eq!(login(&"e\u{301}".repeat(512)), Ok(1024));
-        assert_eq!(login("e\u{301}e\u{301}e\u{301}"), Err(WeakPassword::TooShort));
         assert_eq!(login(&"🗝".repeat(256)), Ok(1024));
+        for text in ["", "xq7&Kw!", "e\u{301}e\u{301}e\u{301}"] {
+            assert_eq!(refusal(text), WeakPassword::TooShort, "{text}");
+        }
+        assert!(set("xq7&Kw!9zP").is_ok());
     }
 
     #[test]
@@ -129,6 +149,9 @@ mod tests {
         let composed = Password::parse("cr\u{e8}me br\u{fb}l\u{e9}e".to_owned()).unwrap();
         let decomposed = Password::parse("cre\u{300}me bru\u{302}le\u{301}e".to_owned()).unwrap();
         assert_eq!(composed.as_bytes(), decomposed.as_bytes());
+        assert_eq!(composed.spellings().collect::<Vec<_>>(), [composed.as_bytes()]);
+        let typed = "cre\u{300}me bru\u{302}le\u{301}e".as_bytes();
+        assert_eq!(decomposed.spellings().collect::<Vec<_>>(), [composed.as_bytes(), typed]);
     }
 
     #[test]
