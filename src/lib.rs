@@ -12,7 +12,7 @@
 //! | [`routes`] | every route of the server |
 //! | `*/http.rs` | the handlers of a room: parse, call, answer |
 //! | [`http`] | what handlers share: who calls and from where, bodies, cookies, refusals, health, OpenAPI |
-//! | [`accounts`] | who may log in: register, login, profile, password, and the threads that hash |
+//! | [`accounts`] | who may log in: register, login, profile, password, the threads that hash, import and export |
 //! | [`sessions`] | one login on one device and its chain of refresh tokens: open, refresh, check, list, revoke |
 //! | [`tokens`] | what is handed out: access tokens (JWT), refresh tokens (opaque), one-time tokens in links |
 //! | [`keys`] | signing keys: sealed in the database, opened in a ring, published as JWKS |

@@ -11,6 +11,7 @@ pub mod reauthenticate;
 pub mod register;
 mod store;
 pub mod stored;
+pub mod transfer;
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! `keyturn doctor`: everything that the server stands on, one line each.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use keyturn::db::{Conn, DbError, migrate};
 use keyturn::keys::{Ring, ring};
 use keyturn::mail;
 
+use super::output::say;
 use super::{Outcome, block_on, load};
 
 /// How far the database's clock may be from ours before tokens suffer.
@@ -29,33 +31,33 @@ pub fn run(file: Option<PathBuf>) -> Outcome {
             report(
                 "configuration",
                 Err((error.to_string(), "set what is named above; `keyturn config docs` lists all settings")),
-            );
+            )?;
             return Ok(ExitCode::FAILURE);
         }
     };
-    let mut healthy = report("configuration", Ok("every setting is right".to_owned()));
+    let mut healthy = report("configuration", Ok("every setting is right".to_owned()))?;
     match Conn::open(&config.database) {
-        Err(error) => healthy &= report("database", Err(unreachable_database(&config, &error))),
+        Err(error) => healthy &= report("database", Err(unreachable_database(&config, &error)))?,
         Ok(mut conn) => {
-            healthy &= report("database", Ok(engine(&config).to_owned()));
-            healthy &= report("schema", schema(&mut conn));
-            healthy &= report("clock", clock(&mut conn));
-            healthy &= report("keys", keys(&config, &mut conn));
-            healthy &= report("outbox", outbox(&mut conn));
+            healthy &= report("database", Ok(engine(&config).to_owned()))?;
+            healthy &= report("schema", schema(&mut conn))?;
+            healthy &= report("clock", clock(&mut conn))?;
+            healthy &= report("keys", keys(&config, &mut conn))?;
+            healthy &= report("outbox", outbox(&mut conn))?;
         }
     }
-    healthy &= report("cache", cache(&config)?);
-    healthy &= report("mail", mail(&config)?);
-    healthy &= report("places", Ok(places(&config)));
+    healthy &= report("cache", cache(&config)?)?;
+    healthy &= report("mail", mail(&config)?)?;
+    healthy &= report("places", Ok(places(&config)))?;
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn report(what: &str, finding: Finding) -> bool {
+fn report(what: &str, finding: Finding) -> io::Result<bool> {
     match &finding {
-        Ok(news) => println!("ok     {what}: {news}"),
-        Err((wrong, advice)) => println!("WRONG  {what}: {wrong}\n       {advice}"),
+        Ok(news) => say!("ok     {what}: {news}")?,
+        Err((wrong, advice)) => say!("WRONG  {what}: {wrong}\n       {advice}")?,
     }
-    finding.is_ok()
+    Ok(finding.is_ok())
 }
 
 const fn engine(config: &Config) -> &'static str {

@@ -1,8 +1,11 @@
 //! What `keyturn COMMAND` does.
 
 mod doctor;
+pub mod output;
+mod progress;
 mod serve;
 mod session;
+mod transfer;
 mod user;
 
 use std::error::Error;
@@ -17,6 +20,8 @@ use keyturn::clock::Clock;
 use keyturn::config::{self, Config};
 use keyturn::db::migrate;
 use keyturn::random::Random;
+
+use output::say;
 
 pub type Outcome = Result<ExitCode, Box<dyn Error>>;
 
@@ -78,12 +83,15 @@ pub fn run(arguments: Arguments) -> Outcome {
         Command::Session(command) => session::run(&load(file)?, command),
         Command::Config(ConfigCommand::Check) => check(file),
         Command::Config(ConfigCommand::Docs) => {
-            print!("{}", config::documentation());
+            io::stdout().write_all(config::documentation().as_bytes())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor => doctor::run(file),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "keyturn", &mut io::stdout());
+            // To standard output directly, it would panic when nobody reads that.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "keyturn", &mut script);
+            io::stdout().write_all(&script)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -99,7 +107,7 @@ fn load(file: Option<PathBuf>) -> Result<Config, config::ConfigError> {
 
 fn check(file: Option<PathBuf>) -> Outcome {
     for setting in loaded(file)?.shown {
-        println!("{setting}");
+        say!("{setting}")?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -107,12 +115,14 @@ fn check(file: Option<PathBuf>) -> Outcome {
 fn run_migrate(config: &Config, arguments: &MigrateArguments) -> Outcome {
     if arguments.check {
         let pending = migrate::pending_in(&config.database)?;
-        pending.iter().for_each(|name| println!("pending: {name}"));
+        for name in &pending {
+            say!("pending: {name}")?;
+        }
         return Ok(if pending.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     block_on(async {
         App::build(config, Clock::default()).await?;
-        println!("The database is up to date.");
+        say!("The database is up to date.")?;
         Ok(ExitCode::SUCCESS)
     })
 }

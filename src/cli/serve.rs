@@ -1,6 +1,6 @@
 //! `keyturn serve`.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
@@ -10,6 +10,7 @@ use keyturn::config::Config;
 use tracing_subscriber::EnvFilter;
 
 use super::Outcome;
+use super::output::say;
 
 pub fn run(config: &Config) -> Outcome {
     start_log(config);
@@ -26,7 +27,8 @@ pub fn run(config: &Config) -> Outcome {
         }
         let devices = app.devices.clone();
         let (server, address) = app.serve(listener)?;
-        greet(config, address);
+        // A server whose greeting nobody reads serves all the same.
+        drop(greet(config, address));
         // Beside the requests, so that none waits for it, and after the greeting.
         std::thread::spawn(move || devices.warm_up());
         tracing::info!(%address, version = super::VERSION, "listening");
@@ -49,10 +51,10 @@ fn start_log(config: &Config) {
 }
 
 /// Tells a newcomer what to do next.
-fn greet(config: &Config, address: SocketAddr) {
+fn greet(config: &Config, address: SocketAddr) -> io::Result<()> {
     let url = config.public_url.as_str().trim_end_matches('/');
-    println!("keyturn {} listens on http://{address}", super::VERSION);
-    println!(
+    say!("keyturn {} listens on http://{address}", super::VERSION)?;
+    say!(
         r#"
 Make the first administrator:
 
@@ -64,5 +66,5 @@ Try it:
     T=$(curl -sS {url}/api/v1/sessions/refresh -H 'Content-Type: application/json' -d "{{\"refresh_token\":\"$(expr "$T" : '.*"refresh_token":"\([^"]*\)')\"}}"); echo "$T"
     curl -sS {url}/api/v1/auth/me -H "Authorization: Bearer $(expr "$T" : '.*"access_token":"\([^"]*\)')"; echo
 "#
-    );
+    )
 }

@@ -10,6 +10,7 @@ use keyturn::revocations::Reason;
 use keyturn::sessions::revoke::Which;
 use uuid::Uuid;
 
+use super::output::say;
 use super::user::{parse_email, unknown};
 use super::{Outcome, with_app};
 
@@ -52,10 +53,7 @@ fn list(config: &Config, email: &str, include_expired: bool) -> Outcome {
                 session.revoked_reason.as_deref().unwrap_or(if session.is_expired { "expired" } else { "live" });
             let address = session.ip_address.map_or_else(|| "-".to_owned(), |address| address.to_string());
             let device = session.name.unwrap_or(session.device.label);
-            println!(
-                "{}\t{}\t{}\t{address}\t{state}\t{device}",
-                session.id, session.created_at, session.last_active_at
-            );
+            say!("{}\t{}\t{}\t{address}\t{state}\t{device}", session.id, session.created_at, session.last_active_at)?;
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -74,7 +72,7 @@ fn revoke(config: &Config, target: Target) -> Outcome {
             }
             (None, None) => 0,
         };
-        println!("Sessions ended: {ended}");
+        say!("Sessions ended: {ended}")?;
         Ok(ExitCode::SUCCESS)
     })
 }

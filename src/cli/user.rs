@@ -12,7 +12,8 @@ use keyturn::db::types::Names;
 use keyturn::label::Label;
 use zeroize::Zeroizing;
 
-use super::{Outcome, with_app};
+use super::output::say;
+use super::{Outcome, transfer, with_app};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -31,6 +32,10 @@ pub enum Command {
     Disable { email: String },
     /// Set an account's password and end its sessions. The password is asked for, or read from standard input.
     SetPassword { email: String },
+    /// Import accounts with their password hashes, from one JSON object on each line.
+    Import(transfer::ImportArguments),
+    /// Export all accounts with their password hashes, as one JSON object on each line.
+    Export(transfer::ExportArguments),
 }
 
 pub fn run(config: &Config, command: Command) -> Outcome {
@@ -39,6 +44,8 @@ pub fn run(config: &Config, command: Command) -> Outcome {
         Command::List => list(config),
         Command::Disable { email } => disable(config, &email),
         Command::SetPassword { email } => set_password(config, &email),
+        Command::Import(arguments) => transfer::import(config, &arguments),
+        Command::Export(arguments) => transfer::export(config, &arguments),
     }
 }
 
@@ -49,7 +56,7 @@ fn create(config: &Config, email: &str, name: Option<&str>, admin: bool) -> Outc
     let roles = if admin { Names::of(&[USER, ADMIN]) } else { Names::of(&[USER]) };
     with_app(config, async |app| {
         let id = app.accounts.create(&address, password, label, roles).await?;
-        println!("{id}");
+        say!("{id}")?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -58,13 +65,7 @@ fn list(config: &Config) -> Outcome {
     with_app(config, async |app| {
         for account in app.accounts.list().await? {
             let state = if account.is_disabled { "disabled" } else { "active" };
-            println!(
-                "{}\t{}\t{}\t{state}\t{}",
-                account.id,
-                account.created_at,
-                account.roles.0.join(","),
-                account.email
-            );
+            say!("{}\t{}\t{}\t{state}\t{}", account.id, account.created_at, account.roles.0.join(","), account.email)?;
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -74,7 +75,7 @@ fn disable(config: &Config, email: &str) -> Outcome {
     let address = parse_email(email)?;
     with_app(config, async |app| {
         let ended = app.accounts.disable(&address).await?.ok_or_else(|| unknown(&address))?;
-        println!("The account is disabled. Sessions ended: {ended}");
+        say!("The account is disabled. Sessions ended: {ended}")?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -84,7 +85,7 @@ fn set_password(config: &Config, email: &str) -> Outcome {
     let password = Password::parse_new(read_password()?, &[email])?;
     with_app(config, async |app| {
         let ended = app.accounts.set_password(&address, password).await?.ok_or_else(|| unknown(&address))?;
-        println!("The password is set. Sessions ended: {ended}");
+        say!("The password is set. Sessions ended: {ended}")?;
         Ok(ExitCode::SUCCESS)
     })
 }

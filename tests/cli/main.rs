@@ -6,6 +6,7 @@ mod support;
 
 mod commands;
 mod serving;
+mod transfer;
 
 use std::io::Write as _;
 use std::process::Stdio;

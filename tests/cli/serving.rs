@@ -50,7 +50,7 @@ async fn a_port_that_is_taken_is_told(deployment: Arc<Deployment>) {
     assert!(refused.stderr.contains(&expected), "{refused:?}");
 }
 
-fn assert_private(path: &Path) {
+pub fn assert_private(path: &Path) {
     let metadata = std::fs::metadata(path).unwrap();
     let (mode, expected) = (metadata.permissions().mode() & 0o7777, if metadata.is_dir() { 0o700 } else { 0o600 });
     assert_eq!(mode, expected, "{} has mode {mode:o}", path.display());
