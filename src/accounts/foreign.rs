@@ -469,7 +469,7 @@ mod tests {
             format!("scrypt$0$salt$8$1${output}"),
             format!("pbkdf2_sha256$0$salt${output}"),
             format!("pbkdf2_sha256$$salt${output}"),
-            format!("pbkdf2_sha256$1000$salt$"),
+            "pbkdf2_sha256$1000$salt$".to_owned(),
             format!("$pbkdf2-sha256$i=0${salt}${output}"),
             format!("$pbkdf2-sha256$l=32${salt}${output}"),
             format!("$pbkdf2-sha256$i=1000,l=31${salt}${output}"),
