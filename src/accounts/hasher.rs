@@ -13,8 +13,8 @@ use argon2::password_hash::phc::Salt;
 use tokio::sync::oneshot;
 
 use super::foreign::{Foreign, HashRefusal};
+use super::hash::{COST_OUT_OF_BOUNDS, Scheme, Stored};
 use super::password::Password;
-use super::stored::{COST_OUT_OF_BOUNDS, Scheme, Stored};
 use crate::config::Argon2Cost;
 use crate::random::Random;
 
@@ -245,7 +245,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::accounts::stored::{NO_PASSWORD, check};
+    use crate::accounts::hash::{NO_PASSWORD, check};
 
     const CHEAP: Argon2Cost = Argon2Cost { memory_kib: 64, passes: 1, lanes: 1 };
 

@@ -2,6 +2,7 @@
 
 pub mod email;
 pub mod foreign;
+pub mod hash;
 pub mod hasher;
 pub mod http;
 pub mod login;
@@ -10,7 +11,6 @@ pub mod profile;
 pub mod reauthenticate;
 pub mod register;
 mod store;
-pub mod stored;
 pub mod transfer;
 
 use std::sync::Arc;

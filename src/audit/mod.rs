@@ -32,6 +32,10 @@ pub enum Event {
     ProfileChanged,
     SessionRenamed,
     AccountDisabled,
+    /// By the command line, several at once: `accounts` says how many.
+    AccountsImported,
+    /// All of them, by the command line.
+    AccountsExported,
     Reauthenticated,
     ReauthenticationFailed,
 }
@@ -53,6 +57,8 @@ impl Event {
         Self::ProfileChanged,
         Self::SessionRenamed,
         Self::AccountDisabled,
+        Self::AccountsImported,
+        Self::AccountsExported,
         Self::Reauthenticated,
         Self::ReauthenticationFailed,
     ];
@@ -74,6 +80,8 @@ impl Event {
             Self::ProfileChanged => "profile_changed",
             Self::SessionRenamed => "session_renamed",
             Self::AccountDisabled => "account_disabled",
+            Self::AccountsImported => "accounts_imported",
+            Self::AccountsExported => "accounts_exported",
             Self::Reauthenticated => "reauthenticated",
             Self::ReauthenticationFailed => "reauthentication_failed",
         }
@@ -95,6 +103,8 @@ impl Event {
             | Self::ProfileChanged
             | Self::SessionRenamed
             | Self::AccountDisabled
+            | Self::AccountsImported
+            | Self::AccountsExported
             | Self::Reauthenticated => Outcome::Success,
         }
     }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use keyturn::accounts::Accounts;
+use keyturn::accounts::transfer::entry::Newcomer;
 use keyturn::accounts::transfer::intake::{Batch, Intake, Rejection};
-use keyturn::accounts::transfer::record::Newcomer;
 use keyturn::app::App;
 use keyturn::clock::Clock;
 use keyturn::config::Config;
@@ -243,14 +243,15 @@ pub fn export(config: &Config, arguments: &ExportArguments) -> Outcome {
 
 /// Writes all accounts, page by page, and answers how many they are.
 async fn export_to(accounts: &Accounts, output: &mut impl Write) -> Result<usize, Box<dyn std::error::Error>> {
+    accounts.begin_export().await?;
     let (mut after, mut exported) = (None, 0_usize);
     loop {
         let page = accounts.export(after).await?;
         let Some(last) = page.last() else { break };
         after = last.id.map(UserId);
         exported = exported.saturating_add(page.len());
-        for record in &page {
-            write_line(output, record)?;
+        for entry in &page {
+            write_line(output, entry)?;
         }
     }
     output.flush()?;

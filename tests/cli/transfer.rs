@@ -208,6 +208,12 @@ async fn an_import_that_is_killed_goes_on_without_a_duplicate(deployment: Arc<De
         |what: &str| deployment.texts(&format!("SELECT CAST(count(DISTINCT {what}) AS text) AS text FROM users"));
     assert_eq!((count("email_normalized"), count("id")), (vec![ALL.to_string()], vec![ALL.to_string()]));
     assert_eq!(deployment.count("users"), i64::try_from(ALL).unwrap());
+    let audited = deployment.rows("audit_log").into_iter().filter(|row| row["event"] == "accounts_imported");
+    let accounts = |row: Value| match &row["metadata"] {
+        Value::String(text) => serde_json::from_str::<Value>(text).unwrap()["accounts"].as_u64().unwrap(),
+        metadata => metadata["accounts"].as_u64().unwrap(),
+    };
+    assert_eq!(audited.map(accounts).sum::<u64>(), u64::try_from(ALL).unwrap());
 }
 
 async fn an_account_without_password_waits_for_a_new_one(process: Process) {
@@ -235,6 +241,7 @@ async fn an_export_makes_the_same_accounts_in_an_empty_database(process: Process
 
     let exported = run(&process, &["user", "export"]).printed();
     assert_eq!(exported.lines().count(), 2_502);
+    assert_eq!(process.count("audit_log WHERE event = 'accounts_exported'"), 1);
     let line = exported.lines().find(|line| line.contains("Full@")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(line).unwrap(), full);
 

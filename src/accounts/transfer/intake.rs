@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::BATCH;
-use super::record::{Newcomer, Record};
+use super::entry::{Entry, Newcomer};
 use crate::clock::Timestamp;
 use crate::random::Random;
 
@@ -85,8 +85,8 @@ impl<R: BufRead> Intake<R> {
         if text.trim_ascii().is_empty() {
             return Ok(None);
         }
-        let record = Record::parse(text).map_err(|error| error.to_string())?;
-        let newcomer = Newcomer::of(record, self.now, self.random).map_err(|error| error.to_string())?;
+        let entry = Entry::parse(text).map_err(|error| error.to_string())?;
+        let newcomer = Newcomer::of(entry, self.now, self.random).map_err(|error| error.to_string())?;
         self.refuse_twins(&newcomer)?;
         Ok(Some(newcomer))
     }

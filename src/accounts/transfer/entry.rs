@@ -9,7 +9,7 @@ use super::store::AccountRow;
 use crate::accounts::USER;
 use crate::accounts::email::{Email, EmailError};
 use crate::accounts::foreign::HashRefusal;
-use crate::accounts::stored::{self, NO_PASSWORD};
+use crate::accounts::hash::{self, NO_PASSWORD};
 use crate::clock::Timestamp;
 use crate::db::types::{Names, UserId};
 use crate::label::{Label, LabelError};
@@ -28,12 +28,12 @@ const MAX_ROLE_BYTES: usize = 64;
 /// null.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Record {
+pub struct Entry {
     /// A new one is made for an account that brings none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
     pub email: String,
-    /// A hash in a form that [`stored::check`] knows. Without one, the owner has to reset the password first.
+    /// A hash in a form that [`hash::check`] knows. Without one, the owner has to reset the password first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,7 +63,7 @@ pub struct Record {
 
 /// Why a line is not an account. The text repeats no value of the line's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RecordError {
+pub enum EntryError {
     #[error("is not JSON, from column {0} on")]
     NotJson(usize),
     #[error("is not a JSON object")]
@@ -92,34 +92,34 @@ pub enum RecordError {
     Time(&'static str),
 }
 
-impl Record {
-    pub fn parse(line: &[u8]) -> Result<Self, RecordError> {
+impl Entry {
+    pub fn parse(line: &[u8]) -> Result<Self, EntryError> {
         // serde would also take an array for the fields in their order.
         if line.trim_ascii_start().first() != Some(&b'{') {
             let other: Result<serde::de::IgnoredAny, _> = serde_json::from_slice(line);
-            return Err(other.map_or_else(|error| RecordError::NotJson(error.column()), |_| RecordError::NotAnObject));
+            return Err(other.map_or_else(|error| EntryError::NotJson(error.column()), |_| EntryError::NotAnObject));
         }
         let mut json = serde_json::Deserializer::from_slice(line);
-        let record = serde_path_to_error::deserialize(&mut json).map_err(describe)?;
-        json.end().map_err(|error| RecordError::NotJson(error.column()))?;
-        Ok(record)
+        let entry = serde_path_to_error::deserialize(&mut json).map_err(describe)?;
+        json.end().map_err(|error| EntryError::NotJson(error.column()))?;
+        Ok(entry)
     }
 }
 
 /// serde names a missing, unknown or repeated field in its text alone, between backticks.
-fn describe(error: serde_path_to_error::Error<serde_json::Error>) -> RecordError {
+fn describe(error: serde_path_to_error::Error<serde_json::Error>) -> EntryError {
     let path = error.path().to_string();
     let error = error.into_inner();
     if !error.is_data() {
-        return RecordError::NotJson(error.column());
+        return EntryError::NotJson(error.column());
     }
     let text = error.to_string();
     let named = text.split('`').nth(1).unwrap_or(&path).escape_debug().to_string();
     match text.split_once(" field") {
-        Some(("missing", _)) => RecordError::Missing(named),
-        Some(("unknown", _)) => RecordError::Unknown(named),
-        Some(("duplicate", _)) => RecordError::Twice(named),
-        _ => RecordError::WrongType(path),
+        Some(("missing", _)) => EntryError::Missing(named),
+        Some(("unknown", _)) => EntryError::Unknown(named),
+        Some(("duplicate", _)) => EntryError::Twice(named),
+        _ => EntryError::WrongType(path),
     }
 }
 
@@ -131,43 +131,43 @@ pub struct Newcomer {
 
 impl Newcomer {
     /// Checks everything about an account that can be checked without the database. `now` is the time of the import.
-    pub fn of(record: Record, now: Timestamp, random: Random) -> Result<Self, RecordError> {
-        let email = Email::parse(&record.email)?;
-        let name = record.name.as_deref().filter(|name| !name.is_empty()).map(Label::parse).transpose()?;
-        if record.id.is_some_and(|id| id.is_nil() || id.is_max()) {
-            return Err(RecordError::Id);
+    pub fn of(entry: Entry, now: Timestamp, random: Random) -> Result<Self, EntryError> {
+        let email = Email::parse(&entry.email)?;
+        let name = entry.name.as_deref().filter(|name| !name.is_empty()).map(Label::parse).transpose()?;
+        if entry.id.is_some_and(|id| id.is_nil() || id.is_max()) {
+            return Err(EntryError::Id);
         }
-        if let Some(hash) = &record.password_hash {
-            stored::check(hash)?;
+        if let Some(text) = &entry.password_hash {
+            hash::check(text)?;
         }
         for (field, time) in [
-            ("created_at", record.created_at),
-            ("password_changed_at", record.password_changed_at),
-            ("last_login_at", record.last_login_at),
-            ("email_verified_at", record.email_verified_at),
-            ("disabled_at", record.disabled_at),
+            ("created_at", entry.created_at),
+            ("password_changed_at", entry.password_changed_at),
+            ("last_login_at", entry.last_login_at),
+            ("email_verified_at", entry.email_verified_at),
+            ("disabled_at", entry.disabled_at),
         ] {
             let possible = Timestamp::from_millis(0)..=now.plus(TOLERABLE_SKEW);
             if time.is_some_and(|time| !possible.contains(&time)) {
-                return Err(RecordError::Time(field));
+                return Err(EntryError::Time(field));
             }
         }
-        let created_at = record.created_at.unwrap_or(now);
+        let created_at = entry.created_at.unwrap_or(now);
         let row = AccountRow {
-            id: UserId(record.id.unwrap_or_else(|| random.id(created_at))),
+            id: UserId(entry.id.unwrap_or_else(|| random.id(created_at))),
             email: email.as_str().to_owned(),
             email_normalized: email.normalized().to_owned(),
             name: name.map(Label::into_string),
-            password_hash: record.password_hash.unwrap_or_else(|| NO_PASSWORD.to_owned()),
-            roles: roles(record.roles)?,
+            password_hash: entry.password_hash.unwrap_or_else(|| NO_PASSWORD.to_owned()),
+            roles: roles(entry.roles)?,
             created_at,
-            password_changed_at: record.password_changed_at.unwrap_or(created_at),
-            last_login_at: record.last_login_at,
-            disabled_at: since("disabled", record.disabled, record.disabled_at, now)?,
-            email_verified_at: since("email_verified", record.email_verified, record.email_verified_at, now)?,
-            alerts: record.alerts.unwrap_or(true),
+            password_changed_at: entry.password_changed_at.unwrap_or(created_at),
+            last_login_at: entry.last_login_at,
+            disabled_at: since("disabled", entry.disabled, entry.disabled_at, now)?,
+            email_verified_at: since("email_verified", entry.email_verified, entry.email_verified_at, now)?,
+            alerts: entry.alerts.unwrap_or(true),
         };
-        Ok(Self { row, has_own_id: record.id.is_some() })
+        Ok(Self { row, has_own_id: entry.id.is_some() })
     }
 
     pub(super) const fn row(&self) -> &AccountRow {
@@ -186,7 +186,7 @@ impl Newcomer {
 }
 
 /// Every account has the role of a user, named or not.
-fn roles(given: Option<Vec<String>>) -> Result<Names, RecordError> {
+fn roles(given: Option<Vec<String>>) -> Result<Names, EntryError> {
     let is_name = |role: &String| {
         let letters = role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte));
         letters && (1..=MAX_ROLE_BYTES).contains(&role.len())
@@ -196,7 +196,7 @@ fn roles(given: Option<Vec<String>>) -> Result<Names, RecordError> {
         roles.insert(0, USER.to_owned());
     }
     if roles.len() > MAX_ROLES || !roles.iter().all(is_name) {
-        return Err(RecordError::Roles);
+        return Err(EntryError::Roles);
     }
     Ok(Names(roles))
 }
@@ -207,15 +207,15 @@ fn since(
     holds: Option<bool>,
     at: Option<Timestamp>,
     now: Timestamp,
-) -> Result<Option<Timestamp>, RecordError> {
+) -> Result<Option<Timestamp>, EntryError> {
     match (holds, at) {
-        (Some(false), Some(_)) => Err(RecordError::Contradiction(field)),
+        (Some(false), Some(_)) => Err(EntryError::Contradiction(field)),
         (Some(true), None) => Ok(Some(now)),
         (_, at) => Ok(at),
     }
 }
 
-impl From<AccountRow> for Record {
+impl From<AccountRow> for Entry {
     fn from(row: AccountRow) -> Self {
         Self {
             id: Some(row.id.0),
@@ -241,8 +241,8 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
-    fn read(line: &str) -> Result<Newcomer, RecordError> {
-        Newcomer::of(Record::parse(line.as_bytes())?, NOW, Random)
+    fn read(line: &str) -> Result<Newcomer, EntryError> {
+        Newcomer::of(Entry::parse(line.as_bytes())?, NOW, Random)
     }
 
     fn reason(line: &str) -> String {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_written_and_read_again_is_the_same() {
+    fn an_entry_that_is_written_and_read_again_is_the_same() {
         let line = concat!(
             r#"{"id":"0190b5a0-0000-7000-8000-000000000001","email":"Ada@Example.com","#,
             r#""password_hash":"$2b$04$tH.bReaWYdiRau/tHhzLlOE3ZUAOTlyo3tR3xRkTzD8GrYULSfOCS","name":"Ada","#,
@@ -282,7 +282,7 @@ mod tests {
             r#""password_changed_at":"2019-02-02T03:04:05.006Z","last_login_at":"2022-01-02T03:04:05.006Z"}"#
         );
         let Newcomer { row, has_own_id: true } = read(line).unwrap() else { panic!("it has an id") };
-        assert_eq!(serde_json::to_string(&Record::from(row)).unwrap(), line);
+        assert_eq!(serde_json::to_string(&Entry::from(row)).unwrap(), line);
     }
 
     #[test]
