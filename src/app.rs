@@ -29,6 +29,7 @@ use crate::keys::ring::{self, RingError};
 use crate::limits::Limits;
 use crate::mail::{self, Deliverer, Mail};
 use crate::metrics::Metrics;
+use crate::pages::Pages;
 use crate::random::Random;
 use crate::revocations::{Log, Reader};
 use crate::routes;
@@ -59,6 +60,7 @@ pub struct App {
     pub devices: Devices,
     pub db: Db,
     edge: web::Data<Edge>,
+    pages: web::Data<Pages>,
     ring: Ring,
     workers: usize,
 }
@@ -144,7 +146,8 @@ impl App {
             tokio::spawn(deliverer.run()),
             tokio::spawn(sweep_limits(edge.clone())),
         ]);
-        Ok((Self { accounts, sessions, mail, devices, db, edge, ring, workers: config.workers }, background))
+        let pages = web::Data::new(Pages::new(mail.site()));
+        Ok((Self { accounts, sessions, mail, devices, db, edge, pages, ring, workers: config.workers }, background))
     }
 
     /// Starts to serve on `listener`. The server ends, after its requests have, when its handle is told to stop or
@@ -158,6 +161,7 @@ impl App {
                 .app_data(web::Data::new(self.accounts.clone()))
                 .app_data(web::Data::new(self.sessions.clone()))
                 .app_data(web::Data::new(self.db.clone()))
+                .app_data(self.pages.clone())
                 .app_data(web::Data::new(self.ring.clone()))
                 .app_data(web::QueryConfig::default().error_handler(|error, _| invalid_query(&error).into()))
                 .wrap(Condition::new(self.edge.has_allowed_origins(), cors(self.edge.clone())))

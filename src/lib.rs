@@ -19,6 +19,7 @@
 //! | [`revocations`] | the log of what was ended, and its reader |
 //! | [`limits`] | who may try how often |
 //! | [`audit`] | what happened, for people |
+//! | [`pages`] | the pages that links in mails lead to |
 //! | [`mail`] | letters to people: posted in the transaction that they tell of, delivered after it |
 //! | [`devices`] | the device behind a user agent, the place and the network behind an address |
 //! | [`cache`] | session entries and marks, in the process or in Redis |
@@ -32,7 +33,7 @@
 //!
 //! ```text
 //! cli → app → routes → http/openapi → */http → http → accounts → sessions → tokens → keys
-//!     → {revocations, limits, audit, mail} → devices → cache → db → config → secret → random
+//!     → {revocations, limits, audit, mail, pages} → devices → cache → db → config → secret → random
 //!     → {clock, client, label, metrics}
 //! ```
 //!
@@ -83,6 +84,7 @@ pub mod label;
 pub mod limits;
 pub mod mail;
 pub mod metrics;
+pub mod pages;
 pub mod random;
 pub mod revocations;
 pub mod routes;

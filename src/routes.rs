@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 
 use crate::http::problem::Problem;
 use crate::http::{health, openapi};
-use crate::{accounts, keys, sessions};
+use crate::{accounts, keys, pages, sessions};
 
 /// One line per route: method, path, handler.
 pub fn configure(config: &mut web::ServiceConfig) {
@@ -20,6 +20,38 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(at("/api/v1/auth/me").route(get().to(accounts::http::me)).route(patch().to(accounts::http::update_me)))
         .service(at("/api/v1/auth/password/change").route(post().to(accounts::http::change_password)))
         .service(at("/api/v1/auth/reauthenticate").route(post().to(accounts::http::reauthenticate)))
+        .service(at("/api/v1/auth/password/forgot").route(post().to(accounts::recovery::http::forgot_password)))
+        .service(at("/api/v1/auth/password/reset").route(post().to(accounts::recovery::http::reset_password)))
+        .service(at("/api/v1/auth/not-me").route(post().to(accounts::recovery::http::not_me)))
+        .service(at("/api/v1/auth/email/verify").route(post().to(accounts::address::http::verify_email)))
+        .service(at("/api/v1/auth/email/verify/resend").route(post().to(accounts::address::http::resend_verification)))
+        .service(
+            at("/api/v1/auth/email/change")
+                .route(post().to(accounts::address::http::change_email))
+                .route(delete().to(accounts::address::http::cancel_email_change)),
+        )
+        .service(
+            at("/api/v1/auth/email/change/confirm").route(post().to(accounts::address::http::confirm_email_change)),
+        )
+        // Pages that links in mails lead to
+        .service(
+            at("/account/verify-email")
+                .route(get().to(pages::http::ask_verify_email))
+                .route(post().to(pages::http::submit_verify_email)),
+        )
+        .service(
+            at("/account/reset-password")
+                .route(get().to(pages::http::ask_reset_password))
+                .route(post().to(pages::http::submit_reset_password)),
+        )
+        .service(
+            at("/account/confirm-email-change")
+                .route(get().to(pages::http::ask_confirm_email_change))
+                .route(post().to(pages::http::submit_confirm_email_change)),
+        )
+        .service(
+            at("/account/not-me").route(get().to(pages::http::ask_not_me)).route(post().to(pages::http::submit_not_me)),
+        )
         // Sessions
         .service(at("/api/v1/sessions/refresh").route(post().to(sessions::http::refresh)))
         .service(at("/api/v1/sessions/revoke").route(post().to(sessions::http::revoke)))

@@ -11,7 +11,7 @@ use super::email::{Email, EmailError};
 use super::hasher::HasherError;
 use super::login::LoginError;
 use super::password::{Password, WeakPassword};
-use super::profile::ChangePasswordError;
+use super::profile::{ChangePasswordError, Profile, ProfileChange};
 use super::reauthenticate::ReauthenticateError;
 use super::register::{RegisterError, Registration};
 use crate::audit::Actor;
@@ -194,6 +194,8 @@ pub async fn logout_all(
 #[derive(Serialize, utoipa::ToSchema)]
 pub struct Me {
     user: Subject,
+    /// Whether mails tell of unusual logins. Some alerts are sent in any case.
+    alerts: bool,
     session_id: SessionId,
     #[schema(value_type = String, format = DateTime)]
     access_token_expires_at: Timestamp,
@@ -208,13 +210,14 @@ pub async fn me(
     edge: web::Data<Edge>,
     caller: Caller,
 ) -> Result<web::Json<Me>, Problem> {
-    let user = accounts.profile(caller.user()).await?.ok_or_else(Problem::invalid_token)?;
-    Ok(web::Json(describe(user, &caller, &edge)))
+    let profile = accounts.profile(caller.user()).await?.ok_or_else(Problem::invalid_token)?;
+    Ok(web::Json(describe(profile, &caller, &edge)))
 }
 
-fn describe(user: Subject, caller: &Caller, edge: &Edge) -> Me {
+fn describe(profile: Profile, caller: &Caller, edge: &Edge) -> Me {
     Me {
-        user,
+        user: profile.user,
+        alerts: profile.alerts,
         session_id: caller.session(),
         access_token_expires_at: caller.access_token_expires_at(),
         server_time: edge.clock.now(),
@@ -228,6 +231,15 @@ pub struct UpdateMeRequest {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     name: Option<Option<String>>,
+    /// Whether mails tell of unusual logins.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = bool, required = false)]
+    alerts: Option<bool>,
+}
+
+/// A field that may be missing and is not `null`.
+fn not_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    bool::deserialize(deserializer).map(Some)
 }
 
 /// Tells a field that is `null` from one that is missing.
@@ -236,7 +248,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<O
     Option::<String>::deserialize(deserializer).map(Some)
 }
 
-/// Changes what the caller's account says of its owner.
+/// Changes what the caller's account says of its owner and what it tells them.
 #[utoipa::path(patch, path = "/api/v1/auth/me", tag = "Accounts", request_body = UpdateMeRequest,
     responses((status = 200, body = Me), (status = 401, body = ProblemDetails, content_type = "application/problem+json"), (status = 422, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn update_me(
@@ -245,14 +257,18 @@ pub async fn update_me(
     By(caller, Body(body)): By<Body<UpdateMeRequest>>,
 ) -> Result<web::Json<Me>, Problem> {
     let mut fields = Fields::default();
-    let changed = match body.name {
-        None => accounts.profile(caller.user()).await?,
-        Some(name) => {
-            let name = label(&mut fields, "name", name.as_deref()).ok_or_else(|| fields.into_problem())?;
-            accounts.rename(caller.user(), name, &caller.actor(&edge)).await?
+    let name = match body.name {
+        None => None,
+        Some(name) => Some(label(&mut fields, "name", name.as_deref()).ok_or_else(|| fields.into_problem())?),
+    };
+    let profile = match (name, body.alerts) {
+        (None, None) => accounts.profile(caller.user()).await?,
+        (name, alerts) => {
+            let change = ProfileChange { name, alerts };
+            accounts.change_profile(caller.user(), change, &caller.actor(&edge)).await?
         }
     };
-    Ok(web::Json(describe(changed.ok_or_else(Problem::invalid_token)?, &caller, &edge)))
+    Ok(web::Json(describe(profile.ok_or_else(Problem::invalid_token)?, &caller, &edge)))
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]

@@ -1,14 +1,17 @@
-//! Who may log in: registering, logging in and out, and the password.
+//! Who may log in: registering, logging in and out, the address and the password.
 
+pub mod address;
 pub mod email;
 pub mod foreign;
 pub mod hash;
 pub mod hasher;
 pub mod http;
+pub mod links;
 pub mod login;
 pub mod password;
 pub mod profile;
 pub mod reauthenticate;
+pub mod recovery;
 pub mod register;
 mod store;
 pub mod transfer;

@@ -24,23 +24,39 @@ pub enum ChangePasswordError {
     Database(#[from] DbError),
 }
 
+/// An account as its owner sees it.
+pub struct Profile {
+    pub user: Subject,
+    /// Whether mails tell of unusual logins.
+    pub alerts: bool,
+}
+
+/// What to change of an account; what is `None` stays as it is.
+#[derive(Default)]
+pub struct ProfileChange {
+    /// The inner is `None` to take the name away.
+    pub name: Option<Option<Label>>,
+    pub alerts: Option<bool>,
+}
+
 impl Accounts {
     /// The account as its owner sees it; `None` when it is gone.
-    pub async fn profile(&self, user: UserId) -> DbResult<Option<Subject>> {
-        Ok(self.0.db.read(move |conn| store::by_id(conn, user)).await?.as_ref().map(subject))
+    pub async fn profile(&self, user: UserId) -> DbResult<Option<Profile>> {
+        let row = self.0.db.read(move |conn| store::by_id(conn, user)).await?;
+        Ok(row.map(|row| Profile { user: subject(&row), alerts: row.alerts }))
     }
 
-    /// Names the account, or takes its name away.
-    pub async fn rename(&self, user: UserId, name: Option<Label>, by: &Actor) -> DbResult<Option<Subject>> {
-        let (name, audit) = (name.map(Label::into_string), self.0.audit.clone());
+    /// Changes what the account says of its owner and what it tells them.
+    pub async fn change_profile(&self, user: UserId, change: ProfileChange, by: &Actor) -> DbResult<Option<Profile>> {
+        let audit = self.0.audit.clone();
         let record = Record::new(Event::ProfileChanged, by).on(user);
-        let renamed = self.0.db.write(move |conn| {
-            if !store::set_name(conn, user, name.as_deref())? {
-                return Ok(());
-            }
-            audit.append(conn, &record)
+        let changed = self.0.db.write(move |conn| {
+            let ProfileChange { name, alerts } = change;
+            let named = name.map_or(Ok(false), |name| store::set_name(conn, user, name.as_ref().map(Label::as_str)))?;
+            let set = alerts.map_or(Ok(false), |alerts| store::set_alerts(conn, user, alerts))?;
+            if named || set { audit.append(conn, &record) } else { Ok(()) }
         });
-        renamed.await?;
+        changed.await?;
         self.profile(user).await
     }
 
@@ -79,7 +95,7 @@ impl Accounts {
         hash: String,
         by: &Actor,
     ) -> DbResult<Option<usize>> {
-        let (sessions, audit, now) = (self.0.sessions.clone(), self.0.audit.clone(), self.0.clock.now());
+        let (accounts, now) = (self.clone(), self.0.clock.now());
         let which = by.session.map_or(Which::AllOf(user), |session| Which::AllOfExcept(user, session));
         let by = by.clone();
         let ended = self
@@ -89,12 +105,14 @@ impl Accounts {
                 if !store::set_password(conn, user, former.as_deref(), &hash, now)? {
                     return Ok(None);
                 }
-                audit.append(conn, &Record::new(Event::PasswordChanged, &by).on(user))?;
-                sessions.revoke_in(conn, which, Reason::PasswordChanged, &by).map(Some)
+                accounts.password_changed_in(conn, user, &by)?;
+                accounts.0.audit.append(conn, &Record::new(Event::PasswordChanged, &by).on(user))?;
+                accounts.0.sessions.revoke_in(conn, which, Reason::PasswordChanged, &by).map(Some)
             })
             .await?;
         let Some(ended) = ended else { return Ok(None) };
         self.0.sessions.announce(&ended).await;
+        self.0.mail.wake();
         Ok(Some(ended.count()))
     }
 

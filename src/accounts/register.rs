@@ -42,7 +42,7 @@ impl From<DbError> for RegisterError {
 }
 
 impl Accounts {
-    /// Creates an account and logs its owner in: both or neither.
+    /// Creates an account, mails a link to verify its address, and logs its owner in: all or nothing.
     pub async fn register(&self, registration: Registration, client: &Client) -> Result<Grant, RegisterError> {
         let parts = &*self.0;
         if !parts.registration {
@@ -53,16 +53,18 @@ impl Accounts {
         let opening =
             parts.sessions.opening(subject(&user), Names::of(&["pwd"]), client, device_name.map(Label::into_string));
         let record = Record::new(Event::Registered, &Actor::stranger(client)).on(user.id).session(opening.session());
-        let audit = parts.audit.clone();
+        let accounts = self.clone();
         let opening = parts
             .db
             .write(move |conn| {
                 store::insert(conn, &user)?;
                 opening.insert(conn)?;
-                audit.append(conn, &record)?;
+                accounts.post_verification(conn, user.id, &user.email)?;
+                accounts.0.audit.append(conn, &record)?;
                 Ok(opening)
             })
             .await?;
+        parts.mail.wake();
         Ok(parts.sessions.opened(opening).await?)
     }
 
@@ -112,6 +114,8 @@ impl Accounts {
             password_changed_at: now,
             last_login_at: None,
             disabled_at: None,
+            email_verified_at: None,
+            alerts: true,
         })
     }
 }
@@ -133,5 +137,11 @@ impl From<UserRow> for Account {
 }
 
 pub(super) fn subject(user: &UserRow) -> Subject {
-    Subject { id: user.id, email: user.email.clone(), name: user.name.clone(), roles: user.roles.clone() }
+    Subject {
+        id: user.id,
+        email: user.email.clone(),
+        name: user.name.clone(),
+        roles: user.roles.clone(),
+        email_verified: Some(user.email_verified_at.is_some()),
+    }
 }

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use crate::clock::Timestamp;
-use crate::db::schema::users;
+use crate::db::schema::{mfa_challenges, trusted_devices, users};
 use crate::db::types::{Names, UserId};
 use crate::db::{Conn, DbResult};
 
@@ -20,6 +20,8 @@ pub struct UserRow {
     pub password_changed_at: Timestamp,
     pub last_login_at: Option<Timestamp>,
     pub disabled_at: Option<Timestamp>,
+    pub email_verified_at: Option<Timestamp>,
+    pub alerts: bool,
 }
 
 /// Fails with [`crate::db::DbError::Taken`] when the address has an account.
@@ -78,6 +80,46 @@ pub fn set_password(conn: &mut Conn, id: UserId, former: Option<&str>, hash: &st
         None => diesel::update(account).set(change).execute(conn)?,
     };
     Ok(changed == 1)
+}
+
+/// Holds an account that is not disabled for the rest of the transaction, and answers it as it is: whoever changes it waits.
+pub fn hold(conn: &mut Conn, id: UserId) -> DbResult<Option<UserRow>> {
+    let account = users::table.filter(users::id.eq(id)).filter(users::disabled_at.is_null());
+    let held = diesel::update(account).set(users::alerts.eq(users::alerts)).execute(conn)?;
+    if held == 1 { by_id(conn, id) } else { Ok(None) }
+}
+
+/// Notes that the address is the owner's; one that was known to be stays so since then.
+pub fn verify_email(conn: &mut Conn, id: UserId, now: Timestamp) -> DbResult<()> {
+    let account = users::table.filter(users::id.eq(id)).filter(users::email_verified_at.is_null());
+    diesel::update(account).set(users::email_verified_at.eq(now)).execute(conn)?;
+    Ok(())
+}
+
+/// Gives an account another address, which is known to be the owner's. Fails with [`crate::db::DbError::Taken`] when it
+/// has an account.
+pub fn set_email(conn: &mut Conn, id: UserId, email: &str, normalized: &str, now: Timestamp) -> DbResult<()> {
+    diesel::update(users::table.filter(users::id.eq(id)))
+        .set((users::email.eq(email), users::email_normalized.eq(normalized), users::email_verified_at.eq(now)))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Forgets the logins that wait for a second factor.
+pub fn forget_challenges(conn: &mut Conn, id: UserId) -> DbResult<()> {
+    diesel::delete(mfa_challenges::table.filter(mfa_challenges::user_id.eq(id))).execute(conn)?;
+    Ok(())
+}
+
+/// Forgets the devices that need no second factor.
+pub fn forget_trusted_devices(conn: &mut Conn, id: UserId) -> DbResult<()> {
+    diesel::delete(trusted_devices::table.filter(trusted_devices::user_id.eq(id))).execute(conn)?;
+    Ok(())
+}
+
+/// Whether mails tell the owner of unusual logins. Answers whether there is such an account.
+pub fn set_alerts(conn: &mut Conn, id: UserId, alerts: bool) -> DbResult<bool> {
+    Ok(diesel::update(users::table.filter(users::id.eq(id))).set(users::alerts.eq(alerts)).execute(conn)? == 1)
 }
 
 /// Answers whether there is such an account.

@@ -38,6 +38,15 @@ pub enum Event {
     AccountsExported,
     Reauthenticated,
     ReauthenticationFailed,
+    /// Of nobody where there is no such account.
+    PasswordResetRequested,
+    PasswordReset,
+    EmailVerified,
+    EmailChangeRequested,
+    EmailChangeCancelled,
+    EmailChanged,
+    /// "This wasn't me".
+    ReportedByOwner,
 }
 
 impl Event {
@@ -61,6 +70,13 @@ impl Event {
         Self::AccountsExported,
         Self::Reauthenticated,
         Self::ReauthenticationFailed,
+        Self::PasswordResetRequested,
+        Self::PasswordReset,
+        Self::EmailVerified,
+        Self::EmailChangeRequested,
+        Self::EmailChangeCancelled,
+        Self::EmailChanged,
+        Self::ReportedByOwner,
     ];
 
     /// The name in the log and its interface.
@@ -84,6 +100,13 @@ impl Event {
             Self::AccountsExported => "accounts_exported",
             Self::Reauthenticated => "reauthenticated",
             Self::ReauthenticationFailed => "reauthentication_failed",
+            Self::PasswordResetRequested => "password_reset_requested",
+            Self::PasswordReset => "password_reset",
+            Self::EmailVerified => "email_verified",
+            Self::EmailChangeRequested => "email_change_requested",
+            Self::EmailChangeCancelled => "email_change_cancelled",
+            Self::EmailChanged => "email_changed",
+            Self::ReportedByOwner => "reported_by_owner",
         }
     }
 
@@ -105,7 +128,14 @@ impl Event {
             | Self::AccountDisabled
             | Self::AccountsImported
             | Self::AccountsExported
-            | Self::Reauthenticated => Outcome::Success,
+            | Self::Reauthenticated
+            | Self::PasswordResetRequested
+            | Self::PasswordReset
+            | Self::EmailVerified
+            | Self::EmailChangeRequested
+            | Self::EmailChangeCancelled
+            | Self::EmailChanged
+            | Self::ReportedByOwner => Outcome::Success,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! JSON bodies: bounded in size and time, and told precisely what is wrong with them.
+//! Bodies of requests, bounded in size and time: JSON, which is told precisely what is wrong with it, and the forms of
+//! pages.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_core::Stream as _;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use super::problem::{FieldError, Problem};
 
@@ -26,21 +28,13 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_json = request.mime_type().ok().flatten().is_some_and(|mime| mime.essence_str() == "application/json");
-        let has_type = request.headers().contains_key(CONTENT_TYPE);
-        let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let payload = payload.take();
+        let is_json = has_type(request, "application/json");
+        let names_type = request.headers().contains_key(CONTENT_TYPE);
+        let bytes = read(request, payload);
         Box::pin(async move {
-            if announced.is_some_and(|length: usize| length > MAX_BODY) {
-                return Err(too_large());
-            }
-            let bytes = read(payload).await?;
-            if !is_json && (has_type || !bytes.is_empty()) {
-                return Err(Problem::new(
-                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                    "unsupported_media_type",
-                    "The body must be JSON, with Content-Type: application/json.",
-                ));
+            let bytes = bytes.await?;
+            if !is_json && (names_type || !bytes.is_empty()) {
+                return Err(unsupported("The body must be JSON, with Content-Type: application/json."));
             }
             parse(&bytes).map(Self)
         })
@@ -66,7 +60,60 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
     }
 }
 
-async fn read(mut payload: Payload) -> Result<Vec<u8>, Problem> {
+/// The body of a page's form.
+pub struct FormBody(Zeroizing<Vec<u8>>);
+
+impl FormBody {
+    /// The field `name`, if the form has it.
+    pub fn get(&self, name: &str) -> Option<Zeroizing<String>> {
+        form_field(&self.0, name)
+    }
+}
+
+impl FromRequest for FormBody {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_form = has_type(request, "application/x-www-form-urlencoded");
+        let bytes = read(request, payload);
+        Box::pin(async move {
+            let bytes = Zeroizing::new(bytes.await?);
+            if is_form { Ok(Self(bytes)) } else { Err(unsupported("The body must be that of the page's form.")) }
+        })
+    }
+}
+
+/// The field `name` of a form or query (`application/x-www-form-urlencoded`), if it is there.
+pub fn form_field(form: &[u8], name: &str) -> Option<Zeroizing<String>> {
+    let mut fields = url::form_urlencoded::parse(form);
+    fields.find_map(|(own, value)| (own == name).then(|| Zeroizing::new(value.into_owned())))
+}
+
+fn has_type(request: &HttpRequest, expected: &str) -> bool {
+    request.mime_type().ok().flatten().is_some_and(|mime| mime.essence_str() == expected)
+}
+
+fn unsupported(detail: &str) -> Problem {
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+}
+
+/// Reads a body whole.
+fn read(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<Vec<u8>, Problem>> + use<> + 'static {
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let payload = payload.take();
+    async move {
+        if announced.is_some_and(|length: usize| length > MAX_BODY) {
+            return Err(too_large());
+        }
+        read_payload(payload).await
+    }
+}
+
+async fn read_payload(mut payload: Payload) -> Result<Vec<u8>, Problem> {
     let whole = async {
         let mut bytes = Vec::new();
         while let Some(chunk) = std::future::poll_fn(|context| Pin::new(&mut payload).poll_next(context)).await {

@@ -101,6 +101,7 @@ struct Parts {
     templates: Templates,
     seal: SealKey,
     public_url: String,
+    site: String,
     random: Random,
     posted: Notify,
 }
@@ -113,10 +114,16 @@ impl Mail {
         Ok(Self(Arc::new(Parts {
             templates,
             seal: config.secret.mail_seal(),
+            site: site(&config.public_url).to_owned(),
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
             random,
             posted: Notify::new(),
         })))
+    }
+
+    /// What letters call the place that they come from: the host of `PUBLIC_URL`.
+    pub fn site(&self) -> &str {
+        &self.0.site
     }
 
     /// A link to `page` with a one-time token, good until `expires_at`. It is made of `PUBLIC_URL` alone: what a request

@@ -36,6 +36,8 @@ pub enum Reason {
     /// A refresh token was presented that had been replaced and could not be a repetition.
     RefreshTokenReused,
     PasswordChanged,
+    /// Its owner said, by a link in a mail, that it was somebody else's.
+    ReportedByOwner,
     AccountDisabled,
     /// What access tokens say of the account is no longer so. Ends access tokens, never a session.
     AccountChanged,
@@ -49,6 +51,7 @@ impl Reason {
             Self::EndedByOperator => "ended_by_operator",
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::PasswordChanged => "password_changed",
+            Self::ReportedByOwner => "reported_by_owner",
             Self::AccountDisabled => "account_disabled",
             Self::AccountChanged => "account_changed",
         }

@@ -109,6 +109,10 @@ pub struct Subject {
     pub email: String,
     pub name: Option<String>,
     pub roles: Names,
+    /// Whether the address is known to be the account's owner's. Not told by a refresh, which does not look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub email_verified: Option<bool>,
 }
 
 /// The part of a session that answers a check, as the database says it and the cache holds it.

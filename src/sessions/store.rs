@@ -101,7 +101,7 @@ pub fn chain(conn: &mut Conn, session: SessionId) -> DbResult<Option<Chain>> {
     Ok(found.map(|(row, (email, name, roles, disabled_at))| Chain {
         standing: Standing {
             session: row.id,
-            subject: super::Subject { id: row.user_id, email, name, roles },
+            subject: super::Subject { id: row.user_id, email, name, roles, email_verified: None },
             generation: row.generation,
             revision: row.revision,
             access_token: row.access_jti,

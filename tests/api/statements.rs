@@ -32,6 +32,7 @@ async fn a_thousand_refreshes_of_one_session_are_a_thousand_statements_that_touc
     let mut tokens = server.register().await;
     // Opens the connection that rotates.
     tokens = server.refreshed(&tokens).await;
+    until_mails_have_left(&server).await;
     let rows = rows(&server);
     let before = postgres.log().len();
     for _ in 0..1000 {
@@ -72,6 +73,7 @@ async fn refreshes_at_once_share_statements(_: Arc<Deployment>) {
         current.push(server.login(&current[0].email).await);
     }
     current[0] = server.refreshed(&current[0]).await;
+    until_mails_have_left(&server).await;
     let rows = rows(&server);
     let batches = server.metric("keyturn_rotation_batch_count").await;
     let before = postgres.log().len();
@@ -87,6 +89,11 @@ async fn refreshes_at_once_share_statements(_: Arc<Deployment>) {
     assert_eq!(count(ROTATION) + count(BATCH), batches, "{statements:#?}");
     assert!(batches < u64::try_from(SESSIONS * ROUNDS / 2).unwrap(), "{batches} batches");
     assert!(statements.keys().all(|statement| [ROTATION, BATCH].contains(statement) || is_of_the_reader(statement)));
+}
+
+/// Registering posts one, and what delivers it are statements too.
+async fn until_mails_have_left(server: &Server) {
+    until("the outbox to be empty", async || (server.count("outbox") == 0).then_some(())).await;
 }
 
 const ROTATION: &str = "UPDATE sessions SET generation";

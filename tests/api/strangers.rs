@@ -18,10 +18,25 @@ both_backends! {
 
 /// The routes that are open to strangers. This list may only shrink: a route that is added to it has to take
 /// credentials of its own, or to tell nothing about anybody.
-pub const OPEN: [(&str, &str); 9] = [
+pub const OPEN: [(&str, &str); 22] = [
     ("POST", "/api/v1/auth/register"),
     ("POST", "/api/v1/auth/login"),
     ("POST", "/api/v1/sessions/refresh"),
+    // These take an address and tell nothing of it, or a one-time token from a mail.
+    ("POST", "/api/v1/auth/password/forgot"),
+    ("POST", "/api/v1/auth/password/reset"),
+    ("POST", "/api/v1/auth/not-me"),
+    ("POST", "/api/v1/auth/email/verify"),
+    ("POST", "/api/v1/auth/email/change/confirm"),
+    // The pages that these mails lead to, with their tokens.
+    ("GET", "/account/verify-email"),
+    ("POST", "/account/verify-email"),
+    ("GET", "/account/reset-password"),
+    ("POST", "/account/reset-password"),
+    ("GET", "/account/confirm-email-change"),
+    ("POST", "/account/confirm-email-change"),
+    ("GET", "/account/not-me"),
+    ("POST", "/account/not-me"),
     ("GET", "/.well-known/jwks.json"),
     ("GET", "/.well-known/oauth-authorization-server"),
     ("GET", "/health/live"),

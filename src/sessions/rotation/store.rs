@@ -72,7 +72,7 @@ impl From<RotatedRow> for Rotated {
         Self {
             standing: Standing {
                 session,
-                subject: Subject { id, email, name, roles },
+                subject: Subject { id, email, name, roles, email_verified: None },
                 generation,
                 revision,
                 access_token,

@@ -86,6 +86,7 @@ impl Purpose {
 }
 
 /// A token that somebody presents. Wiped when dropped, never shown.
+#[derive(Clone)]
 pub struct OneTimeToken(Zeroizing<String>);
 
 impl OneTimeToken {
