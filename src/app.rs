@@ -15,6 +15,8 @@ use tokio::task::JoinHandle;
 
 use crate::accounts::hasher::Hasher;
 use crate::accounts::{self, Accounts};
+use crate::admin::stats::{Figures, Tally};
+use crate::admin::{self, Admin};
 use crate::audit::Audit;
 use crate::cache::Cache;
 use crate::clock::Clock;
@@ -55,6 +57,8 @@ const LIMITS_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct App {
     pub accounts: Accounts,
+    pub admin: Admin,
+    pub audit: Audit,
     pub sessions: Sessions,
     pub mail: Mail,
     pub devices: Devices,
@@ -81,11 +85,23 @@ pub enum StartError {
 }
 
 /// What works on behind the requests, for as long as it is kept.
-pub struct Background(Vec<JoinHandle<()>>);
+pub struct Background {
+    tasks: Vec<JoinHandle<()>>,
+    tally: Tally,
+}
 
 impl Drop for Background {
     fn drop(&mut self) {
-        self.0.iter().for_each(JoinHandle::abort);
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Background {
+    /// Ends the work, once no request is served any more, and writes down what was counted since the last minute.
+    pub async fn finish(self) {
+        if let Err(error) = self.tally.add().await {
+            tracing::warn!(%error, "what was counted last could not be written down");
+        }
     }
 }
 
@@ -101,7 +117,7 @@ impl App {
         let log = Log::default();
         let mut reader = Reader::new(db.clone(), cache.clone(), clock.clone(), log.clone());
         reader.read().await?;
-        let audit = Audit::new(db.clone(), clock.clone(), random);
+        let audit = Audit::new(db.clone(), clock.clone(), random, devices.clone());
         let mail = Mail::new(config, random)?;
         let sessions = Sessions::new(sessions::Parts {
             db: db.clone(),
@@ -127,9 +143,16 @@ impl App {
             random,
             metrics: metrics.clone(),
         });
+        let admin = Admin::new(admin::Parts {
+            db: db.clone(),
+            audit: audit.clone(),
+            sessions: sessions.clone(),
+            clock: clock.clone(),
+            figures: Figures::default(),
+        });
         let accounts = Accounts::new(accounts::Parts {
             db: db.clone(),
-            audit,
+            audit: audit.clone(),
             sessions: sessions.clone(),
             hasher: hasher(config, random)?,
             mail: mail.clone(),
@@ -140,14 +163,18 @@ impl App {
         });
         let limits = Limits::new(&config.limits, &config.secret, &clock);
         let deliverer = Deliverer::new(mail.clone(), config, db.clone(), clock.clone(), metrics.clone())?;
-        let edge = web::Data::new(Edge::new(config, limits, cache, clock, random, metrics));
-        let background = Background(vec![
+        let edge = web::Data::new(Edge::new(config, limits, cache, clock.clone(), random, metrics.clone()));
+        let tally = Tally::new(db.clone(), clock, metrics);
+        let tasks = vec![
+            tokio::spawn(tally.clone().run()),
             tokio::spawn(reader.run()),
             tokio::spawn(deliverer.run()),
             tokio::spawn(sweep_limits(edge.clone())),
-        ]);
+        ];
+        let background = Background { tasks, tally };
         let pages = web::Data::new(Pages::new(mail.site()));
-        Ok((Self { accounts, sessions, mail, devices, db, edge, pages, ring, workers: config.workers }, background))
+        let workers = config.workers;
+        Ok((Self { accounts, admin, audit, sessions, mail, devices, db, edge, pages, ring, workers }, background))
     }
 
     /// Starts to serve on `listener`. The server ends, after its requests have, when its handle is told to stop or
@@ -159,6 +186,8 @@ impl App {
             actix_web::App::new()
                 .app_data(self.edge.clone())
                 .app_data(web::Data::new(self.accounts.clone()))
+                .app_data(web::Data::new(self.admin.clone()))
+                .app_data(web::Data::new(self.audit.clone()))
                 .app_data(web::Data::new(self.sessions.clone()))
                 .app_data(web::Data::new(self.db.clone()))
                 .app_data(self.pages.clone())

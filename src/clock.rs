@@ -39,6 +39,11 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
+    /// Reads RFC 3339, in any offset. `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(|time: jiff::Timestamp| Self(time.as_millisecond()))
+    }
+
     /// The time from `earlier` to `self`; zero when `earlier` is later, as it may be on a server whose clock is behind.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -12,6 +12,7 @@
 //! | [`routes`] | every route of the server |
 //! | `*/http.rs` | the handlers of a room: parse, call, answer |
 //! | [`http`] | what handlers share: who calls and from where, bodies, cookies, refusals, health, OpenAPI |
+//! | [`admin`] | what operators do: accounts, roles, acting for a person, figures |
 //! | [`accounts`] | who may log in: register, login, profile, password, the threads that hash, import and export |
 //! | [`sessions`] | one login on one device and its chain of refresh tokens: open, refresh, check, list, revoke |
 //! | [`tokens`] | what is handed out: access tokens (JWT), refresh tokens (opaque), one-time tokens in links |
@@ -32,7 +33,7 @@
 //! Left may use right, never back:
 //!
 //! ```text
-//! cli → app → routes → http/openapi → */http → http → accounts → sessions → tokens → keys
+//! cli → app → routes → http/openapi → */http → http → admin → accounts → sessions → tokens → keys
 //!     → {revocations, limits, audit, mail, pages} → devices → cache → db → config → secret → random
 //!     → {clock, client, label, metrics}
 //! ```
@@ -70,6 +71,7 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::as_conversions)]
 
 pub mod accounts;
+pub mod admin;
 pub mod app;
 pub mod audit;
 pub mod cache;

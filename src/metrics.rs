@@ -47,9 +47,17 @@ macro_rules! named {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $type { $($(#[$variant_meta])* $variant),+ }
 
+        impl $type {
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+
         impl EncodeLabelValue for $type {
             fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-                encoder.write_str(match self { $(Self::$variant => $name),+ })
+                encoder.write_str(self.name())
             }
         }
     };
@@ -175,6 +183,19 @@ impl Metrics {
         let request = Request { method: method.to_owned(), route: route.to_owned(), status };
         self.0.requests.get_or_create(&request).inc();
         self.0.request_seconds.observe(after.as_secs_f64());
+    }
+
+    /// Logins and refreshes so far, by outcome, as far as there were any: `login.succeeded`, `refresh.rotated`.
+    pub fn totals(&self) -> Vec<(String, u64)> {
+        let logins = LoginOutcome::ALL.iter().filter_map(|outcome| {
+            let total = self.0.logins.get(&[("outcome", *outcome)])?.get();
+            Some((format!("login.{}", outcome.name()), total))
+        });
+        let refreshes = RefreshOutcome::ALL.iter().filter_map(|outcome| {
+            let total = self.0.refreshes.get(&[("outcome", *outcome)])?.get();
+            Some((format!("refresh.{}", outcome.name()), total))
+        });
+        logins.chain(refreshes).collect()
     }
 
     /// All counters in the OpenMetrics text format.

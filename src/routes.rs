@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 
 use crate::http::problem::Problem;
 use crate::http::{health, openapi};
-use crate::{accounts, keys, pages, sessions};
+use crate::{accounts, admin, audit, keys, pages, sessions};
 
 /// One line per route: method, path, handler.
 pub fn configure(config: &mut web::ServiceConfig) {
@@ -62,12 +62,29 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(get().to(sessions::http::list))
                 .route(delete().to(sessions::http::delete_others)),
         )
+        .service(at("/api/v1/sessions/audit").route(get().to(audit::http::own_audit)))
         .service(
             at("/api/v1/sessions/{id}")
                 .route(get().to(sessions::http::get))
                 .route(patch().to(sessions::http::rename))
                 .route(delete().to(sessions::http::delete)),
         )
+        // Administration
+        .service(at("/api/v1/admin/users").route(get().to(admin::http::list_users)))
+        .service(
+            at("/api/v1/admin/users/{id}")
+                .route(get().to(admin::http::get_user))
+                .route(patch().to(admin::http::change_user)),
+        )
+        .service(
+            at("/api/v1/admin/users/{id}/sessions")
+                .route(get().to(admin::http::list_user_sessions))
+                .route(delete().to(admin::http::end_user_sessions)),
+        )
+        .service(at("/api/v1/admin/users/{id}/impersonate").route(post().to(admin::http::impersonate)))
+        .service(at("/api/v1/admin/sessions/{id}").route(delete().to(admin::http::end_session)))
+        .service(at("/api/v1/admin/audit").route(get().to(audit::http::all_audit)))
+        .service(at("/api/v1/admin/stats").route(get().to(admin::http::stats)))
         // For backends
         .service(
             web::resource(["/api/v1/auth/verify", "/api/v1/auth/verify/{original:.*}"])

@@ -4,17 +4,18 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 const DIRECTION: &str = "Left may use right, never back: \
-    cli → app → routes → http/openapi → */http → http → accounts → sessions → tokens → keys → {revocations, limits, audit, mail, pages} \
+    cli → app → routes → http/openapi → */http → http → admin → accounts → sessions → tokens → keys → {revocations, limits, audit, mail, pages} \
     → devices → cache → db → config → secret → random → clock → {client, label, metrics}.";
 
 /// Who may use whom: each rank uses those after it. `*/http` stands for the handlers of every room.
-const RANKS: [&[&str]; 18] = [
+const RANKS: [&[&str]; 19] = [
     &["cli"],
     &["app"],
     &["routes"],
     &["http/openapi"],
     &["*/http"],
     &["http"],
+    &["admin"],
     &["accounts"],
     &["sessions"],
     &["tokens"],

@@ -17,6 +17,7 @@ use super::register::{RegisterError, Registration};
 use crate::audit::Actor;
 use crate::clock::Timestamp;
 use crate::db::types::SessionId;
+use crate::http::body::present;
 use crate::http::caller::{self, By, Transport, require_own_origin};
 use crate::http::problem::{Fields, ProblemDetails};
 use crate::http::token_response::{TokenResponse, token_response};
@@ -240,12 +241,6 @@ pub struct UpdateMeRequest {
 /// A field that may be missing and is not `null`.
 fn not_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     bool::deserialize(deserializer).map(Some)
-}
-
-/// Tells a field that is `null` from one that is missing.
-#[expect(clippy::option_option, reason = "the outer says whether it was there, the inner whether it was null")]
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::<String>::deserialize(deserializer).map(Some)
 }
 
 /// Changes what the caller's account says of its owner and what it tells them.

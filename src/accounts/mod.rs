@@ -31,8 +31,7 @@ use hasher::Hasher;
 /// The role that every account has.
 pub const USER: &str = "user";
 
-/// The role that may administer.
-pub const ADMIN: &str = "admin";
+pub use crate::sessions::ADMIN;
 
 /// All that concerns accounts. Clones share it.
 #[derive(Clone)]

@@ -1,7 +1,13 @@
 //! What happened, for people: an append-only log of one closed set of events. Each is written in the transaction that it
 //! describes, so that it can be neither lost nor invented.
 
+pub mod export;
+pub mod http;
+pub mod read;
 mod store;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -10,6 +16,7 @@ use crate::client::Client;
 use crate::clock::{Clock, Timestamp};
 use crate::db::types::{SessionId, UserId};
 use crate::db::{Conn, Db, DbResult};
+use crate::devices::Devices;
 use crate::random::Random;
 
 /// Something that an operator or the account's owner may want to know of later.
@@ -20,6 +27,10 @@ pub enum Event {
     LoginFailed,
     Logout,
     PasswordChanged,
+    AccountEnabled,
+    RolesChanged,
+    /// An operator began to act for the account, in a session of its own: `reason` says why.
+    ImpersonationStarted,
     /// A session was ended, by its owner, an operator or a rule: `reason` says which.
     SessionRevoked,
     /// Only with `AUDIT_REFRESH`.
@@ -57,6 +68,9 @@ impl Event {
         Self::LoginFailed,
         Self::Logout,
         Self::PasswordChanged,
+        Self::AccountEnabled,
+        Self::RolesChanged,
+        Self::ImpersonationStarted,
         Self::SessionRevoked,
         Self::RefreshSucceeded,
         Self::RefreshReplayed,
@@ -79,6 +93,11 @@ impl Event {
         Self::ReportedByOwner,
     ];
 
+    /// The event of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|event| event.name() == name)
+    }
+
     /// The name in the log and its interface.
     pub const fn name(self) -> &'static str {
         match self {
@@ -87,6 +106,9 @@ impl Event {
             Self::LoginFailed => "login_failed",
             Self::Logout => "logout",
             Self::PasswordChanged => "password_changed",
+            Self::AccountEnabled => "account_enabled",
+            Self::RolesChanged => "roles_changed",
+            Self::ImpersonationStarted => "impersonation_started",
             Self::SessionRevoked => "session_revoked",
             Self::RefreshSucceeded => "refresh_succeeded",
             Self::RefreshReplayed => "refresh_replayed",
@@ -118,6 +140,9 @@ impl Event {
             | Self::LoginSucceeded
             | Self::Logout
             | Self::PasswordChanged
+            | Self::AccountEnabled
+            | Self::RolesChanged
+            | Self::ImpersonationStarted
             | Self::SessionRevoked
             | Self::RefreshSucceeded
             | Self::RefreshReplayed
@@ -152,6 +177,10 @@ impl Outcome {
             Self::Success => "success",
             Self::Failure => "failure",
         }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Success, Self::Failure].into_iter().find(|outcome| outcome.name() == name)
     }
 }
 
@@ -219,11 +248,14 @@ pub struct Audit {
     db: Db,
     clock: Clock,
     random: Random,
+    devices: Devices,
+    /// The last stamp: milliseconds, and after them 12 bits that count within one.
+    stamped: Arc<AtomicU64>,
 }
 
 impl Audit {
-    pub fn new(db: Db, clock: Clock, random: Random) -> Self {
-        Self { db, clock, random }
+    pub fn new(db: Db, clock: Clock, random: Random, devices: Devices) -> Self {
+        Self { db, clock, random, devices, stamped: Arc::default() }
     }
 
     /// Appends in the caller's transaction.
@@ -238,8 +270,23 @@ impl Audit {
         self.db.write(move |conn| audit.append(conn, &record)).await
     }
 
+    /// An id and its time. Ids of one server follow in the order in which they were asked for, also within a millisecond.
     fn stamp(&self) -> (Uuid, Timestamp) {
-        let now = self.clock.now();
-        (self.random.id(now), now)
+        let now = u64::try_from(self.clock.now().as_millis()).unwrap_or(0) << COUNT_BITS;
+        let next = |last: u64| now.max(last.saturating_add(1));
+        let last = self.stamped.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+        let stamp = next(last.unwrap_or_else(|last| last));
+        let at = Timestamp::from_millis(i64::try_from(stamp >> COUNT_BITS).unwrap_or(i64::MAX));
+        let count = u16::try_from(stamp & ((1 << COUNT_BITS) - 1)).unwrap_or(u16::MAX);
+        (self.random.id_in_place(at, count), at)
     }
+}
+
+/// Bits of an id of version 7 between its time and its random part (RFC 9562 §5.7).
+const COUNT_BITS: u32 = 12;
+
+/// Removes up to `batch` entries from before `before`, the oldest first, in the caller's transaction. Answers how many;
+/// fewer than `batch` when nothing older is left.
+pub fn sweep(conn: &mut Conn, before: Timestamp, batch: usize) -> DbResult<usize> {
+    store::sweep(conn, before, batch)
 }

@@ -33,7 +33,7 @@ pub fn run(config: &Config) -> Outcome {
         std::thread::spawn(move || devices.warm_up());
         tracing::info!(%address, version = super::VERSION, "listening");
         server.await?;
-        drop(background);
+        background.finish().await;
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     })

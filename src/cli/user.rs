@@ -7,6 +7,7 @@ use clap::Subcommand;
 use keyturn::accounts::email::Email;
 use keyturn::accounts::password::Password;
 use keyturn::accounts::{ADMIN, USER};
+use keyturn::admin::users::Roles;
 use keyturn::config::Config;
 use keyturn::db::types::Names;
 use keyturn::label::Label;
@@ -30,6 +31,10 @@ pub enum Command {
     List,
     /// Disable an account and end its sessions.
     Disable { email: String },
+    /// Let a disabled account log in again.
+    Enable { email: String },
+    /// Give an account these roles and no others; `user` is always among them. Tokens with other roles end, sessions go on.
+    SetRoles { email: String, roles: Vec<String> },
     /// Set an account's password and end its sessions. The password is asked for, or read from standard input.
     SetPassword { email: String },
     /// Import accounts with their password hashes, from one JSON object on each line.
@@ -43,6 +48,8 @@ pub fn run(config: &Config, command: Command) -> Outcome {
         Command::Create { email, name, admin } => create(config, &email, name.as_deref(), admin),
         Command::List => list(config),
         Command::Disable { email } => disable(config, &email),
+        Command::Enable { email } => enable(config, &email),
+        Command::SetRoles { email, roles } => set_roles(config, &email, roles),
         Command::SetPassword { email } => set_password(config, &email),
         Command::Import(arguments) => transfer::import(config, &arguments),
         Command::Export(arguments) => transfer::export(config, &arguments),
@@ -76,6 +83,27 @@ fn disable(config: &Config, email: &str) -> Outcome {
     with_app(config, async |app| {
         let ended = app.accounts.disable(&address).await?.ok_or_else(|| unknown(&address))?;
         say!("The account is disabled. Sessions ended: {ended}")?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn enable(config: &Config, email: &str) -> Outcome {
+    let address = parse_email(email)?;
+    with_app(config, async |app| {
+        let user = app.accounts.id_of(&address).await?.ok_or_else(|| unknown(&address))?;
+        app.admin.enable(user).await?;
+        say!("The account is enabled.")?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn set_roles(config: &Config, email: &str, roles: Vec<String>) -> Outcome {
+    let address = parse_email(email)?;
+    let roles = Roles::parse(roles).map_err(|error| format!("the list {error}"))?;
+    with_app(config, async |app| {
+        let user = app.accounts.id_of(&address).await?.ok_or_else(|| unknown(&address))?;
+        let roles = app.admin.set_roles(user, roles).await?.ok_or_else(|| unknown(&address))?;
+        say!("The account's roles: {}", roles.0.join(", "))?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -275,6 +275,13 @@ impl Names {
         Self(names.iter().map(|name| (*name).to_owned()).collect())
     }
 
+    /// All but `name`.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.retain(|own| own != name);
+        self
+    }
+
     pub fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|own| own == name)
     }

@@ -176,3 +176,8 @@ fn describe(error: serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) 
 fn wrong(field: &str, code: &str, message: &str) -> Problem {
     Problem::invalid(vec![FieldError { field: field.to_owned(), code: code.to_owned(), message: message.to_owned() }])
 }
+
+/// Tells a field that is `null` from one that is missing.
+pub fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    serde::Deserialize::deserialize(deserializer).map(Some)
+}

@@ -71,9 +71,23 @@ impl Caller {
         Err(Problem::insufficient_user_authentication(RECENT))
     }
 
-    /// The caller as the one who does something.
+    /// The operator who acts for the account.
+    pub fn impersonator(&self) -> Option<UserId> {
+        self.standing().actor.or(self.claims().act.map(|act| act.sub))
+    }
+
+    /// Refuses an operator who acts for somebody else.
+    pub fn require_own(&self) -> Result<(), Problem> {
+        match self.impersonator() {
+            None => Ok(()),
+            Some(_) => Err(Problem::forbidden("impersonated", "Nobody but the account's owner may do this.")),
+        }
+    }
+
+    /// Who does something: the caller, or the operator who acts for the account.
     pub fn actor(&self, edge: &Edge) -> Actor {
-        Actor { user: Some(self.user()), session: Some(self.session()), client: edge.client(&self.request) }
+        let user = self.impersonator().unwrap_or(self.user());
+        Actor { user: Some(user), session: Some(self.session()), client: edge.client(&self.request) }
     }
 
     pub fn access_token_expires_at(&self) -> Timestamp {
@@ -87,7 +101,7 @@ impl FromRequest for Caller {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { identify(&request, request.method()).await })
+        Box::pin(async move { permitted(&request).await })
     }
 }
 
@@ -101,7 +115,7 @@ impl<T: FromRequest + 'static> FromRequest for By<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let caller = identify(&request, request.method()).await?;
+            let caller = permitted(&request).await?;
             let rest = T::from_request(&request, &mut payload).await.map_err(Into::into)?;
             Ok(Self(caller, rest))
         })
@@ -119,12 +133,23 @@ impl<T: FromRequest + 'static> FromRequest for Recent<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let caller = identify(&request, request.method()).await?;
+            let caller = permitted(&request).await?;
             caller.require_recent(edge_of(&request)?)?;
             let rest = T::from_request(&request, &mut payload).await.map_err(Into::into)?;
             Ok(Self(caller, rest))
         })
     }
+}
+
+/// The caller of a request to this server. An operator who acts for somebody may look and change nothing, here: what
+/// there is to change is the account's credentials and sessions. Only ending the operator's own session is let through,
+/// by a handler that does not come here.
+async fn permitted(request: &HttpRequest) -> Result<Caller, Problem> {
+    let caller = identify(request, request.method()).await?;
+    if !request.method().is_safe() {
+        caller.require_own()?;
+    }
+    Ok(caller)
 }
 
 /// The caller of a request that is to be judged as one of `method`.
@@ -142,11 +167,11 @@ pub async fn identify(request: &HttpRequest, method: &Method) -> Result<Caller, 
     Ok(Caller { checked, request: request.clone(), transport })
 }
 
-fn edge_of(request: &HttpRequest) -> Result<&Edge, Problem> {
+pub(super) fn edge_of(request: &HttpRequest) -> Result<&Edge, Problem> {
     request.app_data::<web::Data<Edge>>().map(|edge| &***edge).ok_or_else(|| not_configured("the edge"))
 }
 
-fn not_configured(what: &str) -> Problem {
+pub(super) fn not_configured(what: &str) -> Problem {
     Problem::internal(&format_args!("{what} is not configured"))
 }
 

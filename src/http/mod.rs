@@ -7,6 +7,8 @@ pub mod cookies;
 pub mod edge;
 pub mod health;
 pub mod openapi;
+pub mod operator;
+pub mod page;
 pub mod problem;
 pub mod request;
 pub mod token_response;

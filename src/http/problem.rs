@@ -228,6 +228,11 @@ impl Fields {
             .ok()
     }
 
+    /// Refuses the request if anything was wrong with it.
+    pub fn into_result(self) -> Result<(), Problem> {
+        if self.0.is_empty() { Ok(()) } else { Err(self.into_problem()) }
+    }
+
     pub fn into_problem(self) -> Problem {
         Problem::invalid(self.0)
     }

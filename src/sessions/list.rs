@@ -39,6 +39,8 @@ pub struct SessionView {
     pub revoked_reason: Option<String>,
     /// How its owner logged in (RFC 8176).
     pub amr: Names,
+    /// The operator who acts for the account in this session.
+    pub impersonated_by: Option<UserId>,
     /// The beginning of the refresh token's SHA-256.
     pub token_hint: String,
 }
@@ -78,6 +80,7 @@ impl SessionView {
             revoked_at: row.revoked_at,
             revoked_reason: row.revoked_reason,
             amr: row.amr,
+            impersonated_by: row.actor_id,
             token_hint: row.token_digest.iter().take(HINT_BYTES).map(|byte| format!("{byte:02x}")).collect(),
         }
     }
@@ -115,6 +118,11 @@ impl Sessions {
             audit.append(conn, &record).map(|()| true)
         });
         if renamed.await? { self.find(session, user, current).await } else { Ok(None) }
+    }
+
+    /// Whether there is such a session, live or not, whoever owns it.
+    pub async fn exists(&self, session: SessionId) -> DbResult<bool> {
+        self.0.db.read(move |conn| store::exists(conn, session)).await
     }
 
     /// How many sessions are live on all servers.

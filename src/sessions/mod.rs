@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod http;
+pub mod impersonate;
 pub mod list;
 pub mod open;
 pub mod reauthenticate;
@@ -28,7 +29,7 @@ use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::revocations;
 use crate::secret::MacKey;
-use crate::tokens::access::{self, Claims, Parties, SigningFailed};
+use crate::tokens::access::{self, Act, Claims, Parties, SigningFailed};
 use crate::tokens::refresh::RefreshToken;
 use crate::tokens::verified::VerifiedTokens;
 
@@ -36,6 +37,9 @@ pub use rotation::Rotator;
 
 /// The client that keyturn's own API logs in (RFC 9068 §2.2 wants one named).
 pub const OWN_CLIENT: &str = "keyturn";
+
+/// The role that may administer. Whoever acts for somebody else does not have it.
+pub const ADMIN: &str = "admin";
 
 /// All that concerns sessions. Clones share it.
 #[derive(Clone)]
@@ -135,6 +139,9 @@ pub struct Standing {
     pub authenticated_at: Timestamp,
     pub amr: Names,
     pub client_id: String,
+    /// The operator who acts for the account in this session.
+    #[serde(default)]
+    pub actor: Option<UserId>,
 }
 
 impl Standing {
@@ -197,6 +204,7 @@ impl Parts {
             roles: standing.subject.roles.clone(),
             auth_time: standing.authenticated_at.as_secs(),
             amr: standing.amr.clone(),
+            act: standing.actor.map(|sub| Act { sub }),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::tokens::refresh::RefreshToken;
 
 /// A session that is ready to be inserted by the transaction that logs its owner in.
 pub struct Opening {
-    standing: Standing,
+    pub(super) standing: Standing,
     refresh_token: RefreshToken,
     client: Client,
     device: Device,
@@ -62,6 +62,7 @@ impl Sessions {
                 authenticated_at: now,
                 amr,
                 client_id: OWN_CLIENT.to_owned(),
+                actor: None,
             },
             refresh_token: RefreshToken::first(session, &parts.refresh_key, &parts.random),
             client: client.clone(),

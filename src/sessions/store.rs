@@ -2,8 +2,8 @@
 
 use diesel::prelude::*;
 
-use super::Standing;
 use super::rotation::{Rotation, RotationTimes};
+use super::{ADMIN, Standing};
 use crate::clock::Timestamp;
 use crate::db::schema::{sessions, users};
 use crate::db::types::{Address, Json, Names, SessionId, TokenId, UserId};
@@ -45,6 +45,7 @@ pub fn insert(conn: &mut Conn, new: &NewSession<'_>) -> DbResult<()> {
             sessions::name.eq(new.name),
             sessions::amr.eq(&standing.amr),
             sessions::client_id.eq(&standing.client_id),
+            sessions::actor_id.eq(standing.actor),
             sessions::metadata.eq(Json(serde_json::json!({}))),
         ))
         .execute(conn)?;
@@ -87,6 +88,7 @@ struct ChainRow {
     recovered: bool,
     recovery_debt: i32,
     revoked_at: Option<Timestamp>,
+    actor_id: Option<UserId>,
 }
 
 /// `None` when there is no such session.
@@ -101,7 +103,13 @@ pub fn chain(conn: &mut Conn, session: SessionId) -> DbResult<Option<Chain>> {
     Ok(found.map(|(row, (email, name, roles, disabled_at))| Chain {
         standing: Standing {
             session: row.id,
-            subject: super::Subject { id: row.user_id, email, name, roles, email_verified: None },
+            subject: super::Subject {
+                id: row.user_id,
+                email,
+                name,
+                roles: if row.actor_id.is_some() { roles.without(ADMIN) } else { roles },
+                email_verified: None,
+            },
             generation: row.generation,
             revision: row.revision,
             access_token: row.access_jti,
@@ -112,6 +120,7 @@ pub fn chain(conn: &mut Conn, session: SessionId) -> DbResult<Option<Chain>> {
             authenticated_at: row.authenticated_at,
             amr: row.amr,
             client_id: row.client_id,
+            actor: row.actor_id,
         },
         token_digest: row.token_digest,
         parent_digest: row.parent_digest,
@@ -154,6 +163,7 @@ pub fn follow(conn: &mut Conn, rotation: &Rotation, generation: i64, times: Rota
     let behind = sessions::table
         .filter(sessions::id.eq(rotation.session))
         .filter(sessions::generation.lt(generation))
+        .filter(sessions::actor_id.is_null())
         .filter(sessions::revoked_at.is_null());
     let changed = diesel::update(behind)
         .set((
@@ -183,13 +193,15 @@ pub fn reauthenticate(conn: &mut Conn, session: SessionId, amr: &Names, now: Tim
     Ok(changed == 1)
 }
 
-/// Which sessions to end: the live ones of these.
+/// Which sessions to end: the live ones of these. All sessions of an account are also those in which it acts for others.
 #[derive(Clone, Copy, Debug)]
 pub enum Which {
     One(SessionId),
     OneOf(SessionId, UserId),
     AllOf(UserId),
     AllOfExcept(UserId, SessionId),
+    /// Those in which this account acts for others.
+    ActedBy(UserId),
 }
 
 /// Ends live sessions and answers which: those that had ended before are left as they are.
@@ -219,8 +231,11 @@ pub fn revoke(
     Ok(match which {
         Which::One(session) => end!(sessions::id.eq(session)),
         Which::OneOf(session, user) => end!(sessions::id.eq(session).and(sessions::user_id.eq(user))),
-        Which::AllOf(user) => end!(sessions::user_id.eq(user)),
-        Which::AllOfExcept(user, session) => end!(sessions::user_id.eq(user).and(sessions::id.ne(session))),
+        Which::AllOf(user) => end!(sessions::user_id.eq(user).or(sessions::actor_id.eq(user).assume_not_null())),
+        Which::AllOfExcept(user, session) => end!(
+            sessions::user_id.eq(user).or(sessions::actor_id.eq(user).assume_not_null()).and(sessions::id.ne(session))
+        ),
+        Which::ActedBy(user) => end!(sessions::actor_id.eq(user)),
     })
 }
 
@@ -255,6 +270,7 @@ pub struct SessionRow {
     pub device: Json,
     pub name: Option<String>,
     pub amr: Names,
+    pub actor_id: Option<UserId>,
 }
 
 /// The sessions of one account, newest first; with those that have ended if `include_expired`.
@@ -273,6 +289,13 @@ pub fn of_user(conn: &mut Conn, user: UserId, include_expired: bool, now: Timest
 pub fn one_of_user(conn: &mut Conn, session: SessionId, user: UserId) -> DbResult<Option<SessionRow>> {
     let own = sessions::table.filter(sessions::id.eq(session)).filter(sessions::user_id.eq(user));
     Ok(own.select(SessionRow::as_select()).first(conn).optional()?)
+}
+
+/// Whether there is such a session, live or not.
+pub fn exists(conn: &mut Conn, session: SessionId) -> DbResult<bool> {
+    let found: Option<SessionId> =
+        sessions::table.filter(sessions::id.eq(session)).select(sessions::id).first(conn).optional()?;
+    Ok(found.is_some())
 }
 
 /// Names a session; answers whether the account has such a one.

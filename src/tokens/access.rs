@@ -32,6 +32,15 @@ pub struct Claims {
     pub roles: Names,
     pub auth_time: i64,
     pub amr: Names,
+    /// Who acts for the user, where that is somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act>,
+}
+
+/// Somebody who acts for the subject of a token (RFC 8693 §4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Act {
+    pub sub: UserId,
 }
 
 /// Why a token was refused: for the log and the metrics, never for the caller.

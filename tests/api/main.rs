@@ -5,10 +5,13 @@
 mod support;
 
 mod accounts;
+mod admin;
 mod at_rest;
+mod audit;
 mod conventions;
 mod degraded;
 mod devices;
+mod impersonation;
 mod limits;
 mod mail;
 mod openapi;

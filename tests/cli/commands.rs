@@ -17,6 +17,7 @@ both_backends! {
     an_account_is_created_with_a_password_from_standard_input,
     an_administrator_is_listed_as_one,
     a_disabled_account_is_out_within_a_second,
+    an_account_is_enabled_and_given_roles,
     a_password_that_is_set_ends_the_sessions_of_the_former,
     sessions_are_listed_and_ended,
     the_doctor_finds_a_healthy_server_healthy,
@@ -130,6 +131,31 @@ async fn a_disabled_account_is_out_within_a_second(process: Process) {
     process.verify(&bystander.access).await.assert_status(200);
     let unknown = run(&process, &["user", "disable", "nobody@example.com"]).refused();
     assert!(unknown.contains("nobody@example.com"), "{unknown}");
+}
+
+async fn an_account_is_enabled_and_given_roles(process: Process) {
+    let tokens = process.register().await;
+    let email = &*tokens.email;
+    run(&process, &["user", "disable", email]).printed();
+    assert_eq!(run(&process, &["user", "enable", email]).printed(), "The account is enabled.\n");
+    let tokens = process.login(email).await;
+
+    let set = run(&process, &["user", "set-roles", email, "editor", "admin"]).printed();
+    assert_eq!(set, "The account's roles: user, editor, admin\n");
+    // What the access token says is no longer so; the session goes on with another one.
+    until("the token's end", async || (process.me(&tokens.access).await.status == 401).then_some(())).await;
+    let tokens = process.refreshed(&tokens).await;
+    assert_eq!(tokens.claims()["roles"], serde_json::json!(["user", "editor", "admin"]));
+    process.get("/api/v1/admin/users").bearer(&tokens.access).send().await.assert_status(200);
+
+    assert_eq!(run(&process, &["user", "set-roles", email]).printed(), "The account's roles: user\n");
+    let refused = process.get("/api/v1/admin/users").bearer(&tokens.access).send().await;
+    assert!(matches!(refused.status, 401 | 403), "{refused:?}");
+    run(&process, &["user", "set-roles", email, "Admin"]).refused();
+    for command in ["enable", "set-roles"] {
+        let unknown = run(&process, &["user", command, "nobody@example.com"]).refused();
+        assert!(unknown.contains("nobody@example.com"), "{unknown}");
+    }
 }
 
 async fn a_password_that_is_set_ends_the_sessions_of_the_former(process: Process) {

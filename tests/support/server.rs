@@ -65,7 +65,7 @@ impl Server {
                 let (server, address) = app.serve(listener).unwrap();
                 let _ = started.send((address, server.handle()));
                 server.await.unwrap();
-                drop(background);
+                background.finish().await;
             });
         });
         let (address, handle) = starts.await.expect("the server starts");

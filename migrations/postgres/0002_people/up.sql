@@ -4,11 +4,20 @@ ALTER TABLE users
 
 COMMENT ON COLUMN users.alerts IS 'whether mails tell of logins from new devices and places; some alerts are always sent';
 
+-- Texts are searched by their beginning, which is a range in the order of their bytes.
+ALTER TABLE users
+    ALTER COLUMN email_normalized TYPE text COLLATE "C",
+    ALTER COLUMN name TYPE text COLLATE "C";
+
+CREATE INDEX users_lower_name_id_idx ON users (lower(name), id);
+
 ALTER TABLE sessions
     ADD COLUMN location jsonb,
     ADD COLUMN actor_id uuid;
 
 COMMENT ON COLUMN sessions.actor_id IS 'the operator who acts for the user in this session (RFC 8693 act)';
+
+CREATE INDEX sessions_actor_id_idx ON sessions (actor_id) WHERE actor_id IS NOT NULL;
 
 ALTER TABLE revocations ADD COLUMN access_jti uuid;
 
@@ -31,7 +40,7 @@ CREATE TABLE audit_log (
 );
 
 CREATE INDEX audit_log_user_id_id_idx ON audit_log (user_id, id);
-CREATE INDEX audit_log_session_id_id_idx ON audit_log (session_id, id);
+CREATE INDEX audit_log_session_id_user_id_id_idx ON audit_log (session_id, user_id, id);
 CREATE INDEX audit_log_event_id_idx ON audit_log (event, id);
 CREATE INDEX audit_log_outcome_id_idx ON audit_log (outcome, id);
 

@@ -9,6 +9,8 @@ DROP TABLE email_changes;
 DROP TABLE one_time_tokens;
 DROP TABLE audit_log;
 ALTER TABLE revocations DROP COLUMN access_jti;
+DROP INDEX sessions_actor_id_idx;
+DROP INDEX users_lower_name_id_idx;
 ALTER TABLE sessions DROP COLUMN actor_id;
 ALTER TABLE sessions DROP COLUMN location;
 ALTER TABLE users DROP COLUMN alerts;

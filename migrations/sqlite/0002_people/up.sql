@@ -1,8 +1,12 @@
 ALTER TABLE users ADD COLUMN email_verified_at bigint;
 ALTER TABLE users ADD COLUMN alerts boolean NOT NULL DEFAULT 1;
 
+CREATE INDEX users_lower_name_id_idx ON users (lower(name), id);
+
 ALTER TABLE sessions ADD COLUMN location text;
 ALTER TABLE sessions ADD COLUMN actor_id blob;
+
+CREATE INDEX sessions_actor_id_idx ON sessions (actor_id) WHERE actor_id IS NOT NULL;
 
 ALTER TABLE revocations ADD COLUMN access_jti blob;
 
@@ -23,7 +27,7 @@ CREATE TABLE audit_log (
 );
 
 CREATE INDEX audit_log_user_id_id_idx ON audit_log (user_id, id);
-CREATE INDEX audit_log_session_id_id_idx ON audit_log (session_id, id);
+CREATE INDEX audit_log_session_id_user_id_id_idx ON audit_log (session_id, user_id, id);
 CREATE INDEX audit_log_event_id_idx ON audit_log (event, id);
 CREATE INDEX audit_log_outcome_id_idx ON audit_log (outcome, id);
 

@@ -83,6 +83,8 @@ impl From<RotatedRow> for Rotated {
                 authenticated_at,
                 amr,
                 client_id,
+                // A session in which somebody else acts is never refreshed.
+                actor: None,
             },
             presented,
         }
