@@ -14,6 +14,7 @@ use actix_web::{HttpServer, web};
 use tokio::task::JoinHandle;
 
 use crate::accounts::hasher::Hasher;
+use crate::accounts::mfa::Mfa;
 use crate::accounts::{self, Accounts};
 use crate::admin::stats::{Figures, Tally};
 use crate::admin::{self, Admin};
@@ -52,6 +53,9 @@ const WAITING_PER_HASHER: usize = 512;
 
 /// How often limits forget those who have all attempts again.
 const LIMITS_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often logins that waited in vain for their second factor are removed, and devices that are trusted no longer.
+const MFA_SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 
 /// A server that is ready to serve. Clones share everything.
 #[derive(Clone)]
@@ -155,6 +159,8 @@ impl App {
             audit: audit.clone(),
             sessions: sessions.clone(),
             hasher: hasher(config, random)?,
+            mfa: Mfa::new(config),
+            devices: devices.clone(),
             mail: mail.clone(),
             registration: config.registration,
             clock: clock.clone(),
@@ -170,6 +176,7 @@ impl App {
             tokio::spawn(reader.run()),
             tokio::spawn(deliverer.run()),
             tokio::spawn(sweep_limits(edge.clone())),
+            tokio::spawn(sweep_mfa(accounts.clone())),
         ];
         let background = Background { tasks, tally };
         let pages = web::Data::new(Pages::new(mail.site()));
@@ -239,6 +246,16 @@ async fn sweep_limits(edge: web::Data<Edge>) {
     loop {
         tokio::time::sleep(LIMITS_SWEEP_INTERVAL).await;
         edge.limits.sweep();
+    }
+}
+
+/// Every server does this; what one has removed, the next does not find.
+async fn sweep_mfa(accounts: Accounts) {
+    loop {
+        tokio::time::sleep(MFA_SWEEP_INTERVAL).await;
+        if let Err(error) = accounts.sweep_mfa().await {
+            tracing::debug!(%error, "expired challenges and trusted devices were not removed");
+        }
     }
 }
 

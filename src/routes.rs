@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 
+use crate::accounts::mfa;
 use crate::http::problem::Problem;
 use crate::http::{health, openapi};
 use crate::{accounts, admin, audit, keys, pages, sessions};
@@ -51,6 +52,20 @@ pub fn configure(config: &mut web::ServiceConfig) {
         )
         .service(
             at("/account/not-me").route(get().to(pages::http::ask_not_me)).route(post().to(pages::http::submit_not_me)),
+        )
+        // Second factor
+        .service(at("/api/v1/auth/mfa").route(post().to(mfa::http::complete_login)))
+        .service(
+            at("/api/v1/auth/mfa/totp")
+                .route(post().to(mfa::http::enrol_totp))
+                .route(delete().to(mfa::http::disable_totp)),
+        )
+        .service(at("/api/v1/auth/mfa/totp/confirm").route(post().to(mfa::http::confirm_totp)))
+        .service(at("/api/v1/auth/mfa/recovery-codes").route(post().to(mfa::http::replace_recovery_codes)))
+        .service(
+            at("/api/v1/auth/trusted-devices")
+                .route(get().to(mfa::http::trusted_devices))
+                .route(delete().to(mfa::http::forget_trusted_devices)),
         )
         // Sessions
         .service(at("/api/v1/sessions/refresh").route(post().to(sessions::http::refresh)))

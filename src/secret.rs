@@ -40,6 +40,16 @@ impl MasterSecret {
         self.derive("mail seal").into_seal_key()
     }
 
+    /// The key under which secrets of second factors lie in the database.
+    pub fn totp_seal(&self) -> SealKey {
+        self.derive("totp seal").into_seal_key()
+    }
+
+    /// The key under which recovery codes lie in the database, as MACs.
+    pub fn recovery_code_key(&self) -> MacKey {
+        self.derive("recovery code mac").into_mac_key()
+    }
+
     /// The key that turns addresses and accounts into names of limits, so that a cache holds none in clear.
     pub fn limit_key(&self) -> MacKey {
         self.derive("limit names").into_mac_key()

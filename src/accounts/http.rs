@@ -9,7 +9,9 @@ use zeroize::Zeroizing;
 use super::Accounts;
 use super::email::{Email, EmailError};
 use super::hasher::HasherError;
-use super::login::LoginError;
+use super::login::{LoggedIn, LoginError, Wishes};
+use super::mfa::token::{self, Token};
+use super::mfa::{self, http as mfa_http};
 use super::password::{Password, WeakPassword};
 use super::profile::{ChangePasswordError, Profile, ProfileChange};
 use super::reauthenticate::ReauthenticateError;
@@ -109,11 +111,33 @@ pub struct LoginRequest {
     device_name: Option<String>,
     #[serde(default)]
     transport: Transport,
+    /// What an earlier login from this device was given. With cookies it is in one.
+    #[schema(value_type = Option<String>)]
+    trusted_device: Option<Zeroizing<String>>,
 }
 
-/// Opens a session for the owner of an account.
+/// What a login answers: tokens, or that it waits for its second factor.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum LoginResponse<'a> {
+    Tokens(TokenResponse<'a>),
+    SecondFactor(SecondFactorRequired<'a>),
+}
+
+/// A login that waits for its second factor.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct SecondFactorRequired<'a> {
+    /// Always true.
+    mfa_required: bool,
+    mfa_token: &'a str,
+    methods: [mfa::Method; 2],
+    /// Seconds that the login waits.
+    expires_in: u64,
+}
+
+/// Opens a session for the owner of an account, or asks for the second factor.
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "Accounts", security(()), request_body = LoginRequest,
-    responses((status = 200, body = TokenResponse), (status = 401, body = ProblemDetails, content_type = "application/problem+json"), (status = 403, body = ProblemDetails, content_type = "application/problem+json"), (status = 422, body = ProblemDetails, content_type = "application/problem+json"), (status = 429, body = ProblemDetails, content_type = "application/problem+json")))]
+    responses((status = 200, body = LoginResponse), (status = 401, body = ProblemDetails, content_type = "application/problem+json"), (status = 403, body = ProblemDetails, content_type = "application/problem+json"), (status = 422, body = ProblemDetails, content_type = "application/problem+json"), (status = 429, body = ProblemDetails, content_type = "application/problem+json")))]
 pub async fn login(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
@@ -128,8 +152,23 @@ pub async fn login(
     let (Some(email), Some(device_name)) = (email, device_name) else { return Err(fields.into_problem()) };
     edge.limit(Kind::LoginAccount, email.normalized().as_bytes()).await?;
     let password = Password::parse(body.password).ok();
-    let grant = accounts.login(&email, password, device_name, &client).await.map_err(login_refusal)?;
-    Ok(token_response(&edge, StatusCode::OK, &grant, body.transport))
+    let cookie = || edge.cookies.trusted_device(&request).map(Zeroizing::new);
+    let device = body.trusted_device.or_else(|| (body.transport == Transport::Cookie).then(cookie).flatten());
+    let trusted_device = device.and_then(|text| Token::parse(token::Kind::TrustedDevice, text));
+    let wishes = Wishes { device_name, transport: body.transport.name(), trusted_device };
+    match accounts.login(&email, password, &wishes, &client).await.map_err(login_refusal)? {
+        LoggedIn::Session(grant) => Ok(token_response(&edge, StatusCode::OK, &grant, body.transport)),
+        LoggedIn::SecondFactor(token) => Ok(second_factor_required(&token)),
+    }
+}
+
+fn second_factor_required(token: &Token) -> HttpResponse {
+    HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(SecondFactorRequired {
+        mfa_required: true,
+        mfa_token: token.expose(),
+        methods: mfa::Method::ALL,
+        expires_in: mfa::challenge::LIFETIME.as_secs(),
+    })
 }
 
 fn login_refusal(error: LoginError) -> Problem {
@@ -197,6 +236,8 @@ pub struct Me {
     user: Subject,
     /// Whether mails tell of unusual logins. Some alerts are sent in any case.
     alerts: bool,
+    /// Whether a login needs a second factor.
+    mfa_enabled: bool,
     session_id: SessionId,
     #[schema(value_type = String, format = DateTime)]
     access_token_expires_at: Timestamp,
@@ -219,6 +260,7 @@ fn describe(profile: Profile, caller: &Caller, edge: &Edge) -> Me {
     Me {
         user: profile.user,
         alerts: profile.alerts,
+        mfa_enabled: profile.has_mfa,
         session_id: caller.session(),
         access_token_expires_at: caller.access_token_expires_at(),
         server_time: edge.clock.now(),
@@ -271,6 +313,9 @@ pub async fn update_me(
 pub struct ReauthenticateRequest {
     #[schema(value_type = String, format = Password)]
     password: Zeroizing<String>,
+    /// Of the app, or a recovery code. Needed where two-step login is switched on.
+    #[schema(value_type = Option<String>)]
+    code: Option<Zeroizing<String>>,
 }
 
 /// Renews the login of the session that calls, for what needs a recent one. The answer holds no refresh token: the one
@@ -283,8 +328,11 @@ pub async fn reauthenticate(
     By(caller, Body(body)): By<Body<ReauthenticateRequest>>,
 ) -> Result<HttpResponse, Problem> {
     limit_guesses(&edge, &caller).await?;
+    if body.code.is_some() {
+        mfa_http::limit(&edge, &caller).await?;
+    }
     let password = Password::parse(body.password).ok();
-    let grant = accounts.reauthenticate(caller.claims(), password, &caller.actor(&edge)).await;
+    let grant = accounts.reauthenticate(caller.claims(), password, body.code, &caller.actor(&edge)).await;
     Ok(token_response(&edge, StatusCode::OK, &grant.map_err(reauthenticate_refusal)?, caller.transport))
 }
 
@@ -301,6 +349,10 @@ fn reauthenticate_refusal(error: ReauthenticateError) -> Problem {
         ReauthenticateError::WrongPassword => {
             Problem::unauthorized("invalid_credentials", "The password is not right.")
         }
+        ReauthenticateError::MfaRequired => {
+            Problem::unauthorized("mfa_required", "This needs a code of the second factor, too.")
+        }
+        ReauthenticateError::InvalidCode => mfa_http::invalid_code(),
         ReauthenticateError::Ended => Problem::invalid_token(),
         ReauthenticateError::Hasher(error) => error.into(),
         ReauthenticateError::Issue(error) => error.into(),

@@ -3,17 +3,41 @@
 use super::Accounts;
 use super::email::Email;
 use super::hasher::{HasherError, Verdict};
+use super::mfa::token::Token;
 use super::password::Password;
 use super::register::subject;
-use super::store;
+use super::store::{self, UserRow};
 use crate::audit::{Actor, Event, Record};
 use crate::client::Client;
-use crate::db::DbError;
 use crate::db::types::{Names, UserId};
+use crate::db::{Conn, DbError, DbResult};
 use crate::label::Label;
 use crate::metrics::LoginOutcome;
 use crate::sessions::open::Opening;
 use crate::sessions::{Grant, IssueError};
+
+/// What a login asks for besides.
+#[derive(Clone)]
+pub struct Wishes {
+    pub device_name: Option<Label>,
+    /// How the client carries its tokens: kept while the login waits for its second factor.
+    pub transport: &'static str,
+    /// What an earlier login from this device was given, to be let in without a second factor.
+    pub trusted_device: Option<Token>,
+}
+
+/// What follows from the right password.
+pub enum LoggedIn {
+    Session(Box<Grant>),
+    /// The login waits for its second factor, with this token.
+    SecondFactor(Token),
+}
+
+/// The same before it was committed.
+enum Step {
+    Opened(Box<Opening>),
+    Challenged(Token),
+}
 
 /// How often a login is judged anew because the account changed while its password was hashed: another login at the same
 /// time may have stored a newer hash of the same password.
@@ -40,18 +64,20 @@ impl From<DbError> for LoginError {
 }
 
 impl Accounts {
-    /// Logs the owner of `email` in, in a session of its own. `None` as password stands for a text that no account
-    /// can have.
+    /// Logs the owner of `email` in, in a session of its own, or has the login wait for its second factor. `None` as
+    /// password stands for a text that no account can have.
     pub async fn login(
         &self,
         email: &Email,
         password: Option<Password>,
-        device_name: Option<Label>,
+        wishes: &Wishes,
         client: &Client,
-    ) -> Result<Grant, LoginError> {
-        let outcome = self.try_login(email, password, device_name, client).await;
+    ) -> Result<LoggedIn, LoginError> {
+        let outcome = self.try_login(email, password, wishes, client).await;
         self.0.metrics.logged_in(match &outcome {
-            Ok(_) => LoginOutcome::Succeeded,
+            // Counted once it is completed.
+            Ok(LoggedIn::SecondFactor(_)) => return outcome,
+            Ok(LoggedIn::Session(_)) => LoginOutcome::Succeeded,
             Err(LoginError::InvalidCredentials | LoginError::AccountDisabled) => LoginOutcome::Refused,
             Err(LoginError::Hasher(_) | LoginError::Issue(_)) => LoginOutcome::Unavailable,
         });
@@ -62,27 +88,32 @@ impl Accounts {
         &self,
         email: &Email,
         password: Option<Password>,
-        device_name: Option<Label>,
+        wishes: &Wishes,
         client: &Client,
-    ) -> Result<Grant, LoginError> {
+    ) -> Result<LoggedIn, LoginError> {
         let password = password.ok_or(LoginError::InvalidCredentials)?;
-        let device_name = device_name.map(Label::into_string);
         for _ in 0..ATTEMPTS {
-            if let Some(opening) = self.open(email, &password, device_name.clone(), client).await? {
-                return Ok(self.0.sessions.opened(opening).await?);
+            match self.open(email, &password, wishes, client).await? {
+                Some(Step::Opened(opening)) => {
+                    let grant = self.0.sessions.opened(*opening).await?;
+                    return Ok(LoggedIn::Session(Box::new(grant)));
+                }
+                Some(Step::Challenged(token)) => return Ok(LoggedIn::SecondFactor(token)),
+                None => {}
             }
         }
         Err(LoginError::InvalidCredentials)
     }
 
-    /// Opens a session for the owner of `email`. `None` when the account changed meanwhile: to be tried from the start.
+    /// Opens a session for the owner of `email`, or a challenge. `None` when the account changed meanwhile: to be tried
+    /// from the start.
     async fn open(
         &self,
         email: &Email,
         password: &Password,
-        device_name: Option<String>,
+        wishes: &Wishes,
         client: &Client,
-    ) -> Result<Option<Opening>, LoginError> {
+    ) -> Result<Option<Step>, LoginError> {
         let parts = &*self.0;
         let normalized = email.normalized().to_owned();
         let user = parts.db.read(move |conn| store::by_email(conn, &normalized)).await?;
@@ -103,24 +134,54 @@ impl Accounts {
             Verdict::RightButOutdated => Some(parts.hasher.hash(password.clone()).await?),
             Verdict::Right | Verdict::Wrong => None,
         };
-        let opening = parts.sessions.opening(subject(&user), Names::of(&["pwd"]), client, device_name);
-        let now = parts.clock.now();
-        let record =
-            Record::new(Event::LoginSucceeded, &Actor::stranger(client)).on(user.id).session(opening.session());
-        let audit = parts.audit.clone();
+        let (accounts, wishes, client) = (self.clone(), wishes.clone(), client.clone());
         let opened = parts
             .db
             .write(move |conn| {
                 // The account may have been disabled, or its password changed, while the hash was worked out.
-                if !store::note_login(conn, user.id, &user.password_hash, rehashed.as_deref(), now)? {
+                if !store::confirm_password(conn, user.id, &user.password_hash, rehashed.as_deref())? {
                     return Ok(None);
                 }
-                opening.insert(conn)?;
-                audit.append(conn, &record)?;
-                Ok(Some(opening))
+                if let Some(token) = accounts.challenge_in(conn, user.id, &wishes)? {
+                    return Ok(Some(Step::Challenged(token)));
+                }
+                let device_name = wishes.device_name.map(Label::into_string);
+                let opening = accounts.open_in(conn, &user, Names::of(&["pwd"]), device_name, &client)?;
+                Ok(Some(Step::Opened(Box::new(opening))))
             })
             .await?;
         Ok(opened)
+    }
+
+    /// Opens a session for somebody who has shown `amr`. Part of the transaction that found it right.
+    fn open_in(
+        &self,
+        conn: &mut Conn,
+        user: &UserRow,
+        amr: Names,
+        device_name: Option<String>,
+        client: &Client,
+    ) -> DbResult<Opening> {
+        let parts = &*self.0;
+        store::note_login(conn, user.id, parts.clock.now())?;
+        let opening = parts.sessions.opening(subject(user), amr, client, device_name);
+        opening.insert(conn)?;
+        let record = Record::new(Event::LoginSucceeded, &Actor::stranger(client)).on(user.id);
+        parts.audit.append(conn, &record.session(opening.session()))?;
+        Ok(opening)
+    }
+
+    /// [`Self::open_in`] for an account that the transaction has locked; `None` when it is gone or disabled.
+    pub(super) fn log_in_in(
+        &self,
+        conn: &mut Conn,
+        user: UserId,
+        amr: Names,
+        device_name: Option<String>,
+        client: &Client,
+    ) -> DbResult<Option<Opening>> {
+        let found = store::by_id(conn, user)?.filter(|user| user.disabled_at.is_none());
+        found.map(|user| self.open_in(conn, &user, amr, device_name, client)).transpose()
     }
 
     async fn note_failure(&self, user: Option<UserId>, reason: &str, client: &Client) -> Result<(), DbError> {

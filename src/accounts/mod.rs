@@ -8,6 +8,7 @@ pub mod hasher;
 pub mod http;
 pub mod links;
 pub mod login;
+pub mod mfa;
 pub mod password;
 pub mod profile;
 pub mod reauthenticate;
@@ -21,12 +22,14 @@ use std::sync::Arc;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::db::Db;
+use crate::devices::Devices;
 use crate::mail::Mail;
 use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::sessions::Sessions;
 
 use hasher::Hasher;
+use mfa::Mfa;
 
 /// The role that every account has.
 pub const USER: &str = "user";
@@ -43,6 +46,8 @@ pub struct Parts {
     pub audit: Audit,
     pub sessions: Sessions,
     pub hasher: Hasher,
+    pub mfa: Mfa,
+    pub devices: Devices,
     pub mail: Mail,
     /// Whether strangers may register.
     pub registration: bool,

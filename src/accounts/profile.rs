@@ -29,6 +29,8 @@ pub struct Profile {
     pub user: Subject,
     /// Whether mails tell of unusual logins.
     pub alerts: bool,
+    /// Whether a login needs a second factor.
+    pub has_mfa: bool,
 }
 
 /// What to change of an account; what is `None` stays as it is.
@@ -42,8 +44,9 @@ pub struct ProfileChange {
 impl Accounts {
     /// The account as its owner sees it; `None` when it is gone.
     pub async fn profile(&self, user: UserId) -> DbResult<Option<Profile>> {
-        let row = self.0.db.read(move |conn| store::by_id(conn, user)).await?;
-        Ok(row.map(|row| Profile { user: subject(&row), alerts: row.alerts }))
+        let found = self.0.db.read(move |conn| Ok((store::by_id(conn, user)?, Self::has_mfa_in(conn, user)?))).await?;
+        let (row, has_mfa) = found;
+        Ok(row.map(|row| Profile { user: subject(&row), alerts: row.alerts, has_mfa }))
     }
 
     /// Changes what the account says of its owner and what it tells them.

@@ -1,12 +1,17 @@
 //! Showing again, within a session, that it is its owner who calls.
 
+use zeroize::Zeroizing;
+
 use super::Accounts;
 use super::hasher::{HasherError, Verdict};
+use super::mfa::Method;
 use super::password::Password;
 use super::store;
 use crate::audit::{Actor, Event, Record};
-use crate::db::DbError;
 use crate::db::types::Names;
+use crate::db::{Conn, DbError, DbResult};
+use crate::mail::MfaChange;
+use crate::sessions::reauthenticate::Reauthenticated;
 use crate::sessions::{Grant, IssueError};
 use crate::tokens::access::Claims;
 
@@ -14,6 +19,11 @@ use crate::tokens::access::Claims;
 pub enum ReauthenticateError {
     #[error("the password is not right")]
     WrongPassword,
+    /// Told only to those who know the password.
+    #[error("the account has a second factor, and no code of it was shown")]
+    MfaRequired,
+    #[error("the code is not right, or was used before")]
+    InvalidCode,
     #[error("the session has ended meanwhile")]
     Ended,
     #[error(transparent)]
@@ -28,6 +38,14 @@ impl From<DbError> for ReauthenticateError {
     }
 }
 
+/// What became of it, within its transaction.
+enum Step {
+    Renewed(Box<Reauthenticated>),
+    MfaRequired,
+    InvalidCode,
+    Ended,
+}
+
 impl Accounts {
     /// Renews when the owner of the session of `presented`, an access token that is good, last authenticated. The
     /// session, its refresh token and the token's id stay as they are.
@@ -35,37 +53,63 @@ impl Accounts {
         &self,
         presented: &Claims,
         password: Option<Password>,
+        code: Option<Zeroizing<String>>,
         by: &Actor,
     ) -> Result<Grant, ReauthenticateError> {
         let parts = &*self.0;
-        let (user, session) = (presented.sub, presented.sid);
+        let user = presented.sub;
         let stored = parts.db.read(move |conn| store::by_id(conn, user)).await?.map(|user| user.password_hash);
         let verdict = match password {
             Some(password) => parts.hasher.verify(password, stored.clone()).await?,
             None => Verdict::Wrong,
         };
         let (Some(hash), Verdict::Right | Verdict::RightButOutdated) = (stored, verdict) else {
-            let failed = Record::new(Event::ReauthenticationFailed, by).with("reason", "invalid_credentials");
-            parts.audit.append_alone(failed).await?;
+            parts.audit.append_alone(failure(by, "invalid_credentials")).await?;
             return Err(ReauthenticateError::WrongPassword);
         };
-        let (sessions, audit) = (parts.sessions.clone(), parts.audit.clone());
-        let record = Record::new(Event::Reauthenticated, by);
-        let done = parts
-            .db
-            .write(move |conn| {
-                // The password may have been changed, or the account disabled, while the hash was worked out.
-                if !store::confirm_password(conn, user, &hash)? {
-                    return Ok(None);
-                }
-                let done = sessions.reauthenticate_in(conn, session, &Names::of(&["pwd"]))?;
-                if done.is_some() {
-                    audit.append(conn, &record)?;
-                }
-                Ok(done)
-            })
-            .await?
-            .ok_or(ReauthenticateError::Ended)?;
-        Ok(parts.sessions.reauthenticated(done, presented).await.map_err(IssueError::from)?)
+        let (accounts, by, claims) = (self.clone(), by.clone(), presented.clone());
+        let step = parts.db.write(move |conn| {
+            // The password may have been changed, or the account disabled, while the hash was worked out.
+            if !store::confirm_password(conn, user, &hash, None)? {
+                return Ok(Step::Ended);
+            }
+            accounts.reauthenticate_in(conn, &claims, code.as_deref().map(String::as_str), &by)
+        });
+        match step.await? {
+            Step::Renewed(done) => {
+                parts.mail.wake();
+                Ok(parts.sessions.reauthenticated(*done, presented).await.map_err(IssueError::from)?)
+            }
+            Step::MfaRequired => Err(ReauthenticateError::MfaRequired),
+            Step::InvalidCode => Err(ReauthenticateError::InvalidCode),
+            Step::Ended => Err(ReauthenticateError::Ended),
+        }
     }
+
+    fn reauthenticate_in(&self, conn: &mut Conn, presented: &Claims, code: Option<&str>, by: &Actor) -> DbResult<Step> {
+        let (parts, user) = (&*self.0, presented.sub);
+        let mut amr = Names::of(&["pwd"]);
+        if Self::has_mfa_in(conn, user)? {
+            let Some(code) = code else {
+                parts.audit.append(conn, &failure(by, "mfa_required"))?;
+                return Ok(Step::MfaRequired);
+            };
+            let method = Method::of(code);
+            if !self.accept_code_in(conn, user, method, code)? {
+                parts.audit.append(conn, &failure(by, "invalid_code").with("method", method.name()))?;
+                return Ok(Step::InvalidCode);
+            }
+            if method == Method::RecoveryCode {
+                self.tell_of_mfa_in(conn, user, MfaChange::RecoveryCodeUsed, by)?;
+            }
+            amr = method.amr();
+        }
+        let Some(done) = parts.sessions.reauthenticate_in(conn, presented.sid, &amr)? else { return Ok(Step::Ended) };
+        parts.audit.append(conn, &Record::new(Event::Reauthenticated, by))?;
+        Ok(Step::Renewed(Box::new(done)))
+    }
+}
+
+fn failure(by: &Actor, reason: &str) -> Record {
+    Record::new(Event::ReauthenticationFailed, by).with("reason", reason)
 }

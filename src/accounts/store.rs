@@ -44,34 +44,25 @@ pub fn all(conn: &mut Conn) -> DbResult<Vec<UserRow>> {
     Ok(users::table.order((users::created_at, users::id)).select(UserRow::as_select()).load(conn)?)
 }
 
-/// Notes a login with the password whose hash was `verified`, and stores that password's newer hash if there is one.
-/// Answers whether the account still has that password and is not disabled.
-pub fn note_login(
-    conn: &mut Conn,
-    id: UserId,
-    verified: &str,
-    rehashed: Option<&str>,
-    now: Timestamp,
-) -> DbResult<bool> {
+/// Notes a login.
+pub fn note_login(conn: &mut Conn, id: UserId, now: Timestamp) -> DbResult<()> {
+    diesel::update(users::table.filter(users::id.eq(id))).set(users::last_login_at.eq(now)).execute(conn)?;
+    Ok(())
+}
+
+/// Answers whether the account still has the password whose hash was `verified` and is not disabled, and holds it so for
+/// the rest of the transaction. Stores that password's newer hash if there is one.
+pub fn confirm_password(conn: &mut Conn, id: UserId, verified: &str, rehashed: Option<&str>) -> DbResult<bool> {
     let same = users::table
         .filter(users::id.eq(id))
         .filter(users::password_hash.eq(verified))
         .filter(users::disabled_at.is_null());
     let hash = rehashed.unwrap_or(verified);
-    Ok(diesel::update(same).set((users::last_login_at.eq(now), users::password_hash.eq(hash))).execute(conn)? == 1)
+    Ok(diesel::update(same).set(users::password_hash.eq(hash)).execute(conn)? == 1)
 }
 
-/// Answers whether the account still has the password whose hash was `verified` and is not disabled, and holds it so for
-/// the rest of the transaction.
-pub fn confirm_password(conn: &mut Conn, id: UserId, verified: &str) -> DbResult<bool> {
-    let same = users::table
-        .filter(users::id.eq(id))
-        .filter(users::password_hash.eq(verified))
-        .filter(users::disabled_at.is_null());
-    Ok(diesel::update(same).set(users::password_hash.eq(verified)).execute(conn)? == 1)
-}
-
-/// Replaces the password whose hash is `former`, whatever it is if `None`. Answers whether it was.
+/// Replaces the password whose hash is `former`, whatever it is if `None`. Answers whether it was. Logins that wait for
+/// their second factor begin anew, and no device is trusted any more.
 pub fn set_password(conn: &mut Conn, id: UserId, former: Option<&str>, hash: &str, now: Timestamp) -> DbResult<bool> {
     let change = (users::password_hash.eq(hash), users::password_changed_at.eq(now));
     let account = users::table.filter(users::id.eq(id));
@@ -79,6 +70,10 @@ pub fn set_password(conn: &mut Conn, id: UserId, former: Option<&str>, hash: &st
         Some(former) => diesel::update(account.filter(users::password_hash.eq(former))).set(change).execute(conn)?,
         None => diesel::update(account).set(change).execute(conn)?,
     };
+    if changed == 1 {
+        forget_challenges(conn, id)?;
+        forget_trusted_devices(conn, id)?;
+    }
     Ok(changed == 1)
 }
 
@@ -131,5 +126,5 @@ pub fn set_name(conn: &mut Conn, id: UserId, name: Option<&str>) -> DbResult<boo
 pub fn disable(conn: &mut Conn, id: UserId, now: Timestamp) -> DbResult<()> {
     let account = users::table.filter(users::id.eq(id)).filter(users::disabled_at.is_null());
     diesel::update(account).set(users::disabled_at.eq(now)).execute(conn)?;
-    Ok(())
+    forget_challenges(conn, id)
 }

@@ -58,6 +58,14 @@ pub enum Event {
     EmailChanged,
     /// "This wasn't me".
     ReportedByOwner,
+    MfaEnabled,
+    MfaDisabled,
+    MfaSucceeded,
+    MfaFailed,
+    RecoveryCodesReplaced,
+    RecoveryCodeUsed,
+    DeviceTrusted,
+    TrustedDeviceRemoved,
 }
 
 impl Event {
@@ -91,6 +99,14 @@ impl Event {
         Self::EmailChangeCancelled,
         Self::EmailChanged,
         Self::ReportedByOwner,
+        Self::MfaEnabled,
+        Self::MfaDisabled,
+        Self::MfaSucceeded,
+        Self::MfaFailed,
+        Self::RecoveryCodesReplaced,
+        Self::RecoveryCodeUsed,
+        Self::DeviceTrusted,
+        Self::TrustedDeviceRemoved,
     ];
 
     /// The event of this name.
@@ -129,13 +145,23 @@ impl Event {
             Self::EmailChangeCancelled => "email_change_cancelled",
             Self::EmailChanged => "email_changed",
             Self::ReportedByOwner => "reported_by_owner",
+            Self::MfaEnabled => "mfa_enabled",
+            Self::MfaDisabled => "mfa_disabled",
+            Self::MfaSucceeded => "mfa_succeeded",
+            Self::MfaFailed => "mfa_failed",
+            Self::RecoveryCodesReplaced => "recovery_codes_replaced",
+            Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::DeviceTrusted => "device_trusted",
+            Self::TrustedDeviceRemoved => "trusted_device_removed",
         }
     }
 
     /// Whether somebody was refused.
     pub const fn outcome(self) -> Outcome {
         match self {
-            Self::LoginFailed | Self::RefreshReused | Self::ReauthenticationFailed => Outcome::Failure,
+            Self::LoginFailed | Self::RefreshReused | Self::ReauthenticationFailed | Self::MfaFailed => {
+                Outcome::Failure
+            }
             Self::Registered
             | Self::LoginSucceeded
             | Self::Logout
@@ -160,7 +186,14 @@ impl Event {
             | Self::EmailChangeRequested
             | Self::EmailChangeCancelled
             | Self::EmailChanged
-            | Self::ReportedByOwner => Outcome::Success,
+            | Self::ReportedByOwner
+            | Self::MfaEnabled
+            | Self::MfaDisabled
+            | Self::MfaSucceeded
+            | Self::RecoveryCodesReplaced
+            | Self::RecoveryCodeUsed
+            | Self::DeviceTrusted
+            | Self::TrustedDeviceRemoved => Outcome::Success,
         }
     }
 }

@@ -35,6 +35,8 @@ pub enum Command {
     Enable { email: String },
     /// Give an account these roles and no others; `user` is always among them. Tokens with other roles end, sessions go on.
     SetRoles { email: String, roles: Vec<String> },
+    /// Take away an account's second factor, for somebody who has lost it: the next login needs the password alone.
+    ResetMfa { email: String },
     /// Set an account's password and end its sessions. The password is asked for, or read from standard input.
     SetPassword { email: String },
     /// Import accounts with their password hashes, from one JSON object on each line.
@@ -50,6 +52,7 @@ pub fn run(config: &Config, command: Command) -> Outcome {
         Command::Disable { email } => disable(config, &email),
         Command::Enable { email } => enable(config, &email),
         Command::SetRoles { email, roles } => set_roles(config, &email, roles),
+        Command::ResetMfa { email } => reset_mfa(config, &email),
         Command::SetPassword { email } => set_password(config, &email),
         Command::Import(arguments) => transfer::import(config, &arguments),
         Command::Export(arguments) => transfer::export(config, &arguments),
@@ -104,6 +107,17 @@ fn set_roles(config: &Config, email: &str, roles: Vec<String>) -> Outcome {
         let user = app.accounts.id_of(&address).await?.ok_or_else(|| unknown(&address))?;
         let roles = app.admin.set_roles(user, roles).await?.ok_or_else(|| unknown(&address))?;
         say!("The account's roles: {}", roles.0.join(", "))?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn reset_mfa(config: &Config, email: &str) -> Outcome {
+    let address = parse_email(email)?;
+    with_app(config, async |app| {
+        let id = app.accounts.id_of(&address).await?.ok_or_else(|| unknown(&address))?;
+        let was_on = app.accounts.reset_mfa(id).await?;
+        let state = if was_on { "is switched off" } else { "was not switched on" };
+        say!("Two-step login {state}.")?;
         Ok(ExitCode::SUCCESS)
     })
 }

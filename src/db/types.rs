@@ -130,6 +130,10 @@ id!(
     KeyId
 );
 id!(
+    /// One device that is trusted to log in without a second factor.
+    TrustedDeviceId
+);
+id!(
     /// One mail in the outbox.
     MailId
 );

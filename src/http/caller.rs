@@ -38,6 +38,20 @@ pub enum Transport {
     Cookie,
 }
 
+impl Transport {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::Cookie => "cookie",
+        }
+    }
+
+    /// The transport that [`Self::name`] has named.
+    pub fn parse(name: &str) -> Self {
+        if name == Self::Cookie.name() { Self::Cookie } else { Self::Bearer }
+    }
+}
+
 impl Caller {
     pub fn user(&self) -> UserId {
         self.checked.claims().sub

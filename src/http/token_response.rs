@@ -1,5 +1,7 @@
 //! Tokens as they are answered: a superset of RFC 6749 §5.1.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde::Serialize;
@@ -26,6 +28,9 @@ pub struct TokenResponse<'a> {
     refresh_token_expires_in: u64,
     /// Seconds after which the client should refresh.
     refresh_after: u64,
+    /// Spares the next logins from this device the second factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted_device: Option<&'a str>,
     session_id: SessionId,
     #[schema(value_type = String, format = DateTime)]
     server_time: Timestamp,
@@ -34,6 +39,17 @@ pub struct TokenResponse<'a> {
 
 /// Answers with the tokens of `grant`, carried as `transport` says.
 pub fn token_response(edge: &Edge, status: StatusCode, grant: &Grant, transport: Transport) -> HttpResponse {
+    token_response_and_device(edge, status, grant, transport, None)
+}
+
+/// The same, and the token of a trusted device with the time that it is good.
+pub fn token_response_and_device(
+    edge: &Edge,
+    status: StatusCode,
+    grant: &Grant,
+    transport: Transport,
+    trusted_device: Option<(&str, Duration)>,
+) -> HttpResponse {
     let mut response = HttpResponse::build(status);
     response.insert_header(("cache-control", "no-store"));
     let in_body = transport == Transport::Bearer;
@@ -41,6 +57,9 @@ pub fn token_response(edge: &Edge, status: StatusCode, grant: &Grant, transport:
         edge.cookies.set_access(&mut response, &grant.access_token, grant.access_token_expires_in);
         if let Some(token) = &grant.refresh_token {
             edge.cookies.set_refresh(&mut response, token.expose(), grant.refresh_token_expires_in);
+        }
+        if let Some((token, lives)) = trusted_device {
+            edge.cookies.set_trusted_device(&mut response, token, lives);
         }
     }
     response.json(TokenResponse {
@@ -50,6 +69,7 @@ pub fn token_response(edge: &Edge, status: StatusCode, grant: &Grant, transport:
         refresh_token: grant.refresh_token.as_ref().filter(|_| in_body).map(RefreshToken::expose),
         refresh_token_expires_in: grant.refresh_token_expires_in.as_secs(),
         refresh_after: grant.refresh_after.as_secs(),
+        trusted_device: trusted_device.filter(|_| in_body).map(|(token, _)| token),
         session_id: grant.session,
         server_time: grant.server_time,
         user: &grant.subject,

@@ -14,6 +14,7 @@ mod devices;
 mod impersonation;
 mod limits;
 mod mail;
+mod mfa;
 mod openapi;
 mod pages;
 mod races;

@@ -18,9 +18,10 @@ both_backends! {
 
 /// The routes that are open to strangers. This list may only shrink: a route that is added to it has to take
 /// credentials of its own, or to tell nothing about anybody.
-pub const OPEN: [(&str, &str); 22] = [
+pub const OPEN: [(&str, &str); 23] = [
     ("POST", "/api/v1/auth/register"),
     ("POST", "/api/v1/auth/login"),
+    ("POST", "/api/v1/auth/mfa"),
     ("POST", "/api/v1/sessions/refresh"),
     // These take an address and tell nothing of it, or a one-time token from a mail.
     ("POST", "/api/v1/auth/password/forgot"),

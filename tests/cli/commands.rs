@@ -4,12 +4,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use keyturn::clock::Clock;
 use serde_json::json;
 
 use crate::support::folder::Folder;
 use crate::support::geoip;
 use crate::support::servers::free_port;
-use crate::support::{Backend, Deployment, Endpoint, PASSWORD, Process, SmtpServer, Tokens, until};
+use crate::support::{Authenticator, Backend, Deployment, Endpoint, PASSWORD, Process, SmtpServer, Tokens, until};
 use crate::{Ran, run, run_with_input};
 
 both_backends! {
@@ -19,6 +20,7 @@ both_backends! {
     a_disabled_account_is_out_within_a_second,
     an_account_is_enabled_and_given_roles,
     a_password_that_is_set_ends_the_sessions_of_the_former,
+    a_second_factor_is_taken_away_from_who_has_lost_it,
     sessions_are_listed_and_ended,
     the_doctor_finds_a_healthy_server_healthy,
     the_doctor_knows_a_wrong_secret,
@@ -169,6 +171,21 @@ async fn a_password_that_is_set_ends_the_sessions_of_the_former(process: Process
     process.try_login(&tokens.email, PASSWORD).await.assert_problem(401, "invalid_credentials");
     process.try_login(&tokens.email, NEW).await.assert_status(200);
     set("nobody@example.com", NEW).refused();
+}
+
+async fn a_second_factor_is_taken_away_from_who_has_lost_it(process: Process) {
+    let person = process.register().await;
+    let reset = || run(&process, &["user", "reset-mfa", &person.email]).printed();
+    assert_eq!(reset(), "Two-step login was not switched on.\n");
+    let totp = "/api/v1/auth/mfa/totp";
+    let enrolment = process.post(totp).bearer(&person.access).send().await;
+    let app = Authenticator::new(enrolment.assert_status(201).json()["secret"].as_str().unwrap());
+    let code = json!({"code": app.code(Clock::default().now(), 0)});
+    process.post(&format!("{totp}/confirm")).bearer(&person.access).json(&code).send().await.assert_status(200);
+    assert_eq!(process.try_login(&person.email, PASSWORD).await.assert_status(200).json()["mfa_required"], true);
+    assert_eq!(reset(), "Two-step login is switched off.\n");
+    process.login(&person.email).await;
+    run(&process, &["user", "reset-mfa", "nobody@example.com"]).refused();
 }
 
 async fn sessions_are_listed_and_ended(process: Process) {

@@ -14,6 +14,7 @@ pub mod server;
 pub mod servers;
 pub mod smtp;
 pub mod tokens;
+pub mod totp;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ pub use proxy::Proxy;
 pub use server::{Server, Servers};
 pub use smtp::SmtpServer;
 pub use tokens::Tokens;
+pub use totp::Authenticator;
 
 /// The longest that a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(30);

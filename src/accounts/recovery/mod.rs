@@ -112,19 +112,17 @@ impl Accounts {
         store::set_password(conn, user.id, None, hash, now)?;
         // Who has the link reads the mail of the account's address.
         store::verify_email(conn, user.id, now)?;
-        store::forget_trusted_devices(conn, user.id)?;
         address::drop_pending(conn, user.id)?;
         self.password_changed_in(conn, user.id, by)?;
         parts.audit.append(conn, &Record::new(Event::PasswordReset, by))?;
         parts.sessions.revoke_in(conn, Which::AllOf(user.id), Reason::PasswordChanged, by).map(Some)
     }
 
-    /// What goes with each change of a password, in its transaction: neither a link nor a login that waits, from before it,
-    /// is worth anything, and the owner is told, with a link for the case that it was somebody else.
+    /// What goes with each change of a password, in its transaction: no link from before it is worth
+    /// anything, and the owner is told, with a link for the case that it was somebody else.
     pub(super) fn password_changed_in(&self, conn: &mut Conn, user: UserId, by: &Actor) -> DbResult<()> {
         let (parts, now) = (&*self.0, self.0.clock.now());
         one_time::void(conn, user, &[Purpose::ResetPassword])?;
-        store::forget_challenges(conn, user)?;
         let Some(user) = store::by_id(conn, user)? else { return Ok(()) };
         let bearer = Bearer { user: user.id, purpose: Purpose::NotMe, session: None };
         let link = one_time::issue(conn, &parts.mail, bearer, &parts.random, now)?;
