@@ -401,7 +401,7 @@ async fn completions_are_for_the_shells_there_are(deployment: Arc<Deployment>) {
         std::fs::write(folder.path().join(shell), script).unwrap();
     }
     run(&deployment, &["completions", "nutshell"]).code.filter(|code| *code == 2).expect("is no shell");
-    let complete = r"source ./bash; COMP_WORDS=(keyturn user set-); COMP_CWORD=2; _keyturn keyturn set- user; echo ${COMPREPLY[*]}";
+    let complete = r"source ./bash; COMP_WORDS=(keyturn user set-p); COMP_CWORD=2; _keyturn keyturn set-p user; echo ${COMPREPLY[*]}";
     let output = Command::new("bash").args(["-c", complete]).current_dir(folder.path()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "set-password\n", "{output:?}");
 }
