@@ -13,7 +13,7 @@ use crate::db::types::{Names, UserId};
 use crate::db::{Conn, DbError, DbResult};
 use crate::label::Label;
 use crate::metrics::LoginOutcome;
-use crate::sessions::open::Opening;
+use crate::sessions::open::Opened;
 use crate::sessions::{Grant, IssueError};
 
 /// What a login asks for besides.
@@ -35,7 +35,7 @@ pub enum LoggedIn {
 
 /// The same before it was committed.
 enum Step {
-    Opened(Box<Opening>),
+    Opened(Box<Opened>),
     Challenged(Token),
 }
 
@@ -94,8 +94,8 @@ impl Accounts {
         let password = password.ok_or(LoginError::InvalidCredentials)?;
         for _ in 0..ATTEMPTS {
             match self.open(email, &password, wishes, client).await? {
-                Some(Step::Opened(opening)) => {
-                    let grant = self.0.sessions.opened(*opening).await?;
+                Some(Step::Opened(opened)) => {
+                    let grant = self.0.sessions.opened(*opened).await?;
                     return Ok(LoggedIn::Session(Box::new(grant)));
                 }
                 Some(Step::Challenged(token)) => return Ok(LoggedIn::SecondFactor(token)),
@@ -146,8 +146,8 @@ impl Accounts {
                     return Ok(Some(Step::Challenged(token)));
                 }
                 let device_name = wishes.device_name.map(Label::into_string);
-                let opening = accounts.open_in(conn, &user, Names::of(&["pwd"]), device_name, &client)?;
-                Ok(Some(Step::Opened(Box::new(opening))))
+                let opened = accounts.open_in(conn, &user, Names::of(&["pwd"]), device_name, &client)?;
+                Ok(Some(Step::Opened(Box::new(opened))))
             })
             .await?;
         Ok(opened)
@@ -161,14 +161,13 @@ impl Accounts {
         amr: Names,
         device_name: Option<String>,
         client: &Client,
-    ) -> DbResult<Opening> {
+    ) -> DbResult<Opened> {
         let parts = &*self.0;
         store::note_login(conn, user.id, parts.clock.now())?;
         let opening = parts.sessions.opening(subject(user), amr, client, device_name);
-        opening.insert(conn)?;
         let record = Record::new(Event::LoginSucceeded, &Actor::stranger(client)).on(user.id);
         parts.audit.append(conn, &record.session(opening.session()))?;
-        Ok(opening)
+        opening.insert(conn)
     }
 
     /// [`Self::open_in`] for an account that the transaction has locked; `None` when it is gone or disabled.
@@ -179,7 +178,7 @@ impl Accounts {
         amr: Names,
         device_name: Option<String>,
         client: &Client,
-    ) -> DbResult<Option<Opening>> {
+    ) -> DbResult<Option<Opened>> {
         let found = store::by_id(conn, user)?.filter(|user| user.disabled_at.is_none());
         found.map(|user| self.open_in(conn, &user, amr, device_name, client)).transpose()
     }

@@ -54,18 +54,17 @@ impl Accounts {
             parts.sessions.opening(subject(&user), Names::of(&["pwd"]), client, device_name.map(Label::into_string));
         let record = Record::new(Event::Registered, &Actor::stranger(client)).on(user.id).session(opening.session());
         let accounts = self.clone();
-        let opening = parts
+        let opened = parts
             .db
             .write(move |conn| {
                 store::insert(conn, &user)?;
-                opening.insert(conn)?;
                 accounts.post_verification(conn, user.id, &user.email)?;
                 accounts.0.audit.append(conn, &record)?;
-                Ok(opening)
+                opening.insert(conn)
             })
             .await?;
         parts.mail.wake();
-        Ok(parts.sessions.opened(opening).await?)
+        Ok(parts.sessions.opened(opened).await?)
     }
 
     /// Creates an account that nobody is logged in to: for operators.

@@ -39,6 +39,8 @@ pub enum Reason {
     /// Its owner said, by a link in a mail, that it was somebody else's.
     ReportedByOwner,
     AccountDisabled,
+    /// A login opened one more session than an account may have; this one had been idle the longest.
+    SessionLimit,
     /// What access tokens say of the account is no longer so. Ends access tokens, never a session.
     AccountChanged,
 }
@@ -53,6 +55,7 @@ impl Reason {
             Self::PasswordChanged => "password_changed",
             Self::ReportedByOwner => "reported_by_owner",
             Self::AccountDisabled => "account_disabled",
+            Self::SessionLimit => "session_limit",
             Self::AccountChanged => "account_changed",
         }
     }

@@ -8,9 +8,11 @@ pub mod open;
 pub mod reauthenticate;
 pub mod refresh;
 pub mod revoke;
+mod limit;
 mod rotation;
 mod store;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,6 +86,8 @@ pub struct Policy {
     pub replay_window: Duration,
     /// Recoveries that a session has in reserve.
     pub recoveries: u32,
+    /// Live sessions of one account, at most.
+    pub max_sessions: Option<NonZeroU32>,
     /// Whether refreshes that succeed are audited.
     pub audit_refreshes: bool,
 }
@@ -96,6 +100,7 @@ impl Policy {
             session_max_lifetime: config.session_max_lifetime,
             replay_window: config.replay_window,
             recoveries: config.recoveries,
+            max_sessions: config.max_sessions_per_user,
             audit_refreshes: config.audit_refreshes,
         }
     }

@@ -1,15 +1,21 @@
 //! A session's beginning.
 
+use std::sync::Arc;
+
+use super::revoke::Ended;
 use super::store::{self, NewSession};
 use super::{Grant, IssueError, OWN_CLIENT, Parts, Sessions, Standing, Subject};
+use crate::audit::Actor;
 use crate::client::Client;
 use crate::db::types::{Address, Json, Names, SessionId, TokenId};
 use crate::db::{Conn, DbResult};
 use crate::devices::{Device, Place};
+use crate::mail::Occasion;
 use crate::tokens::refresh::RefreshToken;
 
 /// A session that is ready to be inserted by the transaction that logs its owner in.
 pub struct Opening {
+    parts: Arc<Parts>,
     pub(super) standing: Standing,
     refresh_token: RefreshToken,
     client: Client,
@@ -24,21 +30,59 @@ impl Opening {
         self.standing.session
     }
 
-    /// Inserts the session. Part of the caller's transaction.
-    pub fn insert(&self, conn: &mut Conn) -> DbResult<()> {
-        let digest = self.refresh_token.digest();
-        store::insert(
-            conn,
-            &NewSession {
-                standing: &self.standing,
-                token_digest: digest.as_bytes(),
-                address: self.client.address.map(Address),
-                user_agent: self.client.user_agent.as_deref(),
-                device: Json::from(&self.device),
-                location: self.place.as_ref().map(Json::from),
-                name: self.device_name.as_deref(),
-            },
-        )
+    /// Inserts the session, and ends what the account has beyond its limit then. Part of the caller's transaction, which
+    /// has written the account's row before.
+    pub fn insert(self, conn: &mut Conn) -> DbResult<Opened> {
+        let Self { parts, standing, refresh_token, client, device, place, device_name } = self;
+        let digest = refresh_token.digest();
+        let new = NewSession {
+            standing: &standing,
+            token_digest: digest.as_bytes(),
+            address: client.address.map(Address),
+            user_agent: client.user_agent.as_deref(),
+            device: Json::from(&device),
+            location: place.as_ref().map(Json::from),
+            name: device_name.as_deref(),
+        };
+        store::insert(conn, &new)?;
+        let login = Login { standing: &standing, device: &device, place: place.as_ref(), client: &client };
+        let ended = parts.keep_to_limit(conn, login)?;
+        Ok(Opened { standing, refresh_token, ended })
+    }
+}
+
+/// A session that was inserted, to be handed out once that has committed.
+#[must_use]
+pub struct Opened {
+    standing: Standing,
+    refresh_token: RefreshToken,
+    /// What had to end for it.
+    ended: Ended,
+}
+
+/// A login as rules and letters look at it.
+#[derive(Clone, Copy)]
+pub(super) struct Login<'a> {
+    pub standing: &'a Standing,
+    pub device: &'a Device,
+    pub place: Option<&'a Place>,
+    pub client: &'a Client,
+}
+
+impl Login<'_> {
+    pub fn occasion(&self) -> Occasion {
+        Occasion {
+            device: self.device.label.clone(),
+            place: self.place.map(Place::label),
+            ip: self.client.address.map(|address| address.to_string()),
+            at: self.standing.issued_at,
+        }
+    }
+
+    /// Who has logged in, from the new session.
+    pub fn actor(&self) -> Actor {
+        let standing = self.standing;
+        Actor { user: Some(standing.subject.id), session: Some(standing.session), client: self.client.clone() }
     }
 }
 
@@ -49,6 +93,7 @@ impl Sessions {
         let now = parts.clock.now();
         let session = SessionId(parts.random.id(now));
         Opening {
+            parts: Arc::clone(&self.0),
             standing: Standing {
                 session,
                 subject,
@@ -72,10 +117,15 @@ impl Sessions {
         }
     }
 
-    /// The tokens of a session that was inserted and committed.
-    pub async fn opened(&self, opening: Opening) -> Result<Grant, IssueError> {
-        let now = opening.standing.issued_at;
-        self.0.remember(&opening.standing, now).await;
-        Ok(self.0.grant(&opening.standing, opening.refresh_token, now)?)
+    /// The tokens of a session whose insertion has committed.
+    pub async fn opened(&self, opened: Opened) -> Result<Grant, IssueError> {
+        let Opened { standing, refresh_token, ended } = opened;
+        if ended.count() > 0 {
+            self.0.announce(&ended).await;
+            self.0.mail.wake();
+        }
+        let now = standing.issued_at;
+        self.0.remember(&standing, now).await;
+        Ok(self.0.grant(&standing, refresh_token, now)?)
     }
 }

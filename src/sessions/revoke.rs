@@ -22,6 +22,16 @@ pub struct Ended {
 }
 
 impl Ended {
+    pub(super) fn nothing(at: Timestamp) -> Self {
+        Self { sessions: Vec::new(), entries: Vec::new(), at }
+    }
+
+    /// Takes in what the same transaction has ended besides.
+    pub(super) fn add(&mut self, other: Self) {
+        self.sessions.extend(other.sessions);
+        self.entries.extend(other.entries);
+    }
+
     pub fn sessions(&self) -> &[(SessionId, UserId)] {
         &self.sessions
     }

@@ -309,3 +309,34 @@ pub fn count_live(conn: &mut Conn, now: Timestamp) -> DbResult<i64> {
     let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
     Ok(sessions::table.filter(live).count().get_result(conn)?)
 }
+
+/// A live session that an account has beyond its limit.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+pub struct Beyond {
+    pub id: SessionId,
+    pub name: Option<String>,
+    pub device: Json,
+    pub last_active_at: Timestamp,
+}
+
+/// The live sessions of an account besides `newest` and the `kept` that were used last, the most recently used first.
+/// Those in which somebody acts for its owner do not count.
+pub fn beyond(conn: &mut Conn, newest: &Standing, kept: i64) -> DbResult<Vec<Beyond>> {
+    let now = newest.issued_at;
+    let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
+    let others = sessions::table
+        .filter(sessions::user_id.eq(newest.subject.id))
+        .filter(sessions::id.ne(newest.session))
+        .filter(sessions::actor_id.is_null())
+        .filter(live);
+    let last_used_first = (sessions::last_active_at.desc(), sessions::created_at.desc(), sessions::id.desc());
+    // SQLite has no OFFSET without a LIMIT.
+    Ok(others.order(last_used_first).limit(i64::MAX).offset(kept).select(Beyond::as_select()).load(conn)?)
+}
+
+/// Whether the owner of an account wants to be told of what happens to it, beyond what is always told.
+pub fn wants_alerts(conn: &mut Conn, user: UserId) -> DbResult<bool> {
+    let wants = users::table.filter(users::id.eq(user)).select(users::alerts).first(conn).optional()?;
+    Ok(wants.unwrap_or(false))
+}

@@ -22,6 +22,7 @@ mod recovery;
 mod redis_layouts;
 mod refresh;
 mod rotation;
+mod session_limit;
 mod sessions;
 mod statements;
 mod step_up;
