@@ -101,7 +101,8 @@ pub enum MfaChange {
 }
 
 impl Unusual {
-    const fn name(self) -> &'static str {
+    /// The name in templates and in the audit log.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::NewDevice => "new_device",
             Self::NewCountry => "new_country",

@@ -1,6 +1,7 @@
 //! One login on one device and its chain of refresh tokens: opened, refreshed, checked at each request, seen, ended.
 
 pub mod check;
+pub mod familiar;
 pub mod http;
 pub mod impersonate;
 pub mod list;

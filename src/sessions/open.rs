@@ -30,7 +30,8 @@ impl Opening {
         self.standing.session
     }
 
-    /// Inserts the session, and ends what the account has beyond its limit then. Part of the caller's transaction, which
+    /// Inserts the session, ends what the account has beyond its limit then, and tells the owner of a login that is
+    /// unusual. Part of the caller's transaction, which
     /// has written the account's row before.
     pub fn insert(self, conn: &mut Conn) -> DbResult<Opened> {
         let Self { parts, standing, refresh_token, client, device, place, device_name } = self;
@@ -47,7 +48,8 @@ impl Opening {
         store::insert(conn, &new)?;
         let login = Login { standing: &standing, device: &device, place: place.as_ref(), client: &client };
         let ended = parts.keep_to_limit(conn, login)?;
-        Ok(Opened { standing, refresh_token, ended })
+        let told = parts.tell_if_unusual(conn, login)? || ended.count() > 0;
+        Ok(Opened { standing, refresh_token, ended, told })
     }
 }
 
@@ -58,6 +60,8 @@ pub struct Opened {
     refresh_token: RefreshToken,
     /// What had to end for it.
     ended: Ended,
+    /// Whether there may be letters to be sent.
+    told: bool,
 }
 
 /// A login as rules and letters look at it.
@@ -119,9 +123,11 @@ impl Sessions {
 
     /// The tokens of a session whose insertion has committed.
     pub async fn opened(&self, opened: Opened) -> Result<Grant, IssueError> {
-        let Opened { standing, refresh_token, ended } = opened;
+        let Opened { standing, refresh_token, ended, told } = opened;
         if ended.count() > 0 {
             self.0.announce(&ended).await;
+        }
+        if told {
             self.0.mail.wake();
         }
         let now = standing.issued_at;

@@ -18,10 +18,13 @@ use super::{Grant, IssueError, Parts, Policy, Sessions};
 use crate::audit::{Actor, Event, Record};
 use crate::client::Client;
 use crate::clock::Timestamp;
-use crate::db::DbResult;
-use crate::db::types::{Address, SessionId, TokenId};
+use crate::db::types::{Address, SessionId, TokenId, UserId};
+use crate::db::{Conn, DbResult};
+use crate::devices::{Device, Place};
+use crate::mail::{Letter, Occasion};
 use crate::metrics::RefreshOutcome;
 use crate::revocations::Reason;
+use crate::tokens::one_time::{self, Bearer, Purpose};
 use crate::tokens::refresh::{RefreshToken, RotationSalt};
 
 /// What one recovery adds to a session's debt; each rotation pays back one.
@@ -290,11 +293,29 @@ impl Parts {
             for (session, user) in ended.sessions() {
                 let record = Record::new(Event::RefreshReused, &actor).on(*user).session(*session);
                 parts.audit.append(conn, &record)?;
+                parts.tell_of_reuse(conn, *session, *user)?;
             }
             Ok(ended)
         });
         self.announce(&ended.await?).await;
+        self.mail.wake();
         Ok(())
+    }
+
+    /// Tells a session's owner that somebody else had its refresh token too, which is never left out. The link ends all
+    /// sessions of the account: this one has ended already.
+    fn tell_of_reuse(&self, conn: &mut Conn, session: SessionId, user: UserId) -> DbResult<()> {
+        let Some(told) = store::told(conn, session)? else { return Ok(()) };
+        let now = self.clock.now();
+        let bearer = Bearer { user, purpose: Purpose::NotMe, session: None };
+        let link = one_time::issue(conn, &self.mail, bearer, &self.random, now)?;
+        let occasion = Occasion {
+            device: told.name.unwrap_or_else(|| Device::of(&told.device).label),
+            place: told.location.as_ref().and_then(Place::of).map(|place| place.label()),
+            ip: told.ip.map(|address| address.0.to_string()),
+            at: now,
+        };
+        self.mail.post(conn, &told.email, &Letter::RefreshReused { occasion, link }, now)
     }
 }
 

@@ -340,3 +340,55 @@ pub fn wants_alerts(conn: &mut Conn, user: UserId) -> DbResult<bool> {
     let wants = users::table.filter(users::id.eq(user)).select(users::alerts).first(conn).optional()?;
     Ok(wants.unwrap_or(false))
 }
+
+/// An earlier session, as far as it tells what is usual for its account.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+pub struct Earlier {
+    pub device: Json,
+    /// Where its login was made.
+    pub location: Option<Json>,
+    pub created_at: Timestamp,
+}
+
+/// The sessions that an account's owner has opened besides `session`, whether they have ended or not, the latest first
+/// and `limit` at most.
+pub fn earlier(conn: &mut Conn, user: UserId, session: SessionId, limit: i64) -> DbResult<Vec<Earlier>> {
+    let others = sessions::table
+        .filter(sessions::user_id.eq(user))
+        .filter(sessions::id.ne(session))
+        .filter(sessions::actor_id.is_null());
+    let latest_first = (sessions::created_at.desc(), sessions::id.desc());
+    Ok(others.order(latest_first).limit(limit).select(Earlier::as_select()).load(conn)?)
+}
+
+/// Where the clients of an account's sessions were last seen, of the latest `limit` sessions. Those that a thief had part
+/// in do not count.
+pub fn addresses(conn: &mut Conn, user: UserId, limit: i64) -> DbResult<Vec<Address>> {
+    let stolen = sessions::revoked_reason.eq(Reason::RefreshTokenReused.name());
+    let own = sessions::table
+        .filter(sessions::user_id.eq(user))
+        .filter(sessions::actor_id.is_null())
+        .filter(sessions::revoked_reason.is_null().or(diesel::dsl::not(stolen)));
+    let latest_first = (sessions::created_at.desc(), sessions::id.desc());
+    let rows: Vec<Option<Address>> = own.order(latest_first).limit(limit).select(sessions::ip).load(conn)?;
+    Ok(rows.into_iter().flatten().collect())
+}
+
+/// What a letter about a session tells of it.
+pub struct Told {
+    pub email: String,
+    pub name: Option<String>,
+    pub device: Json,
+    pub location: Option<Json>,
+    pub ip: Option<Address>,
+}
+
+/// `None` when there is no such session.
+pub fn told(conn: &mut Conn, session: SessionId) -> DbResult<Option<Told>> {
+    type Row = (String, Option<String>, Json, Option<Json>, Option<Address>);
+    let columns = (users::email, sessions::name, sessions::device, sessions::location, sessions::ip);
+    let found = sessions::table.inner_join(users::table).filter(sessions::id.eq(session));
+    let row: Option<Row> = found.select(columns).first(conn).optional()?;
+    Ok(row.map(|(email, name, device, location, ip)| Told { email, name, device, location, ip }))
+}
