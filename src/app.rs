@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ use crate::random::Random;
 use crate::revocations::{Log, Reader};
 use crate::routes;
 use crate::sessions::{self, Policy, Rotator, Sessions};
+use crate::sweep::Sweeper;
 use crate::tokens::verified::VerifiedTokens;
 
 /// How long requests that are being served may take to end after the server was told to stop.
@@ -65,6 +67,7 @@ pub struct App {
     pub audit: Audit,
     pub sessions: Sessions,
     pub mail: Mail,
+    pub sweeper: Sweeper,
     pub devices: Devices,
     pub db: Db,
     edge: web::Data<Edge>,
@@ -154,6 +157,7 @@ impl App {
             clock: clock.clone(),
             figures: Figures::default(),
         });
+        let limits = Arc::new(Limits::new(&config.limits, &config.secret, &clock));
         let accounts = Accounts::new(accounts::Parts {
             db: db.clone(),
             audit: audit.clone(),
@@ -162,14 +166,17 @@ impl App {
             mfa: Mfa::new(config),
             devices: devices.clone(),
             mail: mail.clone(),
+            limits: Arc::clone(&limits),
+            cache: cache.clone(),
+            lockout_key: config.secret.login_failure_key(),
             registration: config.registration,
             clock: clock.clone(),
             random,
             metrics: metrics.clone(),
         });
-        let limits = Limits::new(&config.limits, &config.secret, &clock);
         let deliverer = Deliverer::new(mail.clone(), config, db.clone(), clock.clone(), metrics.clone())?;
-        let edge = web::Data::new(Edge::new(config, limits, cache, clock.clone(), random, metrics.clone()));
+        let edge = web::Data::new(Edge::new(config, limits, audit.clone(), cache, clock.clone(), metrics.clone()));
+        let sweeper = Sweeper::new(config, db.clone(), clock.clone(), random);
         let tally = Tally::new(db.clone(), clock, metrics);
         let tasks = vec![
             tokio::spawn(tally.clone().run()),
@@ -177,11 +184,13 @@ impl App {
             tokio::spawn(deliverer.run()),
             tokio::spawn(sweep_limits(edge.clone())),
             tokio::spawn(sweep_mfa(accounts.clone())),
+            tokio::spawn(sweeper.clone().run()),
         ];
         let background = Background { tasks, tally };
         let pages = web::Data::new(Pages::new(mail.site()));
         let workers = config.workers;
-        Ok((Self { accounts, admin, audit, sessions, mail, devices, db, edge, pages, ring, workers }, background))
+        let app = Self { accounts, admin, audit, sessions, mail, sweeper, devices, db, edge, pages, ring, workers };
+        Ok((app, background))
     }
 
     /// Starts to serve on `listener`. The server ends, after its requests have, when its handle is told to stop or

@@ -13,6 +13,7 @@
 //! | `*/http.rs` | the handlers of a room: parse, call, answer |
 //! | [`http`] | what handlers share: who calls and from where, bodies, cookies, refusals, health, OpenAPI |
 //! | [`admin`] | what operators do: accounts, roles, acting for a person, figures |
+//! | [`sweep`] | removing what was kept for long enough, on one server at a time |
 //! | [`accounts`] | who may log in: register, login, profile, password, the threads that hash, import and export |
 //! | [`sessions`] | one login on one device and its chain of refresh tokens: open, refresh, check, list, revoke |
 //! | [`tokens`] | what is handed out: access tokens (JWT), refresh tokens (opaque), one-time tokens in links |
@@ -33,7 +34,7 @@
 //! Left may use right, never back:
 //!
 //! ```text
-//! cli → app → routes → http/openapi → */http → http → admin → accounts → sessions → tokens → keys
+//! cli → app → routes → http/openapi → */http → http → {admin, sweep} → accounts → sessions → tokens → keys
 //!     → {revocations, limits, audit, mail, pages} → devices → cache → db → config → secret → random
 //!     → {clock, client, label, metrics}
 //! ```
@@ -92,4 +93,5 @@ pub mod revocations;
 pub mod routes;
 pub mod secret;
 pub mod sessions;
+pub mod sweep;
 pub mod tokens;

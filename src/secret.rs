@@ -50,6 +50,11 @@ impl MasterSecret {
         self.derive("recovery code mac").into_mac_key()
     }
 
+    /// The key that turns accounts and networks into names of failed logins, so that the database holds none in clear.
+    pub fn login_failure_key(&self) -> MacKey {
+        self.derive("login failures").into_mac_key()
+    }
+
     /// The key that turns addresses and accounts into names of limits, so that a cache holds none in clear.
     pub fn limit_key(&self) -> MacKey {
         self.derive("limit names").into_mac_key()

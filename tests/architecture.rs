@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 const DIRECTION: &str = "Left may use right, never back: \
-    cli → app → routes → http/openapi → */http → http → admin → accounts → sessions → tokens → keys → {revocations, limits, audit, mail, pages} \
+    cli → app → routes → http/openapi → */http → http → {admin, sweep} → accounts → sessions → tokens → keys → {revocations, limits, audit, mail, pages} \
     → devices → cache → db → config → secret → random → clock → {client, label, metrics}.";
 
 /// Who may use whom: each rank uses those after it. `*/http` stands for the handlers of every room.
@@ -15,7 +15,7 @@ const RANKS: [&[&str]; 19] = [
     &["http/openapi"],
     &["*/http"],
     &["http"],
-    &["admin"],
+    &["admin", "sweep"],
     &["accounts"],
     &["sessions"],
     &["tokens"],

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::Accounts;
 use super::email::{Email, EmailError};
 use super::hasher::HasherError;
+use super::lockout::GuessError;
 use super::login::{LoggedIn, LoginError, Wishes};
 use super::mfa::token::{self, Token};
 use super::mfa::{self, http as mfa_http};
@@ -93,6 +94,16 @@ fn register_refusal(error: RegisterError) -> Problem {
     }
 }
 
+impl From<GuessError> for Problem {
+    fn from(error: GuessError) -> Self {
+        match error {
+            GuessError::TooManyFailures { retry_after } => Self::too_many_failures(retry_after),
+            GuessError::Limited(limited) => limited.into(),
+            GuessError::Database(error) => error.into(),
+        }
+    }
+}
+
 impl From<HasherError> for Problem {
     fn from(error: HasherError) -> Self {
         match error {
@@ -150,7 +161,6 @@ pub async fn login(
     let email = fields.check("email", Email::parse(&body.email), |error| EmailError::code(*error));
     let device_name = label(&mut fields, "device_name", body.device_name.as_deref());
     let (Some(email), Some(device_name)) = (email, device_name) else { return Err(fields.into_problem()) };
-    edge.limit(Kind::LoginAccount, email.normalized().as_bytes()).await?;
     let password = Password::parse(body.password).ok();
     let cookie = || edge.cookies.trusted_device(&request).map(Zeroizing::new);
     let device = body.trusted_device.or_else(|| (body.transport == Transport::Cookie).then(cookie).flatten());
@@ -177,6 +187,7 @@ fn login_refusal(error: LoginError) -> Problem {
             Problem::unauthorized("invalid_credentials", "The address or the password is not right.")
         }
         LoginError::AccountDisabled => Problem::forbidden("account_disabled", "The account is disabled."),
+        LoginError::Guess(error) => error.into(),
         LoginError::Hasher(error) => error.into(),
         LoginError::Issue(error) => error.into(),
     }
@@ -327,21 +338,12 @@ pub async fn reauthenticate(
     edge: web::Data<Edge>,
     By(caller, Body(body)): By<Body<ReauthenticateRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    limit_guesses(&edge, &caller).await?;
     if body.code.is_some() {
         mfa_http::limit(&edge, &caller).await?;
     }
     let password = Password::parse(body.password).ok();
     let grant = accounts.reauthenticate(caller.claims(), password, body.code, &caller.actor(&edge)).await;
     Ok(token_response(&edge, StatusCode::OK, &grant.map_err(reauthenticate_refusal)?, caller.transport))
-}
-
-/// Guesses with a stolen session count like guesses at the login.
-async fn limit_guesses(edge: &Edge, caller: &Caller) -> Result<(), Problem> {
-    match Email::parse(&caller.standing().subject.email) {
-        Ok(email) => edge.limit(Kind::LoginAccount, email.normalized().as_bytes()).await,
-        Err(_) => Ok(()),
-    }
 }
 
 fn reauthenticate_refusal(error: ReauthenticateError) -> Problem {
@@ -354,6 +356,7 @@ fn reauthenticate_refusal(error: ReauthenticateError) -> Problem {
         }
         ReauthenticateError::InvalidCode => mfa_http::invalid_code(),
         ReauthenticateError::Ended => Problem::invalid_token(),
+        ReauthenticateError::Guess(error) => error.into(),
         ReauthenticateError::Hasher(error) => error.into(),
         ReauthenticateError::Issue(error) => error.into(),
     }
@@ -376,7 +379,6 @@ pub async fn change_password(
     edge: web::Data<Edge>,
     By(caller, Body(body)): By<Body<ChangePasswordRequest>>,
 ) -> Result<web::Json<SessionsRevoked>, Problem> {
-    limit_guesses(&edge, &caller).await?;
     let user = &caller.standing().subject;
     let (email, name) = (user.email.clone(), user.name.clone().unwrap_or_default());
     let new = off_the_worker(move || new_password(body.new_password, &[&email, &name])).await??;
@@ -402,6 +404,7 @@ fn change_password_refusal(error: ChangePasswordError) -> Problem {
         ChangePasswordError::WrongPassword => {
             Problem::unauthorized("invalid_credentials", "The current password is not right.")
         }
+        ChangePasswordError::Guess(error) => error.into(),
         ChangePasswordError::Hasher(error) => error.into(),
         ChangePasswordError::Database(error) => error.into(),
     }

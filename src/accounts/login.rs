@@ -3,6 +3,7 @@
 use super::Accounts;
 use super::email::Email;
 use super::hasher::{HasherError, Verdict};
+use super::lockout::{Guess, GuessError};
 use super::mfa::token::Token;
 use super::password::Password;
 use super::register::subject;
@@ -52,6 +53,8 @@ pub enum LoginError {
     #[error("the account is disabled")]
     AccountDisabled,
     #[error(transparent)]
+    Guess(#[from] GuessError),
+    #[error(transparent)]
     Hasher(#[from] HasherError),
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -79,7 +82,11 @@ impl Accounts {
             Ok(LoggedIn::SecondFactor(_)) => return outcome,
             Ok(LoggedIn::Session(_)) => LoginOutcome::Succeeded,
             Err(LoginError::InvalidCredentials | LoginError::AccountDisabled) => LoginOutcome::Refused,
-            Err(LoginError::Hasher(_) | LoginError::Issue(_)) => LoginOutcome::Unavailable,
+            // Counted among the limits, as is what the address of a client has used up.
+            Err(LoginError::Guess(GuessError::TooManyFailures { .. } | GuessError::Limited(_))) => return outcome,
+            Err(LoginError::Guess(GuessError::Database(_)) | LoginError::Hasher(_) | LoginError::Issue(_)) => {
+                LoginOutcome::Unavailable
+            }
         });
         outcome
     }
@@ -91,9 +98,10 @@ impl Accounts {
         wishes: &Wishes,
         client: &Client,
     ) -> Result<LoggedIn, LoginError> {
+        let guess = self.admit(email, client).await?;
         let password = password.ok_or(LoginError::InvalidCredentials)?;
         for _ in 0..ATTEMPTS {
-            match self.open(email, &password, wishes, client).await? {
+            match self.open(email, &password, wishes, &guess).await? {
                 Some(Step::Opened(opened)) => {
                     let grant = self.0.sessions.opened(*opened).await?;
                     return Ok(LoggedIn::Session(Box::new(grant)));
@@ -112,9 +120,9 @@ impl Accounts {
         email: &Email,
         password: &Password,
         wishes: &Wishes,
-        client: &Client,
+        guess: &Guess,
     ) -> Result<Option<Step>, LoginError> {
-        let parts = &*self.0;
+        let (parts, client) = (&*self.0, &guess.client);
         let normalized = email.normalized().to_owned();
         let user = parts.db.read(move |conn| store::by_email(conn, &normalized)).await?;
         let stored = user.as_ref().map(|user| user.password_hash.clone());
@@ -122,19 +130,20 @@ impl Accounts {
         let user = match (user, verdict) {
             (Some(user), Verdict::Right | Verdict::RightButOutdated) => user,
             (user, _) => {
-                self.note_failure(user.map(|user| user.id), "invalid_credentials", client).await?;
+                let record = failure(user.map(|user| user.id), "invalid_credentials", client);
+                self.failed(guess, record).await?;
                 return Err(LoginError::InvalidCredentials);
             }
         };
         if user.disabled_at.is_some() {
-            self.note_failure(Some(user.id), "account_disabled", client).await?;
+            parts.audit.append_alone(failure(Some(user.id), "account_disabled", client)).await?;
             return Err(LoginError::AccountDisabled);
         }
         let rehashed = match verdict {
             Verdict::RightButOutdated => Some(parts.hasher.hash(password.clone()).await?),
             Verdict::Right | Verdict::Wrong => None,
         };
-        let (accounts, wishes, client) = (self.clone(), wishes.clone(), client.clone());
+        let (accounts, wishes, guess) = (self.clone(), wishes.clone(), guess.clone());
         let opened = parts
             .db
             .write(move |conn| {
@@ -142,11 +151,12 @@ impl Accounts {
                 if !store::confirm_password(conn, user.id, &user.password_hash, rehashed.as_deref())? {
                     return Ok(None);
                 }
+                guess.succeeded_in(conn)?;
                 if let Some(token) = accounts.challenge_in(conn, user.id, &wishes)? {
                     return Ok(Some(Step::Challenged(token)));
                 }
                 let device_name = wishes.device_name.map(Label::into_string);
-                let opened = accounts.open_in(conn, &user, Names::of(&["pwd"]), device_name, &client)?;
+                let opened = accounts.open_in(conn, &user, Names::of(&["pwd"]), device_name, &guess.client)?;
                 Ok(Some(Step::Opened(Box::new(opened))))
             })
             .await?;
@@ -182,9 +192,8 @@ impl Accounts {
         let found = store::by_id(conn, user)?.filter(|user| user.disabled_at.is_none());
         found.map(|user| self.open_in(conn, &user, amr, device_name, client)).transpose()
     }
+}
 
-    async fn note_failure(&self, user: Option<UserId>, reason: &str, client: &Client) -> Result<(), DbError> {
-        let record = Record::new(Event::LoginFailed, &Actor::stranger(client)).on(user).with("reason", reason);
-        self.0.audit.append_alone(record).await
-    }
+fn failure(user: Option<UserId>, reason: &str, client: &Client) -> Record {
+    Record::new(Event::LoginFailed, &Actor::stranger(client)).on(user).with("reason", reason)
 }

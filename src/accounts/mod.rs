@@ -7,6 +7,7 @@ pub mod hash;
 pub mod hasher;
 pub mod http;
 pub mod links;
+pub mod lockout;
 pub mod login;
 pub mod mfa;
 pub mod password;
@@ -20,12 +21,15 @@ pub mod transfer;
 use std::sync::Arc;
 
 use crate::audit::Audit;
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::db::Db;
 use crate::devices::Devices;
+use crate::limits::Limits;
 use crate::mail::Mail;
 use crate::metrics::Metrics;
 use crate::random::Random;
+use crate::secret::MacKey;
 use crate::sessions::Sessions;
 
 use hasher::Hasher;
@@ -49,6 +53,10 @@ pub struct Parts {
     pub mfa: Mfa,
     pub devices: Devices,
     pub mail: Mail,
+    pub limits: Arc<Limits>,
+    pub cache: Cache,
+    /// For the names of failed logins.
+    pub lockout_key: MacKey,
     /// Whether strangers may register.
     pub registration: bool,
     pub clock: Clock,

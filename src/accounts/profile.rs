@@ -3,9 +3,10 @@
 use super::Accounts;
 use super::email::Email;
 use super::hasher::{HasherError, Verdict};
+use super::lockout::GuessError;
 use super::password::Password;
 use super::register::subject;
-use super::store;
+use super::store::{self, UserRow};
 use crate::audit::{Actor, Event, Record};
 use crate::db::types::UserId;
 use crate::db::{DbError, DbResult};
@@ -18,6 +19,8 @@ use crate::sessions::revoke::Which;
 pub enum ChangePasswordError {
     #[error("the current password is not right")]
     WrongPassword,
+    #[error(transparent)]
+    Guess(#[from] GuessError),
     #[error(transparent)]
     Hasher(#[from] HasherError),
     #[error(transparent)]
@@ -73,12 +76,15 @@ impl Accounts {
         by: &Actor,
     ) -> Result<usize, ChangePasswordError> {
         let parts = &*self.0;
-        let stored = parts.db.read(move |conn| store::by_id(conn, user)).await?.map(|user| user.password_hash);
+        let admitted = self.admit_owner(user, &by.client).await?;
+        let (UserRow { password_hash: former, .. }, guess) = admitted.ok_or(ChangePasswordError::WrongPassword)?;
         let current = current.ok_or(ChangePasswordError::WrongPassword)?;
-        let verdict = parts.hasher.verify(current, stored.clone()).await?;
-        let (Some(former), Verdict::Right | Verdict::RightButOutdated) = (stored, verdict) else {
+        if parts.hasher.verify(current, Some(former.clone())).await? == Verdict::Wrong {
+            let failed = Record::new(Event::ReauthenticationFailed, by).with("reason", "invalid_credentials");
+            self.failed(&guess, failed).await?;
             return Err(ChangePasswordError::WrongPassword);
-        };
+        }
+        self.succeeded(&guess).await?;
         let hash = parts.hasher.hash(new).await?;
         let ended = self.replace_password(user, Some(former), hash, by).await?;
         ended.ok_or(ChangePasswordError::WrongPassword)

@@ -5,8 +5,9 @@ use zeroize::Zeroizing;
 use super::Accounts;
 use super::hasher::{HasherError, Verdict};
 use super::mfa::Method;
+use super::lockout::GuessError;
 use super::password::Password;
-use super::store;
+use super::store::{self, UserRow};
 use crate::audit::{Actor, Event, Record};
 use crate::db::types::Names;
 use crate::db::{Conn, DbError, DbResult};
@@ -26,6 +27,8 @@ pub enum ReauthenticateError {
     InvalidCode,
     #[error("the session has ended meanwhile")]
     Ended,
+    #[error(transparent)]
+    Guess(#[from] GuessError),
     #[error(transparent)]
     Hasher(#[from] HasherError),
     #[error(transparent)]
@@ -58,21 +61,23 @@ impl Accounts {
     ) -> Result<Grant, ReauthenticateError> {
         let parts = &*self.0;
         let user = presented.sub;
-        let stored = parts.db.read(move |conn| store::by_id(conn, user)).await?.map(|user| user.password_hash);
+        let admitted = self.admit_owner(user, &by.client).await?;
+        let (UserRow { password_hash: hash, .. }, guess) = admitted.ok_or(ReauthenticateError::Ended)?;
         let verdict = match password {
-            Some(password) => parts.hasher.verify(password, stored.clone()).await?,
+            Some(password) => parts.hasher.verify(password, Some(hash.clone())).await?,
             None => Verdict::Wrong,
         };
-        let (Some(hash), Verdict::Right | Verdict::RightButOutdated) = (stored, verdict) else {
-            parts.audit.append_alone(failure(by, "invalid_credentials")).await?;
+        if verdict == Verdict::Wrong {
+            self.failed(&guess, failure(by, "invalid_credentials")).await?;
             return Err(ReauthenticateError::WrongPassword);
-        };
+        }
         let (accounts, by, claims) = (self.clone(), by.clone(), presented.clone());
         let step = parts.db.write(move |conn| {
             // The password may have been changed, or the account disabled, while the hash was worked out.
             if !store::confirm_password(conn, user, &hash, None)? {
                 return Ok(Step::Ended);
             }
+            guess.succeeded_in(conn)?;
             accounts.reauthenticate_in(conn, &claims, code.as_deref().map(String::as_str), &by)
         });
         match step.await? {

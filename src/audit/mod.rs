@@ -66,6 +66,10 @@ pub enum Event {
     RecoveryCodeUsed,
     DeviceTrusted,
     TrustedDeviceRemoved,
+    /// A login that is unusual for its account: `reasons` says why.
+    SuspiciousLogin,
+    /// Somebody tried too often: `limit` says what. At most once a minute for each limit and subject, on each server.
+    LimitHit,
 }
 
 impl Event {
@@ -107,6 +111,8 @@ impl Event {
         Self::RecoveryCodeUsed,
         Self::DeviceTrusted,
         Self::TrustedDeviceRemoved,
+        Self::SuspiciousLogin,
+        Self::LimitHit,
     ];
 
     /// The event of this name.
@@ -153,15 +159,19 @@ impl Event {
             Self::RecoveryCodeUsed => "recovery_code_used",
             Self::DeviceTrusted => "device_trusted",
             Self::TrustedDeviceRemoved => "trusted_device_removed",
+            Self::SuspiciousLogin => "suspicious_login",
+            Self::LimitHit => "limit_hit",
         }
     }
 
     /// Whether somebody was refused.
     pub const fn outcome(self) -> Outcome {
         match self {
-            Self::LoginFailed | Self::RefreshReused | Self::ReauthenticationFailed | Self::MfaFailed => {
-                Outcome::Failure
-            }
+            Self::LoginFailed
+            | Self::RefreshReused
+            | Self::ReauthenticationFailed
+            | Self::MfaFailed
+            | Self::LimitHit => Outcome::Failure,
             Self::Registered
             | Self::LoginSucceeded
             | Self::Logout
@@ -193,7 +203,8 @@ impl Event {
             | Self::RecoveryCodesReplaced
             | Self::RecoveryCodeUsed
             | Self::DeviceTrusted
-            | Self::TrustedDeviceRemoved => Outcome::Success,
+            | Self::TrustedDeviceRemoved
+            | Self::SuspiciousLogin => Outcome::Success,
         }
     }
 }

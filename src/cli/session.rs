@@ -25,6 +25,8 @@ pub enum Command {
     },
     /// End one session, or all of an account. It counts at once on servers with Redis, within half a second on others.
     Revoke(Target),
+    /// Remove sessions, audited events and all else that was kept for long enough, as the server does by itself.
+    Sweep,
 }
 
 #[derive(Args)]
@@ -41,6 +43,7 @@ pub fn run(config: &Config, command: Command) -> Outcome {
     match command {
         Command::List { email, include_expired } => list(config, &email, include_expired),
         Command::Revoke(target) => revoke(config, target),
+        Command::Sweep => sweep(config),
     }
 }
 
@@ -73,6 +76,15 @@ fn revoke(config: &Config, target: Target) -> Outcome {
             (None, None) => 0,
         };
         say!("Sessions ended: {ended}")?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn sweep(config: &Config) -> Outcome {
+    with_app(config, async |app| {
+        let swept = app.sweeper.sweep().await?;
+        println!("Sessions removed: {}", swept.sessions);
+        println!("Other rows removed: {}", swept.others);
         Ok(ExitCode::SUCCESS)
     })
 }

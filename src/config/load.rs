@@ -166,6 +166,7 @@ fn retention(read: &mut Reader) -> Retention {
     Retention {
         sessions: read.get("SESSION_RETENTION", parse::seconds(0..=315_360_000)),
         audit: (!audit.is_zero()).then_some(audit),
+        sweep_interval: read.get("SWEEP_INTERVAL", parse::seconds(0..=86_400)),
     }
 }
 

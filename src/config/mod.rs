@@ -82,6 +82,8 @@ pub struct Retention {
     pub sessions: Duration,
     /// Of audited events; `None` is for ever.
     pub audit: Option<Duration>,
+    /// How often what was kept for long enough is removed; zero leaves it to operators.
+    pub sweep_interval: Duration,
 }
 
 /// Where accounts and sessions are kept.

@@ -71,7 +71,7 @@ fn without_credentials(rest: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 38] = [
+static SETTINGS: [Setting; 39] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of what the server generates and of its embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -103,6 +103,8 @@ static SETTINGS: [Setting; 38] = [
         "Seconds that a session which has ended is kept for the history, 0 to 315360000."),
     Setting::new("AUDIT_RETENTION", Value("31536000"), "0",
         "Seconds that an audited event is kept, 0 to 3153600000. 0 is for ever."),
+    Setting::new("SWEEP_INTERVAL", Value("300"), "0",
+        "Seconds between removals of what was kept for long enough, 0 to 86400. 0 leaves them to `keyturn session sweep`."),
     Setting::new("AUDIT_REFRESH", Value("false"), "true",
         "Whether refreshes that succeed are audited too, at the cost of a row each: true or false."),
     Setting::new("REGISTRATION", Value("open"), "closed", "Whether strangers may register: open or closed."),

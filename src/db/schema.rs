@@ -234,6 +234,17 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::SqlTime;
+
+    leases (name) {
+        name -> Text,
+        holder -> Binary,
+        until -> SqlTime,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(totp_secrets -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(users, sessions, totp_secrets);

@@ -1,6 +1,8 @@
 //! What the edge of the server knows: which proxies and origins to believe, how to count attempts, and what to tell
 //! operators.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
 use ipnet::IpNet;
 
@@ -8,11 +10,12 @@ use super::client_address::{client_address, limit_key};
 use super::cookies::CookieNames;
 use super::problem::Problem;
 use super::request::request_id;
+use crate::audit::{Actor, Audit, Event, Record};
 use crate::cache::Cache;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::limits::{Kind, Limited, Limits};
+use crate::limits::{Kind, Limits};
 use crate::metrics::Metrics;
 use crate::random::Random;
 
@@ -21,7 +24,8 @@ pub struct Edge {
     pub random: Random,
     pub metrics: Metrics,
     pub cache: Cache,
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
+    pub audit: Audit,
     pub issuer: String,
     pub algorithm: crate::config::Algorithm,
     pub is_https: bool,
@@ -34,11 +38,19 @@ pub struct Edge {
 }
 
 impl Edge {
-    pub fn new(config: &Config, limits: Limits, cache: Cache, clock: Clock, random: Random, metrics: Metrics) -> Self {
+    pub fn new(
+        config: &Config,
+        limits: Arc<Limits>,
+        audit: Audit,
+        cache: Cache,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Self {
         let is_https = config.public_url.scheme() == "https";
         Self {
             clock,
-            random,
+            random: Random,
+            audit,
             metrics,
             cache,
             limits,
@@ -79,19 +91,27 @@ impl Edge {
 
     /// Counts an attempt; refuses it when there were too many.
     pub async fn limit(&self, kind: Kind, subject: &[u8]) -> Result<(), Problem> {
-        self.limits.check(&self.cache, kind, subject).await.map(drop).map_err(|limited| self.limited(kind, limited))
+        self.limit_of(kind, subject, &Actor::stranger(&Client::new(None, None, request_id()))).await
+    }
+
+    /// [`Self::limit`] for somebody of whom the audit log may tell.
+    pub async fn limit_of(&self, kind: Kind, subject: &[u8], actor: &Actor) -> Result<(), Problem> {
+        let Err(limited) = self.limits.check(&self.cache, kind, subject).await else { return Ok(()) };
+        self.metrics.limited(kind.name());
+        if self.limits.is_news(kind.name(), subject) {
+            let record = Record::new(Event::LimitHit, actor).with("limit", kind.name());
+            if let Err(error) = self.audit.append_alone(record).await {
+                tracing::warn!(%error, "a limit that was hit is missing in the audit log");
+            }
+        }
+        Err(limited.into())
     }
 
     /// [`Self::limit`] by the client's address; one that is not known is not counted.
     pub async fn limit_address(&self, kind: Kind, client: &Client) -> Result<(), Problem> {
         match client.address {
-            Some(address) => self.limit(kind, &limit_key(address)).await,
+            Some(address) => self.limit_of(kind, &limit_key(address), &Actor::stranger(client)).await,
             None => Ok(()),
         }
-    }
-
-    fn limited(&self, kind: Kind, limited: Limited) -> Problem {
-        self.metrics.limited(kind.name());
-        limited.into()
     }
 }

@@ -120,6 +120,15 @@ impl Problem {
         problem.with(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))
     }
 
+    /// Wrong passwords in a row make the next attempt wait, for `retry_after`.
+    pub fn too_many_failures(retry_after: Duration) -> Self {
+        let detail = "Too many attempts in a row have failed; try again later.";
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", detail);
+        problem.retryable = true;
+        let seconds = retry_after.as_secs().saturating_add(u64::from(retry_after.subsec_nanos() > 0));
+        problem.with(RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
     /// A defect of the server. What it is stands in the log.
     pub fn internal(error: &dyn fmt::Display) -> Self {
         tracing::error!(%error, "a request failed");

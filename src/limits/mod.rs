@@ -75,9 +75,17 @@ pub struct Limited {
     pub retry_after: u64,
 }
 
+/// How often one subject's hitting of one limit is news.
+const NEWS_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Subjects that are remembered to have hit a limit.
+const NEWS: usize = 4096;
+
 /// The limits of a server. Accounts and addresses are kept as MACs: neither this process nor a cache holds one in clear.
 pub struct Limits {
     key: MacKey,
+    clock: Clock,
+    news: Bounded<Mac, Timestamp>,
     login_account: Option<Limiter>,
     login_address: Option<Limiter>,
     register_address: Option<Limiter>,
@@ -92,6 +100,8 @@ impl Limits {
         let limiter = |rate: Option<Rate>| rate.map(|rate| Limiter::new(rate, clock.clone()));
         Self {
             key: secret.limit_key(),
+            clock: clock.clone(),
+            news: Bounded::new(NEWS),
             login_account: limiter(rates.login_account),
             login_address: limiter(rates.login_address),
             register_address: limiter(rates.register_address),
@@ -106,7 +116,7 @@ impl Limits {
     /// `None` where there is no limit. While the cache is away, this process counts alone.
     pub async fn check(&self, cache: &Cache, kind: Kind, subject: &[u8]) -> Result<Option<Remaining>, Limited> {
         let Some(limiter) = self.limiter(kind) else { return Ok(None) };
-        let mac = self.mac(kind, subject);
+        let mac = self.mac(kind.name(), subject);
         let local = limiter.check(&mac)?;
         let Asking::For(attempts) = limiter.lease(mac) else { return Ok(Some(local)) };
         let key = format!("{}:{:032x}", kind.name(), u128::from_be_bytes(mac));
@@ -119,6 +129,17 @@ impl Limits {
             }
             Ok(None) | Err(_) => Ok(Some(local)),
         }
+    }
+
+    /// Whether `subject` has not hit the limit `name` within the last minute, here: what hits it all the time is worth one
+    /// note a minute.
+    pub fn is_news(&self, name: &str, subject: &[u8]) -> bool {
+        let (now, mut is_news) = (self.clock.now(), false);
+        self.news.update(self.mac(name, subject), |noted| {
+            is_news = noted.is_none_or(|noted| now.since(*noted) >= NEWS_INTERVAL);
+            is_news.then_some(now)
+        });
+        is_news
     }
 
     /// Forgets those who have had all attempts again for an interval; to be called every minute or so.
@@ -144,8 +165,8 @@ impl Limits {
     }
 
     /// The kind is part of it, so that one address under two kinds cannot be told to be one.
-    fn mac(&self, kind: Kind, subject: &[u8]) -> Mac {
-        self.key.tag(&[kind.name().as_bytes(), b" ", subject].concat())
+    fn mac(&self, kind: &str, subject: &[u8]) -> Mac {
+        self.key.tag(&[kind.as_bytes(), b" ", subject].concat())
     }
 }
 
@@ -297,7 +318,7 @@ mod tests {
     }
 
     fn local(limits: &Limits, kind: Kind, subject: &[u8]) -> Result<Remaining, Limited> {
-        limits.limiter(kind).unwrap().check(&limits.mac(kind, subject))
+        limits.limiter(kind).unwrap().check(&limits.mac(kind.name(), subject))
     }
 
     #[test]
@@ -345,6 +366,17 @@ mod tests {
         limiter.keep_leased(mac, 9);
         clock.advance(HOUR);
         assert_eq!(asked(), 10, "what was leased counts for one period");
+    }
+
+    #[test]
+    fn who_hits_a_limit_all_the_time_is_news_once_a_minute() {
+        let clock = Clock::default();
+        let limits = limits(&clock);
+        let news = || ["one", "two"].map(|subject| limits.is_news("login-account", subject.as_bytes()));
+        assert_eq!([news(), news()], [[true, true], [false, false]]);
+        assert!(limits.is_news("login-address", b"one"));
+        clock.advance(NEWS_INTERVAL);
+        assert_eq!(news(), [true, true]);
     }
 
     #[test]

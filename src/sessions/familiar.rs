@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn another_system_or_browser_is_a_new_device_until_it_was_seen() {
-        let (firefox, chrome, at) = (device("Windows", "Firefox"), device("Windows", "Chrome"), Timestamp::from_secs(0));
+        let (firefox, chrome, at) =
+            (device("Windows", "Firefox"), device("Windows", "Chrome"), Timestamp::from_secs(0));
         let mut before = vec![earlier(&firefox, None, at)];
         assert_eq!(unusual(&before, &chrome, None, at), [Unusual::NewDevice]);
         before.insert(0, earlier(&chrome, None, at));

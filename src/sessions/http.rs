@@ -9,6 +9,7 @@ use super::Sessions;
 use super::list::SessionView;
 use super::refresh::RefreshError;
 use super::revoke::Which;
+use crate::audit::Actor;
 use crate::db::types::SessionId;
 use crate::http::body::OptionalBody;
 use crate::http::caller::{By, Transport, require_own_origin};
@@ -45,7 +46,8 @@ pub async fn refresh(
     };
     let token = sessions.parse_refresh_token(&text).map_err(refusal)?;
     let client = edge.client(&request);
-    edge.limit(Kind::RefreshSession, token.session.0.as_bytes()).await?;
+    let holder = Actor { session: Some(token.session), ..Actor::stranger(&client) };
+    edge.limit_of(Kind::RefreshSession, token.session.0.as_bytes(), &holder).await?;
     edge.limit_address(Kind::RefreshAddress, &client).await?;
     let grant = sessions.refresh(&token, &client).await.map_err(refusal)?;
     Ok(token_response(&edge, StatusCode::OK, &grant, transport))

@@ -4,12 +4,12 @@ pub mod check;
 pub mod familiar;
 pub mod http;
 pub mod impersonate;
+mod limit;
 pub mod list;
 pub mod open;
 pub mod reauthenticate;
 pub mod refresh;
 pub mod revoke;
-mod limit;
 mod rotation;
 mod store;
 

@@ -54,9 +54,10 @@ async fn a_login_beyond_the_limit_ends_the_session_that_was_used_the_longest_ago
     let told = servers.rows("audit_log WHERE event = 'session_revoked'");
     assert_eq!(told.len(), 1);
     let metadata = &told[0]["metadata"];
-    let reason = metadata.as_str().map_or_else(|| metadata["reason"].clone(), |text| {
-        serde_json::from_str::<serde_json::Value>(text).unwrap()["reason"].clone()
-    });
+    let reason = metadata.as_str().map_or_else(
+        || metadata["reason"].clone(),
+        |text| serde_json::from_str::<serde_json::Value>(text).unwrap()["reason"].clone(),
+    );
     assert_eq!(reason, "session_limit");
 }
 

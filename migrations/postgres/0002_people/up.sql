@@ -135,6 +135,7 @@ CREATE TABLE trusted_devices (
 );
 
 CREATE INDEX trusted_devices_user_id_idx ON trusted_devices (user_id);
+CREATE INDEX trusted_devices_expires_at_idx ON trusted_devices (expires_at);
 
 -- Logins that failed in a row, by a MAC of the account's address and where they came from.
 CREATE TABLE login_failures (
@@ -152,3 +153,12 @@ CREATE TABLE hourly_counts (
     count bigint NOT NULL,
     PRIMARY KEY (hour, name)
 );
+
+-- What one server at a time does for all: who holds it, and until when unless it is prolonged.
+CREATE TABLE leases (
+    name text PRIMARY KEY,
+    holder bytea NOT NULL,
+    until timestamptz NOT NULL
+);
+
+INSERT INTO leases (name, holder, until) VALUES ('sweep', '', '1970-01-01T00:00:00Z');

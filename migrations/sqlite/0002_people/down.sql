@@ -1,3 +1,4 @@
+DROP TABLE leases;
 DROP TABLE hourly_counts;
 DROP TABLE login_failures;
 DROP TABLE trusted_devices;

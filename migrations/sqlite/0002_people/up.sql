@@ -113,6 +113,7 @@ CREATE TABLE trusted_devices (
 );
 
 CREATE INDEX trusted_devices_user_id_idx ON trusted_devices (user_id);
+CREATE INDEX trusted_devices_expires_at_idx ON trusted_devices (expires_at);
 
 -- Logins that failed in a row, by a MAC of the account's address and where they came from.
 CREATE TABLE login_failures (
@@ -130,3 +131,12 @@ CREATE TABLE hourly_counts (
     count bigint NOT NULL,
     PRIMARY KEY (hour, name)
 );
+
+-- What one server at a time does for all: who holds it, and until when unless it is prolonged.
+CREATE TABLE leases (
+    name text NOT NULL PRIMARY KEY,
+    holder blob NOT NULL,
+    until bigint NOT NULL
+);
+
+INSERT INTO leases (name, holder, until) VALUES ('sweep', X'', 0);
