@@ -83,8 +83,8 @@ fn revoke(config: &Config, target: Target) -> Outcome {
 fn sweep(config: &Config) -> Outcome {
     with_app(config, async |app| {
         let swept = app.sweeper.sweep().await?;
-        println!("Sessions removed: {}", swept.sessions);
-        println!("Other rows removed: {}", swept.others);
+        say!("Sessions removed: {}", swept.sessions)?;
+        say!("Other rows removed: {}", swept.others)?;
         Ok(ExitCode::SUCCESS)
     })
 }
