@@ -205,6 +205,7 @@ impl App {
                 .app_data(web::Data::new(self.admin.clone()))
                 .app_data(web::Data::new(self.audit.clone()))
                 .app_data(web::Data::new(self.sessions.clone()))
+                .app_data(web::Data::new(self.sweeper.clone()))
                 .app_data(web::Data::new(self.db.clone()))
                 .app_data(self.pages.clone())
                 .app_data(web::Data::new(self.ring.clone()))

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 use crate::accounts::mfa;
 use crate::http::problem::Problem;
 use crate::http::{health, openapi};
-use crate::{accounts, admin, audit, keys, pages, sessions};
+use crate::{accounts, admin, audit, keys, pages, sessions, sweep};
 
 /// One line per route: method, path, handler.
 pub fn configure(config: &mut web::ServiceConfig) {
@@ -70,6 +70,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         // Sessions
         .service(at("/api/v1/sessions/refresh").route(post().to(sessions::http::refresh)))
         .service(at("/api/v1/sessions/revoke").route(post().to(sessions::http::revoke)))
+        .service(at("/api/v1/sessions/cleanup").route(post().to(sweep::http::cleanup)))
         .service(at("/api/v1/sessions/summary").route(get().to(sessions::http::summary)))
         .service(
             web::resource(["/api/v1/sessions", "/api/v1/sessions/"])

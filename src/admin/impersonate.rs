@@ -88,12 +88,11 @@ impl Admin {
             };
             let opening =
                 sessions.impersonation(Impersonation { subject, operator, amr, authenticated_at }, &by.client);
-            opening.insert(conn)?;
             let record = Record::new(Event::ImpersonationStarted, &by).on(user).session(opening.session());
             audit.append(conn, &record.with("reason", cause.0))?;
-            Ok(Ok(opening))
+            opening.insert(conn).map(Ok)
         });
-        let opening = opened.await??;
-        Ok(self.0.sessions.impersonated(opening).await?)
+        let opened = opened.await??;
+        Ok(self.0.sessions.impersonated(opened).await?)
     }
 }

@@ -68,6 +68,7 @@ pub fn methods(path: &str) -> String {
         crate::sessions::http::delete_others,
         crate::sessions::http::revoke,
         crate::sessions::http::summary,
+        crate::sweep::http::cleanup,
         crate::audit::http::own_audit,
         crate::admin::http::list_users,
         crate::admin::http::get_user,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::open::Opening;
+use super::open::{Opened, Opening};
 use super::{ADMIN, IssueError, Sessions, Subject};
 use crate::client::Client;
 use crate::clock::Timestamp;
@@ -46,9 +46,9 @@ impl Sessions {
     }
 
     /// The access token of such a session that was inserted and committed. Its refresh token is handed to nobody.
-    pub async fn impersonated(&self, opening: Opening) -> Result<Impersonated, IssueError> {
-        let operator = opening.standing.actor.unwrap_or(opening.standing.subject.id);
-        let grant = self.opened(opening).await?;
+    pub async fn impersonated(&self, opened: Opened) -> Result<Impersonated, IssueError> {
+        let operator = opened.standing.actor.unwrap_or(opened.standing.subject.id);
+        let grant = self.opened(opened).await?;
         Ok(Impersonated {
             access_token: grant.access_token,
             expires_in: grant.access_token_expires_in,

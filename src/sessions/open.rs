@@ -46,6 +46,10 @@ impl Opening {
             name: device_name.as_deref(),
         };
         store::insert(conn, &new)?;
+        if standing.actor.is_some() {
+            // Not the owner's login: it counts for no limit, and the audit log tells the owner of it.
+            return Ok(Opened { ended: Ended::nothing(standing.issued_at), standing, refresh_token, told: false });
+        }
         let login = Login { standing: &standing, device: &device, place: place.as_ref(), client: &client };
         let ended = parts.keep_to_limit(conn, login)?;
         let told = parts.tell_if_unusual(conn, login)? || ended.count() > 0;
@@ -56,7 +60,7 @@ impl Opening {
 /// A session that was inserted, to be handed out once that has committed.
 #[must_use]
 pub struct Opened {
-    standing: Standing,
+    pub(super) standing: Standing,
     refresh_token: RefreshToken,
     /// What had to end for it.
     ended: Ended,

@@ -352,12 +352,13 @@ pub struct Earlier {
 }
 
 /// The sessions that an account's owner has opened besides `session`, whether they have ended or not, the latest first
-/// and `limit` at most.
+/// and `limit` at most. One of which the owner said "this wasn't me" is none.
 pub fn earlier(conn: &mut Conn, user: UserId, session: SessionId, limit: i64) -> DbResult<Vec<Earlier>> {
     let others = sessions::table
         .filter(sessions::user_id.eq(user))
         .filter(sessions::id.ne(session))
-        .filter(sessions::actor_id.is_null());
+        .filter(sessions::actor_id.is_null())
+        .filter(sessions::revoked_reason.is_null().or(sessions::revoked_reason.ne(Reason::ReportedByOwner.name())));
     let latest_first = (sessions::created_at.desc(), sessions::id.desc());
     Ok(others.order(latest_first).limit(limit).select(Earlier::as_select()).load(conn)?)
 }
@@ -365,11 +366,11 @@ pub fn earlier(conn: &mut Conn, user: UserId, session: SessionId, limit: i64) ->
 /// Where the clients of an account's sessions were last seen, of the latest `limit` sessions. Those that a thief had part
 /// in do not count.
 pub fn addresses(conn: &mut Conn, user: UserId, limit: i64) -> DbResult<Vec<Address>> {
-    let stolen = sessions::revoked_reason.eq(Reason::RefreshTokenReused.name());
+    let stolen = [Reason::RefreshTokenReused, Reason::ReportedByOwner].map(Reason::name);
     let own = sessions::table
         .filter(sessions::user_id.eq(user))
         .filter(sessions::actor_id.is_null())
-        .filter(sessions::revoked_reason.is_null().or(diesel::dsl::not(stolen)));
+        .filter(sessions::revoked_reason.is_null().or(sessions::revoked_reason.ne_all(stolen)));
     let latest_first = (sessions::created_at.desc(), sessions::id.desc());
     let rows: Vec<Option<Address>> = own.order(latest_first).limit(limit).select(sessions::ip).load(conn)?;
     Ok(rows.into_iter().flatten().collect())

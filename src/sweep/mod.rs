@@ -2,6 +2,7 @@
 //!
 //! One server at a time sweeps, by a lease in the database, in small batches with pauses, so that nobody waits for it.
 
+pub mod http;
 mod store;
 
 use std::sync::Arc;

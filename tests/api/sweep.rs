@@ -8,6 +8,7 @@ use keyturn::clock::{Clock, Timestamp};
 use keyturn::db::schema::sessions;
 use keyturn::db::types::SessionId;
 
+use crate::audit::administrator;
 use crate::support::process::command;
 use crate::support::{Backend, Deployment, Server, Servers, Tokens, until};
 
@@ -19,6 +20,7 @@ both_backends! {
     one_server_at_a_time_sweeps_and_another_takes_its_place,
     many_sessions_are_removed_once_while_refreshes_go_on,
     where_sweeping_is_left_to_operators_no_server_does,
+    administrators_sweep_by_hand,
 }
 
 const DAY: u64 = 86_400;
@@ -227,4 +229,25 @@ async fn where_sweeping_is_left_to_operators_no_server_does(backend: Backend) {
     assert_eq!(server.session(row).revoked_reason.as_deref(), Some("logout"));
     assert_eq!(sweep(&server, &[("SESSION_RETENTION", "0")]).0, 1);
     assert_eq!(server.count("sessions"), 0);
+}
+
+async fn administrators_sweep_by_hand(server: Server) {
+    let (own, admin) = (server.register().await, administrator(&server).await);
+    let cleanup = |access: &str| server.post("/api/v1/sessions/cleanup").bearer(access).send();
+    for _ in 0..3 {
+        let ended = server.login(&own.email).await;
+        server.logout(&ended.access).await.assert_status(204);
+        age(&server, &ended, 20);
+    }
+    let older = server.login(&own.email).await;
+    server.logout(&older.access).await.assert_status(204);
+    let older = age(&server, &older, 31);
+    cleanup(&own.access).await.assert_problem(403, "forbidden");
+    assert_eq!(server.session(older).revoked_reason.as_deref(), Some("logout"));
+    for deleted in [1, 0] {
+        let told = cleanup(&admin.access).await.assert_status(200).json();
+        assert_eq!(told, serde_json::json!({"expired": 3, "deleted": deleted}));
+    }
+    server.advance(601);
+    cleanup(&admin.access).await.assert_problem(401, "insufficient_user_authentication");
 }

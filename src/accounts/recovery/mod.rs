@@ -14,10 +14,9 @@ use super::password::{Password, WeakPassword};
 use super::store::{self, UserRow};
 use crate::audit::{Actor, Event, Record};
 use crate::client::Client;
-use crate::clock::Timestamp;
 use crate::db::types::UserId;
 use crate::db::{Conn, DbError, DbResult};
-use crate::mail::{Letter, Occasion};
+use crate::mail::Letter;
 use crate::revocations::Reason;
 use crate::sessions::revoke::{Ended, Which};
 use crate::tokens::one_time::{self, Bearer, OneTimeToken, Purpose};
@@ -126,7 +125,7 @@ impl Accounts {
         let Some(user) = store::by_id(conn, user)? else { return Ok(()) };
         let bearer = Bearer { user: user.id, purpose: Purpose::NotMe, session: None };
         let link = one_time::issue(conn, &parts.mail, bearer, &parts.random, now)?;
-        let letter = Letter::PasswordChanged { occasion: occasion(&by.client, now), link };
+        let letter = Letter::PasswordChanged { occasion: parts.sessions.occasion(&by.client), link };
         parts.mail.post(conn, &user.email, &letter, now)
     }
 
@@ -167,14 +166,4 @@ async fn judged(text: Zeroizing<String>, user: UserRow) -> Result<Password, Rese
         Password::parse_new(text, &[&user.email, user.name.as_deref().unwrap_or_default()])
     });
     Ok(judging.await.map_err(|panic| DbError::Unexpected(panic.to_string()))??)
-}
-
-/// Where and when something is done, for a letter about it.
-fn occasion(client: &Client, at: Timestamp) -> Occasion {
-    Occasion {
-        device: client.user_agent.clone().unwrap_or_default(),
-        place: None,
-        ip: client.address.map(|address| address.to_string()),
-        at,
-    }
 }
