@@ -56,9 +56,6 @@ const WAITING_PER_HASHER: usize = 512;
 /// How often limits forget those who have all attempts again.
 const LIMITS_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often logins that waited in vain for their second factor are removed, and devices that are trusted no longer.
-const MFA_SWEEP_INTERVAL: Duration = Duration::from_secs(600);
-
 /// A server that is ready to serve. Clones share everything.
 #[derive(Clone)]
 pub struct App {
@@ -183,7 +180,6 @@ impl App {
             tokio::spawn(reader.run()),
             tokio::spawn(deliverer.run()),
             tokio::spawn(sweep_limits(edge.clone())),
-            tokio::spawn(sweep_mfa(accounts.clone())),
             tokio::spawn(sweeper.clone().run()),
         ];
         let background = Background { tasks, tally };
@@ -260,15 +256,6 @@ async fn sweep_limits(edge: web::Data<Edge>) {
 }
 
 /// Every server does this; what one has removed, the next does not find.
-async fn sweep_mfa(accounts: Accounts) {
-    loop {
-        tokio::time::sleep(MFA_SWEEP_INTERVAL).await;
-        if let Err(error) = accounts.sweep_mfa().await {
-            tracing::debug!(%error, "expired challenges and trusted devices were not removed");
-        }
-    }
-}
-
 /// Pages of the allowed origins may call with their cookies, and no others.
 fn cors(edge: web::Data<Edge>) -> Cors {
     Cors::default()

@@ -98,7 +98,7 @@ impl Accounts {
         wishes: &Wishes,
         client: &Client,
     ) -> Result<LoggedIn, LoginError> {
-        let guess = self.admit(email, client).await?;
+        let guess = self.admit(email, wishes.trusted_device.as_ref(), client).await?;
         let password = password.ok_or(LoginError::InvalidCredentials)?;
         for _ in 0..ATTEMPTS {
             match self.open(email, &password, wishes, &guess).await? {

@@ -4,8 +4,8 @@ use zeroize::Zeroizing;
 
 use super::Accounts;
 use super::hasher::{HasherError, Verdict};
-use super::mfa::Method;
 use super::lockout::GuessError;
+use super::mfa::Method;
 use super::password::Password;
 use super::store::{self, UserRow};
 use crate::audit::{Actor, Event, Record};

@@ -68,6 +68,13 @@ pub struct Opened {
     told: bool,
 }
 
+impl Opened {
+    /// The session's id.
+    pub fn session(&self) -> SessionId {
+        self.standing.session
+    }
+}
+
 /// A login as rules and letters look at it.
 #[derive(Clone, Copy)]
 pub(super) struct Login<'a> {

@@ -1,8 +1,11 @@
 //! Guessing passwords: who fails again and again waits, and nobody is locked out by others.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
-use crate::support::{Backend, Endpoint, PASSWORD, Request, Response, Server, Servers};
+use crate::support::{Backend, Endpoint, PASSWORD, Request, Response, Server, Servers, hex};
 
 const WRONG: &str = "copper lantern beneath willows";
 const HOME: &str = "198.51.100.7";
@@ -21,6 +24,7 @@ both_backends! {
     who_guesses_from_many_networks_waits_in_all_that_are_not_known,
     a_network_of_ipv6_is_one_source,
     a_network_where_a_stolen_session_was_used_is_not_known,
+    a_device_that_is_trusted_is_let_in_from_anywhere,
     guesses_with_a_stolen_session_count,
     no_address_is_kept_in_clear,
     what_hits_a_limit_is_noted_once_a_minute,
@@ -247,4 +251,34 @@ async fn what_hits_a_limit_is_noted_once_a_minute(backend: Backend) {
     };
     assert!(hit("login-account")["user_id"].is_string() && hit("login-account")["ip"].is_string());
     assert!(hit("refresh-session")["session_id"].is_string());
+}
+
+async fn a_device_that_is_trusted_is_let_in_from_anywhere(backend: Backend) {
+    let server = behind_proxy(backend, &NO_LIMIT).await;
+    let own = server.register().await;
+    server.sql("UPDATE sessions SET ip = NULL");
+    let token = format!("ktd_{}", URL_SAFE_NO_PAD.encode([7; 32]));
+    let digest = hex(&Sha256::digest(token.as_bytes()));
+    let (digest, time, later) = match backend {
+        Backend::Embedded => (format!("X'{digest}'"), "0".to_owned(), "99999999999999".to_owned()),
+        Backend::Scaled => (format!("'\\x{digest}'"), "now()".to_owned(), "now() + interval '1 year'".to_owned()),
+    };
+    let (id, user) = (server.literal(own.session.0), server.literal(own.user.0));
+    server.sql(&format!(
+        "INSERT INTO trusted_devices (id, user_id, digest, device, created_at, last_used_at, expires_at) \
+         VALUES ({id}, {user}, {digest}, '{{}}', {time}, {time}, {later})"
+    ));
+    let login = |password: &str| {
+        let body = json!({"email": own.email, "password": password, "trusted_device": token});
+        server.post("/api/v1/auth/login").json(&body).header("x-forwarded-for", ELSEWHERE).send()
+    };
+    fail(&server, ELSEWHERE, &own.email, 5).await;
+    assert_waits(&from(&server, ELSEWHERE, &own.email, PASSWORD).send().await);
+    for _ in 0..5 {
+        login(WRONG).await.assert_problem(401, "invalid_credentials");
+    }
+    // Who fails on it waits on it, too.
+    assert_waits(&login(PASSWORD).await);
+    server.advance(1);
+    login(PASSWORD).await.assert_status(200);
 }

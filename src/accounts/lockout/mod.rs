@@ -1,9 +1,9 @@
 //! Guessing passwords: failures in a row make the next attempt wait, longer each time, without a stranger being able to
 //! lock anybody out.
 //!
-//! Attempts from a network in which the account has, or lately had, a session are judged by that network's failures
-//! alone; all others by the failures of their own network and by those of all unknown networks together. Accounts that
-//! do not exist are judged in the same way.
+//! Attempts from a device that the account trusts are judged by that device's failures alone, and attempts from a network
+//! in which the account has, or lately had, a session by that network's; all others by the failures of their own network
+//! and by those of all unknown networks together. Accounts that do not exist are judged in the same way.
 
 mod store;
 
@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 use super::Accounts;
 use super::email::Email;
+use super::mfa::token::Token;
+use super::mfa::trusted_devices::trusts;
 use super::store::{self as accounts, UserRow};
 use crate::audit::{Actor, Event, Record};
 use crate::client::Client;
@@ -61,6 +63,22 @@ pub struct Guess {
     pub client: Client,
 }
 
+/// What an account knows of where a guess comes from.
+#[derive(Clone, Copy)]
+enum Knows {
+    Device,
+    Network,
+    Neither,
+}
+
+fn network(client: &Client) -> String {
+    client.address.map_or_else(|| "nowhere".to_owned(), |address| Network::of(address).to_string())
+}
+
+fn name(device: &Token) -> String {
+    device.digest().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// How long an attempt has to wait since the last failure, after this many in a row.
 fn delay(failures: i32) -> Duration {
     let failures = u32::try_from(failures).unwrap_or(0);
@@ -77,32 +95,35 @@ fn wait(failures: &Failures, now: Timestamp) -> Duration {
 
 impl Accounts {
     /// Judges an attempt to guess the password of `email`, before any work is done for it.
-    pub(super) async fn admit(&self, email: &Email, client: &Client) -> Result<Guess, GuessError> {
-        let (parts, normalized) = (&*self.0, email.normalized().to_owned());
-        let (here, elsewhere) = (self.source(email, Some(client)), self.source(email, None));
-        let (sessions, own) = (parts.sessions.clone(), client.clone());
-        let now = parts.clock.now();
-        let looked_up = vec![here.clone(), elsewhere.clone()];
-        let (user, knows, failures) = parts
-            .db
-            .read(move |conn| {
-                let user = accounts::by_email(conn, &normalized)?.map(|user| user.id);
-                // Asked for an account that is not there too, which must not be told by the time.
-                let knows = sessions.know_network(conn, user.unwrap_or(UserId(Uuid::nil())), &own)?;
-                Ok((user, knows, store::failures(conn, &looked_up, now.minus(FORGOTTEN_AFTER))?))
-            })
-            .await?;
-        let sources = if knows { vec![here.clone()] } else { vec![here.clone(), elsewhere] };
-        let waits = failures.iter().filter(|failures| sources.contains(&failures.source));
-        let waits: Vec<Duration> = waits.map(|failures| wait(failures, now)).collect();
+    pub(super) async fn admit(
+        &self,
+        email: &Email,
+        device: Option<&Token>,
+        client: &Client,
+    ) -> Result<Guess, GuessError> {
+        let (parts, now) = (&*self.0, self.0.clock.now());
+        let (user, knows) = self.recognize(email, device, client).await?;
+        let (here, elsewhere) = (self.source(email, &network(client)), self.source(email, "elsewhere"));
+        let sources = match (knows, device) {
+            (Knows::Device, Some(device)) => vec![self.source(email, &name(device))],
+            (Knows::Device | Knows::Network, _) => vec![here],
+            (Knows::Neither, _) => vec![here, elsewhere],
+        };
+        let looked_up = sources.clone();
+        let failures = parts.db.read(move |conn| store::failures(conn, &looked_up, now.minus(FORGOTTEN_AFTER))).await?;
+        let waits = failures.iter().map(|failures| wait(failures, now));
+        let waits: Vec<Duration> = waits.collect();
         let retry_after = waits.iter().max().copied().unwrap_or_default();
         let guess = Guess { sources, has_failed: !waits.is_empty(), user, client: client.clone() };
         if !retry_after.is_zero() {
             self.note_limit(NAME, &guess).await;
             return Err(GuessError::TooManyFailures { retry_after });
         }
-        // A known network has a count of its own, which nobody elsewhere can use up.
-        let subject = if knows { here.as_slice() } else { email.normalized().as_bytes() };
+        // What is known has a count of its own, which nobody elsewhere can use up.
+        let subject = match (knows, guess.sources.first()) {
+            (Knows::Device | Knows::Network, Some(own)) => own.as_slice(),
+            _ => email.normalized().as_bytes(),
+        };
         match parts.limits.check(&parts.cache, Kind::LoginAccount, subject).await {
             Ok(_) => Ok(guess),
             Err(limited) => {
@@ -110,6 +131,31 @@ impl Accounts {
                 Err(GuessError::Limited(limited))
             }
         }
+    }
+
+    /// The account, and whether it knows where a guess comes from. Looked up for an account that is not there too, which
+    /// must not be told by the time.
+    async fn recognize(
+        &self,
+        email: &Email,
+        device: Option<&Token>,
+        client: &Client,
+    ) -> DbResult<(Option<UserId>, Knows)> {
+        let (parts, now) = (&*self.0, self.0.clock.now());
+        let (normalized, device, client) = (email.normalized().to_owned(), device.cloned(), client.clone());
+        let sessions = parts.sessions.clone();
+        let recognized = parts.db.read(move |conn| {
+            let user = accounts::by_email(conn, &normalized)?.map(|user| user.id);
+            let own = user.unwrap_or(UserId(Uuid::nil()));
+            if let Some(device) = device
+                && trusts(conn, own, &device, now)?
+            {
+                return Ok((user, Knows::Device));
+            }
+            let knows = if sessions.know_network(conn, own, &client)? { Knows::Network } else { Knows::Neither };
+            Ok((user, knows))
+        });
+        recognized.await
     }
 
     /// Notes a guess that was wrong, with why.
@@ -133,7 +179,7 @@ impl Accounts {
     ) -> Result<Option<(UserRow, Guess)>, GuessError> {
         let Some(user) = self.0.db.read(move |conn| accounts::by_id(conn, user)).await? else { return Ok(None) };
         let email = Email::parse(&user.email).map_err(|_| DbError::Unexpected("an address that is none".to_owned()))?;
-        let guess = self.admit(&email, client).await?;
+        let guess = self.admit(&email, None, client).await?;
         Ok(Some((user, guess)))
     }
 
@@ -160,12 +206,7 @@ impl Accounts {
     }
 
     /// No address is kept in clear, neither of a person nor of a client.
-    fn source(&self, email: &Email, client: Option<&Client>) -> Source {
-        let place = match client {
-            Some(Client { address: Some(address), .. }) => Network::of(*address).to_string(),
-            Some(_) => "nowhere".to_owned(),
-            None => "elsewhere".to_owned(),
-        };
+    fn source(&self, email: &Email, place: &str) -> Source {
         self.0.lockout_key.tag(format!("{place} {}", email.normalized()).as_bytes()).to_vec()
     }
 }
@@ -193,7 +234,7 @@ mod tests {
     #[test]
     fn a_wait_counts_from_the_last_failure() {
         let last_failed_at = Timestamp::from_secs(1000);
-        let failures = Failures { source: Vec::new(), failures: 7, last_failed_at };
+        let failures = Failures { failures: 7, last_failed_at };
         let wait_at = |second| wait(&failures, Timestamp::from_secs(second)).as_secs();
         assert_eq!([1000, 1001, 1004, 2000].map(wait_at), [4, 3, 0, 0]);
     }

@@ -10,7 +10,6 @@ use crate::db::{Conn, DbResult};
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = login_failures)]
 pub struct Failures {
-    pub source: Vec<u8>,
     pub failures: i32,
     pub last_failed_at: Timestamp,
 }

@@ -16,7 +16,7 @@ use crate::db::{Conn, DbError, DbResult};
 use crate::label::Label;
 use crate::mail::MfaChange;
 use crate::metrics::LoginOutcome;
-use crate::sessions::open::Opening;
+use crate::sessions::open::Opened;
 use crate::sessions::{Grant, IssueError};
 
 /// How long a login waits.
@@ -63,7 +63,7 @@ impl From<DbError> for CompleteError {
 enum Step {
     NoChallenge,
     InvalidCode,
-    Opened { opening: Box<Opening>, transport: String, trusted_device: Option<Token> },
+    Opened { opened: Box<Opened>, transport: String, trusted_device: Option<Token> },
 }
 
 impl Accounts {
@@ -125,9 +125,9 @@ impl Accounts {
         match step {
             Step::NoChallenge => Err(CompleteError::NoChallenge),
             Step::InvalidCode => Err(CompleteError::InvalidCode),
-            Step::Opened { opening, transport, trusted_device } => {
+            Step::Opened { opened, transport, trusted_device } => {
                 self.0.mail.wake();
-                let grant = self.0.sessions.opened(*opening).await?;
+                let grant = self.0.sessions.opened(*opened).await?;
                 Ok(Completed { grant, transport, trusted_device })
             }
         }
@@ -150,15 +150,15 @@ impl Accounts {
             return Ok(Step::InvalidCode);
         }
         store::delete_challenge(conn, &digest)?;
-        let Some(opening) = self.log_in_in(conn, user, method.amr(), challenge.device_name, client)? else {
+        let Some(opened) = self.log_in_in(conn, user, method.amr(), challenge.device_name, client)? else {
             return Ok(Step::NoChallenge);
         };
-        let owner = Actor { user: Some(user), session: Some(opening.session()), client: client.clone() };
+        let owner = Actor { user: Some(user), session: Some(opened.session()), client: client.clone() };
         parts.audit.append(conn, &Record::new(Event::MfaSucceeded, &owner).with("method", method.name()))?;
         if method == Method::RecoveryCode {
             self.tell_of_mfa_in(conn, user, MfaChange::RecoveryCodeUsed, &owner)?;
         }
         let trusted_device = if answer.remember { Some(self.trust_in(conn, user, &owner)?) } else { None };
-        Ok(Step::Opened { opening: Box::new(opening), transport: challenge.transport, trusted_device })
+        Ok(Step::Opened { opened: Box::new(opened), transport: challenge.transport, trusted_device })
     }
 }

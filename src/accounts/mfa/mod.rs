@@ -14,8 +14,7 @@ use crate::audit::{Actor, Event, Record};
 use crate::config::Config;
 use crate::db::types::{Names, UserId};
 use crate::db::{Conn, DbError, DbResult};
-use crate::devices::Place;
-use crate::mail::{Letter, MfaChange, Occasion};
+use crate::mail::{Letter, MfaChange};
 use crate::secret::{MacKey, SealKey};
 use crate::tokens::one_time::{self, Bearer, Purpose};
 
@@ -122,13 +121,7 @@ impl Accounts {
         let now = parts.clock.now();
         let bearer = Bearer { user, purpose: Purpose::NotMe, session: None };
         let link = one_time::issue(conn, &parts.mail, bearer, &parts.random, now)?;
-        let place = by.client.address.and_then(|address| parts.devices.place(address));
-        let occasion = Occasion {
-            device: parts.devices.device(by.client.user_agent.as_deref()).label,
-            place: place.as_ref().map(Place::label),
-            ip: by.client.address.map(|address| address.to_string()),
-            at: now,
-        };
+        let occasion = parts.sessions.occasion(&by.client);
         parts.mail.post(conn, &email, &Letter::MfaChanged { what, occasion, link }, now)
     }
 
@@ -140,12 +133,6 @@ impl Accounts {
             Err(MfaError::Database(error)) => Err(error),
             Err(_) => Ok(false),
         }
-    }
-
-    /// Removes challenges and trusted devices that have expired.
-    pub async fn sweep_mfa(&self) -> DbResult<()> {
-        let now = self.0.clock.now();
-        self.0.db.write(move |conn| store::sweep(conn, now)).await
     }
 }
 

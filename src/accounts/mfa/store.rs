@@ -177,6 +177,15 @@ pub fn insert_device(conn: &mut Conn, user: UserId, digest: &[u8], row: &Trusted
     Ok(())
 }
 
+/// Whether the account trusts a device.
+pub fn trusts(conn: &mut Conn, user: UserId, digest: &[u8], now: Timestamp) -> DbResult<bool> {
+    let trusted = trusted_devices::table
+        .filter(trusted_devices::digest.eq(digest))
+        .filter(trusted_devices::user_id.eq(user))
+        .filter(trusted_devices::expires_at.gt(now));
+    Ok(trusted.count().get_result::<i64>(conn)? > 0)
+}
+
 /// Notes the use of a trusted device. Answers whether it is one.
 pub fn is_trusted(conn: &mut Conn, user: UserId, digest: &[u8], now: Timestamp) -> DbResult<bool> {
     let trusted = trusted_devices::table
@@ -201,11 +210,4 @@ pub fn delete_devices(conn: &mut Conn, user: UserId, which: Option<TrustedDevice
         }
         None => diesel::delete(own).returning(trusted_devices::id).get_results(conn)?,
     })
-}
-
-/// Removes what has expired.
-pub fn sweep(conn: &mut Conn, now: Timestamp) -> DbResult<()> {
-    diesel::delete(mfa_challenges::table.filter(mfa_challenges::expires_at.le(now))).execute(conn)?;
-    diesel::delete(trusted_devices::table.filter(trusted_devices::expires_at.le(now))).execute(conn)?;
-    Ok(())
 }

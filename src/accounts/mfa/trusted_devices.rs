@@ -40,6 +40,11 @@ impl From<TrustedDeviceRow> for TrustedDevice {
     }
 }
 
+/// Whether the account trusts the device that has been given `token`.
+pub(in crate::accounts) fn trusts(conn: &mut Conn, user: UserId, token: &Token, now: Timestamp) -> DbResult<bool> {
+    store::trusts(conn, user, &token.digest(), now)
+}
+
 impl Accounts {
     /// Trusts the device that `owner` has just logged in from. Part of the caller's transaction.
     pub(super) fn trust_in(&self, conn: &mut Conn, user: UserId, owner: &Actor) -> DbResult<Token> {
