@@ -8,8 +8,8 @@ use std::sync::Arc;
 use diesel::prelude::*;
 use keyturn::clock::Timestamp;
 use keyturn::db::schema::{
-    audit_log, email_changes, hourly_counts, login_failures, mfa_challenges, one_time_tokens, outbox, recovery_codes,
-    revocations, sessions, signing_keys, totp_secrets, trusted_devices, users,
+    audit_log, email_changes, hourly_counts, leases, login_failures, mfa_challenges, one_time_tokens, outbox,
+    recovery_codes, revocations, sessions, signing_keys, totp_secrets, trusted_devices, users,
 };
 use keyturn::db::types::{Address, Json, KeyId, Names, SessionId, TokenId, UserId};
 use keyturn::db::{Conn, DbError, DbResult};
@@ -265,7 +265,8 @@ async fn the_tables_have_the_columns_that_the_schema_has(deployment: Arc<Deploym
         mfa_challenges,
         trusted_devices,
         login_failures,
-        hourly_counts
+        hourly_counts,
+        leases
     );
     for (table, query) in &own {
         let selected = query.split(" FROM ").next().unwrap();
