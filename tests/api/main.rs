@@ -18,6 +18,7 @@ mod lockout;
 mod mail;
 mod mfa;
 mod openapi;
+mod people;
 mod pages;
 mod races;
 mod recovery;
