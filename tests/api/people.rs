@@ -10,8 +10,7 @@ both_backends! {
     a_person_sees_and_ends_devices_and_comes_back_by_mail,
 }
 
-const LAPTOP: (&str, &str) =
-    ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "131.111.8.1");
+const LAPTOP: (&str, &str) = ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "131.111.8.1");
 const PHONE: (&str, &str) = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1",
     "131.111.8.2",
