@@ -45,8 +45,8 @@
 //!
 //! # A login
 //!
-//! [`accounts::http::login`] counts the attempt ([`limits`]) and calls [`accounts::Accounts::login`], which reads the
-//! account, compares the password on a thread of the [`accounts::hasher::Hasher`] (for an unknown address it does the
+//! [`accounts::http::login`] counts the attempt of its address ([`limits`]) and calls [`accounts::Accounts::login`], which
+//! reads the account, asks whether so many guesses from there are let in ([`accounts::lockout`]), compares the password on a thread of the [`accounts::hasher::Hasher`] (for an unknown address it does the
 //! same work for nothing), and prepares a session ([`sessions::Sessions::opening`]). One transaction notes the login
 //! and inserts the session's row. Then [`sessions::Sessions::opened`] puts the session's [`sessions::Standing`] into
 //! the [`cache`] and signs the access token.

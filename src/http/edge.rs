@@ -89,13 +89,8 @@ impl Edge {
         self.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
     }
 
-    /// Counts an attempt; refuses it when there were too many.
-    pub async fn limit(&self, kind: Kind, subject: &[u8]) -> Result<(), Problem> {
-        self.limit_of(kind, subject, &Actor::stranger(&Client::new(None, None, request_id()))).await
-    }
-
-    /// [`Self::limit`] for somebody of whom the audit log may tell.
-    pub async fn limit_of(&self, kind: Kind, subject: &[u8], actor: &Actor) -> Result<(), Problem> {
+    /// Counts an attempt of `actor`; refuses it when there were too many, of which the audit log tells.
+    pub async fn limit(&self, kind: Kind, subject: &[u8], actor: &Actor) -> Result<(), Problem> {
         let Err(limited) = self.limits.check(&self.cache, kind, subject).await else { return Ok(()) };
         self.metrics.limited(kind.name());
         if self.limits.is_news(kind.name(), subject) {
@@ -110,7 +105,7 @@ impl Edge {
     /// [`Self::limit`] by the client's address; one that is not known is not counted.
     pub async fn limit_address(&self, kind: Kind, client: &Client) -> Result<(), Problem> {
         match client.address {
-            Some(address) => self.limit_of(kind, &limit_key(address), &Actor::stranger(client)).await,
+            Some(address) => self.limit(kind, &limit_key(address), &Actor::stranger(client)).await,
             None => Ok(()),
         }
     }

@@ -47,7 +47,7 @@ pub async fn refresh(
     let token = sessions.parse_refresh_token(&text).map_err(refusal)?;
     let client = edge.client(&request);
     let holder = Actor { session: Some(token.session), ..Actor::stranger(&client) };
-    edge.limit_of(Kind::RefreshSession, token.session.0.as_bytes(), &holder).await?;
+    edge.limit(Kind::RefreshSession, token.session.0.as_bytes(), &holder).await?;
     edge.limit_address(Kind::RefreshAddress, &client).await?;
     let grant = sessions.refresh(&token, &client).await.map_err(refusal)?;
     Ok(token_response(&edge, StatusCode::OK, &grant, transport))

@@ -7,7 +7,6 @@ use super::{ChangeEmailError, ConfirmError, Confirmed};
 use crate::accounts::Accounts;
 use crate::accounts::email::{Email, EmailError};
 use crate::accounts::recovery::http::TokenRequest;
-use crate::db::types::UserId;
 use crate::http::caller::Recent;
 use crate::http::problem::{Fields, ProblemDetails};
 use crate::http::{Body, Caller, Edge, Problem};
@@ -37,14 +36,14 @@ pub async fn resend_verification(
     edge: web::Data<Edge>,
     caller: Caller,
 ) -> Result<HttpResponse, Problem> {
-    limit_mails(&edge, "verify", caller.user()).await?;
+    limit_mails(&edge, "verify", &caller).await?;
     accounts.resend_verification(caller.user()).await?;
     Ok(HttpResponse::Accepted().finish())
 }
 
 /// Mails that the owner asks for count apart from those that anybody can ask for with the address alone.
-async fn limit_mails(edge: &Edge, what: &str, user: UserId) -> Result<(), Problem> {
-    edge.limit(Kind::ForgotAccount, format!("{what} {user}").as_bytes()).await
+async fn limit_mails(edge: &Edge, what: &str, caller: &Caller) -> Result<(), Problem> {
+    edge.limit(Kind::ForgotAccount, format!("{what} {}", caller.user()).as_bytes(), &caller.actor(edge)).await
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -65,9 +64,10 @@ pub async fn change_email(
     let mut fields = Fields::default();
     let new = fields.check("new_email", Email::parse(&body.new_email), |error| EmailError::code(*error));
     let new = new.ok_or_else(|| fields.into_problem())?;
-    limit_mails(&edge, "change", caller.user()).await?;
-    edge.limit(Kind::ForgotAccount, format!("change {}", new.normalized()).as_bytes()).await?;
-    accounts.change_email(caller.user(), new, &caller.actor(&edge)).await.map_err(change_refusal)?;
+    limit_mails(&edge, "change", &caller).await?;
+    let actor = caller.actor(&edge);
+    edge.limit(Kind::ForgotAccount, format!("change {}", new.normalized()).as_bytes(), &actor).await?;
+    accounts.change_email(caller.user(), new, &actor).await.map_err(change_refusal)?;
     Ok(HttpResponse::Accepted().finish())
 }
 

@@ -11,6 +11,7 @@ use super::token::{Kind, Token};
 use super::trusted_devices::{self, TrustedDevice};
 use super::{Method, MfaError};
 use crate::accounts::Accounts;
+use crate::audit::Actor;
 use crate::db::types::TrustedDeviceId;
 use crate::http::caller::{By, Recent, Transport};
 use crate::http::problem::ProblemDetails;
@@ -44,9 +45,11 @@ pub async fn complete_login(
     let gone = || complete_refusal(CompleteError::NoChallenge);
     let challenge = Token::parse(Kind::Challenge, body.mfa_token).ok_or_else(gone)?;
     let user = accounts.challenged(&challenge).await?.ok_or_else(gone)?;
-    edge.limit(limits::Kind::MfaAccount, user.0.as_bytes()).await?;
+    let client = edge.client(&request);
+    edge.limit(limits::Kind::MfaAccount, user.0.as_bytes(), &Actor { user: Some(user), ..Actor::stranger(&client) })
+        .await?;
     let answer = Answer { challenge, method: body.method, code: body.code, remember: body.remember_device };
-    let completed = accounts.complete_login(user, answer, &edge.client(&request)).await.map_err(complete_refusal)?;
+    let completed = accounts.complete_login(user, answer, &client).await.map_err(complete_refusal)?;
     let transport = Transport::parse(&completed.transport);
     let device = completed.trusted_device.as_ref().map(|token| (token.expose(), trusted_devices::LIFETIME));
     Ok(token_response_and_device(&edge, StatusCode::OK, &completed.grant, transport, device))
@@ -130,7 +133,7 @@ pub async fn confirm_totp(
 
 /// Guesses at codes count for the account, wherever they are made.
 pub async fn limit(edge: &Edge, caller: &Caller) -> Result<(), Problem> {
-    edge.limit(limits::Kind::MfaAccount, caller.user().0.as_bytes()).await
+    edge.limit(limits::Kind::MfaAccount, caller.user().0.as_bytes(), &caller.actor(edge)).await
 }
 
 fn shown_once(codes: &[Zeroizing<String>]) -> HttpResponse {

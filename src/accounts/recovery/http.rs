@@ -9,6 +9,7 @@ use crate::accounts::Accounts;
 use crate::accounts::email::{Email, EmailError};
 use crate::accounts::links::LinkError;
 use crate::accounts::password::WeakPassword;
+use crate::audit::Actor;
 use crate::http::problem::{Fields, ProblemDetails};
 use crate::http::{Body, Edge, Problem};
 use crate::limits::Kind;
@@ -42,7 +43,7 @@ pub async fn forgot_password(
     let mut fields = Fields::default();
     let email = fields.check("email", Email::parse(&body.email), |error| EmailError::code(*error));
     let email = email.ok_or_else(|| fields.into_problem())?;
-    edge.limit(Kind::ForgotAccount, email.normalized().as_bytes()).await?;
+    edge.limit(Kind::ForgotAccount, email.normalized().as_bytes(), &Actor::stranger(&client)).await?;
     accounts.forgot_password(&email, &client).await?;
     Ok(HttpResponse::Accepted().finish())
 }
