@@ -51,7 +51,6 @@ impl Server {
         for limit in ["LOGIN_ACCOUNT", "LOGIN_ADDRESS", "REGISTER_ADDRESS", "REFRESH_SESSION", "REFRESH_ADDRESS"] {
             command.env(format!("LIMIT_{limit}"), "1000000/1");
         }
-        command.env("MAX_SESSIONS_PER_USER", "1000000");
         let (Backend::Embedded(folder) | Backend::Postgres(folder, _)) = backend;
         command.current_dir(folder.path()).env("DATA_DIR", folder.path().join("data"));
         if let Backend::Postgres(_, database) = backend {
