@@ -109,7 +109,7 @@ impl Audit {
         Ok(Page { entries: entries(rows, &self.devices), next })
     }
 
-    /// How many entries there are; `None` when they are more than a thousand, or too many to look through.
+    /// How many entries there are; `None` when they are more than 200, or too many to look through.
     pub async fn count(&self, filter: &Filter) -> DbResult<Option<usize>> {
         if filter.contradicts_itself() {
             return Ok(Some(0));

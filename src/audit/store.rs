@@ -17,7 +17,7 @@ use crate::db::{Conn, DbResult};
 const LOOKED_THROUGH: usize = 20_000;
 
 /// The highest number that is counted up to.
-const COUNTED: usize = 1000;
+const COUNTED: usize = 200;
 
 pub fn append(conn: &mut Conn, record: &Record, id: Uuid, at: Timestamp) -> DbResult<()> {
     let client = &record.client;
