@@ -13,6 +13,12 @@ use crate::{accounts, admin, audit, keys, pages, sessions, sweep};
 pub fn configure(config: &mut web::ServiceConfig) {
     use web::{delete, patch, post};
     config
+        // Routes are tried in this order: those that are asked for all the time come first.
+        .service(
+            web::resource(["/api/v1/auth/verify", "/api/v1/auth/verify/{original:.*}"])
+                .default_service(web::to(accounts::http::verify)),
+        )
+        .service(at("/api/v1/sessions/refresh").route(post().to(sessions::http::refresh)))
         // Accounts
         .service(at("/api/v1/auth/register").route(post().to(accounts::http::register)))
         .service(at("/api/v1/auth/login").route(post().to(accounts::http::login)))
@@ -68,7 +74,6 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(delete().to(mfa::http::forget_trusted_devices)),
         )
         // Sessions
-        .service(at("/api/v1/sessions/refresh").route(post().to(sessions::http::refresh)))
         .service(at("/api/v1/sessions/revoke").route(post().to(sessions::http::revoke)))
         .service(at("/api/v1/sessions/cleanup").route(post().to(sweep::http::cleanup)))
         .service(at("/api/v1/sessions/summary").route(get().to(sessions::http::summary)))
@@ -102,10 +107,6 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(at("/api/v1/admin/audit").route(get().to(audit::http::all_audit)))
         .service(at("/api/v1/admin/stats").route(get().to(admin::http::stats)))
         // For backends
-        .service(
-            web::resource(["/api/v1/auth/verify", "/api/v1/auth/verify/{original:.*}"])
-                .default_service(web::to(accounts::http::verify)),
-        )
         .service(at("/.well-known/jwks.json").route(get().to(keys::http::jwks)))
         .service(at("/.well-known/oauth-authorization-server").route(get().to(keys::http::metadata)))
         // Operations
