@@ -236,7 +236,16 @@ async fn a_cluster_serves_sessions_marks_and_limits(deployment: Arc<Deployment>)
             if tokens.session == gone.session { (3, true) } else { (2, false) }
         );
     }
-    assert_eq!(keys.values().collect::<BTreeSet<_>>().len(), 3, "the sessions lie on several nodes: {keys:?}");
+    // Where a session lies is chance, but not that many lie on every node.
+    let mut nodes = BTreeSet::new();
+    for _ in 0..40 {
+        nodes.extend(cluster.keys().into_values());
+        if nodes.len() == 3 {
+            break;
+        }
+        server.register().await;
+    }
+    assert_eq!(nodes.len(), 3, "{nodes:?}");
 
     // Counted for both together.
     for attempt in 0..6 {
