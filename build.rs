@@ -46,7 +46,9 @@ struct Patterns {
 /// The source of a crate that this one depends on.
 fn folder_of(name: &str) -> Result<PathBuf, Error> {
     let mut command = Command::new(env::var("CARGO")?);
-    let output = command.args(["metadata", "--format-version", "1", "--offline", "--locked"]).output()?;
+    command.args(["metadata", "--format-version", "1", "--locked"]);
+    // Of other platforms nothing may have been fetched.
+    let output = command.args(["--filter-platform", &env::var("TARGET")?]).output()?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into());
     }
