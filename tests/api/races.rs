@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
 use keyturn::clock::Clock;
+use serde_json::json;
 
 use crate::support::http::at_once;
 use crate::support::proxy::Wire;
-use crate::support::{Backend, Deployment, Endpoint, Process, Proxy, Server, Tokens, until};
+use crate::support::{
+    Backend, Deployment, Endpoint, PASSWORD, Process, Proxy, Response, Server, Servers, Tokens, until,
+};
 
 both_backends! {
     a_hundred_copies_of_one_token_at_two_processes_have_one_successor,
@@ -17,6 +20,7 @@ both_backends! {
     refreshes_at_once_do_to_each_session_what_one_alone_does,
     a_client_that_hangs_up_gets_its_answer_by_asking_again,
     a_refresh_and_a_logout_at_once_leave_the_session_ended,
+    a_session_that_was_counted_as_ended_amid_logins_is_never_live,
 }
 
 embedded_only! {
@@ -305,4 +309,40 @@ async fn total(endpoints: &[impl std::ops::Deref<Target = Endpoint>], outcome: &
         total += endpoint.refreshes(outcome).await;
     }
     total
+}
+
+async fn a_session_that_was_counted_as_ended_amid_logins_is_never_live(backend: Backend) {
+    const LOGINS: usize = 12;
+    let unlimited = [("LIMIT_LOGIN_ACCOUNT", "off"), ("LIMIT_LOGIN_ADDRESS", "off")];
+    let servers = Servers::with(backend, &unlimited).await;
+    let own = servers.register().await;
+    let before = [servers.login(&own.email).await, servers.login(&own.email).await];
+    for round in 0..3 {
+        let body = json!({"email": own.email, "password": PASSWORD});
+        let logins = (0..LOGINS).map(|n| servers.all()[n % servers.all().len()].post("/api/v1/auth/login").json(&body));
+        let end_all = (0..2).map(|_| servers.delete("/api/v1/sessions").bearer(&own.access));
+        let mut answers = at_once(logins.chain(end_all)).await;
+        let ended: i64 = answers.split_off(LOGINS).iter().map(ended_by).sum();
+        let opened: Vec<Tokens> = answers.iter().map(Tokens::of).collect();
+
+        let revoked = |tokens: &&Tokens| servers.session(tokens.session).revoked_at.is_some();
+        let all = || before.iter().chain(&opened);
+        let of_before = if round == 0 { before.len() } else { 0 };
+        assert_eq!(ended, i64::try_from(of_before + opened.iter().filter(revoked).count()).unwrap());
+        for tokens in all() {
+            let status = if revoked(&tokens) { 401 } else { 200 };
+            for server in servers.all() {
+                server.me(&tokens.access).await.assert_status(status);
+            }
+        }
+        assert!(before.iter().all(|tokens| revoked(&tokens)), "those of before are ended in any case");
+        // The rest is ended by a call that has nobody beside it.
+        let live = opened.iter().filter(|tokens| !revoked(tokens)).count();
+        let answer = servers.delete("/api/v1/sessions").bearer(&own.access).send().await;
+        assert_eq!(ended_by(&answer), i64::try_from(live).unwrap());
+    }
+}
+
+fn ended_by(answer: &Response) -> i64 {
+    answer.assert_status(200).json()["sessions_revoked"].as_i64().unwrap()
 }
