@@ -9,7 +9,6 @@ use super::links::{LinkError, holder};
 use super::store::{self as accounts, UserRow};
 use crate::audit::{Actor, Event, Record};
 use crate::client::Client;
-use crate::clock::Timestamp;
 use crate::db::types::UserId;
 use crate::db::{Conn, DbError, DbResult};
 use crate::mail::Letter;
@@ -75,11 +74,6 @@ pub(super) fn pending(conn: &mut Conn, user: UserId) -> DbResult<Option<String>>
 pub(super) fn drop_pending(conn: &mut Conn, user: UserId) -> DbResult<bool> {
     one_time::void(conn, user, &ENDS)?;
     store::delete(conn, user)
-}
-
-/// Removes changes of address that were not confirmed in time.
-pub fn purge(conn: &mut Conn, now: Timestamp) -> DbResult<usize> {
-    store::purge(conn, now)
 }
 
 impl Accounts {

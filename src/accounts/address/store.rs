@@ -46,8 +46,3 @@ pub fn confirm(conn: &mut Conn, user: UserId, by_new: bool, now: Timestamp) -> D
     }
     Ok(())
 }
-
-/// Removes changes that were not confirmed in time.
-pub fn purge(conn: &mut Conn, now: Timestamp) -> DbResult<usize> {
-    Ok(diesel::delete(email_changes::table.filter(email_changes::expires_at.le(now))).execute(conn)?)
-}
