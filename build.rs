@@ -53,7 +53,8 @@ fn folder_of(name: &str) -> Result<PathBuf, Error> {
         return Err(String::from_utf8_lossy(&output.stderr).into());
     }
     let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let packages = metadata["packages"].as_array().ok_or("cargo metadata names no packages")?;
+    let packages =
+        metadata.get("packages").and_then(serde_json::Value::as_array).ok_or("cargo metadata names no packages")?;
     let package = packages.iter().find(|package| package["name"] == name).ok_or("the crate is not there")?;
     let manifest = package["manifest_path"].as_str().ok_or("the crate has no manifest")?;
     Ok(Path::new(manifest).parent().ok_or("the crate has no folder")?.to_owned())

@@ -1,97 +1,126 @@
-//! keyturn: access and refresh tokens, with sessions that can be seen and ended at once.
+//! keyturn: an authentication server that issues access and refresh tokens, with sessions that can be listed and
+//! revoked at any time.
 //!
-//! This page is the map of the source. `docs/architecture.md` tells the same at length, with the data model and what
-//! holds when Redis or the database is away.
+//! This page is the map of the source. `docs/architecture.md` describes the same at length, with the data model, the
+//! background tasks, and what holds when Redis or the database is unavailable.
 //!
 //! # Rooms
 //!
+//! Each folder or file of `src/` is a room: one subject with its rules, and with its queries in a `store.rs`.
+//!
 //! | room | what it is for |
 //! | --- | --- |
-//! | `main.rs`, `cli/` | the command line |
-//! | [`app`] | opens database, cache and keys, starts what works in the background, and serves |
-//! | [`routes`] | every route of the server |
-//! | `*/http.rs` | the handlers of a room: parse, call, answer |
-//! | [`http`] | what handlers share: who calls and from where, bodies, cookies, refusals, health, OpenAPI |
-//! | [`admin`] | what operators do: accounts, roles, acting for a person, figures |
-//! | [`sweep`] | removing what was kept for long enough, on one server at a time |
-//! | [`accounts`] | who may log in: register, login, profile, password, the threads that hash, import and export |
-//! | [`sessions`] | one login on one device and its chain of refresh tokens: open, refresh, check, list, revoke |
-//! | [`tokens`] | what is handed out: access tokens (JWT), refresh tokens (opaque), one-time tokens in links |
-//! | [`keys`] | signing keys: sealed in the database, opened in a ring, published as JWKS |
-//! | [`revocations`] | the log of what was ended, and its reader |
-//! | [`limits`] | who may try how often |
-//! | [`audit`] | what happened, for people |
-//! | [`pages`] | the pages that links in mails lead to |
-//! | [`mail`] | letters to people: posted in the transaction that they tell of, delivered after it |
-//! | [`devices`] | the device behind a user agent, the place and the network behind an address |
-//! | [`cache`] | session entries and marks, in the process or in Redis |
+//! | [`cli`] | the command line: `serve`, and the commands of operators |
+//! | [`app`] | the server, assembled: opens database, cache and keys, starts background tasks, serves |
+//! | [`api`] | every route: handlers, extractors, JSON, refusals as problem details, OpenAPI |
+//! | [`pages`] | the HTML pages that links in emails lead to |
+//! | [`http`] | HTTP without rules: bodies, problem details (RFC 9457), cookies, client addresses, pagination |
+//! | [`admin`] | everything that operators do, for the API and the command line alike |
+//! | [`accounts`] | registration, logins, profiles, passwords, email addresses, recovery, import and export |
+//! | [`mfa`] | the second factor: TOTP, recovery codes, challenges, trusted devices |
+//! | [`throttle`] | rate limits, and delays after failed passwords |
+//! | [`passwords`] | password rules, hashing with Argon2id, imported hashes |
+//! | [`sessions`] | sessions and their refresh tokens: open, refresh, check, list, revoke |
+//! | [`mail`] | emails: their templates, the outbox, the delivery |
+//! | [`tokens`] | access tokens (JWT), refresh tokens, and opaque tokens for links and challenges |
+//! | [`keys`] | signing keys, sealed in the database and opened in a key ring |
+//! | [`revocations`] | the log of revocations and its reader |
+//! | [`audit`] | the append-only audit log |
+//! | [`retention`] | the schedule by which each room deletes its old rows |
+//! | [`devices`] | the devices behind user agents, the places and networks behind IP addresses |
+//! | [`cache`] | session entries, revocation marks and rate limits, in the process or in Redis |
 //! | [`db`] | connections to SQLite or Postgres, schema, migrations |
-//! | [`config`] | settings, parsed once into types that cannot be wrong |
-//! | [`secret`], [`random`], [`clock`], [`client`], [`label`], [`metrics`] | what all the others are made with |
+//! | [`config`] | settings, parsed once |
+//! | [`secret`] | the master secret and the keys derived from it |
+//! | [`random`] | the source of randomness and of ids |
+//! | [`clock`] | the time, which tests can set |
+//! | [`metrics`] | counters and histograms for Prometheus |
+//! | [`types`] | ids, times, roles, email addresses and other values that every room uses |
 //!
 //! # Who may use whom
 //!
-//! Left may use right, never back:
+//! Left may use right, never back; rooms in braces do not use each other:
 //!
 //! ```text
-//! cli → app → routes → http/openapi → */http → http → {admin, sweep} → accounts → sessions → tokens → keys
-//!     → {revocations, limits, audit, mail, pages} → devices → cache → db → config → secret → random
-//!     → {clock, client, label, metrics}
+//! cli → app → api → pages → http → admin → accounts → {mfa, throttle, passwords} → sessions → mail → tokens → keys
+//!     → {revocations, audit, retention} → devices → cache → db → config → secret → random → clock
+//!     → {metrics, types}
 //! ```
 //!
-//! A `store.rs` is private to its folder, and only it and `db/` speak SQL. A handler knows no rule, and an operation
-//! knows neither HTTP nor SQL. One verb names handler, operation and query. `tests/architecture.rs` checks what of this
-//! can be checked.
+//! Only [`api`], [`pages`], [`http`], [`app`] and [`cli`] know actix, only [`db`] and stores know Diesel. A store is
+//! private to its folder, and each table has one room that writes it. A handler parses, calls one operation and
+//! answers; an operation knows neither HTTP nor SQL. `tests/architecture` checks all of this.
 //!
 //! # A login
 //!
-//! [`accounts::http::login`] counts the attempt of its address ([`limits`]) and calls [`accounts::Accounts::login`], which
-//! reads the account, asks whether so many guesses from there are let in ([`accounts::lockout`]), compares the password on a thread of the [`accounts::hasher::Hasher`] (for an unknown address it does the
-//! same work for nothing), and prepares a session ([`sessions::Sessions::opening`]). One transaction notes the login
-//! and inserts the session's row. Then [`sessions::Sessions::opened`] puts the session's [`sessions::Standing`] into
-//! the [`cache`] and signs the access token.
+//! 1. The handler (`api/login.rs`) counts the attempt by IP address ([`throttle::Throttle::count_ip`]), parses the
+//!    email address and calls [`accounts::Logins::login`].
+//! 2. That reads the account and what it knows of the device and network, and has the attempt admitted
+//!    ([`throttle::Throttle::admit`]): after too many failures it is refused before any work is done.
+//! 3. The password is compared with the account's hash on a thread of the [`passwords::Hasher`]. Without an account
+//!    this takes as long. A wrong password is counted and audited.
+//! 4. One transaction locks the account, on the condition that it still has that hash and is not disabled, stores a
+//!    newer hash if the parameters have changed, and resets the count of failures. If the account has a second factor
+//!    and does not trust the device, a challenge ([`mfa`]) ends it here: the client completes the login with a code
+//!    ([`accounts::Logins::complete`]), and steps 5 and 6 follow then.
+//! 5. The same transaction records the login and inserts the session's row (`PreparedSession::insert`)
+//!    with the digest of its first refresh token. It revokes the sessions that exceed the account's limit, and queues
+//!    an email if the login is unusual.
+//! 6. After the commit [`sessions::Sessions::issue_opened`] puts the session's [`sessions::SessionSnapshot`] into the
+//!    [`cache`], signs the access token ([`tokens::access`]) and returns both tokens.
 //!
 //! # A refresh
 //!
-//! [`sessions::http::refresh`] reads the token ([`tokens::refresh::RefreshToken::parse`]; a forged one ends here,
-//! without I/O), counts the attempt and calls [`sessions::Sessions::refresh`]. That derives the successor and hands a
-//! rotation to the [`sessions::Rotator`], which carries it out together with all others that wait: one conditional
-//! `UPDATE` each, or for all. If the token was current, the new standing goes to the cache and the pair to the client.
-//! If not, the row is read and the token judged: a repetition gets the same successor again, and a token that is older
-//! is theft.
+//! 1. The handler (`api/refresh.rs`) takes the token from the body or the cookie and checks its MAC without I/O
+//!    ([`sessions::Sessions::parse_refresh_token`]): a forged token is refused here. It counts the attempt by session
+//!    and by IP address and calls [`sessions::Sessions::refresh`].
+//! 2. That derives the successor from the token and a fresh salt ([`tokens::refresh::RefreshToken::successor`]) and
+//!    queues a rotation with the [`sessions::Rotator`], which carries out all that wait together: a conditional
+//!    `UPDATE` that changes a row only if the token is current and neither the session nor the account has ended.
+//! 3. If the row was rotated, the new snapshot goes to the cache, with a mark from when on the former access token is
+//!    superseded, and the client gets the new pair.
+//! 4. If not, the row is read and the token judged. A repetition within the replay window gets the same successor,
+//!    and so does a recovery. Any other token that was replaced counts as stolen.
 //!
 //! # A stolen token
 //!
-//! A refresh token older than its session's parent, or the parent without an excuse, ends the session: in one
-//! transaction the row is marked and an entry appended to the log ([`revocations::append`]). Then this server's copy of
-//! the log ([`revocations::Log`]) learns of it, and the cache gets a mark. From then on [`sessions::Sessions::check`]
-//! refuses the session's access tokens: it asks the log in memory, then mark, token mark and entry in one round trip to
-//! the cache, and where these do not answer, the database. Other servers see the mark, or read the log
-//! ([`revocations::Reader`]) twice a second.
+//! 1. A refresh token that was replaced is used again. One transaction marks the session's row as revoked and appends
+//!    an entry to the log of revocations ([`sessions::Sessions::revoke_in`], [`revocations::append`]), writes the
+//!    audit log and queues an email to the owner.
+//! 2. After the commit [`sessions::Sessions::publish`] adds the entry to this server's copy of the log
+//!    ([`revocations::RevocationLog`]) and marks the session in the cache ([`revocations::mark`]). Then the refresh
+//!    is refused.
+//! 3. From then on [`sessions::Sessions::check`] refuses the session's access tokens. It verifies the token's
+//!    signature and claims, then asks the log in memory, then the cache (mark, token's mark and snapshot in one round
+//!    trip), and the database where these give no answer.
+//! 4. Other servers see the mark in the cache that they share, or read the log ([`revocations::LogReader`]) twice a
+//!    second.
 
-#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::as_conversions)]
+#![allow(rustdoc::private_intra_doc_links, reason = "this page is the map of the whole source")]
 
-pub mod accounts;
-pub mod admin;
+mod accounts;
+mod admin;
+mod api;
 pub mod app;
 pub mod audit;
 pub mod cache;
-pub mod client;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod db;
-pub mod devices;
-pub mod http;
+mod devices;
+mod http;
 pub mod keys;
-pub mod label;
-pub mod limits;
 pub mod mail;
-pub mod metrics;
-pub mod pages;
+mod metrics;
+mod mfa;
+mod pages;
+mod passwords;
 pub mod random;
-pub mod revocations;
-pub mod routes;
+mod retention;
+mod revocations;
 pub mod secret;
-pub mod sessions;
-pub mod sweep;
+mod sessions;
+mod throttle;
 pub mod tokens;
+pub mod types;

@@ -1,4 +1,4 @@
-//! What the server counts, for Prometheus.
+//! Metrics of a server, for Prometheus.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -11,9 +11,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-/// Counters of one server. Clones share them.
+/// The metrics of one server. Clones share them.
 #[derive(Clone)]
-pub struct Metrics(Arc<Counters>);
+pub struct Metrics {
+    counters: Arc<Counters>,
+}
 
 struct Counters {
     registry: Registry,
@@ -25,13 +27,13 @@ struct Counters {
     batches: Histogram,
     requests: Family<Request, Counter>,
     request_seconds: Histogram,
-    mails: Family<Label<MailOutcome>, Counter>,
-    mails_waiting: Gauge,
-    mails_failed: Gauge,
+    emails: Family<Label<EmailOutcome>, Counter>,
+    emails_waiting: Gauge,
+    emails_failed: Gauge,
     cache_available: Gauge,
 }
 
-/// One label: its name and one of few values.
+/// A set of one label: its name and its value.
 type Label<T> = [(&'static str, T); 1];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -41,15 +43,18 @@ struct Request {
     status: u16,
 }
 
-macro_rules! named {
-    ($(#[$meta:meta])* $type:ident { $($(#[$variant_meta:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
+/// Declares an enum of the values of a label, each with its name.
+macro_rules! label_values {
+    ($(#[$meta:meta])* $type:ident { $($(#[$variant_meta:meta])+ $variant:ident = $name:literal),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $type { $($(#[$variant_meta])* $variant),+ }
+        pub enum $type { $($(#[$variant_meta])+ $variant),+ }
 
         impl $type {
+            /// Every value.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
+            /// Returns the value of the label.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
@@ -63,43 +68,92 @@ macro_rules! named {
     };
 }
 
-named!(
-    /// How a refresh ended.
+label_values!(
+    /// The outcome of a refresh.
     RefreshOutcome {
+        /// The refresh token was rotated.
         Rotated = "rotated",
+        /// The refresh was repeated within the replay window and got the same tokens.
         Replayed = "replayed",
+        /// The refresh was repeated later, and the session had a recovery left.
         Recovered = "recovered",
-        Followed = "followed",
+        /// The token was newer than the database, which has lost commits.
+        CaughtUp = "caught_up",
+        /// The token was not issued by this server.
         Invalid = "invalid",
+        /// A superseded token was reused, and the session was revoked.
         Reused = "reused",
+        /// The session was revoked earlier.
         Revoked = "revoked",
+        /// The session has expired.
         Expired = "expired",
+        /// The database was unavailable.
         Unavailable = "unavailable",
     }
 );
-named!(
-    /// What answered a check.
-    CheckSource { Log = "log", Cache = "cache", Database = "database" }
-);
-named!(
-    /// How a login ended.
-    LoginOutcome { Succeeded = "succeeded", Refused = "refused", Unavailable = "unavailable" }
+
+label_values!(
+    /// The source that decided a check of an access token.
+    CheckSource {
+        /// The log of revocations in memory.
+        Log = "log",
+        /// The cache.
+        Cache = "cache",
+        /// The database.
+        Database = "database",
+    }
 );
 
-named!(
-    /// What became of an attempt to deliver a mail.
-    MailOutcome {
-        Delivered = "delivered",
-        /// To be tried again.
-        Deferred = "deferred",
-        /// The mail server does not take it, ever.
+label_values!(
+    /// The outcome of a login.
+    LoginOutcome {
+        /// A session was opened.
+        Succeeded = "succeeded",
+        /// The credentials were wrong, or the login was not allowed.
         Refused = "refused",
-        /// It was tried for too long.
+        /// The database was unavailable.
+        Unavailable = "unavailable",
+    }
+);
+
+label_values!(
+    /// The outcome of an attempt to deliver an email.
+    EmailOutcome {
+        /// The mail server accepted it.
+        Delivered = "delivered",
+        /// It failed and will be retried.
+        Deferred = "deferred",
+        /// The mail server refused it permanently.
+        Refused = "refused",
+        /// It failed, and the email is too old to be retried.
         GivenUp = "given_up",
-        /// Its link was of no use any more.
+        /// The link in the email had expired.
         Expired = "expired",
     }
 );
+
+impl Counters {
+    /// Registers every metric under its name.
+    fn register(&self, registry: &mut Registry) {
+        registry.register("refreshes", "Refreshes by outcome", self.refreshes.clone());
+        registry.register("checks", "Checks of access tokens by the source that decided them", self.checks.clone());
+        registry.register("logins", "Logins by outcome", self.logins.clone());
+        registry.register("limited", "Attempts refused by a rate limit", self.limited.clone());
+        registry.register("revocations", "Sessions revoked", self.revocations.clone());
+        registry.register("rotation_batch", "Refresh tokens rotated in one transaction", self.batches.clone());
+        registry.register("http_requests", "HTTP requests by method, route and status", self.requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time from the head of a request to the head of its response",
+            Unit::Seconds,
+            self.request_seconds.clone(),
+        );
+        registry.register("emails", "Attempts to deliver an email by outcome", self.emails.clone());
+        registry.register("emails_waiting", "Emails waiting in the outbox", self.emails_waiting.clone());
+        registry.register("emails_failed", "Emails given up in the last two weeks", self.emails_failed.clone());
+        registry.register("cache_available", "Whether the cache is available: 1 or 0", self.cache_available.clone());
+    }
+}
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -108,6 +162,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Creates metrics that are all zero.
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("keyturn");
         let counters = Counters {
@@ -119,91 +174,84 @@ impl Metrics {
             batches: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             requests: Family::default(),
             request_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
-            mails: Family::default(),
-            mails_waiting: Gauge::default(),
-            mails_failed: Gauge::default(),
+            emails: Family::default(),
+            emails_waiting: Gauge::default(),
+            emails_failed: Gauge::default(),
             cache_available: Gauge::default(),
             registry: Registry::default(),
         };
-        registry.register("refreshes", "Refreshes by outcome", counters.refreshes.clone());
-        registry.register("checks", "Checks of access tokens by what answered them", counters.checks.clone());
-        registry.register("logins", "Logins by outcome", counters.logins.clone());
-        registry.register("limited", "Attempts refused by a limit", counters.limited.clone());
-        registry.register("revocations", "Sessions ended", counters.revocations.clone());
-        registry.register("rotation_batch", "Rotations carried out together", counters.batches.clone());
-        registry.register("http_requests", "Requests by route and status", counters.requests.clone());
-        registry.register_with_unit(
-            "http_request_duration",
-            "Time from the request's head to the answer's",
-            Unit::Seconds,
-            counters.request_seconds.clone(),
-        );
-        registry.register("mails", "Attempts to deliver a mail by outcome", counters.mails.clone());
-        registry.register("mails_waiting", "Mails in the outbox", counters.mails_waiting.clone());
-        registry.register("mails_failed", "Mails that were not delivered, of two weeks", counters.mails_failed.clone());
-        registry.register("cache_available", "Whether the cache answers: 1 or 0", counters.cache_available.clone());
-        Self(Arc::new(Counters { registry, ..counters }))
+        counters.register(&mut registry);
+        Self { counters: Arc::new(Counters { registry, ..counters }) }
     }
 
+    /// Counts a refresh.
     pub fn refreshed(&self, outcome: RefreshOutcome) {
-        self.0.refreshes.get_or_create(&[("outcome", outcome)]).inc();
+        self.counters.refreshes.get_or_create(&[("outcome", outcome)]).inc();
     }
 
+    /// Counts a check of an access token.
     pub fn checked(&self, source: CheckSource) {
-        self.0.checks.get_or_create(&[("source", source)]).inc();
+        self.counters.checks.get_or_create(&[("source", source)]).inc();
     }
 
+    /// Counts a login.
     pub fn logged_in(&self, outcome: LoginOutcome) {
-        self.0.logins.get_or_create(&[("outcome", outcome)]).inc();
+        self.counters.logins.get_or_create(&[("outcome", outcome)]).inc();
     }
 
+    /// Counts an attempt that the rate limit with this name refused.
     pub fn limited(&self, limit: &'static str) {
-        self.0.limited.get_or_create(&[("limit", limit)]).inc();
+        self.counters.limited.get_or_create(&[("limit", limit)]).inc();
     }
 
+    /// Counts revoked sessions.
     pub fn revoked(&self, sessions: usize) {
-        self.0.revocations.inc_by(u64::try_from(sessions).unwrap_or(u64::MAX));
+        self.counters.revocations.inc_by(u64::try_from(sessions).unwrap_or(u64::MAX));
     }
 
+    /// Records how many refresh tokens one transaction rotated.
     pub fn rotation_batch(&self, rotations: usize) {
-        self.0.batches.observe(f64::from(u32::try_from(rotations).unwrap_or(u32::MAX)));
+        self.counters.batches.observe(f64::from(u32::try_from(rotations).unwrap_or(u32::MAX)));
     }
 
-    pub fn mailed(&self, outcome: MailOutcome) {
-        self.0.mails.get_or_create(&[("outcome", outcome)]).inc();
+    /// Counts an attempt to deliver an email.
+    pub fn email_attempted(&self, outcome: EmailOutcome) {
+        self.counters.emails.get_or_create(&[("outcome", outcome)]).inc();
     }
 
-    /// What all servers together have in the outbox.
-    pub fn outbox(&self, waiting: i64, failed: i64) {
-        self.0.mails_waiting.set(waiting);
-        self.0.mails_failed.set(failed);
+    /// Sets how many emails of all servers are waiting and how many were given up.
+    pub fn set_outbox(&self, waiting: i64, failed: i64) {
+        self.counters.emails_waiting.set(waiting);
+        self.counters.emails_failed.set(failed);
     }
 
-    pub fn answered(&self, method: &str, route: &str, status: u16, after: Duration) {
+    /// Counts an HTTP request and records the time until its response.
+    pub fn request_completed(&self, method: &str, route: &str, status: u16, duration: Duration) {
         let request = Request { method: method.to_owned(), route: route.to_owned(), status };
-        self.0.requests.get_or_create(&request).inc();
-        self.0.request_seconds.observe(after.as_secs_f64());
+        self.counters.requests.get_or_create(&request).inc();
+        self.counters.request_seconds.observe(duration.as_secs_f64());
     }
 
-    /// Logins and refreshes so far, by outcome, as far as there were any: `login.succeeded`, `refresh.rotated`.
+    /// Returns the numbers of logins and refreshes by outcome, without those that are zero. The names are such as
+    /// `login.succeeded` and `refresh.rotated`.
     pub fn totals(&self) -> Vec<(String, u64)> {
         let logins = LoginOutcome::ALL.iter().filter_map(|outcome| {
-            let total = self.0.logins.get(&[("outcome", *outcome)])?.get();
+            let total = self.counters.logins.get(&[("outcome", *outcome)])?.get();
             Some((format!("login.{}", outcome.name()), total))
         });
         let refreshes = RefreshOutcome::ALL.iter().filter_map(|outcome| {
-            let total = self.0.refreshes.get(&[("outcome", *outcome)])?.get();
+            let total = self.counters.refreshes.get(&[("outcome", *outcome)])?.get();
             Some((format!("refresh.{}", outcome.name()), total))
         });
         logins.chain(refreshes).collect()
     }
 
-    /// All counters in the OpenMetrics text format.
+    /// Returns all metrics in the OpenMetrics text format.
     pub fn encode(&self, cache_available: bool) -> String {
-        self.0.cache_available.set(i64::from(cache_available));
+        self.counters.cache_available.set(i64::from(cache_available));
         let mut text = String::new();
         // Writing to a String cannot fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &self.0.registry);
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.counters.registry);
         text
     }
 }

@@ -1,67 +1,71 @@
-//! Secrets in memory: wiped when dropped, without a form that could be printed, and the keys derived from the one
-//! secret that an operator has to keep.
+//! The master secret and the keys that are derived from it. They are zeroized when dropped and cannot be printed.
 
 use aws_lc_rs::{aead, hkdf, hmac};
 use zeroize::Zeroizing;
 
 use crate::random::Random;
 
-/// `JWT_SECRET`: every other key of the server is derived from it (HKDF-SHA256, RFC 5869), one per purpose, so that
-/// what leaks of one says nothing about another.
+/// `JWT_SECRET`, from which every other key of the server is derived (HKDF-SHA256, RFC 5869). Each purpose has a key of
+/// its own, so a leaked key reveals nothing about the others.
 #[derive(Clone)]
-pub struct MasterSecret(Zeroizing<String>);
+pub struct MasterSecret {
+    text: Zeroizing<String>,
+}
 
 impl MasterSecret {
-    /// Characters that a secret has at least: 64 hexadecimal digits carry 256 bits.
+    /// The least number of characters of a secret: 64 hexadecimal digits carry 256 bits.
     pub const MIN_LENGTH: usize = 64;
 
-    /// `None` for a text that is too short to be a secret.
+    /// Parses a secret and removes the white space around it. Returns `None` if it is shorter than
+    /// [`Self::MIN_LENGTH`].
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        (text.chars().count() >= Self::MIN_LENGTH).then(|| Self(Zeroizing::new(text.to_owned())))
+        (text.chars().count() >= Self::MIN_LENGTH).then(|| Self { text: Zeroizing::new(text.to_owned()) })
     }
 
     fn derive(&self, purpose: &'static str) -> Key {
-        Key(hkdf_sha256(self.0.as_bytes(), b"keyturn", &[purpose.as_bytes()]))
+        Key { bytes: hkdf_sha256(self.text.as_bytes(), b"keyturn", &[purpose.as_bytes()]) }
     }
 
-    /// The key under which refresh tokens carry their MAC. A change of `purpose` refuses every token handed out.
+    /// Derives the key for the MAC of refresh tokens. Changing its purpose invalidates every refresh token.
     pub fn refresh_token_key(&self) -> MacKey {
         self.derive("refresh token mac").into_mac_key()
     }
 
-    /// The key under which private signing keys lie in the database.
+    /// Derives the key that encrypts private signing keys in the database.
     pub fn signing_key_seal(&self) -> SealKey {
         self.derive("signing key seal").into_seal_key()
     }
 
-    /// The key under which mails lie in the outbox.
-    pub fn mail_seal(&self) -> SealKey {
+    /// Derives the key that encrypts emails in the outbox.
+    pub fn email_seal(&self) -> SealKey {
         self.derive("mail seal").into_seal_key()
     }
 
-    /// The key under which secrets of second factors lie in the database.
+    /// Derives the key that encrypts TOTP secrets in the database.
     pub fn totp_seal(&self) -> SealKey {
         self.derive("totp seal").into_seal_key()
     }
 
-    /// The key under which recovery codes lie in the database, as MACs.
+    /// Derives the key for the MACs that the database stores in place of recovery codes.
     pub fn recovery_code_key(&self) -> MacKey {
         self.derive("recovery code mac").into_mac_key()
     }
 
-    /// The key that turns accounts and networks into names of failed logins, so that the database holds none in clear.
+    /// Derives the key for the MACs that stand for accounts and networks in the records of failed logins, so that the
+    /// database does not store them in plain text.
     pub fn login_failure_key(&self) -> MacKey {
         self.derive("login failures").into_mac_key()
     }
 
-    /// The key that turns addresses and accounts into names of limits, so that a cache holds none in clear.
+    /// Derives the key for the MACs that stand for IP addresses and accounts in the names of rate limits, so that the
+    /// cache does not store them in plain text.
     pub fn limit_key(&self) -> MacKey {
         self.derive("limit names").into_mac_key()
     }
 }
 
-/// HKDF-SHA256 (RFC 5869), extract and expand, for 32 bytes of output.
+/// Derives 32 bytes from `input` by HKDF-SHA256 (RFC 5869), extract and expand.
 pub fn hkdf_sha256(input: &[u8], salt: &[u8], info: &[&[u8]]) -> Zeroizing<[u8; 32]> {
     let mut output = Zeroizing::new([0; 32]);
     let key = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(input);
@@ -71,43 +75,50 @@ pub fn hkdf_sha256(input: &[u8], salt: &[u8], info: &[&[u8]]) -> Zeroizing<[u8; 
     output
 }
 
-struct Key(Zeroizing<[u8; 32]>);
+struct Key {
+    bytes: Zeroizing<[u8; 32]>,
+}
 
 impl Key {
     fn into_mac_key(self) -> MacKey {
-        MacKey(hmac::Key::new(hmac::HMAC_SHA256, self.0.as_ref()))
+        MacKey { key: hmac::Key::new(hmac::HMAC_SHA256, self.bytes.as_ref()) }
     }
 
     fn into_seal_key(self) -> SealKey {
         #[expect(clippy::expect_used, reason = "fails only for keys of another length")]
-        let key = aead::UnboundKey::new(&aead::AES_256_GCM, self.0.as_ref()).expect("AES-256 takes 32 bytes");
-        SealKey(aead::LessSafeKey::new(key))
+        let key = aead::UnboundKey::new(&aead::AES_256_GCM, self.bytes.as_ref()).expect("AES-256 takes 32 bytes");
+        SealKey { key: aead::LessSafeKey::new(key) }
     }
 }
 
 /// A key for HMAC-SHA256 (RFC 2104).
 #[derive(Clone)]
-pub struct MacKey(hmac::Key);
+pub struct MacKey {
+    key: hmac::Key,
+}
 
 impl MacKey {
-    /// The first 128 bits of the MAC over `message`.
+    /// Returns the first 128 bits of the MAC over `message`.
     pub fn tag(&self, message: &[u8]) -> [u8; 16] {
         let mut tag = [0; 16];
-        let full = hmac::sign(&self.0, message);
+        let full = hmac::sign(&self.key, message);
         tag.iter_mut().zip(full.as_ref()).for_each(|(to, from)| *to = *from);
         tag
     }
 }
 
 /// A key for AES-256-GCM (NIST SP 800-38D).
-pub struct SealKey(aead::LessSafeKey);
+pub struct SealKey {
+    key: aead::LessSafeKey,
+}
 
 impl SealKey {
-    /// Encrypts `plain`, bound to `context`: the result opens only with the same context. Nonce ‖ ciphertext ‖ tag.
+    /// Encrypts `plain` and binds it to `context`, without which it cannot be decrypted. Returns the nonce, the
+    /// ciphertext and the tag, concatenated.
     pub fn seal(&self, plain: &[u8], context: &[u8], random: &Random) -> Vec<u8> {
         let nonce: [u8; aead::NONCE_LEN] = random.bytes();
         let mut body = plain.to_vec();
-        let sealed = self.0.seal_in_place_append_tag(
+        let sealed = self.key.seal_in_place_append_tag(
             aead::Nonce::assume_unique_for_key(nonce),
             aead::Aad::from(context),
             &mut body,
@@ -117,12 +128,12 @@ impl SealKey {
         [nonce.as_slice(), &body].concat()
     }
 
-    /// `None` when the bytes were not sealed under this key and context.
+    /// Decrypts bytes that [`Self::seal`] returned. Returns `None` if they were encrypted with another key or context.
     pub fn open(&self, sealed: &[u8], context: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, body) = sealed.split_at_checked(aead::NONCE_LEN)?;
         let nonce = aead::Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut body = Zeroizing::new(body.to_vec());
-        let length = self.0.open_in_place(nonce, aead::Aad::from(context), &mut body).ok()?.len();
+        let length = self.key.open_in_place(nonce, aead::Aad::from(context), &mut body).ok()?.len();
         body.truncate(length);
         Some(body)
     }

@@ -1,5 +1,16 @@
 //! The script that counts attempts for all servers, run by a real Redis.
 
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, and nothing here is a library"
+)]
+
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -7,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use deadpool_redis::redis::{Client, Connection, Script, cmd};
 use keyturn::cache::gcra::{self, Decision};
-use keyturn::config::Rate;
+use keyturn::types::Rate;
 
 /// A Redis on a socket of its own, which ends with the test.
 struct Redis {

@@ -1,5 +1,16 @@
 //! What a server starts ends with it. A program of its own: its threads are counted.
 
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, and nothing here is a library"
+)]
+
 #[macro_use]
 #[path = "support/mod.rs"]
 mod support;

@@ -52,7 +52,8 @@ impl Connection {
 }
 
 impl Answer<'_> {
-    /// The string that the JSON body has under `key`, by its raw bytes: for values that need no unescaping, such as tokens.
+    /// The string that the JSON body has under `key`, by its raw bytes: for values that need no unescaping, such as
+    /// tokens.
     pub fn string(&self, key: &str) -> Option<&[u8]> {
         let mut rest = self.body;
         loop {

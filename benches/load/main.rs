@@ -1,6 +1,17 @@
 //! The load benchmark: how fast keyturn logs in, refreshes and verifies, beside what its machine and backends can do
 //! at most. See `benches/README.md`.
 
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a benchmark ends by panicking, and nothing here is a library"
+)]
+
 mod bench;
 mod client;
 mod lanes;

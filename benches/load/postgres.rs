@@ -151,7 +151,8 @@ const COPY: [&str; 6] = [
         IF options IS NOT NULL THEN EXECUTE format('ALTER TABLE bench_sessions SET (%s)', options); END IF;
     END $$",
     "INSERT INTO bench_sessions
-    SELECT s.*, row_number() OVER () - 1 FROM sessions s JOIN bench_before b USING (id) WHERE to_jsonb(s) <> to_jsonb(b)",
+    SELECT s.*, row_number() OVER () - 1 FROM sessions s JOIN bench_before b USING (id)
+    WHERE to_jsonb(s) <> to_jsonb(b)",
     "CREATE INDEX ON bench_sessions (n)",
     "VACUUM ANALYZE bench_sessions",
     "SELECT count(*) FROM bench_sessions",

@@ -29,7 +29,8 @@ pub enum Backend {
     Postgres(Folder, Database),
 }
 
-/// An empty folder on the disk that the build is on: the system's temporary folder may be memory, where a commit is free.
+/// An empty folder on the disk that the build is on: the system's temporary folder may be memory, where a commit is
+/// free.
 pub struct Folder(PathBuf);
 
 impl Server {

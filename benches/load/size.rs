@@ -1,5 +1,5 @@
-//! What the size of the database costs: the same requests to a server with an empty database and to one with a full one,
-//! side by side.
+//! What the size of the database costs: the same requests to a server with an empty database and to one with a full
+//! one, side by side.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ const PAGES: [(&str, &str, &str); 4] = [
     ("/api/v1/sessions/audit", "own audit page, empty database", "own audit page, full database"),
     ("/api/v1/admin/audit", "everybody's audit page, empty database", "everybody's audit page, full database"),
     (
-        "/api/v1/admin/audit?status=failure&event_type=login_failed",
+        "/api/v1/admin/audit?status=failure&event_type=login.failed",
         "everybody's failed logins, empty database",
         "everybody's failed logins, full database",
     ),
@@ -129,7 +129,8 @@ fn fill(conn: &mut Conn, rows: u64) -> Result<()> {
     let (indexes, statements) = match conn {
         Conn::Postgres(_) => (
             "SELECT indexname::text AS name, indexdef AS sql FROM pg_indexes \
-             WHERE schemaname = current_schema() AND tablename IN ('audit_log', 'sessions') AND indexname NOT LIKE '%_pkey'",
+             WHERE schemaname = current_schema() AND tablename IN ('audit_log', 'sessions') \
+             AND indexname NOT LIKE '%_pkey'",
             &POSTGRES[..],
         ),
         Conn::Sqlite(_) => (
@@ -160,16 +161,17 @@ const POSTGRES: [&str; 4] = [
      SELECT md5('user' || n)::uuid, 'size-' || n || '@example.com', 'size-' || n || '@example.com', '-', '[\"user\"]', \
      now() - interval '1 year', now() - interval '1 year' FROM generate_series(0, ACCOUNTS - 1) AS n",
     "INSERT INTO sessions (id, user_id, created_at, authenticated_at, last_active_at, expires_at, ends_at, generation, \
-     revision, token_digest, issued_at, access_jti, ip, user_agent, device, amr, client_id, metadata) \
+     revision, token_digest, issued_at, access_jti, ip, user_agent, device, amr, client_id) \
      SELECT md5('session' || n)::uuid, md5('user' || n % ACCOUNTS)::uuid, at, at, at, at + interval '7 days', \
      at + interval '30 days', 0, 0, sha256(n::text::bytea), at, md5('token' || n)::uuid, '192.0.2.1', \
      'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', \
      '{\"type\": \"desktop\", \"os\": \"Linux\", \"browser\": \"Firefox\", \"label\": \"Firefox on Linux\"}', \
-     '[\"pwd\"]', 'keyturn', '{}' \
+     '[\"pwd\"]', 'keyturn' \
      FROM (SELECT n, now() - n * interval '2 seconds' AS at FROM generate_series(SESSIONS, 1, -1) AS n) AS numbers",
     "INSERT INTO audit_log (id, at, event, outcome, user_id, session_id, ip, user_agent, request_id, metadata) \
-     SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7000' || '8' || lpad(to_hex(n), 15, '0'))::uuid, \
-     at, CASE WHEN n % 10 = 0 THEN 'login_failed' ELSE 'login_succeeded' END, \
+     SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7000' || '8' || \
+     lpad(to_hex(n), 15, '0'))::uuid, \
+     at, CASE WHEN n % 10 = 0 THEN 'login.failed' ELSE 'login.succeeded' END, \
      CASE WHEN n % 10 = 0 THEN 'failure' ELSE 'success' END, md5('user' || n % ACCOUNTS)::uuid, \
      md5('session' || n % SESSIONS)::uuid, '192.0.2.1', \
      'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', 'request-' || n, '{}' \
@@ -185,16 +187,17 @@ const SQLITE: [&str; 3] = [
     "WITH RECURSIVE numbers(n, at) AS (SELECT SESSIONS, unixepoch() * 1000 - SESSIONS * 2000 \
      UNION ALL SELECT n - 1, at + 2000 FROM numbers WHERE n > 1) \
      INSERT INTO sessions (id, user_id, created_at, authenticated_at, last_active_at, expires_at, ends_at, generation, \
-     revision, token_digest, issued_at, access_jti, ip, user_agent, device, amr, client_id, metadata) \
+     revision, token_digest, issued_at, access_jti, ip, user_agent, device, amr, client_id) \
      SELECT CAST(printf('sess%012d', n) AS BLOB), CAST(printf('user%012d', n % ACCOUNTS) AS BLOB), at, at, at, \
      at + 604800000, at + 2592000000, 0, 0, randomblob(32), at, CAST(printf('jti-%012d', n) AS BLOB), '192.0.2.1', \
      'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', \
      '{\"type\": \"desktop\", \"os\": \"Linux\", \"browser\": \"Firefox\", \"label\": \"Firefox on Linux\"}', \
-     '[\"pwd\"]', 'keyturn', '{}' FROM numbers",
+     '[\"pwd\"]', 'keyturn' FROM numbers",
     "WITH RECURSIVE numbers(n, at) AS (SELECT EVENTS, unixepoch() * 1000 - EVENTS * 3000 \
      UNION ALL SELECT n - 1, at + 3000 FROM numbers WHERE n > 1) \
      INSERT INTO audit_log (id, at, event, outcome, user_id, session_id, ip, user_agent, request_id, metadata) \
-     SELECT unhex(printf('%012x70008%015x', at, n)), at, CASE WHEN n % 10 = 0 THEN 'login_failed' ELSE 'login_succeeded' END, \
+     SELECT unhex(printf('%012x70008%015x', at, n)), at, \
+     CASE WHEN n % 10 = 0 THEN 'login.failed' ELSE 'login.succeeded' END, \
      CASE WHEN n % 10 = 0 THEN 'failure' ELSE 'success' END, CAST(printf('user%012d', n % ACCOUNTS) AS BLOB), \
      CAST(printf('sess%012d', n % SESSIONS) AS BLOB), '192.0.2.1', \
      'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', 'request-' || n, '{}' FROM numbers",

@@ -1,71 +1,106 @@
-//! What a link in a mail is about, for those who hold its token.
+//! Links in emails: the account of a token, and the details that its page shows.
 
-use super::Accounts;
-use super::address;
-use super::store::{self, UserRow};
+use super::email_change;
+use super::store::{self, AccountRow, LockedAccount};
 use crate::audit::Actor;
-use crate::client::Client;
-use crate::db::{DbError, DbResult};
-use crate::tokens::one_time::{self, Bearer, OneTimeToken, Purpose};
+use crate::clock::Clock;
+use crate::db::{Conn, Db, DbError, DbResult};
+use crate::tokens::opaque::{self, OpaqueToken, Purpose, TokenRecord};
+use crate::types::Requester;
 
-/// Why a link did nothing.
+/// Why a link was refused.
 #[derive(Debug, thiserror::Error)]
-pub enum LinkError {
-    /// Wrong, expired, used before, replaced by a later one, or of an account that is disabled: which, is not told.
-    #[error("the token is not good, or not any more")]
+pub(crate) enum LinkError {
+    /// The token is unknown, expired, used or replaced, or its account is disabled. The error does not reveal which.
+    #[error("the link is not valid or has expired")]
     Invalid,
+    /// The database failed.
     #[error(transparent)]
     Database(#[from] DbError),
 }
 
-/// What a link is about.
-pub struct Linked {
+/// The details of a link, for its page.
+pub(crate) struct LinkInfo {
+    /// The purpose of the link.
     pub purpose: Purpose,
-    /// The account's address.
+    /// The email address of the account.
     pub email: String,
-    /// For a change of address, the address to move to.
+    /// The new address, for a change of email address.
     pub new_email: Option<String>,
-    /// For "this wasn't me", whether one session ends rather than all.
-    pub is_one_session: bool,
+    /// Whether a report of a login revokes one session instead of all.
+    pub is_about_one_session: bool,
 }
 
-impl Accounts {
-    /// What the link with `token` is about, if it leads to one of `purposes` and is good. It stays good.
-    pub async fn linked(
+/// The links in emails. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Links {
+    /// The database.
+    pub db: Db,
+    /// The clock.
+    pub clock: Clock,
+}
+
+/// A valid link: its token with its purpose, and its account.
+pub(super) struct ValidLink {
+    pub token: OpaqueToken,
+    pub record: TokenRecord,
+    pub account: AccountRow,
+}
+
+impl ValidLink {
+    /// Returns the account's owner as the actor, because whoever has the link can read the owner's emails.
+    pub(super) fn actor(&self, requester: &Requester) -> Actor {
+        Actor { user: Some(self.record.user), session: None, requester: requester.clone() }
+    }
+}
+
+impl Links {
+    /// Returns the details of the link with `token`, if it is valid for one of `purposes`. The link stays valid.
+    ///
+    /// # Errors
+    /// The link is not valid.
+    pub(crate) async fn info(
         &self,
-        token: Option<&OneTimeToken>,
+        token: Option<&OpaqueToken>,
         purposes: &'static [Purpose],
-    ) -> Result<Linked, LinkError> {
-        let (_, bearer, user) = self.bearer(token.cloned(), purposes).await?;
-        let id = user.id;
-        let new_email = match bearer.purpose {
+    ) -> Result<LinkInfo, LinkError> {
+        let ValidLink { record, account, .. } = self.find(token.cloned(), purposes).await?;
+        let user = account.id;
+        let new_email = match record.purpose {
             Purpose::ChangeEmailOld | Purpose::ChangeEmailNew => {
-                let next = self.0.db.read(move |conn| address::pending(conn, id)).await?;
-                Some(next.ok_or(LinkError::Invalid)?)
+                let pending = self.db.read(move |conn| email_change::pending(conn, user)).await?;
+                Some(pending.ok_or(LinkError::Invalid)?)
             }
-            Purpose::VerifyEmail | Purpose::ResetPassword | Purpose::NotMe => None,
+            Purpose::VerifyEmail
+            | Purpose::ResetPassword
+            | Purpose::ReportLogin
+            | Purpose::MfaChallenge
+            | Purpose::TrustedDevice => None,
         };
-        Ok(Linked { purpose: bearer.purpose, email: user.email, new_email, is_one_session: bearer.session.is_some() })
+        let is_about_one_session = record.session.is_some();
+        Ok(LinkInfo { purpose: record.purpose, email: account.email, new_email, is_about_one_session })
     }
 
-    /// Whose `token` is, and the account, if it is good for one of `purposes` and the account not disabled. To be asked
-    /// again by the transaction that acts.
-    pub(super) async fn bearer(
+    /// Finds a link that is valid for one of `purposes` and whose account is enabled. The transaction of the operation
+    /// has to redeem the token.
+    pub(super) async fn find(
         &self,
-        token: Option<OneTimeToken>,
+        token: Option<OpaqueToken>,
         purposes: &'static [Purpose],
-    ) -> Result<(OneTimeToken, Bearer, UserRow), LinkError> {
+    ) -> Result<ValidLink, LinkError> {
         let token = token.ok_or(LinkError::Invalid)?;
-        let now = self.0.clock.now();
-        let found = self.0.db.read(move |conn| -> DbResult<_> {
-            let Some(bearer) = one_time::look(conn, &token, purposes, now)? else { return Ok(None) };
-            Ok(store::by_id(conn, bearer.user)?.map(|user| (token, bearer, user)))
+        let now = self.clock.now();
+        let found = self.db.read(move |conn| -> DbResult<_> {
+            let Some(record) = opaque::find(conn, &token, purposes, now)? else { return Ok(None) };
+            let account = store::find(conn, record.user)?;
+            Ok(account.map(|account| ValidLink { token, record, account }))
         });
-        found.await?.filter(|(_, _, user)| user.disabled_at.is_none()).ok_or(LinkError::Invalid)
+        found.await?.filter(|link| link.account.disabled_at.is_none()).ok_or(LinkError::Invalid)
     }
 }
 
-/// Who uses a link: the account's owner, as far as having the mail shows, in no session.
-pub(super) fn holder(bearer: Bearer, client: &Client) -> Actor {
-    Actor { user: Some(bearer.user), session: None, client: client.clone() }
+/// Locks the account of a link and redeems its token.
+pub(super) fn redeem(conn: &mut Conn, link: &ValidLink, clock: &Clock) -> Result<LockedAccount, LinkError> {
+    let account = LockedAccount::lock_enabled(conn, link.record.user)?.ok_or(LinkError::Invalid)?;
+    if opaque::redeem(conn, &link.token, link.record, clock.now())? { Ok(account) } else { Err(LinkError::Invalid) }
 }

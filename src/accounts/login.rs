@@ -1,61 +1,89 @@
-//! Logging in with a password.
+//! Logins: with a password and, if two-step login is enabled, with a second factor.
 
-use super::Accounts;
-use super::email::Email;
-use super::hasher::{HasherError, Verdict};
-use super::lockout::{Guess, GuessError};
-use super::mfa::token::Token;
-use super::password::Password;
-use super::register::subject;
-use super::store::{self, UserRow};
-use crate::audit::{Actor, Event, Record};
-use crate::client::Client;
-use crate::db::types::{Names, UserId};
-use crate::db::{Conn, DbError, DbResult};
-use crate::label::Label;
-use crate::metrics::LoginOutcome;
-use crate::sessions::open::Opened;
-use crate::sessions::{Grant, IssueError};
+use zeroize::Zeroizing;
 
-/// What a login asks for besides.
-#[derive(Clone)]
-pub struct Wishes {
-    pub device_name: Option<Label>,
-    /// How the client carries its tokens: kept while the login waits for its second factor.
-    pub transport: &'static str,
-    /// What an earlier login from this device was given, to be let in without a second factor.
-    pub trusted_device: Option<Token>,
-}
+use super::attempts::{PasswordAttempts, PasswordError, VerifiedPassword};
+use super::store::LockedAccount;
+use crate::audit::{Actor, Audit, Event, Record};
+use crate::clock::Clock;
+use crate::db::{Committed, Conn, Db, DbError, DbResult};
+use crate::mail::{Mail, MfaChange};
+use crate::metrics::{LoginOutcome, Metrics};
+use crate::mfa::{Method, Mfa, Owner};
+use crate::passwords::{HasherError, Password};
+use crate::sessions::{IssueError, IssuedTokens, OpenedSession, Sessions};
+use crate::throttle::{AttemptError, PasswordAttempt};
+use crate::tokens::opaque::OpaqueToken;
+use crate::types::{Amr, EmailAddress, Label, Requester, Transport, UserId};
 
-/// What follows from the right password.
-pub enum LoggedIn {
-    Session(Box<Grant>),
-    /// The login waits for its second factor, with this token.
-    SecondFactor(Token),
-}
-
-/// The same before it was committed.
-enum Step {
-    Opened(Box<Opened>),
-    Challenged(Token),
-}
-
-/// How often a login is judged anew because the account changed while its password was hashed: another login at the same
-/// time may have stored a newer hash of the same password.
+/// The number of attempts at a login while the account changes during the hashing: a concurrent login may have stored a
+/// new hash of the same password.
 const ATTEMPTS: usize = 3;
 
+/// The logins of a server. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Logins {
+    /// The database.
+    pub db: Db,
+    /// The audit log.
+    pub audit: Audit,
+    /// The outbox for emails to owners.
+    pub mail: Mail,
+    /// The sessions.
+    pub sessions: Sessions,
+    /// The second factors.
+    pub mfa: Mfa,
+    /// The verification of passwords.
+    pub attempts: PasswordAttempts,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The clock.
+    pub clock: Clock,
+}
+
+/// The options of a login.
+#[derive(Clone)]
+pub(crate) struct LoginOptions {
+    /// The name of the device, chosen by its owner.
+    pub device_name: Option<Label>,
+    /// How the client receives its tokens.
+    pub transport: Transport,
+    /// The token of a trusted device, which needs no second factor.
+    pub trusted_device: Option<OpaqueToken>,
+}
+
+/// The result of a correct password.
+pub(crate) enum LoginStep {
+    /// The login is complete.
+    Complete(Box<IssuedTokens>),
+    /// The login needs a second factor. This is the token of the challenge.
+    SecondFactorRequired(OpaqueToken),
+}
+
+/// A login step that is not committed yet.
+enum PendingStep {
+    /// The session was opened.
+    Opened(Box<OpenedSession>),
+    /// A challenge was created.
+    Challenged(OpaqueToken),
+}
+
+/// Why a login is refused.
 #[derive(Debug, thiserror::Error)]
-pub enum LoginError {
-    /// No such account, or not its password: which of the two is not told, nor can the time tell it.
-    #[error("the address or the password is not right")]
+pub(crate) enum LoginError {
+    /// The account does not exist or has another password. Neither the error nor the time reveals which.
+    #[error("wrong email or password")]
     InvalidCredentials,
-    /// Told only to those who know the password.
+    /// The account is disabled. This error is returned only after a correct password.
     #[error("the account is disabled")]
     AccountDisabled,
+    /// The attempt was refused before the password was verified.
     #[error(transparent)]
-    Guess(#[from] GuessError),
+    Attempt(#[from] AttemptError),
+    /// The password could not be hashed.
     #[error(transparent)]
     Hasher(#[from] HasherError),
+    /// The tokens were not issued.
     #[error(transparent)]
     Issue(#[from] IssueError),
 }
@@ -66,134 +94,257 @@ impl From<DbError> for LoginError {
     }
 }
 
-impl Accounts {
-    /// Logs the owner of `email` in, in a session of its own, or has the login wait for its second factor. `None` as
-    /// password stands for a text that no account can have.
-    pub async fn login(
+impl From<PasswordError> for LoginError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Wrong => Self::InvalidCredentials,
+            PasswordError::Attempt(error) => error.into(),
+            PasswordError::Hasher(error) => error.into(),
+            PasswordError::Database(error) => error.into(),
+        }
+    }
+}
+
+/// The second factor of a login.
+pub(crate) struct SecondFactor {
+    /// The token of the challenge.
+    pub challenge: OpaqueToken,
+    /// The method of the code.
+    pub method: Method,
+    /// The code.
+    pub code: Zeroizing<String>,
+    /// Whether later logins from this device need no second factor.
+    pub remember_device: bool,
+}
+
+/// A login that was completed with its second factor.
+pub(crate) struct CompletedLogin {
+    /// The tokens of the new session.
+    pub tokens: IssuedTokens,
+    /// How the client receives its tokens.
+    pub transport: Transport,
+    /// The token of the new trusted device, if it was requested.
+    pub trusted_device: Option<OpaqueToken>,
+}
+
+/// Why a login was not completed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CompleteError {
+    /// The challenge does not exist or has expired.
+    #[error("no login is waiting for a second factor with this token")]
+    NoChallenge,
+    /// The code is wrong or was used before.
+    #[error("the code is wrong or was used before")]
+    InvalidCode,
+    /// The tokens were not issued.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+impl From<DbError> for CompleteError {
+    fn from(error: DbError) -> Self {
+        Self::Issue(error.into())
+    }
+}
+
+/// A completed login that is not committed yet.
+struct PendingCompletion {
+    opened: Box<OpenedSession>,
+    transport: Transport,
+    trusted_device: Option<OpaqueToken>,
+}
+
+impl Logins {
+    /// Logs the owner of `email` in: opens a new session, or creates a challenge if a second factor is needed. `None`
+    /// as password stands for a text that cannot be a password.
+    ///
+    /// # Errors
+    /// The credentials are wrong, the account is disabled, or there were too many attempts.
+    pub(crate) async fn login(
         &self,
-        email: &Email,
+        email: &EmailAddress,
         password: Option<Password>,
-        wishes: &Wishes,
-        client: &Client,
-    ) -> Result<LoggedIn, LoginError> {
-        let outcome = self.try_login(email, password, wishes, client).await;
-        self.0.metrics.logged_in(match &outcome {
-            // Counted once it is completed.
-            Ok(LoggedIn::SecondFactor(_)) => return outcome,
-            Ok(LoggedIn::Session(_)) => LoginOutcome::Succeeded,
-            Err(LoginError::InvalidCredentials | LoginError::AccountDisabled) => LoginOutcome::Refused,
-            // Counted among the limits, as is what the address of a client has used up.
-            Err(LoginError::Guess(GuessError::TooManyFailures { .. } | GuessError::Limited(_))) => return outcome,
-            Err(LoginError::Guess(GuessError::Database(_)) | LoginError::Hasher(_) | LoginError::Issue(_)) => {
-                LoginOutcome::Unavailable
+        options: &LoginOptions,
+        requester: &Requester,
+    ) -> Result<LoginStep, LoginError> {
+        let result = self.try_login(email, password, options, requester).await;
+        match &result {
+            Ok(LoginStep::Complete(_)) => self.metrics.logged_in(LoginOutcome::Succeeded),
+            // Counted when the login is completed.
+            Ok(LoginStep::SecondFactorRequired(_)) => {}
+            Err(LoginError::InvalidCredentials | LoginError::AccountDisabled) => {
+                self.metrics.logged_in(LoginOutcome::Refused);
             }
-        });
-        outcome
+            // Counted as an exceeded limit.
+            Err(LoginError::Attempt(AttemptError::TooManyFailures { .. } | AttemptError::RateLimited(_))) => {}
+            Err(LoginError::Attempt(AttemptError::Database(_)) | LoginError::Hasher(_) | LoginError::Issue(_)) => {
+                self.metrics.logged_in(LoginOutcome::Unavailable);
+            }
+        }
+        result
     }
 
     async fn try_login(
         &self,
-        email: &Email,
+        email: &EmailAddress,
         password: Option<Password>,
-        wishes: &Wishes,
-        client: &Client,
-    ) -> Result<LoggedIn, LoginError> {
-        let guess = self.admit(email, wishes.trusted_device.as_ref(), client).await?;
+        options: &LoginOptions,
+        requester: &Requester,
+    ) -> Result<LoginStep, LoginError> {
+        let device = options.trusted_device.as_ref();
+        let (mut account, attempt) = self.attempts.admit(email, device, requester).await?;
         let password = password.ok_or(LoginError::InvalidCredentials)?;
         for _ in 0..ATTEMPTS {
-            match self.open(email, &password, wishes, &guess).await? {
-                Some(Step::Opened(opened)) => {
-                    let grant = self.0.sessions.opened(*opened).await?;
-                    return Ok(LoggedIn::Session(Box::new(grant)));
+            let user = account.as_ref().map(|account| account.id);
+            let failure = login_failed(user, "invalid_credentials", requester);
+            let verified = self.attempts.verify(account, &attempt, Some(password.clone()), failure).await?;
+            if verified.account.disabled_at.is_some() {
+                self.audit.append_alone(login_failed(user, "account_disabled", requester)).await?;
+                return Err(LoginError::AccountDisabled);
+            }
+            let id = verified.account.id;
+            match self.open(verified, options, &attempt).await? {
+                Some(PendingStep::Opened(opened)) => {
+                    return Ok(LoginStep::Complete(Box::new(self.sessions.issue_opened(*opened).await?)));
                 }
-                Some(Step::Challenged(token)) => return Ok(LoggedIn::SecondFactor(token)),
-                None => {}
+                Some(PendingStep::Challenged(token)) => return Ok(LoginStep::SecondFactorRequired(token)),
+                // The account has changed in the meantime.
+                None => account = self.attempts.read_again(id).await?,
             }
         }
         Err(LoginError::InvalidCredentials)
     }
 
-    /// Opens a session for the owner of `email`, or a challenge. `None` when the account changed meanwhile: to be tried
-    /// from the start.
+    /// Opens a session or creates a challenge after the password was verified. Returns `None` if the account has
+    /// changed since then.
     async fn open(
         &self,
-        email: &Email,
-        password: &Password,
-        wishes: &Wishes,
-        guess: &Guess,
-    ) -> Result<Option<Step>, LoginError> {
-        let (parts, client) = (&*self.0, &guess.client);
-        let normalized = email.normalized().to_owned();
-        let user = parts.db.read(move |conn| store::by_email(conn, &normalized)).await?;
-        let stored = user.as_ref().map(|user| user.password_hash.clone());
-        let verdict = parts.hasher.verify(password.clone(), stored).await?;
-        let user = match (user, verdict) {
-            (Some(user), Verdict::Right | Verdict::RightButOutdated) => user,
-            (user, _) => {
-                let record = failure(user.map(|user| user.id), "invalid_credentials", client);
-                self.failed(guess, record).await?;
-                return Err(LoginError::InvalidCredentials);
+        verified: VerifiedPassword,
+        options: &LoginOptions,
+        attempt: &PasswordAttempt,
+    ) -> DbResult<Option<PendingStep>> {
+        let logins = self.clone();
+        let options = options.clone();
+        let attempt = attempt.clone();
+        let opened = self.db.write(move |conn| {
+            let VerifiedPassword { account, rehashed } = verified;
+            let locked = LockedAccount::lock_verified(conn, account.id, &account.password_hash, rehashed.as_deref())?;
+            let Some(mut account) = locked else { return Ok(None) };
+            attempt.record_success_in(conn)?;
+            if let Some(token) = logins.challenge(conn, account.id, &options)? {
+                return Ok(Some(PendingStep::Challenged(token)));
             }
-        };
-        if user.disabled_at.is_some() {
-            parts.audit.append_alone(failure(Some(user.id), "account_disabled", client)).await?;
-            return Err(LoginError::AccountDisabled);
-        }
-        let rehashed = match verdict {
-            Verdict::RightButOutdated => Some(parts.hasher.hash(password.clone()).await?),
-            Verdict::Right | Verdict::Wrong => None,
-        };
-        let (accounts, wishes, guess) = (self.clone(), wishes.clone(), guess.clone());
-        let opened = parts
-            .db
-            .write(move |conn| {
-                // The account may have been disabled, or its password changed, while the hash was worked out.
-                if !store::confirm_password(conn, user.id, &user.password_hash, rehashed.as_deref())? {
-                    return Ok(None);
-                }
-                guess.succeeded_in(conn)?;
-                if let Some(token) = accounts.challenge_in(conn, user.id, &wishes)? {
-                    return Ok(Some(Step::Challenged(token)));
-                }
-                let device_name = wishes.device_name.map(Label::into_string);
-                let opened = accounts.open_in(conn, &user, Names::of(&["pwd"]), device_name, &guess.client)?;
-                Ok(Some(Step::Opened(Box::new(opened))))
-            })
-            .await?;
-        Ok(opened)
+            let device_name = options.device_name.map(Label::into_string);
+            let opened = logins.open_in(conn, &mut account, Amr::password(), device_name, &attempt.requester)?;
+            Ok(Some(PendingStep::Opened(Box::new(opened))))
+        });
+        opened.await
     }
 
-    /// Opens a session for somebody who has shown `amr`. Part of the transaction that found it right.
+    /// Creates a challenge if two-step login is enabled and the device is not trusted.
+    fn challenge(&self, conn: &mut Conn, user: UserId, options: &LoginOptions) -> DbResult<Option<OpaqueToken>> {
+        if !self.mfa.is_enabled(conn, user)? {
+            return Ok(None);
+        }
+        if let Some(device) = &options.trusted_device
+            && self.mfa.use_trusted_device(conn, user, device)?
+        {
+            return Ok(None);
+        }
+        self.mfa.challenge(conn, user, options.transport, options.device_name.as_ref()).map(Some)
+    }
+
+    /// Opens a session of a locked account whose owner has authenticated with the methods of `amr`.
     fn open_in(
         &self,
         conn: &mut Conn,
-        user: &UserRow,
-        amr: Names,
+        account: &mut LockedAccount,
+        amr: Amr,
         device_name: Option<String>,
-        client: &Client,
-    ) -> DbResult<Opened> {
-        let parts = &*self.0;
-        store::note_login(conn, user.id, parts.clock.now())?;
-        let opening = parts.sessions.opening(subject(user), amr, client, device_name);
-        let record = Record::new(Event::LoginSucceeded, &Actor::stranger(client)).on(user.id);
-        parts.audit.append(conn, &record.session(opening.session()))?;
-        opening.insert(conn)
+        requester: &Requester,
+    ) -> DbResult<OpenedSession> {
+        account.record_login(conn, self.clock.now())?;
+        let prepared = self.sessions.prepare(amr, requester, device_name);
+        let record = Record::new(Event::LoginSucceeded, &Actor::anonymous(requester)).on(account.id);
+        self.audit.append(conn, &record.session(prepared.session()))?;
+        prepared.insert(conn, account)
     }
 
-    /// [`Self::open_in`] for an account that the transaction has locked; `None` when it is gone or disabled.
-    pub(super) fn log_in_in(
+    /// Finds the account of the challenge with this token.
+    pub(crate) async fn challenged_user(&self, token: &OpaqueToken) -> DbResult<Option<UserId>> {
+        self.mfa.challenged_user(token).await
+    }
+
+    /// Completes a login of `user` with its second factor.
+    ///
+    /// # Errors
+    /// The code is wrong, which is counted, or there is no such challenge.
+    pub(crate) async fn complete(
+        &self,
+        user: UserId,
+        factor: SecondFactor,
+        requester: &Requester,
+    ) -> Result<CompletedLogin, CompleteError> {
+        let result = self.try_complete(user, factor, requester).await;
+        self.metrics.logged_in(match &result {
+            Ok(_) => LoginOutcome::Succeeded,
+            Err(CompleteError::NoChallenge | CompleteError::InvalidCode) => LoginOutcome::Refused,
+            Err(CompleteError::Issue(_)) => LoginOutcome::Unavailable,
+        });
+        result
+    }
+
+    async fn try_complete(
+        &self,
+        user: UserId,
+        factor: SecondFactor,
+        requester: &Requester,
+    ) -> Result<CompletedLogin, CompleteError> {
+        let logins = self.clone();
+        let requester = requester.clone();
+        let committed = self.db.transact(move |conn| logins.complete_in(conn, user, &factor, &requester));
+        let PendingCompletion { opened, transport, trusted_device } = committed.await?.into_result()?;
+        self.mail.wake();
+        let tokens = self.sessions.issue_opened(*opened).await?;
+        Ok(CompletedLogin { tokens, transport, trusted_device })
+    }
+
+    fn complete_in(
         &self,
         conn: &mut Conn,
         user: UserId,
-        amr: Names,
-        device_name: Option<String>,
-        client: &Client,
-    ) -> DbResult<Option<Opened>> {
-        let found = store::by_id(conn, user)?.filter(|user| user.disabled_at.is_none());
-        found.map(|user| self.open_in(conn, &user, amr, device_name, client)).transpose()
+        factor: &SecondFactor,
+        requester: &Requester,
+    ) -> Result<Committed<PendingCompletion, CompleteError>, CompleteError> {
+        // The account's row is locked before the challenge's, as by every operation that deletes challenges.
+        let locked = LockedAccount::lock_enabled(conn, user)?;
+        let mut account = locked.ok_or(CompleteError::NoChallenge)?;
+        let pending = self.mfa.attempt_challenge(conn, user, &factor.challenge)?;
+        let pending = pending.ok_or(CompleteError::NoChallenge)?;
+        let method = factor.method;
+        if !self.mfa.redeem_code(conn, user, method, &factor.code)? {
+            let failed = Record::new(Event::MfaFailed, &Actor::anonymous(requester)).on(user);
+            self.audit.append(conn, &failed.with("method", method.name()))?;
+            // The transaction is committed, so that the attempt is counted.
+            return Ok(Committed::Refused(CompleteError::InvalidCode));
+        }
+        if !self.mfa.redeem_challenge(conn, user, &factor.challenge)? {
+            return Err(CompleteError::NoChallenge);
+        }
+        let opened = self.open_in(conn, &mut account, method.amr(), pending.device_name, requester)?;
+        let actor = Actor { user: Some(user), session: Some(opened.session()), requester: requester.clone() };
+        self.audit.append(conn, &Record::new(Event::MfaSucceeded, &actor).with("method", method.name()))?;
+        if method == Method::RecoveryCode {
+            let owner = Owner { id: user, email: &account.email };
+            self.mfa.notify(conn, owner, MfaChange::RecoveryCodeUsed, &actor)?;
+        }
+        let trusted_device =
+            if factor.remember_device { Some(self.mfa.trust_device(conn, user, &actor)?) } else { None };
+        let opened = Box::new(opened);
+        Ok(Committed::Accepted(PendingCompletion { opened, transport: pending.transport, trusted_device }))
     }
 }
 
-fn failure(user: Option<UserId>, reason: &str, client: &Client) -> Record {
-    Record::new(Event::LoginFailed, &Actor::stranger(client)).on(user).with("reason", reason)
+fn login_failed(user: Option<UserId>, reason: &str, requester: &Requester) -> Record {
+    Record::new(Event::LoginFailed, &Actor::anonymous(requester)).on(user).with("reason", reason)
 }

@@ -1,71 +1,95 @@
-//! Who may log in: registering, logging in and out, the address and the password.
+//! Accounts: registration, logins, profiles, passwords, email addresses, recovery, import and export. Only this module
+//! writes the table `users`.
 
-pub mod address;
-pub mod email;
-pub mod foreign;
-pub mod hash;
-pub mod hasher;
-pub mod http;
-pub mod links;
-pub mod lockout;
-pub mod login;
-pub mod mfa;
-pub mod password;
-pub mod profile;
-pub mod reauthenticate;
-pub mod recovery;
-pub mod register;
+mod attempts;
+pub(crate) mod email_change;
+pub(crate) mod links;
+pub(crate) mod login;
+mod notices;
+mod operators;
+pub(crate) mod password;
+pub(crate) mod profile;
+pub(crate) mod reauthentication;
+pub(crate) mod recovery;
+pub(crate) mod registration;
 mod store;
-pub mod transfer;
+pub(crate) mod transfer;
+pub(crate) mod two_step;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::audit::Audit;
-use crate::cache::Cache;
 use crate::clock::Clock;
-use crate::db::Db;
+use crate::db::{Conn, Db, DbResult};
 use crate::devices::Devices;
-use crate::limits::Limits;
 use crate::mail::Mail;
-use crate::metrics::Metrics;
+use crate::passwords::Hasher;
 use crate::random::Random;
-use crate::secret::MacKey;
 use crate::sessions::Sessions;
+use crate::types::{EmailAddress, Timestamp, UserId};
 
-use hasher::Hasher;
-use mfa::Mfa;
+pub(crate) use attempts::{PasswordAttempts, PasswordError};
+pub(crate) use email_change::EmailChanges;
+pub(crate) use login::Logins;
+pub(crate) use operators::{Account, AccountPage, Position};
+pub(crate) use recovery::Recovery;
+pub(crate) use store::LockedAccount;
+pub(crate) use transfer::Transfer;
+pub(crate) use two_step::TwoStep;
 
-/// The role that every account has.
-pub const USER: &str = "user";
-
-pub use crate::sessions::ADMIN;
-
-/// All that concerns accounts. Clones share it.
+/// Accounts: registration, profiles and passwords. Clones share everything.
 #[derive(Clone)]
-pub struct Accounts(Arc<Parts>);
+pub(crate) struct Accounts {
+    inner: Arc<Inner>,
+}
 
-/// What accounts are made of and with.
-pub struct Parts {
+impl Deref for Accounts {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+/// The parts of [`Accounts`].
+pub(crate) struct Inner {
+    /// The database.
     pub db: Db,
+    /// The audit log.
     pub audit: Audit,
+    /// The sessions.
     pub sessions: Sessions,
-    pub hasher: Hasher,
-    pub mfa: Mfa,
+    /// The hasher of passwords.
+    pub hasher: Arc<Hasher>,
+    /// The verification of passwords.
+    pub attempts: PasswordAttempts,
+    /// The databases of user agents and places.
     pub devices: Devices,
+    /// The outbox for emails to owners.
     pub mail: Mail,
-    pub limits: Arc<Limits>,
-    pub cache: Cache,
-    /// For the names of failed logins.
-    pub lockout_key: MacKey,
-    /// Whether strangers may register.
+    /// Whether registration is open.
     pub registration: bool,
+    /// The clock.
     pub clock: Clock,
+    /// The source of random bytes.
     pub random: Random,
-    pub metrics: Metrics,
+}
+
+/// Deletes up to `limit` changes of email address that expired at `before` or earlier. Returns how many.
+pub(crate) fn expire_email_changes(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult<usize> {
+    email_change::expire(conn, before, limit)
 }
 
 impl Accounts {
-    pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+    /// Creates the accounts from their parts.
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Finds the account with this email address.
+    pub(crate) async fn find_by_email(&self, email: &EmailAddress) -> DbResult<Option<UserId>> {
+        let normalized = email.normalized().to_owned();
+        Ok(self.db.read(move |conn| store::find_by_email(conn, &normalized)).await?.map(|row| row.id))
     }
 }

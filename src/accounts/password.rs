@@ -1,187 +1,89 @@
-//! Passwords: what is accepted for one, and how one is held in memory.
+//! Changes passwords.
 
-use unicode_normalization::{UnicodeNormalization, is_nfc};
-use zeroize::Zeroizing;
-use zxcvbn::{Score, zxcvbn};
+use super::attempts::PasswordError;
+use super::store::LockedAccount;
+use super::{Accounts, notices};
+use crate::audit::{Actor, Event, Record};
+use crate::db::{Conn, DbResult};
+use crate::passwords::Password;
+use crate::revocations::Reason;
+use crate::sessions::{RevokedSessions, SessionSelector};
+use crate::types::UserId;
 
-/// A password in composed form (NFC), so that it is the same from every keyboard. Wiped when dropped, never shown.
-#[derive(Clone)]
-pub struct Password {
-    composed: Zeroizing<String>,
-    /// As it was typed, where that is something else.
-    typed: Option<Zeroizing<String>>,
-}
-
-/// Why a password is not accepted; the text says what would help.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WeakPassword {
-    #[error(
-        "A password has at least {} bytes. A few words that do not belong together are easy to keep in mind.",
-        Password::MIN_BYTES
-    )]
-    TooShort,
-    #[error("A password has at most {} bytes.", Password::MAX_BYTES)]
-    TooLong,
-    #[error("This password is easy to guess. {0}")]
-    Guessable(String),
-}
-
-impl WeakPassword {
-    /// The stable name of the refusal.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::TooShort => "password_too_short",
-            Self::TooLong => "password_too_long",
-            Self::Guessable(_) => "password_guessable",
-        }
+impl Accounts {
+    /// Changes the password of the caller's account and revokes all its sessions except the caller's, in one
+    /// transaction. Returns how many were revoked.
+    ///
+    /// # Errors
+    /// The current password is wrong, or there were too many attempts.
+    pub(crate) async fn change_password(
+        &self,
+        user: UserId,
+        current: Option<Password>,
+        new: Password,
+        by: &Actor,
+    ) -> Result<usize, PasswordError> {
+        let admitted = self.attempts.admit_owner(user, &by.requester).await?;
+        let (account, attempt) = admitted.ok_or(PasswordError::Wrong)?;
+        let failure = Record::new(Event::ReauthenticationFailed, by).with("reason", "invalid_credentials");
+        let verified = self.attempts.verify(Some(account), &attempt, current, failure).await?;
+        self.attempts.record_success(&attempt).await?;
+        let hash = self.hasher.hash(new).await?;
+        let verified_hash = verified.account.password_hash;
+        let accounts = self.clone();
+        let by = by.clone();
+        let revoked = self.db.transact(move |conn| {
+            // The password may have been changed while the hash was computed.
+            let locked = LockedAccount::lock_verified(conn, user, &verified_hash, None)?;
+            let mut account = locked.ok_or(PasswordError::Wrong)?;
+            Ok::<_, PasswordError>(accounts.replace_password(conn, &mut account, &hash, &by)?)
+        });
+        let revoked = revoked.await?;
+        self.sessions.publish(&revoked).await;
+        self.mail.wake();
+        Ok(revoked.count())
     }
-}
 
-impl Password {
-    pub const MIN_BYTES: usize = 8;
-    pub const MAX_BYTES: usize = 1024;
+    /// Sets a password and revokes all sessions of the account, in one transaction. Returns how many were revoked;
+    /// `None` if the account does not exist.
+    ///
+    /// # Errors
+    /// The password could not be hashed, or the database fails.
+    pub(crate) async fn set_password(
+        &self,
+        user: UserId,
+        new: Password,
+        by: &Actor,
+    ) -> Result<Option<usize>, PasswordError> {
+        let hash = self.hasher.hash(new).await?;
+        let accounts = self.clone();
+        let by = by.clone();
+        let revoked = self.db.transact(move |conn| {
+            let Some(mut account) = LockedAccount::lock(conn, user)? else { return Ok(None) };
+            Ok::<_, PasswordError>(Some(accounts.replace_password(conn, &mut account, &hash, &by)?))
+        });
+        let Some(revoked) = revoked.await? else { return Ok(None) };
+        self.sessions.publish(&revoked).await;
+        self.mail.wake();
+        Ok(Some(revoked.count()))
+    }
 
-    /// A password to log in with: one that was set passes, here or in the system that an account was imported from;
-    /// one that does not pass is wrong for every account.
-    pub fn parse(text: impl Into<Zeroizing<String>>) -> Result<Self, WeakPassword> {
-        let text = text.into();
-        let (composed, typed) = match compose(&text) {
-            Some(composed) => (composed, Some(text)),
-            None => (text, None),
+    fn replace_password(
+        &self,
+        conn: &mut Conn,
+        account: &mut LockedAccount,
+        hash: &str,
+        by: &Actor,
+    ) -> DbResult<RevokedSessions> {
+        let now = self.clock.now();
+        let user = account.id;
+        account.set_password(conn, hash, now)?;
+        notices::password_changed(conn, account, by, &self.mail, &self.devices, now)?;
+        self.audit.append(conn, &Record::new(Event::PasswordChanged, by).on(user))?;
+        let selector = match by.session {
+            Some(current) => SessionSelector::AllOfExcept(user, current),
+            None => SessionSelector::AllOf(user),
         };
-        match composed.len() {
-            0 => Err(WeakPassword::TooShort),
-            1..=Self::MAX_BYTES => Ok(Self { composed, typed }),
-            _ => Err(WeakPassword::TooLong),
-        }
-    }
-
-    /// A password to set: it must cost more than 10^8 guesses, where guessers try first what they know of the person:
-    /// `personal`, such as the mail address and the name. There are no rules of composition (NIST SP 800-63B §3.1.1.2).
-    pub fn parse_new(text: impl Into<Zeroizing<String>>, personal: &[&str]) -> Result<Self, WeakPassword> {
-        let password = Self::parse(text)?;
-        if password.composed.len() < Self::MIN_BYTES {
-            return Err(WeakPassword::TooShort);
-        }
-        let known = personal.iter().flat_map(|text| words(text)).chain(["keyturn".to_owned()]).collect::<Vec<_>>();
-        let estimate = zxcvbn(beginning(&password.composed), &known.iter().map(String::as_str).collect::<Vec<_>>());
-        if estimate.score() < Score::Three { Err(WeakPassword::Guessable(advice(&estimate))) } else { Ok(password) }
-    }
-
-    pub fn as_bytes(&self) -> &[u8] {
-        self.composed.as_bytes()
-    }
-
-    /// What the password may have been when it was hashed: composed, as we do it, or as it was typed, as others do.
-    pub fn spellings(&self) -> impl Iterator<Item = &[u8]> {
-        [Some(&self.composed), self.typed.as_ref()].into_iter().flatten().map(|text| text.as_bytes())
-    }
-}
-
-/// The characters that are judged. A text of brackets and digits, each of which may stand for several letters, takes
-/// zxcvbn a second for a hundred of them, and a strong password is strong long before that.
-fn beginning(text: &str) -> &str {
-    const JUDGED: usize = 32;
-    text.char_indices().nth(JUDGED).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
-}
-
-/// The composed form, where it is another.
-fn compose(text: &str) -> Option<Zeroizing<String>> {
-    if is_nfc(text) {
-        return None;
-    }
-    // NFC triples a text at most: with room for that, no unwiped copy is left behind by growing.
-    let mut composed = Zeroizing::new(String::with_capacity(text.len().saturating_mul(3)));
-    composed.extend(text.nfc());
-    Some(composed)
-}
-
-/// What a guesser makes of a name or mail address: the whole, what stands before the `@`, and each word.
-fn words(text: &str) -> impl Iterator<Item = String> {
-    let text = text.nfc().collect::<String>();
-    let name = text.split('@').next().unwrap_or_default().to_owned();
-    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() > 2);
-    let words = words.map(str::to_owned).collect::<Vec<_>>();
-    [text, name].into_iter().chain(words).filter(|word| !word.is_empty())
-}
-
-fn advice(estimate: &zxcvbn::Entropy) -> String {
-    let feedback = estimate.feedback();
-    let warning = feedback.and_then(|feedback| feedback.warning()).map_or_else(
-        || "Guessers try common words first, and what is known of you.".to_owned(),
-        |warning| warning.to_string(),
-    );
-    let suggestions = feedback.into_iter().flat_map(|feedback| feedback.suggestions()).map(ToString::to_string);
-    [warning].into_iter().chain(suggestions).collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PERSONAL: [&str; 2] = ["zorvane.thrumbeck@quellorin.example", "Zorvane Ó Thrumbeck"];
-
-    fn set(text: &str) -> Result<Password, WeakPassword> {
-        Password::parse_new(text.to_owned(), &PERSONAL)
-    }
-
-    fn refusal(text: &str) -> WeakPassword {
-        set(text).err().unwrap_or_else(|| panic!("{text:?} was accepted"))
-    }
-
-    #[test]
-    fn length_is_bounded_in_bytes_of_the_composed_form() {
-        let login = |text: &str| Password::parse(text.to_owned()).map(|password| password.as_bytes().len());
-        assert_eq!(login(""), Err(WeakPassword::TooShort));
-        assert_eq!(login("1"), Ok(1));
-        assert_eq!(login(&"x".repeat(1024)), Ok(1024));
-        assert_eq!(login(&"x".repeat(1025)), Err(WeakPassword::TooLong));
-        assert_eq!(login(&"e\u{301}".repeat(512)), Ok(1024));
-        assert_eq!(login(&"🗝".repeat(256)), Ok(1024));
-        for text in ["", "xq7&Kw!", "e\u{301}e\u{301}e\u{301}"] {
-            assert_eq!(refusal(text), WeakPassword::TooShort, "{text}");
-        }
-        assert!(set("xq7&Kw!9zP").is_ok());
-    }
-
-    #[test]
-    fn a_password_is_the_same_from_every_keyboard() {
-        let composed = Password::parse("cr\u{e8}me br\u{fb}l\u{e9}e".to_owned()).unwrap();
-        let decomposed = Password::parse("cre\u{300}me bru\u{302}le\u{301}e".to_owned()).unwrap();
-        assert_eq!(composed.as_bytes(), decomposed.as_bytes());
-        assert_eq!(composed.spellings().collect::<Vec<_>>(), [composed.as_bytes()]);
-        let typed = "cre\u{300}me bru\u{302}le\u{301}e".as_bytes();
-        assert_eq!(decomposed.spellings().collect::<Vec<_>>(), [composed.as_bytes(), typed]);
-    }
-
-    #[test]
-    fn a_password_of_words_needs_no_digits_and_no_symbols() {
-        assert!(set("anvil thimble orchard").is_ok());
-        assert!(set("драконья чешуя и мёд").is_ok());
-    }
-
-    #[test]
-    fn what_is_common_is_refused_with_a_reason_and_advice() {
-        for text in ["password", "Passw0rd!", "qwertyuiop", "abcdefgh1234", "aaaaaaaaaaaaaaaa", "19840229"] {
-            let weak = refusal(text);
-            assert_eq!(weak.code(), "password_guessable", "{text}");
-            assert!(weak.to_string().contains("Add another word or two."), "{weak}");
-        }
-        assert!(refusal("password").to_string().contains("This is a top-10 common password."));
-    }
-
-    #[test]
-    fn a_password_is_judged_by_its_first_32_characters() {
-        assert!(set(&format!("anvil thimble orchard{}", "a".repeat(1000))).is_ok());
-        assert!(set(&format!("{}anvil thimble", "é".repeat(19))).is_ok());
-        assert_eq!(refusal(&format!("{}anvil thimble", "é".repeat(32))).code(), "password_guessable");
-    }
-
-    #[test]
-    fn what_is_known_of_the_person_is_refused_to_that_person_alone() {
-        for text in ["zorvanethrumbeck", "Thrumbeck1!", "zorvane.thrumbeck", "quellorinZorvane", "keyturn2026"] {
-            assert_eq!(refusal(text).code(), "password_guessable", "{text}");
-        }
-        assert!(Password::parse_new("quellorinZorvane".to_owned(), &["q@example.com"]).is_ok());
+        self.sessions.revoke_in(conn, selector, Reason::PasswordChanged, by)
     }
 }

@@ -1,21 +1,36 @@
-//! Accounts as rows.
+//! The rows of accounts. Only this file writes the table `users`.
+
+use std::ops::Deref;
 
 use diesel::prelude::*;
 
-use crate::clock::Timestamp;
-use crate::db::schema::{mfa_challenges, trusted_devices, users};
-use crate::db::types::{Names, UserId};
+use super::{Account, Position};
+use crate::db::connection::MultiBackend;
+use crate::db::schema::users;
 use crate::db::{Conn, DbResult};
+use crate::passwords::NO_PASSWORD;
+use crate::sessions::{LockedOwner, Subject};
+use crate::types::{EmailAddress, Roles, Timestamp, UserId};
 
+diesel::define_sql_function! {
+    /// Converts a text to lower case, of ASCII letters only.
+    fn lower(text: diesel::sql_types::Nullable<diesel::sql_types::Text>)
+        -> diesel::sql_types::Nullable<diesel::sql_types::Text>;
+}
+
+/// The highest character. A prefix with it appended is greater than every text that begins with the prefix.
+const MAX_CHAR: char = char::MAX;
+
+/// The complete row of an account.
 #[derive(Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = users)]
-pub struct UserRow {
+pub struct AccountRow {
     pub id: UserId,
     pub email: String,
     pub email_normalized: String,
     pub name: Option<String>,
     pub password_hash: String,
-    pub roles: Names,
+    pub roles: Roles,
     pub created_at: Timestamp,
     pub password_changed_at: Timestamp,
     pub last_login_at: Option<Timestamp>,
@@ -24,107 +39,274 @@ pub struct UserRow {
     pub alerts: bool,
 }
 
-/// Fails with [`crate::db::DbError::Taken`] when the address has an account.
-pub fn insert(conn: &mut Conn, user: &UserRow) -> DbResult<()> {
-    diesel::insert_into(users::table).values(user).execute(conn)?;
-    Ok(())
-}
-
-pub fn by_email(conn: &mut Conn, normalized: &str) -> DbResult<Option<UserRow>> {
-    let found = users::table.filter(users::email_normalized.eq(normalized));
-    Ok(found.select(UserRow::as_select()).first(conn).optional()?)
-}
-
-pub fn by_id(conn: &mut Conn, id: UserId) -> DbResult<Option<UserRow>> {
-    Ok(users::table.filter(users::id.eq(id)).select(UserRow::as_select()).first(conn).optional()?)
-}
-
-/// All accounts, oldest first.
-pub fn all(conn: &mut Conn) -> DbResult<Vec<UserRow>> {
-    Ok(users::table.order((users::created_at, users::id)).select(UserRow::as_select()).load(conn)?)
-}
-
-/// Notes a login.
-pub fn note_login(conn: &mut Conn, id: UserId, now: Timestamp) -> DbResult<()> {
-    diesel::update(users::table.filter(users::id.eq(id))).set(users::last_login_at.eq(now)).execute(conn)?;
-    Ok(())
-}
-
-/// Answers whether the account still has the password whose hash was `verified` and is not disabled, and holds it so for
-/// the rest of the transaction. Stores that password's newer hash if there is one.
-pub fn confirm_password(conn: &mut Conn, id: UserId, verified: &str, rehashed: Option<&str>) -> DbResult<bool> {
-    let same = users::table
-        .filter(users::id.eq(id))
-        .filter(users::password_hash.eq(verified))
-        .filter(users::disabled_at.is_null());
-    let hash = rehashed.unwrap_or(verified);
-    Ok(diesel::update(same).set(users::password_hash.eq(hash)).execute(conn)? == 1)
-}
-
-/// Replaces the password whose hash is `former`, whatever it is if `None`. Answers whether it was. Logins that wait for
-/// their second factor begin anew, and no device is trusted any more.
-pub fn set_password(conn: &mut Conn, id: UserId, former: Option<&str>, hash: &str, now: Timestamp) -> DbResult<bool> {
-    let change = (users::password_hash.eq(hash), users::password_changed_at.eq(now));
-    let account = users::table.filter(users::id.eq(id));
-    let changed = match former {
-        Some(former) => diesel::update(account.filter(users::password_hash.eq(former))).set(change).execute(conn)?,
-        None => diesel::update(account).set(change).execute(conn)?,
-    };
-    if changed == 1 {
-        forget_challenges(conn, id)?;
-        forget_trusted_devices(conn, id)?;
+impl AccountRow {
+    /// Creates the row of a new account, without a password.
+    pub fn new(id: UserId, email: &EmailAddress, now: Timestamp) -> Self {
+        Self {
+            id,
+            email: email.as_str().to_owned(),
+            email_normalized: email.normalized().to_owned(),
+            name: None,
+            password_hash: NO_PASSWORD.to_owned(),
+            roles: Roles::default(),
+            created_at: now,
+            password_changed_at: now,
+            last_login_at: None,
+            disabled_at: None,
+            email_verified_at: None,
+            alerts: true,
+        }
     }
-    Ok(changed == 1)
 }
 
-/// Holds an account that is not disabled for the rest of the transaction, and answers it as it is: whoever changes it waits.
-pub fn hold(conn: &mut Conn, id: UserId) -> DbResult<Option<UserRow>> {
-    let account = users::table.filter(users::id.eq(id)).filter(users::disabled_at.is_null());
-    let held = diesel::update(account).set(users::alerts.eq(users::alerts)).execute(conn)?;
-    if held == 1 { by_id(conn, id) } else { Ok(None) }
+/// An account whose row is locked by the current transaction. Its values are current, and no other transaction changes
+/// it until this one ends. Operations on one account are serialized by this lock.
+pub(crate) struct LockedAccount {
+    row: AccountRow,
 }
 
-/// Notes that the address is the owner's; one that was known to be stays so since then.
-pub fn verify_email(conn: &mut Conn, id: UserId, now: Timestamp) -> DbResult<()> {
-    let account = users::table.filter(users::id.eq(id)).filter(users::email_verified_at.is_null());
-    diesel::update(account).set(users::email_verified_at.eq(now)).execute(conn)?;
-    Ok(())
+impl Deref for LockedAccount {
+    type Target = AccountRow;
+
+    fn deref(&self) -> &AccountRow {
+        &self.row
+    }
 }
 
-/// Gives an account another address, which is known to be the owner's. Fails with [`crate::db::DbError::Taken`] when it
-/// has an account.
-pub fn set_email(conn: &mut Conn, id: UserId, email: &str, normalized: &str, now: Timestamp) -> DbResult<()> {
-    diesel::update(users::table.filter(users::id.eq(id)))
-        .set((users::email.eq(email), users::email_normalized.eq(normalized), users::email_verified_at.eq(now)))
-        .execute(conn)?;
-    Ok(())
+impl LockedOwner for LockedAccount {
+    fn subject(&self) -> Subject {
+        Subject {
+            id: self.row.id,
+            email: self.row.email.clone(),
+            name: self.row.name.clone(),
+            roles: self.row.roles.clone(),
+            email_verified: Some(self.row.email_verified_at.is_some()),
+        }
+    }
+
+    fn wants_alerts(&self) -> bool {
+        self.row.alerts
+    }
 }
 
-/// Forgets the logins that wait for a second factor.
-pub fn forget_challenges(conn: &mut Conn, id: UserId) -> DbResult<()> {
-    diesel::delete(mfa_challenges::table.filter(mfa_challenges::user_id.eq(id))).execute(conn)?;
-    Ok(())
+/// Changes one row and returns it locked, with its new values; `None` if no row matches.
+macro_rules! lock {
+    ($conn:expr, $account:expr, $change:expr) => {{
+        let rows: Vec<AccountRow> =
+            diesel::update($account).set($change).returning(users::all_columns).get_results($conn)?;
+        rows.into_iter().next().map(|row| LockedAccount { row })
+    }};
 }
 
-/// Forgets the devices that need no second factor.
-pub fn forget_trusted_devices(conn: &mut Conn, id: UserId) -> DbResult<()> {
-    diesel::delete(trusted_devices::table.filter(trusted_devices::user_id.eq(id))).execute(conn)?;
-    Ok(())
+impl LockedAccount {
+    /// Inserts an account.
+    ///
+    /// # Errors
+    /// The email address has an account ([`crate::db::DbError::Taken`]).
+    pub(crate) fn insert(conn: &mut Conn, row: AccountRow) -> DbResult<Self> {
+        diesel::insert_into(users::table).values(&row).execute(conn)?;
+        Ok(Self { row })
+    }
+
+    /// Locks an account, enabled or disabled. Returns `None` if it does not exist.
+    pub(crate) fn lock(conn: &mut Conn, id: UserId) -> DbResult<Option<Self>> {
+        let account = users::table.filter(users::id.eq(id));
+        Ok(lock!(conn, account, users::alerts.eq(users::alerts)))
+    }
+
+    /// Locks an account. Returns `None` if it does not exist or is disabled.
+    pub(crate) fn lock_enabled(conn: &mut Conn, id: UserId) -> DbResult<Option<Self>> {
+        let account = users::table.filter(users::id.eq(id)).filter(users::disabled_at.is_null());
+        Ok(lock!(conn, account, users::alerts.eq(users::alerts)))
+    }
+
+    /// Locks an account whose password was verified against the hash `verified`, and stores `rehashed` if it is given.
+    /// Returns `None` if the account has another hash in the meantime or is disabled.
+    pub(crate) fn lock_verified(
+        conn: &mut Conn,
+        id: UserId,
+        verified: &str,
+        rehashed: Option<&str>,
+    ) -> DbResult<Option<Self>> {
+        let account = users::table
+            .filter(users::id.eq(id))
+            .filter(users::password_hash.eq(verified))
+            .filter(users::disabled_at.is_null());
+        Ok(lock!(conn, account, users::password_hash.eq(rehashed.unwrap_or(verified))))
+    }
+
+    /// Returns the account as shown to operators.
+    pub(crate) fn account(&self) -> Account {
+        Account::from(&self.row)
+    }
+
+    /// Records a login.
+    pub(crate) fn record_login(&mut self, conn: &mut Conn, now: Timestamp) -> DbResult<()> {
+        self.row.last_login_at = Some(now);
+        diesel::update(self.record()).set(users::last_login_at.eq(now)).execute(conn)?;
+        Ok(())
+    }
+
+    /// Stores the hash of a new password.
+    pub(crate) fn set_password(&mut self, conn: &mut Conn, hash: &str, now: Timestamp) -> DbResult<()> {
+        hash.clone_into(&mut self.row.password_hash);
+        self.row.password_changed_at = now;
+        let change = (users::password_hash.eq(hash), users::password_changed_at.eq(now));
+        diesel::update(self.record()).set(change).execute(conn)?;
+        Ok(())
+    }
+
+    /// Sets or deletes the name.
+    pub(crate) fn set_name(&mut self, conn: &mut Conn, name: Option<&str>) -> DbResult<()> {
+        self.row.name = name.map(str::to_owned);
+        diesel::update(self.record()).set(users::name.eq(name)).execute(conn)?;
+        Ok(())
+    }
+
+    /// Sets whether the owner wants emails about unusual logins.
+    pub(crate) fn set_alerts(&mut self, conn: &mut Conn, alerts: bool) -> DbResult<()> {
+        self.row.alerts = alerts;
+        diesel::update(self.record()).set(users::alerts.eq(alerts)).execute(conn)?;
+        Ok(())
+    }
+
+    /// Replaces the roles.
+    pub(crate) fn set_roles(&mut self, conn: &mut Conn, roles: &Roles) -> DbResult<()> {
+        self.row.roles = roles.clone();
+        diesel::update(self.record()).set(users::roles.eq(roles)).execute(conn)?;
+        Ok(())
+    }
+
+    /// Disables the account at `disabled_at`, or enables it.
+    pub(crate) fn set_disabled(&mut self, conn: &mut Conn, disabled_at: Option<Timestamp>) -> DbResult<()> {
+        self.row.disabled_at = disabled_at;
+        diesel::update(self.record()).set(users::disabled_at.eq(disabled_at)).execute(conn)?;
+        Ok(())
+    }
+
+    /// Marks the email address as verified, if it is not yet.
+    pub(crate) fn verify_email(&mut self, conn: &mut Conn, now: Timestamp) -> DbResult<()> {
+        if self.row.email_verified_at.is_none() {
+            self.row.email_verified_at = Some(now);
+            diesel::update(self.record()).set(users::email_verified_at.eq(now)).execute(conn)?;
+        }
+        Ok(())
+    }
+
+    /// Changes the email address to a verified one.
+    ///
+    /// # Errors
+    /// The email address has an account ([`crate::db::DbError::Taken`]).
+    pub(crate) fn set_email(&mut self, conn: &mut Conn, email: &str, normalized: &str, now: Timestamp) -> DbResult<()> {
+        email.clone_into(&mut self.row.email);
+        normalized.clone_into(&mut self.row.email_normalized);
+        self.row.email_verified_at = Some(now);
+        let change = (users::email.eq(email), users::email_normalized.eq(normalized), users::email_verified_at.eq(now));
+        diesel::update(self.record()).set(change).execute(conn)?;
+        Ok(())
+    }
+
+    fn record(&self) -> diesel::dsl::Find<users::table, UserId> {
+        users::table.find(self.row.id)
+    }
 }
 
-/// Whether mails tell the owner of unusual logins. Answers whether there is such an account.
-pub fn set_alerts(conn: &mut Conn, id: UserId, alerts: bool) -> DbResult<bool> {
-    Ok(diesel::update(users::table.filter(users::id.eq(id))).set(users::alerts.eq(alerts)).execute(conn)? == 1)
+/// Finds the account with this normalized email address.
+pub(super) fn find_by_email(conn: &mut Conn, normalized: &str) -> DbResult<Option<AccountRow>> {
+    let found = users::table.filter(users::email_normalized.eq(normalized));
+    Ok(found.select(AccountRow::as_select()).first(conn).optional()?)
 }
 
-/// Answers whether there is such an account.
-pub fn set_name(conn: &mut Conn, id: UserId, name: Option<&str>) -> DbResult<bool> {
-    Ok(diesel::update(users::table.filter(users::id.eq(id))).set(users::name.eq(name)).execute(conn)? == 1)
+/// Finds an account.
+pub(super) fn find(conn: &mut Conn, id: UserId) -> DbResult<Option<AccountRow>> {
+    Ok(users::table.filter(users::id.eq(id)).select(AccountRow::as_select()).first(conn).optional()?)
 }
 
-/// Disables an account; one that was disabled before stays so since then.
-pub fn disable(conn: &mut Conn, id: UserId, now: Timestamp) -> DbResult<()> {
-    let account = users::table.filter(users::id.eq(id)).filter(users::disabled_at.is_null());
-    diesel::update(account).set(users::disabled_at.eq(now)).execute(conn)?;
-    forget_challenges(conn, id)
+/// Counts all accounts.
+pub(super) fn count(conn: &mut Conn) -> DbResult<i64> {
+    Ok(users::table.count().get_result(conn)?)
+}
+
+/// Finds up to `limit` accounts after `after` in the order of ids, which is the order of creation except for imports.
+pub(super) fn page(conn: &mut Conn, after: Option<UserId>, limit: i64) -> DbResult<Vec<AccountRow>> {
+    let page = users::table.order(users::id).limit(limit).select(AccountRow::as_select());
+    Ok(match after {
+        Some(after) => page.filter(users::id.gt(after)).load(conn)?,
+        None => page.load(conn)?,
+    })
+}
+
+/// Finds up to `limit` accounts after `after`, newest first.
+pub(super) fn newest(conn: &mut Conn, after: Option<UserId>, limit: i64) -> DbResult<Vec<AccountRow>> {
+    let mut rows = users::table.order(users::id.desc()).into_boxed::<MultiBackend>();
+    if let Some(after) = after {
+        rows = rows.filter(users::id.lt(after));
+    }
+    Ok(rows.limit(limit).select(AccountRow::as_select()).load(conn)?)
+}
+
+/// Finds up to `limit` accounts after `after` whose email address begins with `prefix`, sorted by address and id.
+pub(super) fn search_emails(conn: &mut Conn, prefix: &str, after: &Position, limit: i64) -> DbResult<Vec<AccountRow>> {
+    let key = after.key.as_str();
+    let is_after = users::email_normalized.gt(key).or(users::email_normalized.eq(key).and(users::id.gt(after.id)));
+    let rows = users::table
+        .filter(users::email_normalized.ge(prefix.max(key)))
+        .filter(users::email_normalized.lt(format!("{prefix}{MAX_CHAR}")))
+        .filter(is_after)
+        .order((users::email_normalized, users::id))
+        .limit(limit);
+    Ok(rows.select(AccountRow::as_select()).load(conn)?)
+}
+
+/// The prefix of a search for names, which skips accounts that the search for email addresses finds.
+#[derive(Clone, Copy)]
+pub(super) struct NamePrefix<'a> {
+    /// The beginning of the name, in lower case.
+    pub name: &'a str,
+    /// The beginning of the email addresses to skip, normalized.
+    pub other_than_email: &'a str,
+}
+
+/// Finds up to `limit` accounts after `after` whose name has this prefix, sorted by name in lower case and id. Returns
+/// each with its name in lower case.
+pub(super) fn search_names(
+    conn: &mut Conn,
+    prefix: NamePrefix<'_>,
+    after: &Position,
+    limit: i64,
+) -> DbResult<Vec<(AccountRow, String)>> {
+    let name = || lower(users::name);
+    let key = after.key.as_str();
+    let is_after = name().gt(key).or(name().eq(key).and(users::id.gt(after.id)));
+    let email = prefix.other_than_email;
+    let other_emails = users::email_normalized.lt(email).or(users::email_normalized.ge(format!("{email}{MAX_CHAR}")));
+    let rows = users::table
+        .filter(name().ge(prefix.name.max(key)))
+        .filter(name().lt(format!("{}{MAX_CHAR}", prefix.name)))
+        .filter(is_after)
+        .filter(other_emails)
+        .order((name(), users::id))
+        .limit(limit);
+    let rows: Vec<(AccountRow, Option<String>)> = rows.select((AccountRow::as_select(), name())).load(conn)?;
+    Ok(rows.into_iter().map(|(account, name)| (account, name.unwrap_or_default())).collect())
+}
+
+/// Inserts the rows whose id and email address are new. Returns how many were inserted.
+pub(super) fn insert_new<'a>(conn: &mut Conn, rows: impl Iterator<Item = &'a AccountRow>) -> DbResult<usize> {
+    match conn {
+        Conn::Postgres(conn) => {
+            // Sorted, so that two concurrent imports cannot deadlock.
+            let mut rows: Vec<&AccountRow> = rows.collect();
+            rows.sort_unstable_by(|a, b| a.email_normalized.cmp(&b.email_normalized));
+            Ok(diesel::insert_into(users::table).values(rows).on_conflict_do_nothing().execute(conn)?)
+        }
+        Conn::Sqlite(conn) => {
+            let mut inserted = 0_usize;
+            for row in rows {
+                let insertion = diesel::insert_into(users::table).values(row).on_conflict_do_nothing();
+                inserted = inserted.saturating_add(insertion.execute(conn)?);
+            }
+            Ok(inserted)
+        }
+    }
 }

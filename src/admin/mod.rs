@@ -1,77 +1,149 @@
-//! Administration: accounts as operators see and change them, acting for a person, and figures of the whole.
+//! The operations of operators, for the API and the command line: accounts, their sessions, impersonation, statistics
+//! and cleanup.
 
-pub mod http;
-pub mod impersonate;
-pub mod stats;
+mod impersonation;
+mod sessions;
+pub(crate) mod stats;
 mod store;
-pub mod users;
+mod users;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::accounts::ADMIN;
-use crate::audit::Audit;
+use crate::accounts::{Accounts, LockedAccount, TwoStep};
+use crate::audit::{Actor, Audit};
 use crate::clock::Clock;
-use crate::db::types::UserId;
-use crate::db::{Conn, Db, DbResult};
-use crate::sessions::Sessions;
+use crate::db::{Conn, Db, DbError, DbResult};
+use crate::retention::Retention;
+use crate::sessions::{IssueError, Sessions};
+use crate::types::{ADMIN, Timestamp, UserId};
 
-use store::Account;
+pub(crate) use impersonation::{ImpersonationReason, ImpersonationReasonError};
+pub(crate) use users::UserChange;
 
-/// All that operators do. Clones share it.
+/// The operations of operators. Clones share everything.
 #[derive(Clone)]
-pub struct Admin(Arc<Parts>);
+pub(crate) struct Admin {
+    inner: Arc<Inner>,
+}
 
-/// What administration is made of and with.
-pub struct Parts {
+impl Deref for Admin {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+/// The parts of [`Admin`].
+pub(crate) struct Inner {
+    /// The database.
     pub db: Db,
+    /// The audit log.
     pub audit: Audit,
+    /// The accounts.
+    pub accounts: Accounts,
+    /// The two-step login of accounts.
+    pub two_step: TwoStep,
+    /// The sessions.
     pub sessions: Sessions,
+    /// The deletion of old rows.
+    pub retention: Retention,
+    /// The clock.
     pub clock: Clock,
-    pub figures: stats::Figures,
+    /// The cache of statistics.
+    pub stats: stats::StatsCache,
+}
+
+/// An operator: whoever runs the server.
+#[derive(Clone)]
+pub(crate) enum Operator {
+    /// A user of the command line, who may do everything.
+    CommandLine,
+    /// An administrator who calls the API.
+    Administrator(Actor),
+}
+
+impl Operator {
+    /// Returns the actor for the audit log.
+    pub(crate) fn actor(&self) -> Actor {
+        match self {
+            Self::CommandLine => Actor::default(),
+            Self::Administrator(actor) => actor.clone(),
+        }
+    }
+
+    /// Returns the account of an administrator.
+    fn user(&self) -> Option<UserId> {
+        match self {
+            Self::CommandLine => None,
+            Self::Administrator(actor) => actor.user,
+        }
+    }
+}
+
+/// Why an operation of an operator is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdminError {
+    /// The caller no longer has the role of an administrator.
+    #[error("the caller is no administrator")]
+    NotAdministrator,
+    /// The account does not exist.
+    #[error("the account does not exist")]
+    NotFound,
+    /// The account is the caller's own.
+    #[error("the account is the caller's own")]
+    OwnAccount,
+    /// The account is disabled.
+    #[error("the account is disabled")]
+    Disabled,
+    /// The tokens were not issued, or the database failed.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+impl From<DbError> for AdminError {
+    fn from(error: DbError) -> Self {
+        Self::Issue(error.into())
+    }
 }
 
 impl Admin {
-    pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+    /// Creates the operations from their parts.
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
     }
 
-    /// Whether the database names the account an administrator, at this moment.
-    pub async fn is_operator(&self, user: UserId) -> DbResult<bool> {
-        let account = self.0.db.read(move |conn| store::by_id(conn, user)).await?;
-        Ok(account.is_some_and(|account| is_operator(&account)))
+    /// Returns whether the account is enabled and has the role of an administrator, according to the database.
+    pub(crate) async fn is_administrator(&self, user: UserId) -> DbResult<bool> {
+        let account = self.accounts.find(user).await?;
+        Ok(account.is_some_and(|account| account.disabled_at.is_none() && account.roles.contains(ADMIN)))
     }
 }
 
-fn is_operator(account: &Account) -> bool {
-    account.disabled_at.is_none() && account.roles.contains(ADMIN)
+/// Deletes up to `limit` rows of statistics of the hour `before` or earlier. Returns how many.
+pub(crate) fn expire_stats(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult<usize> {
+    store::expire(conn, before, limit)
 }
 
-/// What may stop an operator at one account.
-#[derive(Debug, thiserror::Error)]
-pub enum Stop {
-    /// The operator's role was taken away meanwhile.
-    #[error("the caller is no administrator any more")]
-    NotOperator,
-    #[error("there is no such account")]
-    NotFound,
-    #[error("the account is the operator's own")]
-    OwnAccount,
-    #[error("the account is disabled")]
-    Disabled,
-}
-
-/// The account of `user`, held for the rest of the transaction together with that of `operator`, who is still one: what
-/// takes the role away comes either before this or after all of it.
-fn hold(conn: &mut Conn, operator: UserId, user: UserId) -> DbResult<Result<Account, Stop>> {
-    // Always in the same order, so that two operators who change each other wait and do not block each other for good.
-    let (first, second) = (operator.min(user), operator.max(user));
-    let mut held = vec![store::hold(conn, first)?];
-    if second != first {
-        held.push(store::hold(conn, second)?);
+/// Locks the account of `user`, together with that of the administrator `by`, and checks that the administrator still
+/// has the role. A concurrent removal of the role comes entirely before or after this transaction.
+fn lock(conn: &mut Conn, user: UserId, by: &Operator) -> Result<LockedAccount, AdminError> {
+    let Operator::Administrator(actor) = by else {
+        return LockedAccount::lock(conn, user)?.ok_or(AdminError::NotFound);
+    };
+    let administrator = actor.user.ok_or(AdminError::NotAdministrator)?;
+    // In the order of the ids, so that two administrators who change each other cannot deadlock.
+    let mut locked = Vec::with_capacity(2);
+    locked.extend(LockedAccount::lock(conn, administrator.min(user))?);
+    if administrator != user {
+        locked.extend(LockedAccount::lock(conn, administrator.max(user))?);
     }
-    let held: Vec<Account> = held.into_iter().flatten().collect();
-    if !held.iter().any(|account| account.id == operator && is_operator(account)) {
-        return Ok(Err(Stop::NotOperator));
+    let is_administrator = |account: &LockedAccount| {
+        account.id == administrator && account.disabled_at.is_none() && account.roles.contains(ADMIN)
+    };
+    if !locked.iter().any(is_administrator) {
+        return Err(AdminError::NotAdministrator);
     }
-    Ok(held.into_iter().find(|account| account.id == user).ok_or(Stop::NotFound))
+    locked.into_iter().find(|account| account.id == user).ok_or(AdminError::NotFound)
 }

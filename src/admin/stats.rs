@@ -1,102 +1,103 @@
-//! Figures of the whole: what is there now, and what happened hour by hour.
+//! Statistics: the current accounts and sessions, and logins and refreshes by hour.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
-
-use super::Admin;
-use super::store;
-use crate::clock::{Clock, Timestamp};
+use super::{Admin, store};
+use crate::clock::Clock;
 use crate::db::{Db, DbResult};
 use crate::metrics::Metrics;
+use crate::types::Timestamp;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// How long a count of all sessions is shown before they are counted anew: it reads every row.
-const FRESH: Duration = Duration::from_secs(60);
+/// How long the counts of accounts and sessions are cached, because counting reads every row.
+const CACHED_FOR: Duration = Duration::from_secs(60);
 
-/// How often what a server has counted is added to the database.
-const INTERVAL: Duration = Duration::from_secs(60);
+/// How often a server writes its counts to the database.
+const RECORD_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The figures that operators see.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct Stats {
+/// The time that the counts of an hour are kept: 90 days.
+pub(crate) const KEPT: Duration = Duration::from_secs(90 * 86_400);
+
+/// The statistics of all servers.
+#[derive(Clone, Debug)]
+pub(crate) struct Stats {
+    /// The number of accounts.
     pub users: i64,
+    /// The number of live sessions.
     pub active_sessions: i64,
     /// Live sessions by the type of their device.
-    #[schema(value_type = Object)]
     pub sessions_by_device: BTreeMap<String, i64>,
-    /// When users and sessions were counted: up to a minute ago.
-    #[schema(value_type = String, format = DateTime)]
+    /// The time at which accounts and sessions were counted, up to a minute ago.
     pub counted_at: Timestamp,
-    /// The hours in which anything happened, the oldest first.
-    pub hours: Vec<Hour>,
-    #[schema(value_type = String, format = DateTime)]
+    /// The hours with counts, oldest first.
+    pub hours: Vec<HourlyStats>,
+    /// The server's time.
     pub server_time: Timestamp,
 }
 
-/// What happened on all servers within one hour, as far as they have written it down: up to a minute ago.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-pub struct Hour {
-    #[schema(value_type = String, format = DateTime)]
+/// The logins and refreshes of one hour. The counts of the last minute may be missing.
+#[derive(Clone, Debug)]
+pub(crate) struct HourlyStats {
+    /// The beginning of the hour.
     pub hour: Timestamp,
     /// Logins by outcome.
-    #[schema(value_type = Object)]
     pub logins: BTreeMap<String, i64>,
     /// Refreshes by outcome.
-    #[schema(value_type = Object)]
     pub refreshes: BTreeMap<String, i64>,
 }
 
+/// The counts of accounts and sessions.
 #[derive(Clone)]
-struct Counted {
+struct Counts {
     users: i64,
     by_device: BTreeMap<String, i64>,
-    at: Timestamp,
+    counted_at: Timestamp,
 }
 
-/// What was counted last of users and sessions.
+/// The cache of the counts of accounts and sessions.
 #[derive(Default)]
-pub struct Figures(Mutex<Option<Counted>>);
+pub(crate) struct StatsCache {
+    counts: Mutex<Option<Counts>>,
+}
 
 impl Admin {
-    /// The figures of now and of the last `hours`.
-    pub async fn stats(&self, hours: u32) -> DbResult<Stats> {
-        let now = self.0.clock.now();
-        let counted = self.counted(now).await?;
-        let from = hour_of(now).minus(HOUR.saturating_mul(hours.saturating_sub(1)));
-        let rows = self.0.db.read(move |conn| store::counts(conn, from)).await?;
+    /// Returns the current statistics and those of the last `hours` hours.
+    pub(crate) async fn stats(&self, hours: u32) -> DbResult<Stats> {
+        let now = self.clock.now();
+        let counts = self.counts(now).await?;
+        let from = start_of_hour(now).minus(HOUR.saturating_mul(hours.saturating_sub(1)));
+        let rows = self.db.read(move |conn| store::hourly_counts(conn, from)).await?;
         Ok(Stats {
-            users: counted.users,
-            active_sessions: counted.by_device.values().sum(),
-            sessions_by_device: counted.by_device,
-            counted_at: counted.at,
+            users: counts.users,
+            active_sessions: counts.by_device.values().sum(),
+            sessions_by_device: counts.by_device,
+            counted_at: counts.counted_at,
             hours: by_hour(rows),
             server_time: now,
         })
     }
 
-    async fn counted(&self, now: Timestamp) -> DbResult<Counted> {
-        let known = self.0.figures.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(known) = known.filter(|known| now.since(known.at) < FRESH) {
-            return Ok(known);
+    async fn counts(&self, now: Timestamp) -> DbResult<Counts> {
+        let cached = self.stats.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(cached) = cached.filter(|cached| now.since(cached.counted_at) < CACHED_FOR) {
+            return Ok(cached);
         }
-        let (users, kinds) =
-            self.0.db.read(move |conn| Ok((store::count_users(conn)?, store::sessions_by_device(conn, now)?))).await?;
-        let by_device = kinds.into_iter().map(|of| (of.kind, of.count)).collect();
-        let counted = Counted { users, by_device, at: now };
-        *self.0.figures.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(counted.clone());
-        Ok(counted)
+        let users = self.accounts.count().await?;
+        let by_device = self.sessions.count_by_device().await?;
+        let counts = Counts { users, by_device, counted_at: now };
+        *self.stats.counts.lock().unwrap_or_else(PoisonError::into_inner) = Some(counts.clone());
+        Ok(counts)
     }
 }
 
-fn by_hour(rows: Vec<(Timestamp, String, i64)>) -> Vec<Hour> {
-    let mut hours: Vec<Hour> = Vec::new();
+fn by_hour(rows: Vec<(Timestamp, String, i64)>) -> Vec<HourlyStats> {
+    let mut hours: Vec<HourlyStats> = Vec::new();
     for (hour, name, count) in rows {
         if hours.last().is_none_or(|last| last.hour != hour) {
-            hours.push(Hour { hour, logins: BTreeMap::new(), refreshes: BTreeMap::new() });
+            hours.push(HourlyStats { hour, logins: BTreeMap::new(), refreshes: BTreeMap::new() });
         }
         let Some(last) = hours.last_mut() else { continue };
         match name.split_once('.') {
@@ -108,54 +109,58 @@ fn by_hour(rows: Vec<(Timestamp, String, i64)>) -> Vec<Hour> {
     hours
 }
 
-/// The beginning of the hour.
-fn hour_of(at: Timestamp) -> Timestamp {
+/// Returns the beginning of the hour of a time.
+fn start_of_hour(at: Timestamp) -> Timestamp {
     Timestamp::from_secs(at.as_secs().div_euclid(3600).saturating_mul(3600))
 }
 
-/// Adds what one server has counted to what all have. Clones share it.
+/// The recorder that adds the counts of one server to those in the database. Clones share everything.
 #[derive(Clone)]
-pub struct Tally {
+pub(crate) struct StatsRecorder {
     db: Db,
     clock: Clock,
     metrics: Metrics,
-    /// What was added already.
-    added: Arc<Mutex<BTreeMap<String, u64>>>,
+    /// The counts that are already recorded.
+    recorded: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
-impl Tally {
-    pub fn new(db: Db, clock: Clock, metrics: Metrics) -> Self {
-        Self { db, clock, metrics, added: Arc::default() }
+impl StatsRecorder {
+    /// Creates a recorder of the counts in `metrics`.
+    pub(crate) fn new(db: Db, clock: Clock, metrics: Metrics) -> Self {
+        Self { db, clock, metrics, recorded: Arc::default() }
     }
 
-    /// Adds for ever, once a minute.
-    pub async fn run(self) {
+    /// Records the counts every minute, until the future is dropped.
+    pub(crate) async fn run(self) {
         loop {
-            tokio::time::sleep(INTERVAL).await;
-            if let Err(error) = self.add().await {
-                tracing::warn!(%error, "what was counted could not be written down; it is tried again");
+            tokio::time::sleep(RECORD_INTERVAL).await;
+            if let Err(error) = self.record().await {
+                tracing::warn!(%error, "statistics were not recorded: they will be recorded later");
             }
         }
     }
 
-    /// Adds what has been counted since the last time, in one small transaction, or in none if that is nothing. What
-    /// fails is added the next time.
-    pub async fn add(&self) -> DbResult<()> {
+    /// Records the counts since the last call in one transaction, if there are any. After an error they are recorded by
+    /// the next call.
+    pub(crate) async fn record(&self) -> DbResult<()> {
         let totals: BTreeMap<String, u64> = self.metrics.totals().into_iter().collect();
-        let fresh = {
-            let added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
-            let since = |(name, total): (&String, &u64)| {
-                let count = total.saturating_sub(added.get(name).copied().unwrap_or_default());
-                (name.clone(), i64::try_from(count).unwrap_or(i64::MAX))
-            };
-            totals.iter().map(since).filter(|(_, count)| *count > 0).collect::<Vec<_>>()
-        };
-        if fresh.is_empty() {
+        let new = self.unrecorded(&totals);
+        if new.is_empty() {
             return Ok(());
         }
-        let hour = hour_of(self.clock.now());
-        self.db.write(move |conn| store::add_counts(conn, hour, &fresh)).await?;
-        *self.added.lock().unwrap_or_else(PoisonError::into_inner) = totals;
+        let hour = start_of_hour(self.clock.now());
+        self.db.write(move |conn| store::add_counts(conn, hour, &new)).await?;
+        *self.recorded.lock().unwrap_or_else(PoisonError::into_inner) = totals;
         Ok(())
+    }
+
+    /// Returns the counts that are not recorded yet.
+    fn unrecorded(&self, totals: &BTreeMap<String, u64>) -> Vec<(String, i64)> {
+        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = |(name, total): (&String, &u64)| {
+            let count = total.saturating_sub(recorded.get(name).copied().unwrap_or_default());
+            (name.clone(), i64::try_from(count).unwrap_or(i64::MAX))
+        };
+        totals.iter().map(since).filter(|(_, count)| *count > 0).collect()
     }
 }

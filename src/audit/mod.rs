@@ -1,9 +1,7 @@
-//! What happened, for people: an append-only log of one closed set of events. Each is written in the transaction that it
-//! describes, so that it can be neither lost nor invented.
+//! The audit log: an append-only log of a closed set of events. An entry is written in the transaction that it
+//! describes, so an event is logged if and only if it took place.
 
-pub mod export;
-pub mod http;
-pub mod read;
+mod read;
 mod store;
 
 use std::sync::Arc;
@@ -12,210 +10,136 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::client::Client;
-use crate::clock::{Clock, Timestamp};
-use crate::db::types::{SessionId, UserId};
+use crate::clock::Clock;
 use crate::db::{Conn, Db, DbResult};
 use crate::devices::Devices;
 use crate::random::Random;
+use crate::types::{Requester, SessionId, Timestamp, UserId};
 
-/// Something that an operator or the account's owner may want to know of later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    Registered,
-    LoginSucceeded,
-    LoginFailed,
-    Logout,
-    PasswordChanged,
-    AccountEnabled,
-    RolesChanged,
-    /// An operator began to act for the account, in a session of its own: `reason` says why.
-    ImpersonationStarted,
-    /// A session was ended, by its owner, an operator or a rule: `reason` says which.
-    SessionRevoked,
-    /// Only with `AUDIT_REFRESH`.
-    RefreshSucceeded,
-    RefreshReplayed,
-    RefreshRecovered,
-    RefreshReused,
-    /// A refresh token of a later generation than the database knew was presented: the database has lost commits.
-    RefreshFollowed,
-    ProfileChanged,
-    SessionRenamed,
-    AccountDisabled,
-    /// By the command line, several at once: `accounts` says how many.
-    AccountsImported,
-    /// All of them, by the command line.
-    AccountsExported,
-    Reauthenticated,
-    ReauthenticationFailed,
-    /// Of nobody where there is no such account.
-    PasswordResetRequested,
-    PasswordReset,
-    EmailVerified,
-    EmailChangeRequested,
-    EmailChangeCancelled,
-    EmailChanged,
-    /// "This wasn't me".
-    ReportedByOwner,
-    MfaEnabled,
-    MfaDisabled,
-    MfaSucceeded,
-    MfaFailed,
-    RecoveryCodesReplaced,
-    RecoveryCodeUsed,
-    DeviceTrusted,
-    TrustedDeviceRemoved,
-    /// A login that is unusual for its account: `reasons` says why.
-    SuspiciousLogin,
-    /// Somebody tried too often: `limit` says what. At most once a minute for each limit and subject, on each server.
-    LimitHit,
+pub use read::{Entry, Filter, Page};
+
+/// Declares the closed set of events: each with its name and outcome.
+macro_rules! events {
+    ($($(#[$meta:meta])+ $event:ident = $name:literal, $outcome:ident;)+) => {
+        /// An event of the audit log.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Event { $($(#[$meta])+ $event),+ }
+
+        impl Event {
+            /// Every event.
+            pub const ALL: &[Self] = &[$(Self::$event),+];
+
+            /// Returns the name in the log and the API: a noun and a past participle.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$event => $name),+ }
+            }
+
+            /// Returns the outcome.
+            pub const fn outcome(self) -> Outcome {
+                match self { $(Self::$event => Outcome::$outcome),+ }
+            }
+        }
+    };
+}
+
+events! {
+    /// A user registered.
+    AccountRegistered = "account.registered", Success;
+    /// An account was disabled.
+    AccountDisabled = "account.disabled", Success;
+    /// An account was enabled.
+    AccountEnabled = "account.enabled", Success;
+    /// The roles of an account changed. Details: `from` and `to`.
+    RolesChanged = "account.roles_changed", Success;
+    /// The profile of an account changed.
+    ProfileChanged = "account.profile_changed", Success;
+    /// The command line imported accounts. Details: their number, `accounts`.
+    AccountsImported = "accounts.imported", Success;
+    /// The command line exported all accounts.
+    AccountsExported = "accounts.exported", Success;
+    /// A login succeeded.
+    LoginSucceeded = "login.succeeded", Success;
+    /// A login failed. Details: `reason`.
+    LoginFailed = "login.failed", Failure;
+    /// A login was unusual for its account. Details: `reasons`.
+    LoginUnusual = "login.unusual", Success;
+    /// The user reported a login as somebody else's.
+    LoginReported = "login.reported", Success;
+    /// The user entered the password again.
+    Reauthenticated = "reauthentication.succeeded", Success;
+    /// A reauthentication failed. Details: `reason`.
+    ReauthenticationFailed = "reauthentication.failed", Failure;
+    /// The user logged out.
+    SessionLoggedOut = "session.logged_out", Success;
+    /// The user, an administrator, the command line or a rule revoked a session. Details: `reason`.
+    SessionRevoked = "session.revoked", Success;
+    /// The user renamed a session.
+    SessionRenamed = "session.renamed", Success;
+    /// A refresh token was rotated. Logged only with `AUDIT_REFRESH`.
+    RefreshRotated = "refresh_token.rotated", Success;
+    /// A refresh was replayed within the replay window.
+    RefreshReplayed = "refresh_token.replayed", Success;
+    /// A refresh was replayed after the replay window, and the session had a recovery left.
+    RefreshRecovered = "refresh_token.recovered", Success;
+    /// A superseded refresh token was reused, and the session was revoked.
+    RefreshTokenReused = "refresh_token.reused", Failure;
+    /// A refresh token was newer than the database, which has lost commits.
+    RefreshCaughtUp = "refresh_token.caught_up", Success;
+    /// The user changed the password.
+    PasswordChanged = "password.changed", Success;
+    /// Somebody requested a password reset. Without an account if the email address has none.
+    PasswordResetRequested = "password.reset_requested", Success;
+    /// The password was reset.
+    PasswordReset = "password.reset", Success;
+    /// An email address was verified.
+    EmailVerified = "email.verified", Success;
+    /// The user requested a change of the email address.
+    EmailChangeRequested = "email.change_requested", Success;
+    /// A change of the email address was cancelled.
+    EmailChangeCancelled = "email.change_cancelled", Success;
+    /// The email address changed. Details: `from` and `to`.
+    EmailChanged = "email.changed", Success;
+    /// The second factor was enabled.
+    MfaEnabled = "mfa.enabled", Success;
+    /// The second factor was disabled.
+    MfaDisabled = "mfa.disabled", Success;
+    /// A second factor was accepted.
+    MfaSucceeded = "mfa.succeeded", Success;
+    /// A second factor was refused.
+    MfaFailed = "mfa.failed", Failure;
+    /// The recovery codes were replaced.
+    RecoveryCodesReplaced = "recovery_codes.replaced", Success;
+    /// A recovery code was used.
+    RecoveryCodeUsed = "recovery_code.used", Success;
+    /// A device was trusted.
+    DeviceTrusted = "trusted_device.added", Success;
+    /// A trusted device was deleted.
+    TrustedDeviceDeleted = "trusted_device.deleted", Success;
+    /// An administrator started to act for the account, in a separate session. Details: `reason`.
+    ImpersonationStarted = "impersonation.started", Success;
+    /// A rate limit was exceeded. Details: `limit`. Logged at most once a minute for each limit and subject on each
+    /// server.
+    LimitExceeded = "rate_limit.exceeded", Failure;
 }
 
 impl Event {
-    /// Every event.
-    pub const ALL: &[Self] = &[
-        Self::Registered,
-        Self::LoginSucceeded,
-        Self::LoginFailed,
-        Self::Logout,
-        Self::PasswordChanged,
-        Self::AccountEnabled,
-        Self::RolesChanged,
-        Self::ImpersonationStarted,
-        Self::SessionRevoked,
-        Self::RefreshSucceeded,
-        Self::RefreshReplayed,
-        Self::RefreshRecovered,
-        Self::RefreshReused,
-        Self::RefreshFollowed,
-        Self::ProfileChanged,
-        Self::SessionRenamed,
-        Self::AccountDisabled,
-        Self::AccountsImported,
-        Self::AccountsExported,
-        Self::Reauthenticated,
-        Self::ReauthenticationFailed,
-        Self::PasswordResetRequested,
-        Self::PasswordReset,
-        Self::EmailVerified,
-        Self::EmailChangeRequested,
-        Self::EmailChangeCancelled,
-        Self::EmailChanged,
-        Self::ReportedByOwner,
-        Self::MfaEnabled,
-        Self::MfaDisabled,
-        Self::MfaSucceeded,
-        Self::MfaFailed,
-        Self::RecoveryCodesReplaced,
-        Self::RecoveryCodeUsed,
-        Self::DeviceTrusted,
-        Self::TrustedDeviceRemoved,
-        Self::SuspiciousLogin,
-        Self::LimitHit,
-    ];
-
-    /// The event of this name.
+    /// Finds the event with this name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|event| event.name() == name)
     }
-
-    /// The name in the log and its interface.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Registered => "registered",
-            Self::LoginSucceeded => "login_succeeded",
-            Self::LoginFailed => "login_failed",
-            Self::Logout => "logout",
-            Self::PasswordChanged => "password_changed",
-            Self::AccountEnabled => "account_enabled",
-            Self::RolesChanged => "roles_changed",
-            Self::ImpersonationStarted => "impersonation_started",
-            Self::SessionRevoked => "session_revoked",
-            Self::RefreshSucceeded => "refresh_succeeded",
-            Self::RefreshReplayed => "refresh_replayed",
-            Self::RefreshRecovered => "refresh_recovered",
-            Self::RefreshReused => "refresh_reused",
-            Self::RefreshFollowed => "refresh_followed",
-            Self::ProfileChanged => "profile_changed",
-            Self::SessionRenamed => "session_renamed",
-            Self::AccountDisabled => "account_disabled",
-            Self::AccountsImported => "accounts_imported",
-            Self::AccountsExported => "accounts_exported",
-            Self::Reauthenticated => "reauthenticated",
-            Self::ReauthenticationFailed => "reauthentication_failed",
-            Self::PasswordResetRequested => "password_reset_requested",
-            Self::PasswordReset => "password_reset",
-            Self::EmailVerified => "email_verified",
-            Self::EmailChangeRequested => "email_change_requested",
-            Self::EmailChangeCancelled => "email_change_cancelled",
-            Self::EmailChanged => "email_changed",
-            Self::ReportedByOwner => "reported_by_owner",
-            Self::MfaEnabled => "mfa_enabled",
-            Self::MfaDisabled => "mfa_disabled",
-            Self::MfaSucceeded => "mfa_succeeded",
-            Self::MfaFailed => "mfa_failed",
-            Self::RecoveryCodesReplaced => "recovery_codes_replaced",
-            Self::RecoveryCodeUsed => "recovery_code_used",
-            Self::DeviceTrusted => "device_trusted",
-            Self::TrustedDeviceRemoved => "trusted_device_removed",
-            Self::SuspiciousLogin => "suspicious_login",
-            Self::LimitHit => "limit_hit",
-        }
-    }
-
-    /// Whether somebody was refused.
-    pub const fn outcome(self) -> Outcome {
-        match self {
-            Self::LoginFailed
-            | Self::RefreshReused
-            | Self::ReauthenticationFailed
-            | Self::MfaFailed
-            | Self::LimitHit => Outcome::Failure,
-            Self::Registered
-            | Self::LoginSucceeded
-            | Self::Logout
-            | Self::PasswordChanged
-            | Self::AccountEnabled
-            | Self::RolesChanged
-            | Self::ImpersonationStarted
-            | Self::SessionRevoked
-            | Self::RefreshSucceeded
-            | Self::RefreshReplayed
-            | Self::RefreshRecovered
-            | Self::RefreshFollowed
-            | Self::ProfileChanged
-            | Self::SessionRenamed
-            | Self::AccountDisabled
-            | Self::AccountsImported
-            | Self::AccountsExported
-            | Self::Reauthenticated
-            | Self::PasswordResetRequested
-            | Self::PasswordReset
-            | Self::EmailVerified
-            | Self::EmailChangeRequested
-            | Self::EmailChangeCancelled
-            | Self::EmailChanged
-            | Self::ReportedByOwner
-            | Self::MfaEnabled
-            | Self::MfaDisabled
-            | Self::MfaSucceeded
-            | Self::RecoveryCodesReplaced
-            | Self::RecoveryCodeUsed
-            | Self::DeviceTrusted
-            | Self::TrustedDeviceRemoved
-            | Self::SuspiciousLogin => Outcome::Success,
-        }
-    }
 }
 
+/// The outcome of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
+    /// The actor succeeded.
     Success,
+    /// The actor was refused.
     Failure,
 }
 
 impl Outcome {
+    /// Returns the name in the log and the API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -223,114 +147,118 @@ impl Outcome {
         }
     }
 
+    /// Finds the outcome with this name.
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Success, Self::Failure].into_iter().find(|outcome| outcome.name() == name)
     }
 }
 
-/// Who does something, and from where. Nobody in particular on the command line, or before a login.
+/// The actor of an event. It has no account on the command line and before a login.
 #[derive(Clone, Debug, Default)]
 pub struct Actor {
+    /// The account of the actor.
     pub user: Option<UserId>,
-    /// The session that is acted from.
+    /// The session in which the actor acts.
     pub session: Option<SessionId>,
-    pub client: Client,
+    /// The client of the actor.
+    pub requester: Requester,
 }
 
 impl Actor {
-    /// Somebody who is not logged in.
-    pub fn stranger(client: &Client) -> Self {
-        Self { user: None, session: None, client: client.clone() }
+    /// Creates an actor who is not logged in.
+    pub fn anonymous(requester: &Requester) -> Self {
+        Self { user: None, session: None, requester: requester.clone() }
     }
 }
 
-/// An entry of the log, to be appended in the transaction that it describes.
+/// An entry to be appended in the transaction that it describes.
 pub struct Record {
     event: Event,
     user: Option<UserId>,
     actor: Option<UserId>,
     session: Option<SessionId>,
-    client: Client,
+    requester: Requester,
     metadata: Map<String, Value>,
 }
 
 impl Record {
-    /// An event that `actor` brought about: on themselves and in their own session, unless it is said otherwise.
+    /// Creates the record of an event that `actor` caused. It is about the account and session of the actor unless
+    /// [`Self::on`] and [`Self::session`] set others.
     pub fn new(event: Event, actor: &Actor) -> Self {
         Self {
             event,
             user: actor.user,
             actor: actor.user,
             session: actor.session,
-            client: actor.client.clone(),
+            requester: actor.requester.clone(),
             metadata: Map::new(),
         }
     }
 
-    /// Whom it concerns; nobody where there is no such account.
+    /// Sets the account that the event is about, or `None` if there is no such account.
     pub fn on(mut self, user: impl Into<Option<UserId>>) -> Self {
         self.user = user.into();
         self
     }
 
-    /// The session that it concerns.
+    /// Sets the session that the event is about.
     pub fn session(mut self, session: SessionId) -> Self {
         self.session = Some(session);
         self
     }
 
-    /// What else there is to say. Never a secret, a token or a password.
+    /// Adds a detail, which must not be a secret, a token or a password.
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.metadata.insert(name.to_owned(), value.into());
         self
     }
 }
 
-/// The log. Clones share it.
+/// The audit log. Clones share everything.
 #[derive(Clone)]
 pub struct Audit {
     db: Db,
     clock: Clock,
     random: Random,
     devices: Devices,
-    /// The last stamp: milliseconds, and after them 12 bits that count within one.
-    stamped: Arc<AtomicU64>,
+    /// The last stamp: the milliseconds, followed by a counter of 12 bits within the millisecond.
+    last_stamp: Arc<AtomicU64>,
 }
 
 impl Audit {
+    /// Creates the audit log of a server.
     pub fn new(db: Db, clock: Clock, random: Random, devices: Devices) -> Self {
-        Self { db, clock, random, devices, stamped: Arc::default() }
+        Self { db, clock, random, devices, last_stamp: Arc::default() }
     }
 
-    /// Appends in the caller's transaction.
+    /// Appends an entry in the caller's transaction.
     pub fn append(&self, conn: &mut Conn, record: &Record) -> DbResult<()> {
         let (id, at) = self.stamp();
         store::append(conn, record, id, at)
     }
 
-    /// Appends what no other transaction is about: a refusal.
+    /// Appends an entry in a transaction of its own, for a refusal that has no other transaction.
     pub async fn append_alone(&self, record: Record) -> DbResult<()> {
         let audit = self.clone();
         self.db.write(move |conn| audit.append(conn, &record)).await
     }
 
-    /// An id and its time. Ids of one server follow in the order in which they were asked for, also within a millisecond.
+    /// Returns a new id and its time. The ids of one server are in the order of the calls, also within a millisecond.
     fn stamp(&self) -> (Uuid, Timestamp) {
         let now = u64::try_from(self.clock.now().as_millis()).unwrap_or(0) << COUNT_BITS;
         let next = |last: u64| now.max(last.saturating_add(1));
-        let last = self.stamped.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+        let last = self.last_stamp.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
         let stamp = next(last.unwrap_or_else(|last| last));
         let at = Timestamp::from_millis(i64::try_from(stamp >> COUNT_BITS).unwrap_or(i64::MAX));
         let count = u16::try_from(stamp & ((1 << COUNT_BITS) - 1)).unwrap_or(u16::MAX);
-        (self.random.id_in_place(at, count), at)
+        (self.random.sequential_id(at, count), at)
     }
 }
 
-/// Bits of an id of version 7 between its time and its random part (RFC 9562 §5.7).
+/// The number of bits between the time and the random part of an id of version 7 (RFC 9562 §5.7).
 const COUNT_BITS: u32 = 12;
 
-/// Removes up to `batch` entries from before `before`, the oldest first, in the caller's transaction. Answers how many;
-/// fewer than `batch` when nothing older is left.
-pub fn sweep(conn: &mut Conn, before: Timestamp, batch: usize) -> DbResult<usize> {
-    store::sweep(conn, before, batch)
+/// Deletes up to `limit` entries that are older than `before`, oldest first. Returns their number.
+pub fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult<usize> {
+    store::expire(conn, before, limit)
 }

@@ -1,82 +1,86 @@
-//! Reading the log: the newest first, page by page.
+//! Reads the audit log page by page, newest first.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use serde::Serialize;
-
 use super::store::{self, AuditRow};
 use super::{Audit, Event, Outcome};
-use crate::clock::Timestamp;
 use crate::db::DbResult;
-use crate::db::types::{AuditId, SessionId, UserId};
 use crate::devices::{Device, Devices};
+use crate::types::{AuditId, SessionId, Timestamp, UserId};
 
-/// Which entries to read: those that meet all that is set.
+/// A filter of entries. An entry must match everything that is set.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Whom it concerns.
+    /// The account that the entries are about.
     pub user: Option<UserId>,
+    /// The session that the entries are about.
     pub session: Option<SessionId>,
+    /// The event.
     pub event: Option<Event>,
+    /// The outcome of the event.
     pub outcome: Option<Outcome>,
-    /// The first moment.
+    /// The earliest time.
     pub from: Option<Timestamp>,
-    /// The last moment, to the end of its millisecond.
+    /// The latest time, including the whole millisecond.
     pub to: Option<Timestamp>,
 }
 
 impl Filter {
-    /// Whether no entry can meet it: an event has one outcome.
+    /// Returns whether no entry can match, because the event has another outcome.
     fn contradicts_itself(&self) -> bool {
         self.event.zip(self.outcome).is_some_and(|(event, outcome)| event.outcome() != outcome)
     }
 }
 
-/// Some entries, the newest first.
+/// A page of entries, newest first.
 pub struct Page {
+    /// The entries of the page. With a filter, a page that is not the last can have few entries or none.
     pub entries: Vec<Entry>,
-    /// Where the next page begins; `None` when there is nothing further. With a filter a page may hold few entries or
-    /// none, and there is still more to look through.
+    /// The entry after which the next page begins, or `None` on the last page.
     pub next: Option<AuditId>,
 }
 
-/// One entry of the log.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+/// An entry of the audit log.
+#[derive(Clone, Debug)]
 pub struct Entry {
+    /// The id of the entry.
     pub id: AuditId,
-    #[schema(value_type = String, format = DateTime)]
+    /// The time of the event.
     pub at: Timestamp,
-    pub event_type: String,
-    /// `success` or `failure`.
-    pub status: String,
-    /// Whom it concerns.
-    pub user_id: Option<UserId>,
-    /// Who did it, where that is somebody else.
-    pub actor_id: Option<UserId>,
-    pub session_id: Option<SessionId>,
-    #[schema(value_type = Option<String>)]
-    pub ip_address: Option<IpAddr>,
+    /// The name of the event.
+    pub event: String,
+    /// The name of the outcome.
+    pub outcome: String,
+    /// The account that the event is about.
+    pub user: Option<UserId>,
+    /// The account of the actor, if it is another one.
+    pub actor: Option<UserId>,
+    /// The session that the event is about.
+    pub session: Option<SessionId>,
+    /// The IP address of the client.
+    pub ip: Option<IpAddr>,
+    /// The device that the user agent describes.
     pub device: Option<Device>,
+    /// The user agent of the client.
     pub user_agent: Option<String>,
-    /// What else there is to say of it.
-    #[schema(value_type = Object)]
+    /// The details of the event.
     pub metadata: serde_json::Value,
-    /// The request's `X-Request-Id`.
+    /// The id of the request.
     pub request_id: Option<String>,
 }
 
 impl Entry {
-    fn of(row: AuditRow, device: Option<Device>) -> Self {
+    fn new(row: AuditRow, device: Option<Device>) -> Self {
         Self {
             id: row.id,
             at: row.at,
-            event_type: row.event,
-            status: row.outcome,
-            user_id: row.user_id,
-            actor_id: row.actor_id,
-            session_id: row.session_id,
-            ip_address: row.ip.map(|address| address.0),
+            event: row.event,
+            outcome: row.outcome,
+            user: row.user_id,
+            actor: row.actor_id,
+            session: row.session_id,
+            ip: row.ip.map(|ip| ip.0),
             device,
             user_agent: row.user_agent,
             metadata: row.metadata.0,
@@ -85,21 +89,21 @@ impl Entry {
     }
 }
 
-/// Each user agent is read once.
+/// Converts rows into entries. Parses each distinct user agent once.
 fn entries(rows: Vec<AuditRow>, devices: &Devices) -> Vec<Entry> {
     let mut known: HashMap<String, Device> = HashMap::new();
-    let of = |row: AuditRow| {
+    let entry = |row: AuditRow| {
         let device = row.user_agent.as_ref().map(|agent| match known.get(agent) {
             Some(device) => device.clone(),
             None => known.entry(agent.clone()).or_insert(devices.device(Some(agent))).clone(),
         });
-        Entry::of(row, device)
+        Entry::new(row, device)
     };
-    rows.into_iter().map(of).collect()
+    rows.into_iter().map(entry).collect()
 }
 
 impl Audit {
-    /// Up to `limit` entries after `after`, which is where the page before it ended.
+    /// Reads a page of up to `limit` entries that follow the entry `after`.
     pub async fn page(&self, filter: &Filter, after: Option<AuditId>, limit: usize) -> DbResult<Page> {
         if filter.contradicts_itself() {
             return Ok(Page { entries: Vec::new(), next: None });
@@ -109,7 +113,8 @@ impl Audit {
         Ok(Page { entries: entries(rows, &self.devices), next })
     }
 
-    /// How many entries there are; `None` when they are more than 200, or too many to look through.
+    /// Counts the entries that match `filter`. Returns `None` if there are more than 200, or if too many would have to
+    /// be scanned.
     pub async fn count(&self, filter: &Filter) -> DbResult<Option<usize>> {
         if filter.contradicts_itself() {
             return Ok(Some(0));

@@ -1,26 +1,26 @@
-//! The log of events as rows.
+//! Entries of the audit log as rows.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use uuid::Uuid;
 
-use super::Record;
-use super::read::Filter;
-use crate::clock::Timestamp;
+use super::{Filter, Record};
 use crate::db::connection::MultiBackend;
 use crate::db::schema::audit_log;
-use crate::db::types::{Address, AuditId, Json, SessionId, SqlUuid, UserId};
+use crate::db::types::{IpColumn, Json, SqlUuid};
 use crate::db::{Conn, DbResult};
+use crate::types::{AuditId, SessionId, Timestamp, UserId};
 
-/// How many entries are looked through for one page, where no index knows the whole filter: some 20 ms of work.
-const LOOKED_THROUGH: usize = 20_000;
+/// The most entries that are scanned for one page if no index covers the whole filter, which takes some 20 ms.
+const MAX_SCANNED: usize = 20_000;
 
-/// The highest number that is counted up to.
-const COUNTED: usize = 200;
+/// The highest count that is returned.
+const MAX_COUNT: usize = 200;
 
-pub fn append(conn: &mut Conn, record: &Record, id: Uuid, at: Timestamp) -> DbResult<()> {
-    let client = &record.client;
+/// Inserts an entry.
+pub(super) fn append(conn: &mut Conn, record: &Record, id: Uuid, at: Timestamp) -> DbResult<()> {
+    let requester = &record.requester;
     diesel::insert_into(audit_log::table)
         .values((
             audit_log::id.eq(AuditId(id)),
@@ -30,18 +30,19 @@ pub fn append(conn: &mut Conn, record: &Record, id: Uuid, at: Timestamp) -> DbRe
             audit_log::user_id.eq(record.user),
             audit_log::actor_id.eq(record.actor.filter(|actor| record.user != Some(*actor))),
             audit_log::session_id.eq(record.session),
-            audit_log::ip.eq(client.address.map(Address)),
-            audit_log::user_agent.eq(client.user_agent.as_deref()),
-            audit_log::request_id.eq(client.request_id.as_deref()),
+            audit_log::ip.eq(requester.ip.map(IpColumn)),
+            audit_log::user_agent.eq(requester.user_agent.as_deref()),
+            audit_log::request_id.eq(requester.request_id.as_deref()),
             audit_log::metadata.eq(Json(record.metadata.clone().into())),
         ))
         .execute(conn)?;
     Ok(())
 }
 
+/// An entry in the database.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = audit_log)]
-pub struct AuditRow {
+pub(super) struct AuditRow {
     pub id: AuditId,
     pub at: Timestamp,
     pub event: String,
@@ -49,17 +50,17 @@ pub struct AuditRow {
     pub user_id: Option<UserId>,
     pub actor_id: Option<UserId>,
     pub session_id: Option<SessionId>,
-    pub ip: Option<Address>,
+    pub ip: Option<IpColumn>,
     pub user_agent: Option<String>,
     pub request_id: Option<String>,
     pub metadata: Json,
 }
 
-/// Ids from the first to the last of those that are asked for, both included.
+/// The first and the last id of a range, both included.
 type Span = (AuditId, AuditId);
 
-/// The rows of a value of `column` within a span of ids, as a range of the index of both.
-macro_rules! together {
+/// Selects the rows with a value of `column` and an id within a span, as a range of the index on both columns.
+macro_rules! in_span {
     ($column:literal, $type:ty, $value:expr, $first:expr, $last:expr) => {
         sql::<Bool>(concat!("(", $column, ", id) >= ("))
             .bind::<$type, _>($value)
@@ -75,39 +76,38 @@ macro_rules! together {
 
 type Rows<'a> = audit_log::BoxedQuery<'a, MultiBackend>;
 
-/// The rows from `first` to `last`, the newest first, that meet the part of the filter that one index has in its order.
+/// Selects the rows from `first` to `last`, newest first, that match the part of the filter that one index covers.
 ///
-/// Such an index is named by its columns together, in the comparison and in the order: no other one can serve then. A
-/// planner that is left the choice takes the primary key for an account that has many rows, and walks past those of all
-/// others.
+/// The comparison and the order name both columns of the index, so that no other index can be used. Otherwise a planner
+/// can choose the primary key for an account with many rows and scan the rows of all other accounts.
 fn indexed<'a>(filter: &Filter, (first, last): Span) -> Rows<'a> {
     let rows = audit_log::table.into_boxed();
     match (filter.session, filter.user, filter.event, filter.outcome) {
         (Some(session), user, ..) => {
-            // A session has few rows, and is one account's.
+            // A session has few rows and belongs to one account.
             let rows = rows.filter(audit_log::session_id.eq(session)).filter(audit_log::id.between(first, last));
             let rows = rows.order(audit_log::id.desc());
             if let Some(user) = user { rows.filter(audit_log::user_id.eq(user)) } else { rows }
         }
         (None, Some(user), ..) => rows
-            .filter(together!("user_id", SqlUuid, user, first, last))
+            .filter(in_span!("user_id", SqlUuid, user, first, last))
             .order((audit_log::user_id.desc(), audit_log::id.desc())),
         (None, None, Some(event), _) => rows
-            .filter(together!("event", Text, event.name(), first, last))
+            .filter(in_span!("event", Text, event.name(), first, last))
             .order((audit_log::event.desc(), audit_log::id.desc())),
         (None, None, None, Some(outcome)) => rows
-            .filter(together!("outcome", Text, outcome.name(), first, last))
+            .filter(in_span!("outcome", Text, outcome.name(), first, last))
             .order((audit_log::outcome.desc(), audit_log::id.desc())),
         (None, None, None, None) => rows.filter(audit_log::id.between(first, last)).order(audit_log::id.desc()),
     }
 }
 
-/// Whether the index leaves a part of the filter to be looked for.
-fn has_rest(filter: &Filter) -> bool {
+/// Returns whether the index does not cover the whole filter.
+fn has_remainder(filter: &Filter) -> bool {
     (filter.session.is_some() || filter.user.is_some()) && (filter.event.is_some() || filter.outcome.is_some())
 }
 
-/// The ids that the filter and the page before leave.
+/// Returns the span of ids that the filter allows after the previous page.
 fn span(filter: &Filter, after: Option<AuditId>) -> Span {
     let first = filter.from.map_or(AuditId(Uuid::nil()), first_of);
     let last = filter.to.map_or(AuditId(Uuid::max()), last_of);
@@ -115,58 +115,59 @@ fn span(filter: &Filter, after: Option<AuditId>) -> Span {
     (first, last.min(AuditId(before)))
 }
 
-/// The rows that meet the whole filter. What is left of it is compared as an expression, which no index has.
+/// Selects the rows that match the whole filter. The part that the index does not cover is compared as an expression,
+/// for which no other index can be used.
 fn matching<'a>(filter: &Filter, span: Span) -> Rows<'a> {
     let rows = indexed(filter, span);
-    match (has_rest(filter), filter.event, filter.outcome) {
+    match (has_remainder(filter), filter.event, filter.outcome) {
         (true, Some(event), _) => rows.filter(audit_log::event.concat("").eq(event.name())),
         (true, None, Some(outcome)) => rows.filter(audit_log::outcome.concat("").eq(outcome.name())),
         _ => rows,
     }
 }
 
-/// The last row of those that are looked through for one page, if there may be more behind it.
-fn floor(conn: &mut Conn, filter: &Filter, span: Span) -> DbResult<Option<AuditId>> {
-    if !has_rest(filter) {
+/// Returns the last id that is scanned for one page, if there can be more rows after it.
+fn last_scanned(conn: &mut Conn, filter: &Filter, span: Span) -> DbResult<Option<AuditId>> {
+    if !has_remainder(filter) {
         return Ok(None);
     }
-    let last = indexed(filter, span).select(audit_log::id).offset(count_of(LOOKED_THROUGH - 1)).limit(1);
+    let last = indexed(filter, span).select(audit_log::id).offset(count_of(MAX_SCANNED - 1)).limit(1);
     Ok(last.first(conn).optional()?)
 }
 
-/// Up to `limit` rows after `after`, the newest first, and where to go on.
-pub fn page(
+/// Finds up to `limit` rows that follow `after`, newest first, and the id after which the next page begins.
+pub(super) fn page(
     conn: &mut Conn,
     filter: &Filter,
     after: Option<AuditId>,
     limit: usize,
 ) -> DbResult<(Vec<AuditRow>, Option<AuditId>)> {
     let (first, last) = span(filter, after);
-    let floor = floor(conn, filter, (first, last))?;
-    let rows = matching(filter, (floor.unwrap_or(first), last)).limit(count_of(limit.saturating_add(1)));
+    let last_scanned = last_scanned(conn, filter, (first, last))?;
+    let rows = matching(filter, (last_scanned.unwrap_or(first), last)).limit(count_of(limit.saturating_add(1)));
     let mut rows: Vec<AuditRow> = rows.select(AuditRow::as_select()).load(conn)?;
     if rows.len() <= limit {
-        return Ok((rows, floor));
+        return Ok((rows, last_scanned));
     }
     rows.truncate(limit);
     let next = rows.last().map(|row| row.id);
     Ok((rows, next))
 }
 
-/// How many rows meet the filter; `None` when they are too many to be counted.
-pub fn count(conn: &mut Conn, filter: &Filter) -> DbResult<Option<usize>> {
+/// Counts the rows that match the filter. Returns `None` if there are too many.
+pub(super) fn count(conn: &mut Conn, filter: &Filter) -> DbResult<Option<usize>> {
     let span = span(filter, None);
-    if floor(conn, filter, span)?.is_some() {
+    if last_scanned(conn, filter, span)?.is_some() {
         return Ok(None);
     }
-    let ids: Vec<AuditId> = matching(filter, span).limit(count_of(COUNTED + 1)).select(audit_log::id).load(conn)?;
-    Ok(Some(ids.len()).filter(|count| *count <= COUNTED))
+    let ids: Vec<AuditId> = matching(filter, span).limit(count_of(MAX_COUNT + 1)).select(audit_log::id).load(conn)?;
+    Ok(Some(ids.len()).filter(|count| *count <= MAX_COUNT))
 }
 
-/// Removes up to `batch` rows from before `before`, the oldest first. Answers how many.
-pub fn sweep(conn: &mut Conn, before: Timestamp, batch: usize) -> DbResult<usize> {
+/// Deletes up to `limit` entries that are older than `before`, oldest first. Returns their number.
+pub(super) fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult<usize> {
     let old = audit_log::table.filter(audit_log::id.lt(first_of(before)));
-    let last = old.order(audit_log::id).select(audit_log::id).offset(count_of(batch.saturating_sub(1))).limit(1);
+    let last = old.order(audit_log::id).select(audit_log::id).offset(limit.saturating_sub(1)).limit(1);
     let last: Option<AuditId> = last.first(conn).optional()?;
     Ok(match last {
         Some(last) => diesel::delete(audit_log::table.filter(audit_log::id.le(last))).execute(conn)?,
@@ -178,17 +179,17 @@ fn count_of(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-/// Not above any id of this millisecond and those after it.
+/// Returns the lowest id of this millisecond.
 fn first_of(at: Timestamp) -> AuditId {
     AuditId(Uuid::from_u128(millis(at) << 80))
 }
 
-/// Not below any id of this millisecond and those before it.
+/// Returns the highest id of this millisecond.
 fn last_of(at: Timestamp) -> AuditId {
     AuditId(Uuid::from_u128((millis(at) << 80) | ((1 << 80) - 1)))
 }
 
-/// The first 48 bits of an id of version 7.
+/// Returns the first 48 bits of an id of version 7.
 fn millis(at: Timestamp) -> u128 {
     u128::try_from(at.as_millis()).unwrap_or(0).min((1 << 48) - 1)
 }

@@ -1,4 +1,4 @@
-//! A map that forgets: bounded, in shards so that threads seldom meet, and without order or timers.
+//! A bounded map. It is sharded, so that threads rarely wait for each other.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -7,27 +7,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const SHARDS: usize = 16;
 
-/// Keeps at least the last `capacity` entries that were put or read, at most twice as many. What was not touched
-/// while `capacity` others were is forgotten.
-pub struct Bounded<K, V> {
+/// A map that keeps at least the `capacity` entries that were stored or read last, and at most twice as many.
+pub struct BoundedMap<K, V> {
     shards: [Mutex<Shard<K, V>>; SHARDS],
     hasher: RandomState,
     shard_capacity: usize,
 }
 
-/// Entries are put among the young; when those are full, they become the old and the former old are dropped. An old
-/// entry that is read becomes young again.
+/// A part of the map. New entries are inserted into `young`. When it is full, it becomes `old`, and the previous `old`
+/// is dropped. An old entry that is read moves to `young`.
 struct Shard<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
 }
 
-impl<K: Hash + Eq, V: Clone> Bounded<K, V> {
+impl<K: Hash + Eq, V: Clone> BoundedMap<K, V> {
+    /// Creates an empty map.
     pub fn new(capacity: usize) -> Self {
         let shards = std::array::from_fn(|_| Mutex::new(Shard { young: HashMap::new(), old: HashMap::new() }));
         Self { shards, hasher: RandomState::new(), shard_capacity: capacity.div_ceil(SHARDS).max(1) }
     }
 
+    /// Returns the value of `key` and counts it as used.
     pub fn get(&self, key: &K) -> Option<V> {
         let mut shard = self.shard(key);
         if let Some(value) = shard.young.get(key) {
@@ -38,11 +39,12 @@ impl<K: Hash + Eq, V: Clone> Bounded<K, V> {
         Some(value)
     }
 
+    /// Sets the value of `key`.
     pub fn put(&self, key: K, value: V) {
         self.update(key, |_| Some(value));
     }
 
-    /// Replaces what is there by what `change` makes of it; `None` leaves it as it is. Atomic.
+    /// Sets the value that `change` returns for the present one, or keeps the present one if it returns `None`. Atomic.
     pub fn update(&self, key: K, change: impl FnOnce(Option<&V>) -> Option<V>) {
         let mut shard = self.shard(&key);
         let present = shard.young.get(&key).or_else(|| shard.old.get(&key));
@@ -68,7 +70,8 @@ impl<K: Hash + Eq, V> Shard<K, V> {
     }
 }
 
-/// A thread that panicked while it held the lock left a whole map behind: each change is one insertion or removal.
+/// Locks a mutex, also if a thread panicked while it held the lock. The map is then consistent, because each change is
+/// one insertion or removal.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -79,7 +82,7 @@ mod tests {
 
     #[test]
     fn it_keeps_what_is_used_and_forgets_what_is_not() {
-        let map = Bounded::new(160);
+        let map = BoundedMap::new(160);
         map.put("used".to_owned(), 1);
         map.put("unused".to_owned(), 2);
         for n in 0..10_000 {
@@ -91,17 +94,17 @@ mod tests {
 
     #[test]
     fn it_never_holds_more_than_twice_its_capacity() {
-        let map = Bounded::new(160);
+        let map = BoundedMap::new(160);
         for n in 0..10_000 {
             map.put(n, ());
         }
-        let held: usize = map.shards.iter().map(lock).map(|shard| shard.young.len() + shard.old.len()).sum();
-        assert!((1..=320).contains(&held), "{held} entries");
+        let count: usize = map.shards.iter().map(lock).map(|shard| shard.young.len() + shard.old.len()).sum();
+        assert!((1..=320).contains(&count), "{count} entries");
     }
 
     #[test]
     fn an_update_sees_what_is_there_and_may_leave_it() {
-        let map = Bounded::new(16);
+        let map = BoundedMap::new(16);
         map.put(1, 5);
         map.update(1, |present| (*present? < 3).then_some(3));
         assert_eq!(map.get(&1), Some(5));

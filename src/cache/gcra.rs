@@ -1,32 +1,33 @@
-//! Attempts counted for all servers: the script that Redis runs, what it is given and what it answers.
+//! The script by which Redis counts attempts for all servers.
 
 use std::time::Duration;
 
-use crate::config::Rate;
+use crate::types::Rate;
 
-/// The generic cell rate algorithm (GCRA). Its head documents keys, arguments and reply.
+/// The generic cell rate algorithm (GCRA). The script documents its keys, arguments and reply.
 pub const SCRIPT: &str = include_str!("gcra.lua");
 
-/// What became of attempts.
+/// The decision on attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// How many were let through, of those that were asked for.
+    /// The number of requested attempts that are allowed.
     pub granted: u32,
-    /// Attempts that would be let through now.
+    /// The number of further attempts that would be allowed now.
     pub remaining: u32,
-    /// Time until one is let through; zero for one that was.
+    /// The time until the next attempt is allowed, or zero if one was allowed.
     pub retry_after: Duration,
-    /// Time until all are there again.
+    /// The time until all attempts are available again.
     pub reset: Duration,
 }
 
-/// The arguments of the script: attempts at once, microseconds for one more, and how many are asked for.
-pub fn arguments(rate: Rate, asked: u32) -> [u64; 3] {
+/// Returns the arguments of the script: the burst, the microseconds until another attempt is available, and the number
+/// of requested attempts.
+pub fn arguments(rate: Rate, requested: u32) -> [u64; 3] {
     let interval = rate.period.as_micros().checked_div(rate.burst.get().into()).unwrap_or_default();
-    [rate.burst.get().into(), u64::try_from(interval).unwrap_or(u64::MAX).max(1), asked.into()]
+    [rate.burst.get().into(), u64::try_from(interval).unwrap_or(u64::MAX).max(1), requested.into()]
 }
 
-/// Reads the script's reply; `None` for what it never says.
+/// Parses the reply of the script. Returns `None` if it has another form.
 pub fn parse(reply: &[i64]) -> Option<Decision> {
     let &[granted, remaining, retry_after, reset] = reply else { return None };
     let millis = |count| u64::try_from(count).ok().map(Duration::from_millis);

@@ -1,54 +1,58 @@
-//! The cache of a server that runs alone.
+//! The cache in the process, for a single server.
 
 use std::time::Duration;
 
-use super::bounded::Bounded;
-use super::{Lookup, Superseded, Version};
-use crate::clock::{Clock, Timestamp};
-use crate::db::types::{SessionId, TokenId};
+use super::bounded::BoundedMap;
+use super::{EntryVersion, Lookup, Superseded};
+use crate::clock::Clock;
+use crate::types::{Jti, SessionId, Timestamp};
 
-/// Sessions, and likewise superseded tokens, that are surely kept: about 30 MB when full.
+/// The least number of sessions, and of superseded tokens, that are kept. They take about 30 MB.
 const CAPACITY: usize = 32 * 1024;
 
+/// A cache in the process.
 pub struct Memory {
     clock: Clock,
-    entries: Bounded<SessionId, Entry>,
-    superseded: Bounded<TokenId, Timestamp>,
+    entries: BoundedMap<SessionId, Entry>,
+    superseded: BoundedMap<Jti, Timestamp>,
 }
 
 #[derive(Clone)]
 struct Entry {
-    version: Version,
+    version: EntryVersion,
     expires_at: Timestamp,
     bytes: Vec<u8>,
 }
 
 impl Memory {
+    /// Creates an empty cache.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, entries: Bounded::new(CAPACITY), superseded: Bounded::new(CAPACITY) }
+        Self { clock, entries: BoundedMap::new(CAPACITY), superseded: BoundedMap::new(CAPACITY) }
     }
 
-    pub fn lookup(&self, session: SessionId, token: TokenId) -> Lookup {
+    /// Reads everything about one access token.
+    pub fn lookup(&self, session: SessionId, jti: Jti) -> Lookup {
         let now = self.clock.now();
         let entry = self.entries.get(&session).filter(|entry| entry.expires_at > now);
-        Lookup { revoked: false, superseded_from: self.superseded.get(&token), entry: entry.map(|entry| entry.bytes) }
+        Lookup { revoked: false, superseded_from: self.superseded.get(&jti), entry: entry.map(|entry| entry.bytes) }
     }
 
+    /// Stores the entry of a session, unless there is a newer one, and the token that was superseded.
     pub fn put(
         &self,
         session: SessionId,
-        version: Version,
+        version: EntryVersion,
         bytes: Vec<u8>,
         superseded: Option<Superseded>,
         ttl: Duration,
     ) {
         let expires_at = self.clock.now().plus(ttl);
-        self.entries.update(session, |held| match held {
-            Some(held) if held.version > version => None,
+        self.entries.update(session, |present| match present {
+            Some(present) if present.version > version => None,
             Some(_) | None => Some(Entry { version, expires_at, bytes }),
         });
         if let Some(superseded) = superseded {
-            self.superseded.put(superseded.token, superseded.from);
+            self.superseded.put(superseded.jti, superseded.from);
         }
     }
 }

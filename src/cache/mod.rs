@@ -1,5 +1,5 @@
-//! What makes a check fast: session entries, marks of what is no longer good, and shared limits, in the process or in
-//! Redis. Whatever is lost here is found in the database again.
+//! The cache of checks: entries of sessions, marks of revoked sessions and tokens, and shared rate limits, in the
+//! process or in Redis. Everything that it loses can be read from the database again.
 
 pub mod bounded;
 pub mod gcra;
@@ -8,60 +8,70 @@ mod redis;
 
 use std::time::Duration;
 
-use crate::clock::{Clock, Timestamp};
-use crate::config::{CacheKind, Rate};
-use crate::db::types::{SessionId, TokenId};
+use crate::clock::Clock;
+use crate::config::CacheKind;
+use crate::types::{Jti, Rate, SessionId, Timestamp};
 
 use gcra::Decision;
 use memory::Memory;
 pub use redis::RedisCache;
 
-/// Where cached things live. Clones share it.
+/// The cache of a server. Clones share everything.
 #[derive(Clone)]
 pub enum Cache {
+    /// A cache in the process.
     Memory(std::sync::Arc<Memory>),
+    /// A cache that servers share.
     Redis(RedisCache),
 }
 
-/// The cache did not answer, or not in time. Ask the database.
+/// The error of a cache that is unavailable. The caller must query the database.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the cache is not available")]
 pub struct CacheError;
 
-/// Which of two entries of a session is newer: a later generation, or within one a later revision.
+/// The version of the entry of a session. Versions are ordered by generation and then by revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
+pub struct EntryVersion {
+    /// The generation of the session's refresh token.
     pub generation: i64,
+    /// The number of changes of the session.
     pub revision: i64,
 }
 
-/// What the cache knows that concerns one access token.
+/// The content of the cache about one access token.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Lookup {
-    /// The session's mark: it was revoked, whatever the entry says.
+    /// Whether the session is marked as revoked. This takes precedence over the entry.
     pub revoked: bool,
-    /// The token's mark: from this time on it is no longer good.
+    /// The time from which the token is superseded, if it is marked so.
     pub superseded_from: Option<Timestamp>,
-    /// The session's entry, as its writer put it.
+    /// The entry of the session.
     pub entry: Option<Vec<u8>>,
 }
 
-/// An access token that a refresh replaced.
+/// An access token that is superseded or revoked from a time on.
 #[derive(Clone, Copy)]
 pub struct Superseded {
-    pub token: TokenId,
+    /// The access token.
+    pub jti: Jti,
+    /// The time from which it is not valid.
     pub from: Timestamp,
 }
 
-/// Whether and where the cache works, for people.
+/// The status of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum CacheStatus {
+    /// The cache is in the process.
     Memory,
+    /// The cache is Redis, which is available.
     Redis,
+    /// The cache is Redis, which is unavailable.
     Unavailable,
 }
 
-impl Mode {
+impl CacheStatus {
+    /// Returns the name in the API.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -72,7 +82,10 @@ impl Mode {
 }
 
 impl Cache {
-    /// Connects to nothing yet. Fails only for a Redis whose settings cannot be used.
+    /// Creates the cache, without connecting.
+    ///
+    /// # Errors
+    /// The settings of Redis cannot be used.
     pub fn new(kind: &CacheKind, clock: Clock) -> Result<Self, String> {
         match kind {
             CacheKind::Memory => Ok(Self::Memory(std::sync::Arc::new(Memory::new(clock)))),
@@ -80,19 +93,25 @@ impl Cache {
         }
     }
 
-    /// Everything that concerns one access token, in one round trip.
-    pub async fn lookup(&self, session: SessionId, token: TokenId) -> Result<Lookup, CacheError> {
+    /// Reads everything about one access token in one round trip.
+    ///
+    /// # Errors
+    /// The cache is unavailable.
+    pub async fn lookup(&self, session: SessionId, jti: Jti) -> Result<Lookup, CacheError> {
         match self {
-            Self::Memory(memory) => Ok(memory.lookup(session, token)),
-            Self::Redis(redis) => redis.lookup(session, token).await,
+            Self::Memory(memory) => Ok(memory.lookup(session, jti)),
+            Self::Redis(redis) => redis.lookup(session, jti).await,
         }
     }
 
-    /// Keeps a session's entry for `ttl`, unless a newer one is there, and marks the token that it superseded.
+    /// Stores the entry of a session for `ttl`, unless there is a newer one, and marks the token that was superseded.
+    ///
+    /// # Errors
+    /// The cache is unavailable.
     pub async fn put(
         &self,
         session: SessionId,
-        version: Version,
+        version: EntryVersion,
         entry: Vec<u8>,
         superseded: Option<Superseded>,
         ttl: Duration,
@@ -106,8 +125,11 @@ impl Cache {
         }
     }
 
-    /// Marks sessions as revoked, each until the time when its last access token will have expired. In the process there is nothing to mark:
-    /// the log of revocations in memory is asked before the cache and shared by all who could ask.
+    /// Marks sessions as revoked, each until its last access token expires. Does nothing if the cache is in the
+    /// process, because the revocation log in memory is checked before the cache.
+    ///
+    /// # Errors
+    /// The cache is unavailable.
     pub async fn mark_revoked(&self, revocations: &[(SessionId, Timestamp)], now: Timestamp) -> Result<(), CacheError> {
         match self {
             Self::Memory(_) => Ok(()),
@@ -115,7 +137,11 @@ impl Cache {
         }
     }
 
-    /// Marks an access token as superseded, for `ttl`. In the process, as above, there is nothing to mark.
+    /// Marks an access token as superseded for `ttl`. Does nothing if the cache is in the process, as
+    /// [`Self::mark_revoked`] does.
+    ///
+    /// # Errors
+    /// The cache is unavailable.
     pub async fn supersede(&self, session: SessionId, superseded: Superseded, ttl: Duration) -> Result<(), CacheError> {
         match self {
             Self::Memory(_) => Ok(()),
@@ -123,23 +149,28 @@ impl Cache {
         }
     }
 
-    /// Counts up to `asked` attempts under `key` for all servers that share the cache. `None` where it is not shared.
-    pub async fn count(&self, key: &str, rate: Rate, asked: u32) -> Result<Option<Decision>, CacheError> {
+    /// Counts up to `requested` attempts under `key` for all servers that share the cache. Returns `None` if the cache
+    /// is in the process.
+    ///
+    /// # Errors
+    /// The cache is unavailable.
+    pub async fn count(&self, key: &str, rate: Rate, requested: u32) -> Result<Option<Decision>, CacheError> {
         match self {
             Self::Memory(_) => Ok(None),
-            Self::Redis(redis) => redis.count(key, rate, asked).await.map(Some),
+            Self::Redis(redis) => redis.count(key, rate, requested).await.map(Some),
         }
     }
 
-    pub fn mode(&self) -> Mode {
+    /// Returns the status of the cache.
+    pub fn status(&self) -> CacheStatus {
         match self {
-            Self::Memory(_) => Mode::Memory,
-            Self::Redis(redis) if redis.is_available() => Mode::Redis,
-            Self::Redis(_) => Mode::Unavailable,
+            Self::Memory(_) => CacheStatus::Memory,
+            Self::Redis(redis) if redis.is_available() => CacheStatus::Redis,
+            Self::Redis(_) => CacheStatus::Unavailable,
         }
     }
 
-    /// How often the cache came back after it had been away.
+    /// Returns how often the cache has become available again.
     pub fn recoveries(&self) -> u64 {
         match self {
             Self::Memory(_) => 0,
@@ -147,7 +178,10 @@ impl Cache {
         }
     }
 
-    /// Asks the cache whether it is there, and waits for the answer.
+    /// Checks whether the cache responds.
+    ///
+    /// # Errors
+    /// The cache is unavailable.
     pub async fn ping(&self) -> Result<(), CacheError> {
         match self {
             Self::Memory(_) => Ok(()),

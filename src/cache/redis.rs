@@ -1,8 +1,8 @@
-//! The cache that servers share: Redis, alone, behind Sentinel or as a Cluster.
+//! The cache that servers share: a single Redis, a Redis with Sentinel, or a Redis Cluster.
 //!
-//! Each thread that serves requests keeps one multiplexed connection, so commands of requests that it serves at the
-//! same time travel together. A fault or an answer that takes too long opens a breaker: from then on every call fails
-//! at once, while a probe asks a few times a second whether Redis is back.
+//! Each thread that serves requests keeps one multiplexed connection, so the commands of its concurrent requests are
+//! pipelined. An error or a timeout opens a circuit breaker. Every call then fails at once, and a probe checks several
+//! times a second whether Redis is available again.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,54 +19,55 @@ use deadpool_redis::redis::{
 use deadpool_redis::{Manager, Pool, Runtime, Timeouts, cluster, sentinel};
 
 use super::gcra::{self, Decision};
-use super::{CacheError, Lookup, Superseded, Version};
-use crate::clock::Timestamp;
-use crate::config::{Rate, Redis, RedisLayout};
-use crate::db::types::{SessionId, TokenId};
+use super::{CacheError, EntryVersion, Lookup, Superseded};
+use crate::config::{Redis, RedisLayout};
+use crate::types::{Jti, Rate, SessionId, Timestamp};
 
-/// The longest that one call may take on a connection that is there.
-const CALL_PATIENCE: Duration = Duration::from_millis(100);
+/// The timeout of a call on an open connection.
+const CALL_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The longest that a call may take which has to connect first.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
+/// The timeout of a call that must connect first.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 const PROBE_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Connections of one server at the most: one per thread that asks.
+/// The most connections of one server. Each thread keeps one.
 const MAX_CONNECTIONS: usize = 256;
 
-/// Marks sent in one pipeline.
-const MARKS_AT_ONCE: usize = 1000;
+const MARKS_PER_PIPELINE: usize = 1000;
 
-/// Keeps an entry unless a newer one is there, and in any case marks the token that it superseded, unless that has ended before. Entries begin with their
-/// version, written so that a later one is greater as text.
-/// KEYS: entry, mark of the token (or none). ARGV: version and entry, TTL in ms, time from which the mark holds.
+/// Stores an entry unless there is a newer one, and marks the token that was superseded unless there is an earlier
+/// mark. Entries begin with their version, in a form in which a later version is greater as text. KEYS: entry, optional
+/// mark of the token. ARGV: version and entry, TTL in ms, time from which the token is superseded.
 const PUT: &str = r"
 if redis.call('GETRANGE', KEYS[1], 0, 31) <= string.sub(ARGV[1], 1, 32) then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 end
 if KEYS[2] then
-  local held = redis.call('GET', KEYS[2])
-  if not held or tonumber(held) > tonumber(ARGV[3]) then redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[2]) end
+  local mark = redis.call('GET', KEYS[2])
+  if not mark or tonumber(mark) > tonumber(ARGV[3]) then redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[2]) end
 end
 return 1
 ";
 
-/// Bytes of an entry that are its version: two numbers of 16 hexadecimal digits.
+/// The length of the version of an entry: two numbers of 16 hexadecimal digits.
 const VERSION_LENGTH: usize = 32;
 
-/// Clones share connections and breaker.
+/// A cache in Redis. Clones share the connections and the circuit breaker.
 #[derive(Clone)]
-pub struct RedisCache(Arc<Shared>);
+pub struct RedisCache {
+    inner: Arc<Inner>,
+}
 
-struct Shared {
-    /// Tells this cache from others in thread-local storage.
+struct Inner {
+    /// The id of this cache in thread-local storage.
     id: u64,
     pools: Pools,
     prefix: String,
     put: Script,
     count: Script,
-    away: AtomicBool,
+    /// Whether the circuit breaker is open.
+    unavailable: AtomicBool,
     probing: AtomicBool,
     recoveries: AtomicU64,
 }
@@ -77,35 +78,35 @@ enum Pools {
     Cluster(cluster::Pool),
 }
 
-/// A connection and its place in the pool, which it keeps for as long as its thread uses it.
-enum Held {
+/// A pooled connection that a thread keeps.
+enum PooledConnection {
     Single(deadpool_redis::Connection),
     Sentinel(sentinel::Connection),
     Cluster(cluster::Connection),
 }
 
-/// A clone of a connection, to send one command or pipeline.
-enum Link {
+/// A clone of a connection for one command or pipeline.
+enum Connection {
     Multiplexed(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
 
 thread_local! {
-    /// By cache: a connection, and how often the cache had come back when it was made.
-    static HELD: RefCell<HashMap<u64, (u64, Held)>> = RefCell::default();
+    /// For each cache, a connection and the number of recoveries before it was opened.
+    static CONNECTIONS: RefCell<HashMap<u64, (u64, PooledConnection)>> = RefCell::default();
 }
 
-impl Held {
-    fn link(&self) -> Link {
+impl PooledConnection {
+    fn connection(&self) -> Connection {
         match self {
-            Self::Single(connection) => Link::Multiplexed((**connection).clone()),
-            Self::Sentinel(connection) => Link::Multiplexed((**connection).clone()),
-            Self::Cluster(connection) => Link::Cluster((**connection).clone()),
+            Self::Single(connection) => Connection::Multiplexed((**connection).clone()),
+            Self::Sentinel(connection) => Connection::Multiplexed((**connection).clone()),
+            Self::Cluster(connection) => Connection::Cluster((**connection).clone()),
         }
     }
 }
 
-impl ConnectionLike for Link {
+impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
             Self::Multiplexed(connection) => connection.req_packed_command(cmd),
@@ -134,24 +135,27 @@ impl ConnectionLike for Link {
 }
 
 impl RedisCache {
+    /// Creates the cache, without connecting.
     pub fn new(config: &Redis) -> Result<Self, String> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
-        Ok(Self(Arc::new(Shared {
+        let inner = Inner {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             pools: Pools::new(config)?,
             prefix: config.prefix.clone(),
             put: Script::new(PUT),
             count: Script::new(gcra::SCRIPT),
-            away: AtomicBool::new(false),
+            unavailable: AtomicBool::new(false),
             probing: AtomicBool::new(false),
             recoveries: AtomicU64::new(0),
-        })))
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    pub async fn lookup(&self, session: SessionId, token: TokenId) -> Result<Lookup, CacheError> {
+    /// Reads everything about one access token.
+    pub async fn lookup(&self, session: SessionId, jti: Jti) -> Result<Lookup, CacheError> {
         let mut command = cmd("MGET");
-        command.arg(self.mark_key(session)).arg(self.token_key(session, token)).arg(self.entry_key(session));
-        let (mark, from, entry): (Option<Vec<u8>>, Option<i64>, Option<Vec<u8>>) = self.ask(&command).await?;
+        command.arg(self.mark_key(session)).arg(self.token_key(session, jti)).arg(self.entry_key(session));
+        let (mark, from, entry): (Option<Vec<u8>>, Option<i64>, Option<Vec<u8>>) = self.query(&command).await?;
         Ok(Lookup {
             revoked: mark.is_some(),
             superseded_from: from.map(Timestamp::from_millis),
@@ -159,54 +163,58 @@ impl RedisCache {
         })
     }
 
+    /// Stores the entry of a session, unless there is a newer one, and marks the token that was superseded.
     pub async fn put(
         &self,
         session: SessionId,
-        version: Version,
+        version: EntryVersion,
         entry: &[u8],
         superseded: Option<Superseded>,
         ttl: Duration,
     ) -> Result<(), CacheError> {
-        let mut call = self.0.put.prepare_invoke();
+        let mut call = self.inner.put.prepare_invoke();
         let mut versioned = format!("{:016x}{:016x}", version.generation, version.revision).into_bytes();
         versioned.extend_from_slice(entry);
         call.key(self.entry_key(session)).arg(versioned).arg(millis(ttl));
         if let Some(superseded) = superseded {
-            call.key(self.token_key(session, superseded.token)).arg(superseded.from.as_millis());
+            call.key(self.token_key(session, superseded.jti)).arg(superseded.from.as_millis());
         }
-        self.call(async |link| call.invoke_async::<i64>(link).await).await.map(drop)
+        self.call(async |connection| call.invoke_async::<i64>(connection).await).await.map(drop)
     }
 
+    /// Marks sessions as revoked, each until its last access token expires.
     pub async fn mark_revoked(&self, revocations: &[(SessionId, Timestamp)], now: Timestamp) -> Result<(), CacheError> {
-        if let Pools::Cluster(_) = self.0.pools {
+        if let Pools::Cluster(_) = self.inner.pools {
             return self.mark_in_cluster(revocations, now).await;
         }
-        for chunk in revocations.chunks(MARKS_AT_ONCE) {
+        for chunk in revocations.chunks(MARKS_PER_PIPELINE) {
             let mut pipeline = Pipeline::with_capacity(chunk.len());
             for (session, expires_at) in chunk {
                 let ttl = millis(expires_at.since(now)).max(1);
                 pipeline.cmd("SET").arg(self.mark_key(*session)).arg(1).arg("PX").arg(ttl).ignore();
             }
-            self.call(async |link| pipeline.query_async::<()>(link).await).await?;
+            self.call(async |connection| pipeline.query_async::<()>(connection).await).await?;
         }
         Ok(())
     }
 
+    /// Marks an access token as superseded for `ttl`.
     pub async fn supersede(&self, session: SessionId, superseded: Superseded, ttl: Duration) -> Result<(), CacheError> {
         let mut command = cmd("SET");
-        command.arg(self.token_key(session, superseded.token)).arg(superseded.from.as_millis());
-        self.ask::<Value>(command.arg("PX").arg(millis(ttl).max(1))).await.map(drop)
+        command.arg(self.token_key(session, superseded.jti)).arg(superseded.from.as_millis());
+        self.query::<Value>(command.arg("PX").arg(millis(ttl).max(1))).await.map(drop)
     }
 
-    /// Each mark lies in a slot of its own, which one pipeline cannot span: they are sent singly, and waited for together.
+    /// Marks sessions in a cluster. Each mark has its own slot and a pipeline cannot span slots, so the commands are
+    /// sent individually and awaited together.
     async fn mark_in_cluster(&self, revocations: &[(SessionId, Timestamp)], now: Timestamp) -> Result<(), CacheError> {
-        for chunk in revocations.chunks(MARKS_AT_ONCE) {
+        for chunk in revocations.chunks(MARKS_PER_PIPELINE) {
             let mut marks = tokio::task::JoinSet::new();
             for (session, expires_at) in chunk {
                 let mut command = cmd("SET");
                 command.arg(self.mark_key(*session)).arg(1).arg("PX").arg(millis(expires_at.since(now)).max(1));
                 let cache = self.clone();
-                marks.spawn(async move { cache.ask::<Value>(&command).await.map(drop) });
+                marks.spawn(async move { cache.query::<Value>(&command).await.map(drop) });
             }
             while let Some(marked) = marks.join_next().await {
                 marked.map_err(|_| CacheError)??;
@@ -215,37 +223,41 @@ impl RedisCache {
         Ok(())
     }
 
-    pub async fn count(&self, key: &str, rate: Rate, asked: u32) -> Result<Decision, CacheError> {
-        let mut call = self.0.count.prepare_invoke();
-        call.key(format!("{}:limit:{{{key}}}", self.0.prefix));
-        for argument in gcra::arguments(rate, asked) {
+    /// Counts up to `requested` attempts under `key`.
+    pub async fn count(&self, key: &str, rate: Rate, requested: u32) -> Result<Decision, CacheError> {
+        let mut call = self.inner.count.prepare_invoke();
+        call.key(format!("{}:limit:{{{key}}}", self.inner.prefix));
+        for argument in gcra::arguments(rate, requested) {
             call.arg(argument);
         }
-        let reply: Vec<i64> = self.call(async |link| call.invoke_async(link).await).await?;
+        let reply: Vec<i64> = self.call(async |connection| call.invoke_async(connection).await).await?;
         gcra::parse(&reply).ok_or(CacheError)
     }
 
+    /// Checks whether Redis responds.
     pub async fn ping(&self) -> Result<(), CacheError> {
-        self.ask::<Value>(&cmd("PING")).await.map(drop)
+        self.query::<Value>(&cmd("PING")).await.map(drop)
     }
 
+    /// Returns whether the circuit breaker is closed.
     pub fn is_available(&self) -> bool {
-        !self.0.away.load(Ordering::Relaxed)
+        !self.inner.unavailable.load(Ordering::Relaxed)
     }
 
+    /// Returns how often Redis has become available again.
     pub fn recoveries(&self) -> u64 {
-        self.0.recoveries.load(Ordering::Relaxed)
+        self.inner.recoveries.load(Ordering::Relaxed)
     }
 
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, CacheError> {
-        self.call(async |link| command.query_async(link).await).await
+    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, CacheError> {
+        self.call(async |connection| command.query_async(connection).await).await
     }
 
-    async fn call<T>(&self, work: impl AsyncFnOnce(&mut Link) -> RedisResult<T>) -> Result<T, CacheError> {
+    async fn call<T>(&self, work: impl AsyncFnOnce(&mut Connection) -> RedisResult<T>) -> Result<T, CacheError> {
         if !self.is_available() {
             return Err(CacheError);
         }
-        match self.0.attempt(work).await {
+        match self.inner.attempt(work).await {
             Ok(value) => Ok(value),
             Err(reason) => {
                 self.open_breaker(&reason);
@@ -255,76 +267,79 @@ impl RedisCache {
     }
 
     fn open_breaker(&self, reason: &str) {
-        self.0.away.store(true, Ordering::Relaxed);
-        if !self.0.probing.swap(true, Ordering::AcqRel) {
-            tracing::warn!(reason, "Redis is away: the database is asked instead");
-            tokio::spawn(Arc::clone(&self.0).probe());
+        self.inner.unavailable.store(true, Ordering::Relaxed);
+        if !self.inner.probing.swap(true, Ordering::AcqRel) {
+            tracing::warn!(reason, "Redis is unavailable: checks query the database instead");
+            tokio::spawn(Arc::clone(&self.inner).probe());
         }
     }
 
     fn entry_key(&self, session: SessionId) -> String {
-        format!("{}:{{{session}}}:session", self.0.prefix)
+        format!("{}:{{{session}}}:session", self.inner.prefix)
     }
 
     fn mark_key(&self, session: SessionId) -> String {
-        format!("{}:{{{session}}}:revoked", self.0.prefix)
+        format!("{}:{{{session}}}:revoked", self.inner.prefix)
     }
 
-    fn token_key(&self, session: SessionId, token: TokenId) -> String {
-        format!("{}:{{{session}}}:jti:{token}", self.0.prefix)
+    fn token_key(&self, session: SessionId, jti: Jti) -> String {
+        format!("{}:{{{session}}}:jti:{jti}", self.inner.prefix)
     }
 }
 
-impl Shared {
-    /// One call on this thread's connection, in bounded time. A connection that failed is given back to the pool,
-    /// which tries it before it hands it out again.
-    async fn attempt<T>(&self, work: impl AsyncFnOnce(&mut Link) -> RedisResult<T>) -> Result<T, String> {
-        // One from before the last fault is likely as dead as the one that showed it.
+impl Inner {
+    /// Makes one call on this thread's connection, with a timeout. A connection that failed returns to the pool, which
+    /// checks it before it is used again.
+    async fn attempt<T>(&self, work: impl AsyncFnOnce(&mut Connection) -> RedisResult<T>) -> Result<T, String> {
+        // A connection from before the last failure is probably lost too.
         let recoveries = self.recoveries.load(Ordering::Acquire);
-        let held = HELD.with_borrow(|held| {
-            held.get(&self.id).filter(|(made_at, _)| *made_at == recoveries).map(|(_, held)| held.link())
+        let open = CONNECTIONS.with_borrow(|connections| {
+            let (opened_after, pooled) = connections.get(&self.id)?;
+            (*opened_after == recoveries).then(|| pooled.connection())
         });
-        let patience = if held.is_some() { CALL_PATIENCE } else { CONNECT_PATIENCE };
-        let outcome = tokio::time::timeout(patience, async {
-            let mut link = match held {
-                Some(link) => link,
+        let timeout = if open.is_some() { CALL_TIMEOUT } else { CONNECT_TIMEOUT };
+        let outcome = tokio::time::timeout(timeout, async {
+            let mut connection = match open {
+                Some(connection) => connection,
                 None => self.connect().await?,
             };
-            work(&mut link).await.map_err(|error| error.to_string())
+            work(&mut connection).await.map_err(|error| error.to_string())
         })
         .await
-        .unwrap_or_else(|_| Err(format!("no answer within {} ms", patience.as_millis())));
+        .unwrap_or_else(|_| Err(format!("no response within {} ms", timeout.as_millis())));
         if outcome.is_err() {
-            HELD.with_borrow_mut(|held| held.remove(&self.id));
+            CONNECTIONS.with_borrow_mut(|connections| connections.remove(&self.id));
         }
         outcome
     }
 
-    async fn connect(&self) -> Result<Link, String> {
-        let held = match &self.pools {
-            Pools::Single(pool) => pool.get().await.map(Held::Single).map_err(|error| error.to_string()),
-            Pools::Sentinel(pool) => pool.get().await.map(Held::Sentinel).map_err(|error| error.to_string()),
-            Pools::Cluster(pool) => pool.get().await.map(Held::Cluster).map_err(|error| error.to_string()),
+    async fn connect(&self) -> Result<Connection, String> {
+        let pooled = match &self.pools {
+            Pools::Single(pool) => pool.get().await.map(PooledConnection::Single).map_err(|error| error.to_string()),
+            Pools::Sentinel(pool) => {
+                pool.get().await.map(PooledConnection::Sentinel).map_err(|error| error.to_string())
+            }
+            Pools::Cluster(pool) => pool.get().await.map(PooledConnection::Cluster).map_err(|error| error.to_string()),
         }?;
-        let link = held.link();
+        let connection = pooled.connection();
         let recoveries = self.recoveries.load(Ordering::Acquire);
-        HELD.with_borrow_mut(|all| all.insert(self.id, (recoveries, held)));
-        Ok(link)
+        CONNECTIONS.with_borrow_mut(|connections| connections.insert(self.id, (recoveries, pooled)));
+        Ok(connection)
     }
 
-    /// Asks until Redis answers, then closes the breaker.
+    /// Pings Redis until it responds, then closes the circuit breaker.
     async fn probe(self: Arc<Self>) {
         loop {
             tokio::time::sleep(PROBE_INTERVAL).await;
-            let answered = self.attempt(async |link| cmd("PING").query_async::<Value>(link).await).await;
-            if answered.is_ok() {
+            let outcome = self.attempt(async |connection| cmd("PING").query_async::<Value>(connection).await).await;
+            if outcome.is_ok() {
                 break;
             }
         }
         self.recoveries.fetch_add(1, Ordering::Release);
         self.probing.store(false, Ordering::Release);
-        self.away.store(false, Ordering::Relaxed);
-        tracing::info!("Redis is back");
+        self.unavailable.store(false, Ordering::Relaxed);
+        tracing::info!("Redis is available again");
     }
 }
 
@@ -334,11 +349,11 @@ impl Pools {
         let certificate = certificate.map_err(|error| format!("REDIS_CA_FILE cannot be read: {error}"))?;
         let node = |url: &str| node(url, certificate.as_deref());
         let timeouts =
-            Timeouts { wait: Some(CONNECT_PATIENCE), create: Some(CONNECT_PATIENCE), recycle: Some(CALL_PATIENCE) };
+            Timeouts { wait: Some(CONNECT_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CALL_TIMEOUT) };
         macro_rules! pool {
             ($module:path, $manager:expr) => {{
-                use $module as of;
-                of::Pool::builder($manager.map_err(|error| error.to_string())?)
+                use $module as module;
+                module::Pool::builder($manager.map_err(|error| error.to_string())?)
                     .max_size(MAX_CONNECTIONS)
                     .runtime(Runtime::Tokio1)
                     .timeouts(timeouts)
@@ -354,7 +369,7 @@ impl Pools {
             }
             RedisLayout::Sentinel { sentinels, service, username, password, db, tls } => {
                 let nodes = sentinels.iter().map(|url| node(url)).collect::<Result<Vec<_>, _>>()?;
-                let of_master = sentinel::SentinelNodeConnectionInfo {
+                let primary = sentinel::SentinelNodeConnectionInfo {
                     tls_mode: tls.then_some(sentinel::TlsMode::Secure),
                     redis_connection_info: Some(deadpool_redis::RedisConnectionInfo {
                         db: *db,
@@ -363,14 +378,14 @@ impl Pools {
                         ..Default::default()
                     }),
                 };
-                let kind = sentinel::SentinelServerType::Master;
-                Self::Sentinel(pool!(sentinel, sentinel::Manager::new(nodes, service.clone(), Some(of_master), kind)))
+                let server = sentinel::SentinelServerType::Master;
+                Self::Sentinel(pool!(sentinel, sentinel::Manager::new(nodes, service.clone(), Some(primary), server)))
             }
         })
     }
 }
 
-/// How to reach one server, with the operator's own authority where there is one.
+/// Returns the connection settings of one server.
 fn node(url: &str, certificate: Option<&[u8]>) -> Result<ConnectionInfo, String> {
     let info = url.into_connection_info().map_err(|error| error.to_string())?;
     let Some(certificate) = certificate else { return Ok(info) };

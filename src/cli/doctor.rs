@@ -1,41 +1,41 @@
-//! `keyturn doctor`: everything that the server stands on, one line each.
+//! `keyturn doctor`: checks everything that the server needs, and prints a line for each.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use keyturn::cache::Cache;
-use keyturn::clock::Clock;
-use keyturn::config::{CacheKind, Config, Database};
-use keyturn::db::{Conn, DbError, migrate};
-use keyturn::keys::{Ring, ring};
-use keyturn::mail;
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::config::{CacheKind, Config, Database};
+use crate::db::{Conn, DbError, migrate};
+use crate::keys::{KeyRing, key_ring};
+use crate::mail;
 
 use super::output::say;
 use super::{Outcome, block_on, load};
 
-/// How far the database's clock may be from ours before tokens suffer.
-const TOLERABLE_SKEW: Duration = Duration::from_secs(5);
+/// The largest difference between the clocks of this machine and the database; with more, tokens suffer.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5);
 
-/// How long a mail may wait before something is wrong with all of them.
-const TOLERABLE_WAIT: Duration = Duration::from_secs(3600);
+/// The longest that an email waits unless something is wrong with all of them.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
 
-/// What was found: good news, or what is wrong and what to do.
+/// What a check has found: that all is well, or what is wrong and how to fix it.
 type Finding = Result<String, (String, &'static str)>;
 
-pub fn run(file: Option<PathBuf>) -> Outcome {
+/// Checks everything. Exits with 1 if something is wrong.
+pub(super) fn run(file: Option<PathBuf>) -> Outcome {
     let config = match load(file) {
         Ok(config) => config,
         Err(error) => {
-            report(
-                "configuration",
-                Err((error.to_string(), "set what is named above; `keyturn config docs` lists all settings")),
-            )?;
+            let advice = "correct the settings named above; `keyturn config docs` lists all";
+            report("configuration", Err((error.to_string(), advice)))?;
             return Ok(ExitCode::FAILURE);
         }
     };
-    let mut healthy = report("configuration", Ok("every setting is right".to_owned()))?;
+    let mut healthy = report("configuration", Ok("all settings are valid".to_owned()))?;
     match Conn::open(&config.database) {
         Err(error) => healthy &= report("database", Err(unreachable_database(&config, &error)))?,
         Ok(mut conn) => {
@@ -47,15 +47,16 @@ pub fn run(file: Option<PathBuf>) -> Outcome {
         }
     }
     healthy &= report("cache", cache(&config)?)?;
-    healthy &= report("mail", mail(&config)?)?;
+    healthy &= report("mail", relay(&config)?)?;
     healthy &= report("places", Ok(places(&config)))?;
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn report(what: &str, finding: Finding) -> io::Result<bool> {
+/// Prints a finding. Returns whether all is well.
+fn report(subject: &str, finding: Finding) -> io::Result<bool> {
     match &finding {
-        Ok(news) => say!("ok     {what}: {news}")?,
-        Err((wrong, advice)) => say!("WRONG  {what}: {wrong}\n       {advice}")?,
+        Ok(state) => say!("ok     {subject}: {state}")?,
+        Err((problem, advice)) => say!("WRONG  {subject}: {problem}\n       {advice}")?,
     }
     Ok(finding.is_ok())
 }
@@ -70,7 +71,7 @@ const fn engine(config: &Config) -> &'static str {
 fn unreachable_database(config: &Config, error: &DbError) -> (String, &'static str) {
     let advice = match config.database {
         Database::Sqlite { .. } => "start the server once, which creates it, and check who may write in DATA_DIR",
-        Database::Postgres { .. } => "check DATABASE_URL, that Postgres runs, and that this machine may reach it",
+        Database::Postgres { .. } => "check DATABASE_URL, that Postgres runs, and that this machine may connect to it",
     };
     (error.to_string(), advice)
 }
@@ -85,35 +86,39 @@ fn schema(conn: &mut Conn) -> Finding {
 }
 
 fn clock(conn: &mut Conn) -> Finding {
-    let advice = "let NTP keep the clocks of all servers";
+    let advice = "synchronize the clocks of all servers with NTP";
     let ours = Clock::default().now();
     let theirs = migrate::database_time(conn).map_err(|error| (error.to_string(), advice))?;
-    let apart = ours.since(theirs).max(theirs.since(ours));
-    if apart <= TOLERABLE_SKEW {
-        return Ok("agrees with the database's".to_owned());
+    let difference = ours.since(theirs).max(theirs.since(ours));
+    if difference <= MAX_CLOCK_SKEW {
+        return Ok("agrees with that of the database".to_owned());
     }
-    Err((format!("is {} s from the database's", apart.as_secs()), advice))
+    Err((format!("differs from that of the database by {} s", difference.as_secs()), advice))
 }
 
 fn keys(config: &Config, conn: &mut Conn) -> Finding {
-    let rows = ring::load(conn).map_err(|error| (error.to_string(), "run `keyturn migrate` first"))?;
-    let opened = Ring::open(&rows, config.algorithm, &config.secret.signing_key_seal());
+    let rows = key_ring::load(conn).map_err(|error| (error.to_string(), "run `keyturn migrate` first"))?;
+    let opened = KeyRing::open(&rows, config.algorithm, &config.secret.signing_key_seal());
     match opened {
-        Ok(ring) => Ok(format!("{} signs with {}", ring.signing().id, config.algorithm.name())),
+        Ok(key_ring) => Ok(format!("{} signs with {}", key_ring.signing().id, config.algorithm.name())),
         Err(error) => Err((error.to_string(), "start the server with the JWT_SECRET that the keys were made with")),
     }
 }
 
-/// A database that is wrong is found with the configuration.
-fn places(config: &Config) -> String {
-    config.geoip_database.as_ref().map_or_else(
-        || "not told, since GEOIP_DATABASE is not set".to_owned(),
-        |database| format!("told by a {}", database.kind()),
-    )
+fn outbox(conn: &mut Conn) -> Finding {
+    let status = mail::outbox_status(conn).map_err(|error| (error.to_string(), "run `keyturn migrate` first"))?;
+    let reason = status.last_error.map_or_else(String::new, |error| format!("; the latest failure: {error}"));
+    let found = format!("{} waiting, {} not delivered within two weeks{reason}", status.waiting, status.failed);
+    match status.oldest {
+        Some(oldest) if Clock::default().now().since(oldest) > MAX_WAIT => {
+            Err((found, "let a server run, and let it reach the mail server of SMTP_URL"))
+        }
+        _ => Ok(found),
+    }
 }
 
-fn cache(config: &Config) -> Result<Finding, Box<dyn std::error::Error>> {
-    let advice = "check REDIS_URL and that Redis runs; until then the database is asked at every request";
+fn cache(config: &Config) -> Result<Finding, Box<dyn Error>> {
+    let advice = "check REDIS_URL and that Redis runs; until then every request reads the database";
     if let CacheKind::Memory = config.cache {
         return Ok(Ok("in the process".to_owned()));
     }
@@ -121,36 +126,26 @@ fn cache(config: &Config) -> Result<Finding, Box<dyn std::error::Error>> {
         Ok(cache) => cache,
         Err(error) => return Ok(Err((error, advice))),
     };
-    let mut answered = false;
-    block_on(async {
-        answered = cache.ping().await.is_ok();
-        Ok(ExitCode::SUCCESS)
-    })?;
-    Ok(if answered { Ok("Redis answers".to_owned()) } else { Err(("Redis does not answer".to_owned(), advice)) })
+    let answers = block_on(async { Ok::<_, io::Error>(cache.ping().await.is_ok()) })?;
+    Ok(if answers { Ok("Redis answers".to_owned()) } else { Err(("Redis does not answer".to_owned(), advice)) })
 }
 
-fn outbox(conn: &mut Conn) -> Finding {
-    let contents = mail::contents(conn).map_err(|error| (error.to_string(), "run `keyturn migrate` first"))?;
-    let reason = contents.last_error.map_or_else(String::new, |error| format!("; the latest failure: {error}"));
-    let found = format!("{} waiting, {} not delivered within two weeks{reason}", contents.waiting, contents.failed);
-    match contents.oldest {
-        Some(oldest) if Clock::default().now().since(oldest) > TOLERABLE_WAIT => {
-            Err((found, "let a server run, and let it reach the mail server of SMTP_URL"))
-        }
-        _ => Ok(found),
-    }
-}
-
-fn mail(config: &Config) -> Result<Finding, Box<dyn std::error::Error>> {
+/// Checks the mail server.
+fn relay(config: &Config) -> Result<Finding, Box<dyn Error>> {
     if config.mail.relay.is_none() {
-        return Ok(Ok(format!("written to files in {}, for want of SMTP_URL", mail::folder(config).display())));
+        let folder = mail::folder(config);
+        return Ok(Ok(format!("emails are written to files in {}, because SMTP_URL is not set", folder.display())));
     }
-    let mut answer = Ok(());
-    block_on(async {
-        answer = mail::is_reachable(config).await;
-        Ok(ExitCode::SUCCESS)
-    })?;
+    let checked = block_on(async { Ok::<_, io::Error>(mail::check_relay(config).await) })?;
     let advice =
-        "check SMTP_URL, that the mail server runs, and that this machine may reach it; mails wait in the outbox";
-    Ok(answer.map(|()| "the mail server answers".to_owned()).map_err(|error| (error, advice)))
+        "check SMTP_URL, that the mail server runs, and that this machine may connect to it; emails wait in the outbox";
+    Ok(checked.map(|()| "the mail server answers".to_owned()).map_err(|error| (error, advice)))
+}
+
+/// Describes where places are looked up. A database that cannot be used is reported with the configuration.
+fn places(config: &Config) -> String {
+    config.geoip_database.as_ref().map_or_else(
+        || "not looked up, because GEOIP_DATABASE is not set".to_owned(),
+        |database| format!("looked up in a {}", database.kind()),
+    )
 }

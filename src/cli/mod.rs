@@ -1,7 +1,10 @@
-//! What `keyturn COMMAND` does.
+//! The command line: `keyturn COMMAND`.
+
+// They panic when nobody reads what they print: see `output`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod doctor;
-pub mod output;
+mod output;
 mod progress;
 mod serve;
 mod session;
@@ -15,23 +18,25 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
-use keyturn::app::{App, Background};
-use keyturn::clock::Clock;
-use keyturn::config::{self, Config};
-use keyturn::db::migrate;
-use keyturn::random::Random;
 
-use output::say;
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::db::migrate;
+use crate::random::Random;
 
-pub type Outcome = Result<ExitCode, Box<dyn Error>>;
+use output::{say, say_error};
+
+/// The exit code of a command, or why it failed.
+type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("KEYTURN_COMMIT"), ")");
 
-/// An auth server for access and refresh tokens, with sessions that can be seen and ended at once.
+/// An auth server for access and refresh tokens, with sessions that can be listed and revoked at once.
 #[derive(Parser)]
 #[command(name = "keyturn", version = VERSION, arg_required_else_help = true)]
-pub struct Arguments {
-    /// A TOML file with settings; the environment goes before it.
+struct Arguments {
+    /// A TOML file with settings; the environment takes precedence over it.
     #[arg(long, global = true, value_name = "PATH", env = "KEYTURN_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -47,13 +52,13 @@ enum Command {
     /// Create, list and change accounts.
     #[command(subcommand)]
     User(user::Command),
-    /// List and end sessions.
+    /// List and revoke sessions.
     #[command(subcommand)]
     Session(session::Command),
     /// Show the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Check everything that the server stands on, and say what to do about what is wrong.
+    /// Check everything that the server needs, and print how to fix what is wrong.
     Doctor,
     /// Print a completion script for a shell.
     Completions { shell: Shell },
@@ -74,7 +79,19 @@ enum ConfigCommand {
     Docs,
 }
 
-pub fn run(arguments: Arguments) -> Outcome {
+/// Runs the command that the program was started with.
+pub fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) if output::is_unread(&*error) => ExitCode::SUCCESS,
+        Err(error) => {
+            say_error!("keyturn: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Outcome {
     let file = arguments.config;
     match arguments.command {
         Command::Serve => serve::run(&load(file)?),
@@ -88,7 +105,7 @@ pub fn run(arguments: Arguments) -> Outcome {
         }
         Command::Doctor => doctor::run(file),
         Command::Completions { shell } => {
-            // To standard output directly, it would panic when nobody reads that.
+            // `generate` would panic if it wrote to standard output and nobody read that.
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "keyturn", &mut script);
             io::stdout().write_all(&script)?;
@@ -106,7 +123,7 @@ fn load(file: Option<PathBuf>) -> Result<Config, config::ConfigError> {
 }
 
 fn check(file: Option<PathBuf>) -> Outcome {
-    for setting in loaded(file)?.shown {
+    for setting in loaded(file)?.settings {
         say!("{setting}")?;
     }
     Ok(ExitCode::SUCCESS)
@@ -120,23 +137,22 @@ fn run_migrate(config: &Config, arguments: &MigrateArguments) -> Outcome {
         }
         return Ok(if pending.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    block_on(async {
-        App::build(config, Clock::default()).await?;
+    with_app(config, async |_| {
         say!("The database is up to date.")?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
-/// Runs a command that needs no server on a runtime of its own.
-fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
+/// Runs `work` on a runtime of its own, for commands other than `serve`.
+fn block_on<T, E: From<io::Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(work)
 }
 
-/// Runs `work` with everything that a server has but the HTTP.
+/// Runs `work` with everything that a server has but HTTP.
 fn with_app<F: Future<Output = Outcome>>(config: &Config, work: impl FnOnce(App) -> F) -> Outcome {
     block_on(async {
-        let (app, background): (App, Background) = App::build(config, Clock::default()).await?;
+        let (app, background) = App::build(config, Clock::default()).await?;
         let outcome = work(app).await;
         drop(background);
         io::stdout().flush()?;

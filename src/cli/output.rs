@@ -1,5 +1,5 @@
-//! What commands print. Whoever reads it may stop (`keyturn user list | head`): then `say!` gives an error, which ends
-//! the command, and `main` ends in silence.
+//! Prints the output of commands. Whoever reads it may stop, as in `keyturn user list | head`: then `say!` returns an
+//! error, which ends the command, and [`super::main`] reports success.
 
 use std::error::Error;
 use std::fmt;
@@ -11,21 +11,26 @@ macro_rules! say {
 }
 
 /// Prints a line on standard error, if somebody reads it.
-macro_rules! complain {
+macro_rules! say_error {
     ($($text:tt)*) => { $crate::cli::output::print_error(format_args!($($text)*)) };
 }
 
-pub(crate) use {complain, say};
+pub(crate) use {say, say_error};
 
-pub fn print(line: fmt::Arguments<'_>) -> io::Result<()> {
+/// Prints a line on standard output.
+///
+/// # Errors
+/// Nobody reads it any more.
+pub(super) fn print(line: fmt::Arguments<'_>) -> io::Result<()> {
     writeln!(io::stdout(), "{line}")
 }
 
-pub fn print_error(line: fmt::Arguments<'_>) {
+/// Prints a line on standard error, if somebody reads it.
+pub(super) fn print_error(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Whether a command ended because nobody reads its output any more, which is no failure.
-pub fn is_unread(error: &(dyn Error + 'static)) -> bool {
+/// Returns whether a command ended because nobody reads its output any more, which is no failure.
+pub(super) fn is_unread(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -1,43 +1,47 @@
 //! `keyturn user …`
 
+use std::error::Error;
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use keyturn::accounts::email::Email;
-use keyturn::accounts::password::Password;
-use keyturn::accounts::{ADMIN, USER};
-use keyturn::admin::users::Roles;
-use keyturn::config::Config;
-use keyturn::db::types::Names;
-use keyturn::label::Label;
 use zeroize::Zeroizing;
+
+use crate::accounts::registration::NewAccount;
+use crate::admin::{Operator, UserChange};
+use crate::app::App;
+use crate::config::Config;
+use crate::passwords::Password;
+use crate::types::{EmailAddress, Label, Roles, UserId};
 
 use super::output::say;
 use super::{Outcome, transfer, with_app};
 
+/// Accounts that a list reads at once.
+const PAGE: i64 = 1000;
+
 #[derive(Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Create an account. The password is asked for, or read from standard input.
     Create {
         email: String,
         #[arg(long)]
         name: Option<String>,
-        /// Let the account administer the server.
+        /// Make the account an administrator.
         #[arg(long)]
         admin: bool,
     },
     /// List the accounts.
     List,
-    /// Disable an account and end its sessions.
+    /// Disable an account and revoke its sessions.
     Disable { email: String },
-    /// Let a disabled account log in again.
+    /// Enable an account that was disabled.
     Enable { email: String },
-    /// Give an account these roles and no others; `user` is always among them. Tokens with other roles end, sessions go on.
+    /// Set the roles of an account; `user` is always among them. Revokes its access tokens; its sessions go on.
     SetRoles { email: String, roles: Vec<String> },
-    /// Take away an account's second factor, for somebody who has lost it: the next login needs the password alone.
+    /// Disable an account's two-step login, for somebody who has lost the second factor.
     ResetMfa { email: String },
-    /// Set an account's password and end its sessions. The password is asked for, or read from standard input.
+    /// Set an account's password and revoke its sessions. The password is asked for, or read from standard input.
     SetPassword { email: String },
     /// Import accounts with their password hashes, from one JSON object on each line.
     Import(transfer::ImportArguments),
@@ -45,7 +49,8 @@ pub enum Command {
     Export(transfer::ExportArguments),
 }
 
-pub fn run(config: &Config, command: Command) -> Outcome {
+/// Runs a command about accounts.
+pub(super) fn run(config: &Config, command: Command) -> Outcome {
     match command {
         Command::Create { email, name, admin } => create(config, &email, name.as_deref(), admin),
         Command::List => list(config),
@@ -63,9 +68,10 @@ fn create(config: &Config, email: &str, name: Option<&str>, admin: bool) -> Outc
     let address = parse_email(email)?;
     let label = name.map(Label::parse).transpose().map_err(|error| format!("the name {error}"))?;
     let password = Password::parse_new(read_password()?, &[email, name.unwrap_or_default()])?;
-    let roles = if admin { Names::of(&[USER, ADMIN]) } else { Names::of(&[USER]) };
+    let roles = if admin { Roles::administrator() } else { Roles::default() };
+    let new = NewAccount { email: address, password, name: label, roles };
     with_app(config, async |app| {
-        let id = app.accounts.create(&address, password, label, roles).await?;
+        let id = app.admin.create_user(new, &Operator::CommandLine).await?;
         say!("{id}")?;
         Ok(ExitCode::SUCCESS)
     })
@@ -73,50 +79,65 @@ fn create(config: &Config, email: &str, name: Option<&str>, admin: bool) -> Outc
 
 fn list(config: &Config) -> Outcome {
     with_app(config, async |app| {
-        for account in app.accounts.list().await? {
-            let state = if account.is_disabled { "disabled" } else { "active" };
-            say!("{}\t{}\t{}\t{state}\t{}", account.id, account.created_at, account.roles.0.join(","), account.email)?;
+        let mut after = None;
+        loop {
+            let page = app.accounts.page(after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.id);
+            for account in page {
+                let state = if account.disabled_at.is_some() { "disabled" } else { "active" };
+                let roles = account.roles.names().join(",");
+                say!("{}\t{}\t{roles}\t{state}\t{}", account.id, account.created_at, account.email)?;
+            }
         }
         Ok(ExitCode::SUCCESS)
     })
 }
 
 fn disable(config: &Config, email: &str) -> Outcome {
-    let address = parse_email(email)?;
+    let email = parse_email(email)?;
     with_app(config, async |app| {
-        let ended = app.accounts.disable(&address).await?.ok_or_else(|| unknown(&address))?;
-        say!("The account is disabled. Sessions ended: {ended}")?;
+        let user = find_user(&app, &email).await?;
+        let change = UserChange { disabled: Some(true), ..UserChange::default() };
+        let updated = app.admin.update_user(user, change, &Operator::CommandLine).await?;
+        say!("The account is disabled. Sessions revoked: {}", updated.sessions_revoked)?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
 fn enable(config: &Config, email: &str) -> Outcome {
-    let address = parse_email(email)?;
+    let email = parse_email(email)?;
     with_app(config, async |app| {
-        let user = app.accounts.id_of(&address).await?.ok_or_else(|| unknown(&address))?;
-        app.admin.enable(user).await?;
+        let user = find_user(&app, &email).await?;
+        let change = UserChange { disabled: Some(false), ..UserChange::default() };
+        app.admin.update_user(user, change, &Operator::CommandLine).await?;
         say!("The account is enabled.")?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
 fn set_roles(config: &Config, email: &str, roles: Vec<String>) -> Outcome {
-    let address = parse_email(email)?;
+    let email = parse_email(email)?;
     let roles = Roles::parse(roles).map_err(|error| format!("the list {error}"))?;
     with_app(config, async |app| {
-        let user = app.accounts.id_of(&address).await?.ok_or_else(|| unknown(&address))?;
-        let roles = app.admin.set_roles(user, roles).await?.ok_or_else(|| unknown(&address))?;
-        say!("The account's roles: {}", roles.0.join(", "))?;
+        let user = find_user(&app, &email).await?;
+        let change = UserChange { roles: Some(roles), ..UserChange::default() };
+        let updated = app.admin.update_user(user, change, &Operator::CommandLine).await?;
+        say!("The account's roles: {}", updated.account.roles.names().join(", "))?;
+        // Those in which a former administrator acted for others.
+        if updated.sessions_revoked > 0 {
+            say!("Sessions revoked: {}", updated.sessions_revoked)?;
+        }
         Ok(ExitCode::SUCCESS)
     })
 }
 
 fn reset_mfa(config: &Config, email: &str) -> Outcome {
-    let address = parse_email(email)?;
+    let email = parse_email(email)?;
     with_app(config, async |app| {
-        let id = app.accounts.id_of(&address).await?.ok_or_else(|| unknown(&address))?;
-        let was_on = app.accounts.reset_mfa(id).await?;
-        let state = if was_on { "is switched off" } else { "was not switched on" };
+        let user = find_user(&app, &email).await?;
+        let was_enabled = app.admin.reset_mfa(user, &Operator::CommandLine).await?;
+        let state = if was_enabled { "is disabled" } else { "was not enabled" };
         say!("Two-step login {state}.")?;
         Ok(ExitCode::SUCCESS)
     })
@@ -126,29 +147,38 @@ fn set_password(config: &Config, email: &str) -> Outcome {
     let address = parse_email(email)?;
     let password = Password::parse_new(read_password()?, &[email])?;
     with_app(config, async |app| {
-        let ended = app.accounts.set_password(&address, password).await?.ok_or_else(|| unknown(&address))?;
-        say!("The password is set. Sessions ended: {ended}")?;
+        let user = find_user(&app, &address).await?;
+        let revoked = app.admin.set_password(user, password, &Operator::CommandLine).await?;
+        let revoked = revoked.ok_or_else(|| no_account(&address))?;
+        say!("The password is set. Sessions revoked: {revoked}")?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
-pub fn parse_email(text: &str) -> Result<Email, String> {
-    Email::parse(text).map_err(|error| format!("{text} {error}"))
+/// Parses the email address of an account.
+pub(super) fn parse_email(text: &str) -> Result<EmailAddress, String> {
+    EmailAddress::parse(text).map_err(|error| format!("{text} {error}"))
 }
 
-pub fn unknown(email: &Email) -> String {
+/// Finds the account with this email address.
+pub(super) async fn find_user(app: &App, email: &EmailAddress) -> Result<UserId, Box<dyn Error>> {
+    Ok(app.admin.find_user(email).await?.ok_or_else(|| no_account(email))?)
+}
+
+/// Returns what to print if no account has this email address.
+pub(super) fn no_account(email: &EmailAddress) -> String {
     format!("there is no account for {}", email.as_str())
 }
 
-/// Asks twice on a terminal; elsewhere takes the first line of standard input.
-fn read_password() -> Result<Zeroizing<String>, Box<dyn std::error::Error>> {
+/// Asks for a password twice on a terminal; elsewhere reads it from the first line of standard input.
+fn read_password() -> Result<Zeroizing<String>, Box<dyn Error>> {
     if !io::stdin().is_terminal() {
         let mut line = Zeroizing::new(String::new());
         io::stdin().lock().read_line(&mut line)?;
         return Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()));
     }
     let first = Zeroizing::new(rpassword::prompt_password("Password: ")?);
-    let second = Zeroizing::new(rpassword::prompt_password("Once more: ")?);
+    let second = Zeroizing::new(rpassword::prompt_password("Repeat the password: ")?);
     if first != second {
         return Err("the two passwords differ".into());
     }

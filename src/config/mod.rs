@@ -1,5 +1,5 @@
-//! What an operator sets: read once at the start, from the environment, then a TOML file, then defaults, into types
-//! that cannot be wrong.
+//! The configuration. It is read once at the start, from the environment, a TOML file and defaults, in this order, and
+//! validated.
 
 mod geoip;
 mod load;
@@ -22,204 +22,214 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::secret::MasterSecret;
+use crate::types::{Algorithm, Rate};
 
 pub use geoip::GeoDatabase;
 pub use load::Loaded;
-pub use settings::{Preset, Setting, Shows, documentation, settings};
-pub use source::{ConfigError, Environment, Shown};
+pub use settings::{DefaultValue, Setting, Visibility, documentation, settings};
+pub use source::{ConfigError, EffectiveSetting, Environment};
 
-/// The whole configuration of a server, checked.
+/// The configuration of a server.
 #[derive(Clone)]
 pub struct Config {
-    /// Where what is generated or embedded lies.
+    /// The directory of generated files and of the embedded database.
     pub data_dir: PathBuf,
+    /// The database of accounts and sessions.
     pub database: Database,
+    /// The cache of checks.
     pub cache: CacheKind,
+    /// The secret from which all keys are derived.
     pub secret: MasterSecret,
-    /// The algorithm that new access tokens are signed with.
+    /// The algorithm that signs new access tokens.
     pub algorithm: Algorithm,
-    /// `iss` of every token: `ISSUER`, else `public_url` without a trailing slash.
+    /// The claim `iss` of every access token: `ISSUER`, or `public_url` without a trailing slash.
     pub issuer: String,
-    /// `aud` of every token.
+    /// The claim `aud` of every access token.
     pub audience: String,
+    /// The lifetime of an access token.
     pub access_token_ttl: Duration,
+    /// The time without a refresh after which a session expires.
     pub refresh_token_ttl: Duration,
-    /// The longest that a session lives, however often it is refreshed.
+    /// The longest lifetime of a session, however often it is refreshed.
     pub session_max_lifetime: Duration,
-    /// How long a refresh may be repeated freely, and how long the access token it superseded stays good.
+    /// The time in which a refresh can be replayed, and in which the superseded access token stays valid.
     pub replay_window: Duration,
-    /// How many late repetitions a session has in reserve.
+    /// The number of recoveries that a session has: replays after the replay window.
     pub recoveries: u32,
-    /// Live sessions of one account; `None` is no limit.
+    /// The most live sessions of an account, or `None` for no limit.
     pub max_sessions_per_user: Option<std::num::NonZeroU32>,
+    /// The retention of old rows.
     pub retention: Retention,
-    /// Whether refreshes that succeed are audited.
+    /// Whether successful refreshes are audited.
     pub audit_refreshes: bool,
-    /// Whether strangers may register.
+    /// Whether anybody can register.
     pub registration: bool,
+    /// The cost of a password hash.
     pub argon2: Argon2Cost,
+    /// The IP address and port that the server listens on.
     pub bind: SocketAddr,
-    /// Threads that serve HTTP.
+    /// The number of threads that serve HTTP.
     pub workers: usize,
-    /// Where people reach the server; links and the issuer are made from it.
+    /// The URL at which users reach the server. Links in emails begin with it.
     pub public_url: Url,
-    /// Origins (scheme, host, port; no path) whose pages may call the server with its cookies.
+    /// The origins (scheme, host and port) whose pages may call the server with cookies.
     pub allowed_origins: Vec<String>,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// The delivery of emails.
     pub mail: Mail,
-    /// Tells where addresses are.
+    /// The database of the places of IP addresses.
     pub geoip_database: Option<GeoDatabase>,
+    /// The rate limits.
     pub limits: Limits,
-    /// A filter of the tracing crate, such as `info` or `keyturn=debug`.
+    /// A filter of the crate tracing, such as `info` or `keyturn=debug`.
     pub log: String,
 }
 
-/// How long the past is kept.
+/// The retention of old rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// Of sessions that have ended.
+    /// The time that ended sessions are kept.
     pub sessions: Duration,
-    /// Of audited events; `None` is for ever.
+    /// The time that audited events are kept, or `None` to keep them forever.
     pub audit: Option<Duration>,
-    /// How often what was kept for long enough is removed; zero leaves it to operators.
+    /// The time between two deletions of old rows. Zero leaves them to operators.
     pub sweep_interval: Duration,
 }
 
-/// Where accounts and sessions are kept.
+/// The database of accounts and sessions.
 #[derive(Clone)]
 pub enum Database {
-    /// Embedded, in this file.
-    Sqlite { path: PathBuf },
-    /// A libpq connection URL. May hold a password.
-    Postgres { url: Zeroizing<String> },
+    /// The embedded database.
+    Sqlite {
+        /// The database file.
+        path: PathBuf,
+    },
+    /// A Postgres server.
+    Postgres {
+        /// A connection URL of libpq, which can contain a password.
+        url: Zeroizing<String>,
+    },
 }
 
-/// What makes the database faster.
+/// The cache of checks.
 #[derive(Clone)]
 pub enum CacheKind {
-    /// In the process, for one server.
+    /// A cache in the process, for a single server.
     Memory,
+    /// A cache that servers share.
     Redis(Redis),
 }
 
-/// A Redis to share the cache with other servers. URLs may hold passwords.
+/// A Redis cache that servers share.
 #[derive(Clone)]
 pub struct Redis {
+    /// The servers to connect to.
     pub layout: RedisLayout,
-    /// A PEM file with the authority that signed the server's certificate, for `rediss`; without it the system's.
+    /// A PEM file with the certificate authority for `rediss`. The default is the certificate authorities of the
+    /// system.
     pub ca_file: Option<PathBuf>,
-    /// What every key begins with: `keyturn` unless set.
+    /// The prefix of every key.
     pub prefix: String,
 }
 
+/// The servers of a Redis cache. Their URLs can contain passwords.
 #[derive(Clone)]
 pub enum RedisLayout {
-    /// `redis://…` or `rediss://…`
-    Single { url: Zeroizing<String> },
-    /// `redis+sentinel://[[user]:password@]host:port,host:port/service[/db][?sentinel_password=…]`. The sentinels are
-    /// URLs of the schemes `redis` or `rediss`, with ports and their own password; user, password and `db` are those of
-    /// the servers that they watch.
+    /// A single server.
+    Single {
+        /// `redis://…` or `rediss://…`.
+        url: Zeroizing<String>,
+    },
+    /// Servers that Sentinel monitors.
     Sentinel {
+        /// The URLs of the sentinels, with the scheme `redis` or `rediss`, the port and the sentinels' own password.
         sentinels: Vec<Zeroizing<String>>,
+        /// The name of the monitored primary.
         service: String,
+        /// The user name for the monitored servers.
         username: Option<String>,
+        /// The password for the monitored servers.
         password: Option<Zeroizing<String>>,
+        /// The number of the database on the monitored servers.
         db: i64,
+        /// Whether connections use TLS.
         tls: bool,
     },
-    /// `redis+cluster://[[user]:password@]host:port,host:port`; the nodes are URLs of the schemes `redis` or `rediss`.
-    Cluster { nodes: Vec<Zeroizing<String>> },
+    /// A Redis Cluster.
+    Cluster {
+        /// The URLs of some nodes, with the scheme `redis` or `rediss`.
+        nodes: Vec<Zeroizing<String>>,
+    },
 }
 
-/// How mails leave.
+/// The delivery of emails.
 #[derive(Clone)]
 pub struct Mail {
-    /// The server that takes them; without it they are files in `DATA_DIR/outbox`.
+    /// The mail server. Without one, emails are written to `DATA_DIR/outbox`.
     pub relay: Option<Relay>,
+    /// The sender of all emails.
     pub from: Mailbox,
-    /// A folder of templates in the place of those that are built in.
+    /// A directory of templates that replace the built-in ones.
     pub templates: Option<PathBuf>,
 }
 
-/// A mail server and how to speak to it.
+/// A mail server that accepts emails by SMTP.
 #[derive(Clone)]
 pub struct Relay {
-    /// A name, or an address without brackets.
+    /// A host name, or an IP address without brackets.
     pub host: String,
+    /// The TCP port.
     pub port: u16,
+    /// The encryption of the connection.
     pub encryption: Encryption,
+    /// The user name and the password.
     pub credentials: Option<(String, Zeroizing<String>)>,
-    /// What keyturn calls itself (EHLO, RFC 5321 §4.1.1.1): a name, or an address as an address literal.
+    /// The name that keyturn sends in EHLO (RFC 5321 §4.1.1.1): a host name or an address literal.
     pub hello: String,
-    /// A PEM file with the authority that signed the server's certificate; without it the system's.
+    /// A PEM file with the certificate authority. The default is the certificate authorities of the system.
     pub ca_file: Option<PathBuf>,
 }
 
-/// How a connection to a mail server is encrypted.
+/// The encryption of a connection to a mail server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encryption {
+    /// No encryption.
     None,
-    /// By STARTTLS (RFC 3207) where the server offers it: no protection from somebody on the way.
+    /// STARTTLS (RFC 3207) if the server offers it, which does not protect against an active attacker.
     Opportunistic,
-    /// By STARTTLS or not at all.
+    /// STARTTLS, without which the delivery fails.
     Required,
-    /// From the first byte on (RFC 8314 §3.3).
+    /// TLS from the start of the connection (RFC 8314 §3.3).
     Implicit,
-}
-
-/// How access tokens are signed (RFC 7518 §3.1, RFC 8037).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Algorithm {
-    Es256,
-    EdDsa,
-    Rs256,
-    Hs256,
-}
-
-impl Algorithm {
-    /// Every algorithm, the default first.
-    pub const ALL: [Self; 4] = [Self::Es256, Self::EdDsa, Self::Rs256, Self::Hs256];
-
-    /// The value of the `alg` header.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Es256 => "ES256",
-            Self::EdDsa => "EdDSA",
-            Self::Rs256 => "RS256",
-            Self::Hs256 => "HS256",
-        }
-    }
-
-    /// The algorithm of that name, in any case of letters.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
-    }
 }
 
 /// The parameters of Argon2id (RFC 9106 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Argon2Cost {
+    /// The memory in KiB.
     pub memory_kib: u32,
+    /// The number of passes over the memory.
     pub passes: u32,
+    /// The degree of parallelism.
     pub lanes: u32,
 }
 
-/// How often something may be tried: `burst` at once, then spread evenly over `period`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    pub burst: std::num::NonZeroU32,
-    pub period: Duration,
-}
-
-/// One rate per kind of attempt; `None` is no limit.
+/// The rate limits. `None` means no limit.
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// Logins to one account.
     pub login_account: Option<Rate>,
+    /// Logins from one IP address.
     pub login_address: Option<Rate>,
+    /// Registrations from one IP address.
     pub register_address: Option<Rate>,
+    /// Refreshes of one session.
     pub refresh_session: Option<Rate>,
+    /// Refreshes from one IP address.
     pub refresh_address: Option<Rate>,
+    /// Requested emails to one account.
     pub forgot_account: Option<Rate>,
+    /// Attempts at the second factor of one account.
     pub mfa_account: Option<Rate>,
 }

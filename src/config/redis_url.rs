@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 use super::RedisLayout;
 use super::parse::Parsed;
 
-/// Errors show the form of a URL, never the URL: it may hold a password.
-pub fn parse(text: &str) -> Parsed<RedisLayout> {
+/// Parses `REDIS_URL`. Errors describe the form of the URL and never show the URL, which can contain a password.
+pub(super) fn parse(text: &str) -> Parsed<RedisLayout> {
     let (scheme, rest) = text.split_once("://").unwrap_or_default();
     let (layout, form) = match scheme {
         "redis" | "rediss" => (single(text, rest), "HOST:PORT/DB"),
@@ -24,8 +24,8 @@ pub fn parse(text: &str) -> Parsed<RedisLayout> {
     })
 }
 
-/// What follows the scheme, nothing of it decoded.
-struct Parts<'a> {
+/// The parts of a URL after its scheme, without percent-decoding.
+struct UrlParts<'a> {
     /// `user:password`, or empty.
     credentials: &'a str,
     nodes: Vec<&'a str>,
@@ -33,16 +33,17 @@ struct Parts<'a> {
     query: &'a str,
 }
 
-/// `None` also where a character of the password seems to have ended it early.
-fn split(rest: &str) -> Option<Parts<'_>> {
-    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, path) = address.split_once('/').unwrap_or((address, ""));
+/// Splits the part of a URL after its scheme. Returns `None` if it is malformed, or if a character of the password that
+/// is not percent-encoded seems to have ended the password.
+fn split(rest: &str) -> Option<UrlParts<'_>> {
+    let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = location.split_once('/').unwrap_or((location, ""));
     let (credentials, nodes) = authority.rsplit_once('@').unwrap_or(("", authority));
     let nodes: Vec<&str> = nodes.split(',').collect();
-    let quoted = !rest.contains('#') && ![path, query].concat().contains('@') && !credentials.contains(['@', ',']);
-    let sound =
-        quoted && (credentials.is_empty() || credentials.contains(':')) && nodes.iter().all(|node| is_node(node));
-    sound.then_some(Parts { credentials, nodes, path, query })
+    let is_encoded = !rest.contains('#') && ![path, query].concat().contains('@') && !credentials.contains(['@', ',']);
+    let is_valid =
+        is_encoded && (credentials.is_empty() || credentials.contains(':')) && nodes.iter().all(|node| is_node(node));
+    is_valid.then_some(UrlParts { credentials, nodes, path, query })
 }
 
 fn is_node(node: &str) -> bool {
@@ -66,7 +67,7 @@ fn database_number(path: &str) -> Option<i64> {
     if path.is_empty() { Some(0) } else { path.parse().ok().filter(|number| *number >= 0) }
 }
 
-/// The credentials are those of the data servers; sentinels that ask for a password get it by `?sentinel_password=…`.
+/// The credentials are for the monitored servers. The password for the sentinels is in `?sentinel_password=…`.
 fn sentinel(scheme: &str, rest: &str) -> Option<RedisLayout> {
     let parts = split(rest)?;
     let (service, database) = parts.path.split_once('/').unwrap_or((parts.path, ""));
@@ -87,14 +88,15 @@ fn sentinel(scheme: &str, rest: &str) -> Option<RedisLayout> {
     (!service.is_empty()).then_some(layout)
 }
 
-/// A cluster has no databases.
+/// A cluster has no numbered databases, so the URL has no path.
 fn cluster(scheme: &str, rest: &str) -> Option<RedisLayout> {
     let parts = split(rest)?;
     let nodes = parts.nodes.iter().map(|node| node_url(scheme, parts.credentials, node, 6379)).collect();
     (parts.path.is_empty() && parts.query.is_empty()).then_some(RedisLayout::Cluster { nodes })
 }
 
-/// `None` for an empty text. A form decodes `+` to a space and ends a name at `&` and `=`, so these are encoded first.
+/// Decodes percent-encoding. Returns `None` for an empty text. The form parser would decode `+` to a space and split at
+/// `&` and `=`, so these are encoded first.
 fn percent_decoded(text: &str) -> Option<String> {
     let text = text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
     form_urlencoded::parse(text.as_bytes()).next().map(|(name, _)| name.into_owned())

@@ -1,4 +1,4 @@
-//! The secret of an embedded server: generated once, kept in a file that only its owner reads.
+//! The master secret of an embedded server: generated once and stored in a file that only its owner can read.
 
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -11,28 +11,37 @@ use zeroize::Zeroizing;
 use crate::random::Random;
 use crate::secret::MasterSecret;
 
-pub fn path(data_dir: &Path) -> PathBuf {
+/// Returns the path of the file.
+pub(super) fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("jwt_secret")
 }
 
-/// The secret kept in `data_dir`; `None` when there is none yet. A file that holds no secret is an error, since a new
-/// one would open nothing that was sealed under the old.
-pub fn read(data_dir: &Path) -> io::Result<Option<MasterSecret>> {
+/// Reads the secret. Returns `None` if there is no file.
+///
+/// # Errors
+/// The file cannot be read, or it does not contain a secret. A new secret could not decrypt what was encrypted with the
+/// old one.
+pub(super) fn read(data_dir: &Path) -> io::Result<Option<MasterSecret>> {
     let text = match fs::read_to_string(path(data_dir)) {
         Ok(text) => Zeroizing::new(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let damaged = || io::Error::new(io::ErrorKind::InvalidData, "it holds no secret: restore it from a backup");
+    let damaged =
+        || io::Error::new(io::ErrorKind::InvalidData, "it does not contain a secret: restore it from a backup");
     MasterSecret::parse(&text).map(Some).ok_or_else(damaged)
 }
 
-/// Generates the secret, or takes the one of a server that was quicker: all that start at once end with the same.
-pub fn create(data_dir: &Path, random: &Random) -> io::Result<MasterSecret> {
+/// Generates the secret, or reads the one that another server has generated first. All servers that start at the same
+/// time get the same secret.
+///
+/// # Errors
+/// The file cannot be written or read.
+pub(super) fn create(data_dir: &Path, random: &Random) -> io::Result<MasterSecret> {
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
     let draft = data_dir.join(format!("jwt_secret.{}", *hex(&random.bytes::<8>())));
     write_new(&draft, &hex(&random.bytes::<32>()))?;
-    // A link appears whole, and never in the place of another: a rename would replace what another server took.
+    // A link appears atomically and never replaces a file. A rename would replace the secret of another server.
     let linked = fs::hard_link(&draft, path(data_dir));
     fs::remove_file(&draft)?;
     match linked {
@@ -49,7 +58,7 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
 }
 
 fn hex(bytes: &[u8]) -> Zeroizing<String> {
-    // Room for all of it: a string that grows leaves copies behind.
+    // Without the capacity the string would grow and leave copies of the secret in memory.
     let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 2));
     for byte in bytes {
         let _ = write!(text, "{byte:02x}");

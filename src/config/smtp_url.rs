@@ -10,20 +10,20 @@ use zeroize::Zeroizing;
 use super::parse::Parsed;
 use super::{Encryption, Relay};
 
-/// Errors show the form of a URL, never the URL: it may hold a password.
-pub fn parse(text: &str, public_url: &Url) -> Parsed<Relay> {
-    const FORM: &str = "must be smtps://USER:PASSWORD@HOST:PORT or smtp://USER:PASSWORD@HOST:PORT?tls=required, with special \
-                        characters of the password percent-encoded";
+/// Parses `SMTP_URL`. Errors describe the form of the URL and never show the URL, which can contain a password.
+pub(super) fn parse(text: &str, public_url: &Url) -> Parsed<Relay> {
+    const FORM: &str = "must be smtps://USER:PASSWORD@HOST:PORT or smtp://USER:PASSWORD@HOST:PORT?tls=required, \
+                        with special characters of the password percent-encoded";
     let scheme = text.split_once("://").map(|(scheme, _)| scheme);
     if !matches!(scheme, Some("smtp" | "smtps")) {
         return Err("must begin with smtps:// or smtp://".to_owned());
     }
     let url = Url::parse(text).ok().filter(|url| url.has_host() && url.fragment().is_none()).ok_or(FORM)?;
-    let (encryption, is_meant) = encryption(&url)?;
+    let (encryption, is_explicit) = encryption(&url)?;
     let host = url.host_str().filter(|host| !host.is_empty()).ok_or(FORM)?.trim_matches(['[', ']']).to_owned();
     let credentials = credentials(&url).map_err(|()| FORM)?;
-    if credentials.is_some() && encryption == Encryption::None && !is_meant && !is_this_machine(&host) {
-        return Err("would send the password unencrypted: add ?tls=required, or ?tls=none if that is meant".to_owned());
+    if credentials.is_some() && encryption == Encryption::None && !is_explicit && !is_localhost(&host) {
+        return Err("would send the password unencrypted: add ?tls=required, or ?tls=none to allow it".to_owned());
     }
     let default_port = match encryption {
         Encryption::None => 25,
@@ -31,16 +31,17 @@ pub fn parse(text: &str, public_url: &Url) -> Parsed<Relay> {
         Encryption::Implicit => 465,
     };
     let hello = match url.path().trim_matches('/') {
-        "" => own_name(public_url),
+        "" => default_hello(public_url),
         name if name.chars().all(|c| c.is_ascii_alphanumeric() || "-.:[]".contains(c)) => name.to_owned(),
-        _ => return Err("must have nothing but a host name after the slash, which keyturn then greets with".to_owned()),
+        _ => return Err("must have only a host name for EHLO after the slash".to_owned()),
     };
     Ok(Relay { host, port: url.port().unwrap_or(default_port), encryption, credentials, hello, ca_file: None })
 }
 
-/// And whether that is said in so many words.
+/// Returns the encryption, and whether the URL states it explicitly.
 fn encryption(url: &Url) -> Parsed<(Encryption, bool)> {
-    const FORM: &str = "may have one parameter, tls=required, tls=opportunistic or tls=none, and with smtps none";
+    const FORM: &str =
+        "must have at most the parameter tls=required, tls=opportunistic or tls=none, and none with smtps";
     let parameters: Vec<_> = form_urlencoded::parse(url.query().unwrap_or_default().as_bytes()).collect();
     let parameters: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (&**name, &**value)).collect();
     match (url.scheme(), parameters.as_slice()) {
@@ -62,16 +63,16 @@ fn credentials(url: &Url) -> Result<Option<(String, Zeroizing<String>)>, ()> {
     }
 }
 
-fn is_this_machine(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+fn is_localhost(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// The host of `PUBLIC_URL`, an address as an address literal (RFC 5321 §4.1.3).
-fn own_name(public_url: &Url) -> String {
+/// Returns the host of `PUBLIC_URL`, with an IP address as an address literal (RFC 5321 §4.1.3).
+fn default_hello(public_url: &Url) -> String {
     match public_url.host() {
         Some(Host::Domain(name)) => name.to_owned(),
-        Some(Host::Ipv4(address)) => format!("[{address}]"),
-        Some(Host::Ipv6(address)) => format!("[IPv6:{address}]"),
+        Some(Host::Ipv4(ip)) => format!("[{ip}]"),
+        Some(Host::Ipv6(ip)) => format!("[IPv6:{ip}]"),
         None => "localhost".to_owned(),
     }
 }
@@ -103,20 +104,20 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_decoded_and_kept_from_the_open_network() {
+    fn credentials_are_decoded_and_never_sent_unencrypted_over_the_network() {
         let relay = read("smtps://me%40example.com:p%2Fs+s%26=@mail.example").unwrap();
         let (user, password) = relay.credentials.unwrap();
         assert_eq!((&*user, password.as_str()), ("me@example.com", "p/s+s&="));
         assert!(read("smtp://me:hidden@mail.example").err().unwrap().contains("unencrypted"));
-        for sound in
+        for url in
             ["smtp://me:pass@127.0.0.1", "smtp://me:pass@localhost", "smtp://me:pass@[::1]", "smtp://a:b@c?tls=none"]
         {
-            assert!(read(sound).unwrap().credentials.is_some(), "{sound}");
+            assert!(read(url).unwrap().credentials.is_some(), "{url}");
         }
     }
 
     #[test]
-    fn what_is_wrong_is_told_without_the_password() {
+    fn an_error_does_not_show_the_password() {
         for wrong in [
             "mail.example:hidden",
             "http://me:hidden@mail.example",
@@ -131,8 +132,8 @@ mod tests {
             "smtp://mail.example?tls=required&hidden=1",
             "smtps://mail.example/two words",
         ] {
-            let told = read(wrong).err().unwrap_or_else(|| panic!("{wrong} is taken"));
-            assert!(told.starts_with("m") && !told.contains("hid"), "{wrong}: {told}");
+            let error = read(wrong).err().unwrap_or_else(|| panic!("{wrong} was accepted"));
+            assert!(error.starts_with("must ") && !error.contains("hid"), "{wrong}: {error}");
         }
     }
 }

@@ -9,34 +9,36 @@ use std::sync::Barrier;
 use super::*;
 use crate::random::Random;
 
-/// A directory that goes with its test.
-struct Directory(PathBuf);
+/// A directory that is deleted with its test.
+struct Directory {
+    path: PathBuf,
+}
 
 impl Directory {
     fn new() -> Self {
         let path = std::env::temp_dir().join(format!("keyturn-config-{:032x}", u128::from_le_bytes(Random.bytes())));
         fs::create_dir(&path).unwrap();
-        Self(path)
+        Self { path }
     }
 
     fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        let path = self.0.join(name);
+        let path = self.path.join(name);
         fs::write(&path, content).unwrap();
         path.to_str().unwrap().to_owned()
     }
 
     fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().unwrap().to_owned()
+        self.path.join(name).to_str().unwrap().to_owned()
     }
 }
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
-/// A secret long enough, which looks like none.
+/// Returns a secret that is long enough and is not reported by scanners for secrets.
 fn long_secret() -> String {
     "not-a-secret-".repeat(5)
 }
@@ -50,7 +52,7 @@ fn load(environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     load_with(None, environment)
 }
 
-/// The configuration of an environment, in a directory of its own.
+/// Returns the configuration of an environment, in a directory of its own.
 fn config(environment: &[(&str, &str)]) -> Config {
     let directory = Directory::new();
     let data_dir = directory.path("data");
@@ -58,7 +60,7 @@ fn config(environment: &[(&str, &str)]) -> Config {
     load(&environment).and_then(|loaded| loaded.into_config(&Random)).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// What is said of a configuration that must be refused.
+/// Returns the error of a configuration that must be refused.
 fn refusal(environment: &[(&str, &str)]) -> String {
     load(environment).err().unwrap_or_else(|| panic!("{environment:?} was accepted")).to_string()
 }
@@ -69,9 +71,9 @@ fn refusal_of_file(content: &str) -> String {
     load_with(Some(&file), &[]).err().unwrap_or_else(|| panic!("{content} was accepted")).to_string()
 }
 
-/// What `config check` shows of one setting.
+/// Returns what `config check` displays of one setting.
 fn shown(loaded: &Loaded, name: &str) -> String {
-    loaded.shown.iter().find(|shown| shown.name == name).unwrap().to_string()
+    loaded.settings.iter().find(|setting| setting.name == name).unwrap().to_string()
 }
 
 fn accepts(name: &str, values: &[&str]) {
@@ -121,7 +123,7 @@ fn every_setting_is_read_and_refuses_what_is_wrong_in_one_line_with_its_example(
 }
 
 #[test]
-fn every_example_is_right() {
+fn every_example_is_valid() {
     let secret = long_secret();
     let elsewhere = ["JWT_SECRET", "REDIS_CA_FILE", "SMTP_CA_FILE", "MAIL_TEMPLATES", "GEOIP_DATABASE"];
     for setting in settings().iter().filter(|setting| !elsewhere.contains(&setting.name)) {
@@ -190,7 +192,7 @@ fn a_file_that_cannot_be_read_or_parsed_is_refused_without_showing_its_lines() {
 }
 
 #[test]
-fn a_value_may_lie_in_a_file_of_its_own() {
+fn a_value_can_be_in_a_file_of_its_own() {
     let directory = Directory::new();
     let path = directory.file("audience", "  api.example\n\n");
     let loaded = load(&[("AUDIENCE_FILE", &path)]).unwrap();
@@ -200,15 +202,16 @@ fn a_value_may_lie_in_a_file_of_its_own() {
 }
 
 #[test]
-fn a_value_given_both_directly_and_by_file_is_refused() {
+fn a_value_set_both_directly_and_by_file_is_refused() {
     let refusal = refusal(&[("AUDIENCE", "a"), ("AUDIENCE_FILE", "b")]);
-    assert!(refusal.starts_with("AUDIENCE: is given twice, as AUDIENCE and as AUDIENCE_FILE;"), "{refusal}");
+    assert!(refusal.starts_with("AUDIENCE: is set twice, as AUDIENCE and as AUDIENCE_FILE;"), "{refusal}");
 }
 
 #[test]
 fn a_value_file_that_is_missing_empty_or_not_utf8_is_refused() {
     let directory = Directory::new();
-    let (empty, binary) = (directory.file("empty", " \n"), directory.file("binary", [0xff, 0xfe]));
+    let empty = directory.file("empty", " \n");
+    let binary = directory.file("binary", [0xff, 0xfe]);
     for path in ["/nonexistent/value", &empty, &binary] {
         let refusal = refusal(&[("JWT_SECRET_FILE", path)]);
         assert!(refusal.starts_with("JWT_SECRET: ") && refusal.contains(path), "{refusal}");
@@ -278,7 +281,7 @@ fn a_check_shows_the_defaults_that_are_derived() {
     assert_eq!(shown(&loaded, "PUBLIC_URL"), "PUBLIC_URL = http://localhost:9000 (default)");
     assert_eq!(shown(&loaded, "ISSUER"), "ISSUER = http://localhost:9000 (default)");
     assert_eq!(shown(&loaded, "DATABASE_URL"), "DATABASE_URL = sqlite:/nonexistent/data/keyturn.db (default)");
-    assert_eq!(loaded.shown.len(), settings().len());
+    assert_eq!(loaded.settings.len(), settings().len());
 }
 
 #[test]
@@ -286,7 +289,7 @@ fn a_database_is_postgres_or_sqlite_and_nothing_else() {
     let secret = long_secret();
     for url in ["postgres://keyturn@db.example/keyturn", "postgresql://%2Frun%2Fpg/k", "postgres://a:1,b:2/k"] {
         let config = config(&[("DATABASE_URL", url), ("JWT_SECRET", &secret)]);
-        assert!(matches!(config.database, Database::Postgres { url: kept } if *kept == url));
+        assert!(matches!(config.database, Database::Postgres { url: parsed } if *parsed == url));
     }
     for (url, file) in [("sqlite:a.db", "a.db"), ("sqlite:///var/a.db", "/var/a.db")] {
         let config = config(&[("DATABASE_URL", url)]);
@@ -310,7 +313,7 @@ fn texts(urls: &[Zeroizing<String>]) -> Vec<&str> {
 #[test]
 fn a_redis_may_stand_alone() {
     for url in ["redis://cache.example", "rediss://user:pa%23ss@cache.example:6380/2", "redis://[::1]:6379/"] {
-        assert!(matches!(redis(url), RedisLayout::Single { url: kept } if *kept == url), "{url}");
+        assert!(matches!(redis(url), RedisLayout::Single { url: parsed } if *parsed == url), "{url}");
     }
     refuses("REDIS_URL", &["redis://", "redis://a,b", "redis://a/x", "redis://a/-1", "rediss://a/#insecure"]);
     refuses(
@@ -324,14 +327,14 @@ fn a_redis_may_stand_alone() {
 fn a_redis_may_be_found_by_sentinels() {
     let url = "rediss+sentinel://user:p%2B+&=%26@s1.example:26380,s2.example/main/3?sentinel_password=other";
     let RedisLayout::Sentinel { sentinels, service, username, password, db, tls } = redis(url) else {
-        panic!("is a sentinel's");
+        panic!("not a sentinel layout");
     };
     assert_eq!(texts(&sentinels), ["rediss://:other@s1.example:26380", "rediss://:other@s2.example:26379"]);
     assert_eq!((service.as_str(), db, tls), ("main", 3, true));
     assert_eq!((username.as_deref(), password.as_ref().map(|p| p.as_str())), (Some("user"), Some("p++&=&")));
 
     let RedisLayout::Sentinel { sentinels, username, password, db, tls, .. } = redis("redis+sentinel://s1/main") else {
-        panic!("is a sentinel's");
+        panic!("not a sentinel layout");
     };
     assert_eq!(texts(&sentinels), ["redis://s1:26379"]);
     assert!(username.is_none() && password.is_none() && db == 0 && !tls);
@@ -345,28 +348,27 @@ fn a_redis_may_be_found_by_sentinels() {
 #[test]
 fn a_redis_may_be_a_cluster() {
     let RedisLayout::Cluster { nodes } = redis("rediss+cluster://:word@a.example:7000,b.example") else {
-        panic!("is a cluster");
+        panic!("not a cluster layout");
     };
     assert_eq!(texts(&nodes), ["rediss://:word@a.example:7000", "rediss://:word@b.example:6379"]);
     refuses("REDIS_URL", &["redis+cluster://", "redis+cluster://a,,b", "redis+cluster://a/1", "redis+cluster://a?x=1"]);
 }
 
 #[test]
-fn a_redis_authority_must_be_readable_and_of_use() {
+fn a_redis_certificate_authority_must_be_readable_and_have_an_effect() {
     let directory = Directory::new();
     let file = directory.file("ca.pem", "");
     let config = config(&[("REDIS_URL", "rediss://a"), ("REDIS_CA_FILE", &file), ("REDIS_PREFIX", "staging")]);
     assert!(matches!(config.cache, CacheKind::Redis(Redis { ca_file: Some(path), prefix, .. })
         if path == Path::new(&file) && prefix == "staging"));
-    assert!(
-        refusal(&[("REDIS_URL", "rediss://a"), ("REDIS_CA_FILE", "/nonexistent/ca.pem")]).contains("cannot be read")
-    );
-    assert!(refusal(&[("REDIS_URL", "redis://a"), ("REDIS_CA_FILE", &file)]).contains("is of use only with"));
+    let missing = refusal(&[("REDIS_URL", "rediss://a"), ("REDIS_CA_FILE", "/nonexistent/ca.pem")]);
+    assert!(missing.contains("cannot be read"), "{missing}");
+    assert!(refusal(&[("REDIS_URL", "redis://a"), ("REDIS_CA_FILE", &file)]).contains("has an effect only with"));
     refuses("REDIS_PREFIX", &["{keyturn}", "key turn", &"k".repeat(65)]);
 }
 
 #[test]
-fn mails_come_from_the_public_url_unless_said_otherwise() {
+fn emails_come_from_the_host_of_the_public_url_unless_set_otherwise() {
     let from = |settings: &[(&str, &str)]| config(settings).mail.from.to_string();
     assert_eq!(from(&[]), "keyturn <no-reply@localhost>");
     assert_eq!(from(&[("PUBLIC_URL", "https://auth.example:8443/base")]), "keyturn <no-reply@auth.example>");
@@ -376,7 +378,7 @@ fn mails_come_from_the_public_url_unless_said_otherwise() {
 }
 
 #[test]
-fn a_mail_server_is_told_with_its_password_hidden() {
+fn a_mail_server_is_displayed_without_its_password() {
     let loaded = load(&[("SMTP_URL", "smtps://me:sesame@mail.example")]).unwrap();
     assert_eq!(shown(&loaded, "SMTP_URL"), "SMTP_URL = smtps://(hidden)@mail.example (environment)");
     let refusal = refusal(&[("SMTP_URL", "smtp://me:sesame@mail.example")]);
@@ -385,7 +387,7 @@ fn a_mail_server_is_told_with_its_password_hidden() {
     let directory = Directory::new();
     let file = directory.file("ca.pem", "");
     let refusal = self::refusal(&[("SMTP_URL", "smtp://mail.example"), ("SMTP_CA_FILE", &file)]);
-    assert!(refusal.contains("is of use only with"), "{refusal}");
+    assert!(refusal.contains("has an effect only with"), "{refusal}");
     assert!(self::refusal(&[("MAIL_TEMPLATES", "/nonexistent")]).contains("cannot be read"));
 }
 
@@ -401,7 +403,7 @@ fn postgres_requires_a_secret() {
     assert!(refusal.starts_with("JWT_SECRET: is required with Postgres"), "{refusal}");
 }
 
-/// What tells secrets apart without showing them.
+/// Returns a value that distinguishes secrets without showing them.
 fn fingerprint(config: &Config) -> [u8; 16] {
     config.secret.refresh_token_key().tag(b"fingerprint")
 }
@@ -447,10 +449,10 @@ fn a_check_creates_nothing_and_says_what_becomes_of_the_secret() {
     let data_dir = directory.path("data");
     let check = || load(&[("DATA_DIR", &data_dir)]).unwrap();
     let state = |words: &str| format!("JWT_SECRET = {words} {data_dir}/jwt_secret (default)");
-    assert_eq!(shown(&check(), "JWT_SECRET"), state("generated at the first start, into"));
+    assert_eq!(shown(&check(), "JWT_SECRET"), state("generated at the first start, in"));
     assert!(!Path::new(&data_dir).exists());
     check().into_config(&Random).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(shown(&check(), "JWT_SECRET"), state("kept in"));
+    assert_eq!(shown(&check(), "JWT_SECRET"), state("stored in"));
 }
 
 #[test]
@@ -459,9 +461,9 @@ fn a_damaged_secret_file_is_not_replaced() {
     let path = directory.file("jwt_secret", "short");
     let data_dir = directory.path("");
     let refused = refusal(&[("DATA_DIR", &data_dir)]);
-    assert!(refused.starts_with("JWT_SECRET: cannot be taken from "), "{refused}");
+    assert!(refused.starts_with("JWT_SECRET: cannot be read from "), "{refused}");
     assert_eq!(fs::read_to_string(path).unwrap(), "short");
-    assert!(load(&[("DATA_DIR", &data_dir), ("JWT_SECRET", &long_secret())]).is_ok(), "a secret given needs no file");
+    assert!(load(&[("DATA_DIR", &data_dir), ("JWT_SECRET", &long_secret())]).is_ok(), "the file is not needed");
 }
 
 #[test]
@@ -515,10 +517,8 @@ fn an_algorithm_is_one_of_four_in_any_case_of_letters() {
 #[test]
 fn an_issuer_is_the_public_url_unless_set() {
     assert_eq!(config(&[("PUBLIC_URL", "https://auth.example/base/")]).issuer, "https://auth.example/base");
-    assert_eq!(
-        config(&[("PUBLIC_URL", "https://auth.example"), ("ISSUER", "https://i.example")]).issuer,
-        "https://i.example"
-    );
+    let both = [("PUBLIC_URL", "https://auth.example"), ("ISSUER", "https://i.example")];
+    assert_eq!(config(&both).issuer, "https://i.example");
     refuses("ISSUER", &["two words"]);
     refuses("AUDIENCE", &["two words"]);
     let long = format!("https://auth.example/{}", "x".repeat(400));
@@ -544,7 +544,7 @@ fn an_origin_is_a_scheme_and_a_host_and_never_a_star() {
     assert_eq!(config.allowed_origins, ["https://app.example", "http://localhost:3000"]);
     refuses("ALLOWED_ORIGINS", &["https://a.example/path", "a.example", "null", "ftp://a", "https://a?x"]);
     for star in ["*", "https://a.example,*", "https://*.example"] {
-        assert!(refusal(&[("ALLOWED_ORIGINS", star)]).contains("would let every website act"), "{star}");
+        assert!(refusal(&[("ALLOWED_ORIGINS", star)]).contains("would allow every website"), "{star}");
     }
 }
 

@@ -1,4 +1,6 @@
-//! A connection to either engine, and how one is opened.
+//! Connections to either engine.
+
+#![expect(missing_docs, reason = "Diesel's derive generates public items without documentation")]
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -16,19 +18,21 @@ use crate::config::Database;
 /// A connection to Postgres or SQLite.
 #[derive(diesel::MultiConnection)]
 pub enum Conn {
+    /// A connection to Postgres.
     Postgres(PgConnection),
+    /// A connection to SQLite.
     Sqlite(SqliteConnection),
 }
 
-/// How long one connection waits for another's lock on a SQLite file. Writers of one server take turns before they
-/// get this far, so only another process (the command line) is waited for.
-const SQLITE_PATIENCE: Duration = Duration::from_secs(5);
+/// The time that a connection waits for the lock of a SQLite file. Writers of one server queue before, so only another
+/// process, such as the command line, can hold the lock.
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a connection that found a new SQLite file locked waits before it asks again.
-const SQLITE_RETRY: Duration = Duration::from_millis(5);
+/// The pause between two attempts to enable the write-ahead log.
+const WAL_RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
 impl Conn {
-    /// Opens a connection. Blocks, for Postgres up to its `connect_timeout` (2 s unless the URL says otherwise).
+    /// Opens a connection. Blocks, on Postgres at most for `connect_timeout`, which is 2 s unless the URL sets it.
     pub fn open(database: &Database) -> DbResult<Self> {
         match database {
             Database::Postgres { url } => Ok(Self::Postgres(PgConnection::establish(&with_defaults(url))?)),
@@ -38,76 +42,84 @@ impl Conn {
                 conn.batch_execute(&format!(
                     "PRAGMA busy_timeout = {}; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
                      PRAGMA cache_size = -2048;",
-                    SQLITE_PATIENCE.as_millis()
+                    SQLITE_BUSY_TIMEOUT.as_millis()
                 ))?;
-                write_ahead(&mut conn)?;
+                enable_wal(&mut conn)?;
                 Ok(Self::Sqlite(conn))
             }
         }
     }
 
-    /// Prepares a connection for statements of which each is the same but for the length of its arrays: plans are
-    /// generic and walk the arrays in their order, so that rows are locked in that order, and no statement waits longer
-    /// than `lock_patience` for a row. SQLite locks no rows and keeps its plans anyway.
-    pub fn prepare_for_batches(&mut self, lock_patience: Duration) -> DbResult<()> {
+    /// Prepares a connection for statements on arrays of rows. Postgres then uses generic plans that process an array
+    /// in its order, so rows are locked in that order, and no statement waits longer than `lock_timeout` for a lock.
+    /// Does nothing on SQLite, which has no row locks.
+    pub fn prepare_for_batches(&mut self, lock_timeout: Duration) -> DbResult<()> {
         if let Self::Postgres(conn) = self {
             conn.batch_execute(&format!(
                 "SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off; SET enable_mergejoin = off; \
                  SET enable_seqscan = off; SET jit = off; SET lock_timeout = {}",
-                lock_patience.as_millis()
+                lock_timeout.as_millis()
             ))?;
         }
         Ok(())
     }
 
-    /// Lets no statement wait longer than `patience` for a row or table that is locked. SQLite locks neither, and how long
-    /// it waits for its writer is set when it is opened.
-    pub fn wait_for_locks(&mut self, patience: Duration) -> DbResult<()> {
+    /// Sets the longest time that a statement waits for a locked row or table. Does nothing on SQLite, whose timeout is
+    /// set when the connection is opened.
+    pub fn set_lock_timeout(&mut self, timeout: Duration) -> DbResult<()> {
         if let Self::Postgres(conn) = self {
-            conn.batch_execute(&format!("SET lock_timeout = {}", patience.as_millis()))?;
+            conn.batch_execute(&format!("SET lock_timeout = {}", timeout.as_millis()))?;
         }
         Ok(())
     }
 
-    /// Whether the database answers on this connection.
-    pub fn answers(&mut self) -> DbResult<()> {
+    /// Checks whether the database responds on this connection.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn ping(&mut self) -> DbResult<()> {
         Ok(self.batch_execute("SELECT 1")?)
     }
 
-    /// One transaction around `work`: all of it or, on an error, none. On SQLite it takes the writer's place at
-    /// once, so the first statement cannot find that another writer came first.
-    pub fn write<T>(&mut self, work: impl FnOnce(&mut Self) -> DbResult<T>) -> DbResult<T> {
+    /// Runs `work` in one transaction, which is rolled back on an error. On SQLite it takes the write lock at the
+    /// start, so the first statement cannot fail because of another writer.
+    ///
+    /// # Errors
+    /// `work` fails, or the database does.
+    pub fn write<T, E: From<DbError>>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
         let begin = match self {
             Self::Postgres(_) => "BEGIN",
             Self::Sqlite(_) => "BEGIN IMMEDIATE",
         };
-        self.batch_execute(begin)?;
-        let outcome = work(self).and_then(|value| Ok(self.batch_execute("COMMIT").map(|()| value)?));
+        self.batch_execute(begin).map_err(DbError::from)?;
+        let outcome =
+            work(self).and_then(|value| Ok(self.batch_execute("COMMIT").map(|()| value).map_err(DbError::from)?));
         if outcome.is_err() {
-            // A connection that cannot roll back is lost with its transaction; the first error is the one to tell.
+            // If the rollback fails, the connection is lost with its transaction. The caller needs the first error.
             let _ = self.batch_execute("ROLLBACK");
         }
         outcome
     }
 }
 
-/// Lets a SQLite file have a write-ahead log. The switch of a new file needs the file alone, and SQLite does not wait for
-/// that as it waits for other locks, so connections that open a new file at once have to ask again.
-fn write_ahead(conn: &mut SqliteConnection) -> DbResult<()> {
-    let mut asked = Duration::ZERO;
+/// Enables the write-ahead log of a SQLite file. On a new file this needs an exclusive lock, for which SQLite does not
+/// wait as it does for other locks. Connections that open a new file at the same time must therefore retry.
+fn enable_wal(conn: &mut SqliteConnection) -> DbResult<()> {
+    let mut waited = Duration::ZERO;
     loop {
         match conn.batch_execute("PRAGMA journal_mode = WAL").map_err(DbError::from) {
-            Err(DbError::Unavailable(_)) if asked < SQLITE_PATIENCE => {
-                std::thread::sleep(SQLITE_RETRY);
-                asked += SQLITE_RETRY;
+            Err(DbError::Unavailable(_)) if waited < SQLITE_BUSY_TIMEOUT => {
+                std::thread::sleep(WAL_RETRY_INTERVAL);
+                waited += WAL_RETRY_INTERVAL;
             }
             outcome => return outcome,
         }
     }
 }
 
-/// Creates the file of a SQLite database for its owner alone, unless it is there: SQLite would let others read it. What
-/// SQLite puts beside it gets the same mode. A file that is there is not touched: to close it would drop SQLite's locks.
+/// Creates the file of a SQLite database so that only its owner can read it, unless the file exists. SQLite would allow
+/// others to read it. The other files of SQLite get the same mode. An existing file is not opened, because closing it
+/// would release the locks of SQLite.
 fn create_private(path: &Path) -> DbResult<()> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
@@ -117,10 +129,10 @@ fn create_private(path: &Path) -> DbResult<()> {
     }
 }
 
-/// `url` with the parameters that a server needs to notice a database that has gone, where the operator set none.
+/// Returns `url` with the parameters by which a server detects a lost database, unless they are set.
 fn with_defaults(url: &str) -> String {
     let Ok(mut parsed) = Url::parse(url) else { return url.to_owned() };
-    let given: Vec<String> = parsed.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    let present: Vec<String> = parsed.query_pairs().map(|(name, _)| name.into_owned()).collect();
     let defaults = [
         ("connect_timeout", "2"),
         ("tcp_user_timeout", "5000"),
@@ -130,7 +142,7 @@ fn with_defaults(url: &str) -> String {
         ("target_session_attrs", "read-write"),
     ];
     for (name, value) in defaults {
-        if !given.iter().any(|own| own == name) {
+        if !present.iter().any(|parameter| parameter == name) {
             parsed.query_pairs_mut().append_pair(name, value);
         }
     }

@@ -1,28 +1,25 @@
-//! What can go wrong with a database, for those who do not speak SQL.
+//! Errors of the database, independent of the engine.
 
 use diesel::result::{ConnectionError, DatabaseErrorKind, Error};
 
+/// The result of an operation on the database.
 pub type DbResult<T> = Result<T, DbError>;
 
-/// A statement that was not carried out. Opaque but for what a caller can act on.
+/// The error of a statement. It distinguishes only what a caller can act on.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DbError {
-    /// A uniqueness rule was broken; holds the constraint's name where the engine tells it.
+    /// A value violates a unique constraint.
     #[error("the value is taken ({constraint})")]
-    Taken { constraint: String },
-    /// The database could not be asked, or not in time. Whether a write took place is not known.
+    Taken {
+        /// The name of the constraint, or the message of an engine that does not name it.
+        constraint: String,
+    },
+    /// The database did not respond in time. It is not known whether a write was committed.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// The statement or its result makes no sense: a defect, or a schema that is not ours.
-    #[error("the database gave an unexpected answer: {0}")]
+    /// The statement or its result is invalid, because of a defect or a foreign schema.
+    #[error("the database returned an unexpected result: {0}")]
     Unexpected(String),
-}
-
-impl DbError {
-    /// Whether the connection that gave this error may be of no more use.
-    pub fn may_end_connection(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
-    }
 }
 
 impl From<Error> for DbError {
@@ -31,7 +28,7 @@ impl From<Error> for DbError {
             Error::DatabaseError(DatabaseErrorKind::UniqueViolation, information) => Self::Taken {
                 constraint: information.constraint_name().unwrap_or_else(|| information.message()).to_owned(),
             },
-            // Diesel has no kind for a server that shuts down, is full or out of memory: all that is left is "unknown".
+            // Diesel reports a server that shuts down or has no disk space or memory as "unknown".
             Error::DatabaseError(
                 DatabaseErrorKind::UnableToSendCommand
                 | DatabaseErrorKind::SerializationFailure
@@ -40,7 +37,7 @@ impl From<Error> for DbError {
                 | DatabaseErrorKind::Unknown,
                 information,
             ) => Self::Unavailable(information.message().to_owned()),
-            Error::BrokenTransactionManager => Self::Unavailable("a transaction was left broken".to_owned()),
+            Error::BrokenTransactionManager => Self::Unavailable("the transaction is broken".to_owned()),
             other => Self::Unexpected(other.to_string()),
         }
     }
@@ -50,7 +47,7 @@ impl From<ConnectionError> for DbError {
     fn from(error: ConnectionError) -> Self {
         match error {
             ConnectionError::CouldntSetupConfiguration(error) => error.into(),
-            // libpq's text names host, port and database, never the password.
+            // The message of libpq contains the host, port and database, but never the password.
             other => Self::Unavailable(other.to_string()),
         }
     }

@@ -1,4 +1,4 @@
-//! Bringing a database to the schema of this build.
+//! Migrations of the database to the schema of this version.
 
 use diesel::RunQueryDsl as _;
 use diesel::backend::Backend;
@@ -10,43 +10,50 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::Conn;
 use super::error::{DbError, DbResult};
-use crate::clock::Timestamp;
 use crate::config::Database;
+use crate::types::Timestamp;
 
+/// The migrations for Postgres.
 pub const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// The migrations for SQLite.
 pub const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
-/// Key of the advisory lock that servers starting at once take turns by: "keyturn" in ASCII.
+/// The key of the advisory lock for migrations: "keyturn" in ASCII.
 const ADVISORY_LOCK: i64 = 0x006b_6579_7475_726e;
 
-/// The names of the migrations that `database` lacks: all of them where its SQLite file is not there yet. Creates nothing.
+/// Returns the names of the pending migrations of `database`. If its SQLite file does not exist, all are pending.
+/// Creates nothing.
 pub fn pending_in(database: &Database) -> DbResult<Vec<String>> {
     match database {
-        Database::Sqlite { path } if !path.exists() => told::<Sqlite>(SQLITE.migrations()),
+        Database::Sqlite { path } if !path.exists() => names::<Sqlite>(SQLITE.migrations()),
         Database::Sqlite { .. } | Database::Postgres { .. } => pending(&mut Conn::open(database)?),
     }
 }
 
-/// The names of the migrations that `conn`'s database lacks. Changes nothing.
+/// Returns the names of the pending migrations. Changes nothing.
 pub fn pending(conn: &mut Conn) -> DbResult<Vec<String>> {
-    // To find out, Diesel creates the table of what was applied.
+    // Diesel creates its table of applied migrations, which the rollback removes.
     conn.batch_execute("BEGIN")?;
     let pending = match conn {
-        Conn::Postgres(conn) => told(conn.pending_migrations(POSTGRES)),
-        Conn::Sqlite(conn) => told(conn.pending_migrations(SQLITE)),
+        Conn::Postgres(conn) => names(conn.pending_migrations(POSTGRES)),
+        Conn::Sqlite(conn) => names(conn.pending_migrations(SQLITE)),
     };
     conn.batch_execute("ROLLBACK")?;
     pending
 }
 
-fn told<DB: Backend>(migrations: diesel::migration::Result<Vec<Box<dyn Migration<DB>>>>) -> DbResult<Vec<String>> {
+fn names<DB: Backend>(migrations: diesel::migration::Result<Vec<Box<dyn Migration<DB>>>>) -> DbResult<Vec<String>> {
     let names = migrations.map(|all| all.iter().map(|migration| migration.name().to_string()).collect());
     names.map_err(|error| DbError::Unavailable(error.to_string()))
 }
 
-/// Applies what is pending, then runs `then`, taking turns with servers that start at the same time. On Postgres the
-/// turn is one advisory lock around both; on SQLite each is a transaction of its own that begins by taking the
-/// writer's place. Returns what was applied and what `then` returned.
+/// Applies the pending migrations and then runs `then`, while servers that start at the same time wait. On Postgres one
+/// advisory lock covers both. On SQLite each is a transaction that begins with the write lock. Returns the names of the
+/// applied migrations and the result of `then`.
+///
+/// # Errors
+/// A migration fails, or `then` does. The migrations before it stay applied.
 pub fn apply<T>(conn: &mut Conn, then: impl FnOnce(&mut Conn) -> DbResult<T>) -> DbResult<(Vec<String>, T)> {
     if let Conn::Sqlite(sqlite) = conn {
         let applied = sqlite
@@ -68,7 +75,7 @@ fn applied(outcome: diesel::migration::Result<Vec<diesel::migration::MigrationVe
     Ok(versions.iter().map(ToString::to_string).collect())
 }
 
-/// What time it is for the database. SQLite has no clock of its own.
+/// Returns the time of the database, which for SQLite is the time of this machine.
 pub fn database_time(conn: &mut Conn) -> DbResult<Timestamp> {
     #[derive(diesel::QueryableByName)]
     struct Now {

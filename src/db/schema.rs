@@ -1,6 +1,8 @@
-//! The tables as both engines have them. `migrations/` creates them; a test selects every column on each engine.
+//! The tables on both engines. The migrations create them, and a test selects every column on each engine.
 
-use super::types::{SqlAddress, SqlJson, SqlTime, SqlUuid};
+#![expect(missing_docs, reason = "the migrations describe the columns")]
+
+use super::types::{SqlInet, SqlJson, SqlTime, SqlUuid};
 
 diesel::table! {
     use diesel::sql_types::*;
@@ -24,7 +26,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::{SqlAddress, SqlJson, SqlTime, SqlUuid};
+    use super::{SqlInet, SqlJson, SqlTime, SqlUuid};
 
     sessions (id) {
         id -> SqlUuid,
@@ -50,13 +52,12 @@ diesel::table! {
         revoked_at -> Nullable<SqlTime>,
         revoked_reason -> Nullable<Text>,
         revoked_by -> Nullable<SqlUuid>,
-        ip -> Nullable<SqlAddress>,
+        ip -> Nullable<SqlInet>,
         user_agent -> Nullable<Text>,
         device -> SqlJson,
         name -> Nullable<Text>,
         amr -> SqlJson,
         client_id -> Text,
-        metadata -> SqlJson,
         location -> Nullable<SqlJson>,
         actor_id -> Nullable<SqlUuid>,
     }
@@ -93,7 +94,7 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::{SqlAddress, SqlJson, SqlTime, SqlUuid};
+    use super::{SqlInet, SqlJson, SqlTime, SqlUuid};
 
     audit_log (id) {
         id -> SqlUuid,
@@ -103,7 +104,7 @@ diesel::table! {
         user_id -> Nullable<SqlUuid>,
         actor_id -> Nullable<SqlUuid>,
         session_id -> Nullable<SqlUuid>,
-        ip -> Nullable<SqlAddress>,
+        ip -> Nullable<SqlInet>,
         user_agent -> Nullable<Text>,
         request_id -> Nullable<Text>,
         metadata -> SqlJson,
@@ -114,10 +115,10 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::{SqlTime, SqlUuid};
 
-    one_time_tokens (digest) {
+    opaque_tokens (digest) {
         digest -> Binary,
-        user_id -> SqlUuid,
         purpose -> Text,
+        user_id -> SqlUuid,
         session_id -> Nullable<SqlUuid>,
         created_at -> SqlTime,
         expires_at -> SqlTime,
@@ -181,34 +182,24 @@ diesel::table! {
 }
 
 diesel::table! {
-    use diesel::sql_types::*;
-    use super::{SqlTime, SqlUuid};
-
     mfa_challenges (digest) {
         digest -> Binary,
-        user_id -> SqlUuid,
-        tries -> Integer,
+        attempts -> Integer,
         transport -> Text,
         device_name -> Nullable<Text>,
-        created_at -> SqlTime,
-        expires_at -> SqlTime,
     }
 }
 
 diesel::table! {
     use diesel::sql_types::*;
-    use super::{SqlAddress, SqlJson, SqlTime, SqlUuid};
+    use super::{SqlInet, SqlJson, SqlTime, SqlUuid};
 
     trusted_devices (id) {
         id -> SqlUuid,
-        user_id -> SqlUuid,
         digest -> Binary,
         device -> SqlJson,
-        location -> Nullable<SqlJson>,
-        ip -> Nullable<SqlAddress>,
-        created_at -> SqlTime,
+        ip -> Nullable<SqlInet>,
         last_used_at -> SqlTime,
-        expires_at -> SqlTime,
     }
 }
 
@@ -246,5 +237,6 @@ diesel::table! {
 }
 
 diesel::joinable!(sessions -> users (user_id));
-diesel::joinable!(totp_secrets -> users (user_id));
-diesel::allow_tables_to_appear_in_same_query!(users, sessions, totp_secrets);
+diesel::joinable!(trusted_devices -> opaque_tokens (digest));
+diesel::allow_tables_to_appear_in_same_query!(users, sessions);
+diesel::allow_tables_to_appear_in_same_query!(trusted_devices, opaque_tokens);

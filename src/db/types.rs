@@ -1,54 +1,84 @@
-//! The values that both engines keep in a type of their own: Postgres has `uuid`, `timestamptz`, `jsonb` and `inet`,
-//! SQLite bytes, milliseconds and text.
+//! Conversions between [`crate::types`] and SQL types that differ between the engines. Postgres has `uuid`,
+//! `timestamptz`, `jsonb` and `inet`; SQLite stores bytes, milliseconds and text.
 
 use std::io::Write as _;
 use std::net::IpAddr;
 
-use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql};
 use diesel::expression::AsExpression;
+use diesel::internal::derives::as_expression::Bound;
 use diesel::pg::{Pg, PgValue};
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::SqlType;
+use diesel::sql_types::{HasSqlType, Nullable, SqlType};
 use diesel::sqlite::{Sqlite, SqliteValue};
 use uuid::Uuid;
 
 use super::connection::{MultiBackend, MultiRawValue};
-use crate::clock::Timestamp;
+use crate::types::{Amr, AuditId, EmailId, Jti, KeyId, Roles, SessionId, Timestamp, TrustedDeviceId, UserId};
 
+/// A UUID: `uuid` on Postgres, 16 bytes on SQLite.
 #[derive(Clone, Copy, SqlType, diesel::query_builder::QueryId)]
 #[diesel(postgres_type(oid = 2950, array_oid = 2951))]
 #[diesel(sqlite_type(name = "Binary"))]
 pub struct SqlUuid;
 
+/// A point in time: `timestamptz` on Postgres, milliseconds since 1970 on SQLite.
 #[derive(Clone, Copy, SqlType, diesel::query_builder::QueryId)]
 #[diesel(postgres_type(oid = 1184, array_oid = 1185))]
 #[diesel(sqlite_type(name = "Long"))]
 pub struct SqlTime;
 
+/// A JSON document: `jsonb` on Postgres, text on SQLite.
 #[derive(Clone, Copy, SqlType, diesel::query_builder::QueryId)]
 #[diesel(postgres_type(oid = 3802, array_oid = 3807))]
 #[diesel(sqlite_type(name = "Text"))]
 pub struct SqlJson;
 
+/// An IP address: `inet` on Postgres, text on SQLite.
 #[derive(Clone, Copy, SqlType, diesel::query_builder::QueryId)]
 #[diesel(postgres_type(oid = 869, array_oid = 1041))]
 #[diesel(sqlite_type(name = "Text"))]
-pub struct SqlAddress;
+pub struct SqlInet;
 
-macro_rules! known_to_both_engines {
+macro_rules! sql_types_of_both_engines {
     ($($sql:ty),+) => {$(
-        impl diesel::sql_types::HasSqlType<$sql> for MultiBackend {
+        impl HasSqlType<$sql> for MultiBackend {
             fn metadata(lookup: &mut Self::MetadataLookup) -> Self::TypeMetadata {
                 Self::lookup_sql_type::<$sql>(lookup)
             }
         }
     )+};
 }
-known_to_both_engines!(SqlUuid, SqlTime, SqlJson, SqlAddress);
+sql_types_of_both_engines!(SqlUuid, SqlTime, SqlJson, SqlInet);
 
-/// Carries a type that each engine can read and write through the connection that may be either.
-macro_rules! either_engine {
+/// Implements what Diesel's derives would implement, for a type that does not depend on Diesel. The type must be
+/// readable and writable on each engine. It can then be a column, also a nullable one, on a connection to either.
+macro_rules! column {
     ($type:ty, $sql:ident) => {
+        column!(@bound $type, $sql; $type, &$type);
+        column!(@bound $type, Nullable<$sql>; $type, &$type);
+
+        impl<DB: Backend> diesel::Queryable<$sql, DB> for $type
+        where
+            Self: FromSql<$sql, DB>,
+        {
+            type Row = Self;
+
+            fn build(row: Self) -> deserialize::Result<Self> {
+                Ok(row)
+            }
+        }
+
+        impl<DB: Backend> ToSql<Nullable<$sql>, DB> for $type
+        where
+            Self: ToSql<$sql, DB>,
+        {
+            fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
+                ToSql::<$sql, DB>::to_sql(self, out)
+            }
+        }
+
         impl ToSql<$sql, MultiBackend> for $type {
             fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, MultiBackend>) -> serialize::Result {
                 out.set_value(($sql, self));
@@ -62,87 +92,52 @@ macro_rules! either_engine {
             }
         }
     };
-}
+    (@bound $type:ty, $sql:ty; $($expression:ty),+) => {$(
+        impl AsExpression<$sql> for $expression {
+            type Expression = Bound<$sql, Self>;
 
-/// Declares an id: a UUID that cannot be mistaken for another kind's.
-macro_rules! id {
-    ($(#[$meta:meta])* $name:ident) => {
-        $(#[$meta])*
-        #[derive(
-            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, AsExpression, FromSqlRow,
-            utoipa::ToSchema,
-        )]
-        #[diesel(sql_type = SqlUuid)]
-        #[serde(transparent)]
-        pub struct $name(pub Uuid);
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                self.0.fmt(f)
+            fn as_expression(self) -> Self::Expression {
+                Bound::new(self)
             }
         }
+    )+};
+}
 
-        impl ToSql<SqlUuid, Pg> for $name {
+macro_rules! id_columns {
+    ($($id:ident),+) => {$(
+        impl ToSql<SqlUuid, Pg> for $id {
             fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
                 out.write_all(self.0.as_bytes())?;
                 Ok(IsNull::No)
             }
         }
 
-        impl FromSql<SqlUuid, Pg> for $name {
+        impl FromSql<SqlUuid, Pg> for $id {
             fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
                 Ok(Self(Uuid::from_slice(value.as_bytes())?))
             }
         }
 
-        impl ToSql<SqlUuid, Sqlite> for $name {
+        impl ToSql<SqlUuid, Sqlite> for $id {
             fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
                 out.set_value(self.0.as_bytes().as_slice());
                 Ok(IsNull::No)
             }
         }
 
-        impl FromSql<SqlUuid, Sqlite> for $name {
+        impl FromSql<SqlUuid, Sqlite> for $id {
             fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
                 let bytes = <Vec<u8> as FromSql<diesel::sql_types::Binary, Sqlite>>::from_sql(value)?;
                 Ok(Self(Uuid::from_slice(&bytes)?))
             }
         }
 
-        either_engine!($name, SqlUuid);
-    };
+        column!($id, SqlUuid);
+    )+};
 }
+id_columns!(UserId, SessionId, Jti, KeyId, TrustedDeviceId, EmailId, AuditId);
 
-id!(
-    /// An account.
-    UserId
-);
-id!(
-    /// One login on one device: `sid` of its tokens.
-    SessionId
-);
-id!(
-    /// One access token: its `jti`.
-    TokenId
-);
-id!(
-    /// One signing key: the `kid` of what it signs.
-    KeyId
-);
-id!(
-    /// One device that is trusted to log in without a second factor.
-    TrustedDeviceId
-);
-id!(
-    /// One mail in the outbox.
-    MailId
-);
-id!(
-    /// One entry of the audit log. Made of its time, so that ids sort as times do.
-    AuditId
-);
-
-/// Milliseconds from 1970-01-01, where a [`Timestamp`] starts, to 2000-01-01, where Postgres does.
+/// The milliseconds between the epoch of [`Timestamp`], 1970-01-01, and that of Postgres, 2000-01-01.
 const POSTGRES_EPOCH_MILLIS: i64 = 946_684_800_000;
 
 impl ToSql<SqlTime, Pg> for Timestamp {
@@ -173,54 +168,12 @@ impl FromSql<SqlTime, Sqlite> for Timestamp {
     }
 }
 
-either_engine!(Timestamp, SqlTime);
+column!(Timestamp, SqlTime);
 
-// What `#[derive(AsExpression, FromSqlRow)]` writes, here because `clock` does not know of Diesel.
-const _: () = {
-    use diesel::internal::derives::as_expression::Bound;
-    use diesel::sql_types::Nullable;
-
-    macro_rules! bound {
-        ($($type:ty => $sql:ty),+) => {$(
-            impl AsExpression<$sql> for $type {
-                type Expression = Bound<$sql, Self>;
-
-                fn as_expression(self) -> Self::Expression {
-                    Bound::new(self)
-                }
-            }
-        )+};
-    }
-    bound!(
-        Timestamp => SqlTime, &Timestamp => SqlTime,
-        Timestamp => Nullable<SqlTime>, &Timestamp => Nullable<SqlTime>
-    );
-
-    impl<DB: diesel::backend::Backend> diesel::Queryable<SqlTime, DB> for Timestamp
-    where
-        Self: FromSql<SqlTime, DB>,
-    {
-        type Row = Self;
-
-        fn build(row: Self) -> deserialize::Result<Self> {
-            Ok(row)
-        }
-    }
-
-    impl<DB: diesel::backend::Backend> ToSql<Nullable<SqlTime>, DB> for Timestamp
-    where
-        Self: ToSql<SqlTime, DB>,
-    {
-        fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
-            ToSql::<SqlTime, DB>::to_sql(self, out)
-        }
-    }
-};
-
-/// The version byte that Postgres puts before the text of a `jsonb`.
+/// The version byte before the text of a `jsonb`.
 const JSONB_VERSION: u8 = 1;
 
-/// Lets a serde type be a JSON column.
+/// Implements a JSON column for a serde type.
 macro_rules! json_column {
     ($type:ty) => {
         impl ToSql<SqlJson, Pg> for $type {
@@ -254,53 +207,30 @@ macro_rules! json_column {
             }
         }
 
-        either_engine!($type, SqlJson);
+        column!($type, SqlJson);
     };
 }
 
-/// A document whose form the database does not know.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, AsExpression, FromSqlRow)]
-#[diesel(sql_type = SqlJson)]
+/// A JSON document of any form.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Json(pub serde_json::Value);
+
 json_column!(Json);
+json_column!(Roles);
+json_column!(Amr);
 
-/// A list of short names: roles, authentication methods.
-#[derive(
-    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, AsExpression, FromSqlRow, utoipa::ToSchema,
-)]
-#[diesel(sql_type = SqlJson)]
-#[serde(transparent)]
-pub struct Names(pub Vec<String>);
-json_column!(Names);
-
-impl Names {
-    pub fn of(names: &[&str]) -> Self {
-        Self(names.iter().map(|name| (*name).to_owned()).collect())
-    }
-
-    /// All but `name`.
-    #[must_use]
-    pub fn without(mut self, name: &str) -> Self {
-        self.0.retain(|own| own != name);
-        self
-    }
-
-    pub fn contains(&self, name: &str) -> bool {
-        self.0.iter().any(|own| own == name)
-    }
-}
-
-/// The address of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, AsExpression, FromSqlRow)]
-#[diesel(sql_type = SqlAddress)]
-pub struct Address(pub IpAddr);
-
-/// `PGSQL_AF_INET` and `PGSQL_AF_INET6` of Postgres' `inet.h`: the operating system's numbers would differ by platform.
+/// `PGSQL_AF_INET` of Postgres' `inet.h`, which is the same on every platform.
 const PG_IPV4: u8 = 2;
+
+/// `PGSQL_AF_INET6` of Postgres' `inet.h`.
 const PG_IPV6: u8 = 3;
 
-impl ToSql<SqlAddress, Pg> for Address {
+/// An IP address in a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpColumn(pub IpAddr);
+
+impl ToSql<SqlInet, Pg> for IpColumn {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
         match self.0 {
             IpAddr::V4(ip) => {
@@ -316,28 +246,28 @@ impl ToSql<SqlAddress, Pg> for Address {
     }
 }
 
-impl FromSql<SqlAddress, Pg> for Address {
+impl FromSql<SqlInet, Pg> for IpColumn {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
         match value.as_bytes() {
-            [PG_IPV4, _, _, _, octets @ ..] => Ok(Self(IpAddr::from(<[u8; 4]>::try_from(octets)?))),
-            [PG_IPV6, _, _, _, octets @ ..] => Ok(Self(IpAddr::from(<[u8; 16]>::try_from(octets)?))),
+            [PG_IPV4, _, _, _, octets @ ..] => Ok(Self(<[u8; 4]>::try_from(octets)?.into())),
+            [PG_IPV6, _, _, _, octets @ ..] => Ok(Self(<[u8; 16]>::try_from(octets)?.into())),
             _ => Err("not an inet".into()),
         }
     }
 }
 
-impl ToSql<SqlAddress, Sqlite> for Address {
+impl ToSql<SqlInet, Sqlite> for IpColumn {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
         out.set_value(self.0.to_string());
         Ok(IsNull::No)
     }
 }
 
-impl FromSql<SqlAddress, Sqlite> for Address {
+impl FromSql<SqlInet, Sqlite> for IpColumn {
     fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
         let text = <String as FromSql<diesel::sql_types::Text, Sqlite>>::from_sql(value)?;
         Ok(Self(text.parse()?))
     }
 }
 
-either_engine!(Address, SqlAddress);
+column!(IpColumn, SqlInet);

@@ -1,42 +1,49 @@
-//! A device as people know it, and as the columns `device` keep it.
+//! Devices, and how the columns `device` store them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::db::types::Json;
 
-/// What a client runs on, as far as its user agent tells. It is for people to recognise their devices by, and no proof
-/// of anything: a client sends what it likes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// A device, as a user agent describes it. Users recognize their devices by it. It proves nothing, because a client can
+/// send any user agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
+    /// The type of the device.
     #[serde(rename = "type")]
-    pub kind: Kind,
-    /// Without a version: `Windows`, `macOS`, `iOS`, `Android`.
+    pub device_type: DeviceType,
+    /// The operating system without its version: `Windows`, `macOS`, `iOS`, `Android`.
     pub os: Option<String>,
-    /// The browser, or the program or app in its place, without a version: `Firefox`, `curl`.
+    /// The browser, app or program without its version: `Firefox`, `curl`.
     pub browser: Option<String>,
-    /// A name for people: `Firefox on Windows`, `Safari on iPhone`, `curl`.
+    /// The name that users see: `Firefox on Windows`, `Safari on iPhone`, `curl`.
     pub label: String,
 }
 
-/// The kind of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+/// The type of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum DeviceType {
+    /// A desktop or laptop computer.
     Desktop,
+    /// A phone.
     Mobile,
+    /// A tablet or an e-reader.
     Tablet,
+    /// A television.
     Tv,
+    /// A game console.
     Console,
-    /// A crawler, or a browser without a screen.
+    /// A crawler or a headless browser.
     Bot,
-    /// A client of HTTP that names no system: `curl`, `okhttp`.
+    /// An HTTP client that does not name an operating system: `curl`, `okhttp`.
     Program,
+    /// A device that the user agent does not describe.
     #[serde(other)]
     Unknown,
 }
 
-impl Kind {
-    /// The name that it has in JSON.
+impl DeviceType {
+    /// Returns the name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Desktop => "desktop",
@@ -52,22 +59,22 @@ impl Kind {
 }
 
 impl Default for Device {
-    /// A device of which nothing is known.
+    /// Returns the device of an unknown user agent.
     fn default() -> Self {
-        Self { kind: Kind::Unknown, os: None, browser: None, label: "Unknown device".to_owned() }
+        Self { device_type: DeviceType::Unknown, os: None, browser: None, label: "Unknown device".to_owned() }
     }
 }
 
 impl Device {
-    /// The device that a column holds; one of which nothing is known when it holds none.
-    pub fn of(column: &Json) -> Self {
+    /// Reads a device from a column. Returns an unknown device if the column has another form.
+    pub fn from_column(column: &Json) -> Self {
         serde_json::from_value(column.0.clone()).unwrap_or_default()
     }
 
-    /// Whether both are one kind of device with the same system and browser: what is left of "the same device" when
-    /// nothing but user agents is known. Versions do not count.
+    /// Returns whether both devices have the same type, operating system and browser. User agents cannot identify a
+    /// device more precisely. Versions are ignored.
     pub fn resembles(&self, other: &Self) -> bool {
-        self.kind == other.kind && self.os == other.os && self.browser == other.browser
+        self.device_type == other.device_type && self.os == other.os && self.browser == other.browser
     }
 }
 
@@ -85,27 +92,32 @@ mod tests {
 
     #[test]
     fn a_column_holds_what_the_interface_shows() {
-        let device =
-            Device { kind: Kind::Tablet, os: Some("iOS".to_owned()), browser: None, label: "App on iPad".to_owned() };
+        let device = Device {
+            device_type: DeviceType::Tablet,
+            os: Some("iOS".to_owned()),
+            browser: None,
+            label: "App on iPad".to_owned(),
+        };
         let column = Json::from(&device);
         assert_eq!(column.0, json!({"type": "tablet", "os": "iOS", "browser": null, "label": "App on iPad"}));
-        assert_eq!(Device::of(&column), device);
+        assert_eq!(Device::from_column(&column), device);
     }
 
     #[test]
     fn a_column_of_another_form_holds_an_unknown_device() {
         for other in [json!({}), json!(null), json!({"type": "desktop"}), json!("Firefox")] {
-            assert_eq!(Device::of(&Json(other)), Device::default());
+            assert_eq!(Device::from_column(&Json(other)), Device::default());
         }
-        let later = Device::of(&Json(json!({"type": "watch", "os": null, "browser": null, "label": "A watch"})));
-        assert_eq!((later.kind, &*later.label), (Kind::Unknown, "A watch"));
+        let later =
+            Device::from_column(&Json(json!({"type": "watch", "os": null, "browser": null, "label": "A watch"})));
+        assert_eq!((later.device_type, &*later.label), (DeviceType::Unknown, "A watch"));
     }
 
     #[test]
-    fn every_kind_has_the_name_that_json_has_for_it() {
-        use Kind::{Bot, Console, Desktop, Mobile, Program, Tablet, Tv, Unknown};
-        for kind in [Desktop, Mobile, Tablet, Tv, Console, Bot, Program, Unknown] {
-            assert_eq!(json!(kind), kind.name());
+    fn every_type_has_its_name_in_json() {
+        use DeviceType::{Bot, Console, Desktop, Mobile, Program, Tablet, Tv, Unknown};
+        for device_type in [Desktop, Mobile, Tablet, Tv, Console, Bot, Program, Unknown] {
+            assert_eq!(json!(device_type), device_type.name());
         }
     }
 }

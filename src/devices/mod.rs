@@ -1,5 +1,4 @@
-//! What is known of a client beyond its word: the device behind a user agent, the place and the network behind an
-//! address.
+//! Devices that user agents describe, and the places and networks of IP addresses.
 
 mod device;
 mod place;
@@ -7,33 +6,36 @@ mod user_agent;
 
 use std::net::IpAddr;
 
-pub use device::{Device, Kind};
-pub use place::{Network, Place, kilometres};
+pub(crate) use device::{Device, DeviceType};
+pub(crate) use place::{Network, Place, distance_km};
 
 use crate::config::{Config, GeoDatabase};
 
-/// Tells devices and places. Clones share everything.
+/// Recognizes devices and locates IP addresses. Clones share everything.
 #[derive(Clone)]
 pub struct Devices {
-    places: Option<GeoDatabase>,
+    geoip_database: Option<GeoDatabase>,
 }
 
 impl Devices {
+    /// Creates the lookup with the GeoIP database of the configuration, if it names one.
     pub fn new(config: &Config) -> Self {
-        Self { places: config.geoip_database.clone() }
+        Self { geoip_database: config.geoip_database.clone() }
     }
 
-    /// The device behind a user agent, of which the first [`crate::client::MAX_USER_AGENT`] characters count.
+    /// Returns the device that a user agent describes. Reads the first [`crate::types::MAX_USER_AGENT`] characters.
     pub fn device(&self, user_agent: Option<&str>) -> Device {
         user_agent.map_or_else(Device::default, user_agent::device)
     }
 
-    /// Where `address` is; `None` for private addresses, for those that the database does not know, and without one.
-    pub fn place(&self, address: IpAddr) -> Option<Place> {
-        Place::find(self.places.as_ref()?, address)
+    /// Returns the place of an IP address. Returns `None` if the address is private or not in the database, or if no
+    /// database is configured.
+    pub fn place(&self, ip: IpAddr) -> Option<Place> {
+        Place::find(self.geoip_database.as_ref()?, ip)
     }
 
-    /// Gets ready to read user agents, which otherwise the first one waits for: some 50 ms of work.
+    /// Compiles the patterns for user agents, which takes some 50 ms. Otherwise the first call of [`Self::device`]
+    /// does.
     pub fn warm_up(&self) {
         user_agent::warm_up();
     }

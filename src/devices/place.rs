@@ -1,4 +1,4 @@
-//! Where an address is, how far apart two places are, and which network an address belongs to.
+//! Places and networks of IP addresses, and distances between places.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,30 +10,32 @@ use serde::{Deserialize, Serialize};
 use crate::config::GeoDatabase;
 use crate::db::types::Json;
 
-/// The mean radius of the earth, in kilometres.
-const EARTH_RADIUS: f64 = 6371.0;
+/// The mean radius of the earth, in distance_km.
+const EARTH_RADIUS_KM: f64 = 6371.0;
 
-/// Where an address is, as a database of addresses has it, and as the columns `location` keep it. Half of such places
-/// are off by tens of kilometres; mobile networks and VPNs can be anywhere.
+/// The place of an IP address according to a GeoIP database, as the columns `location` store it. Half of such places
+/// are wrong by tens of distance_km, and the address of a mobile network or a VPN can be anywhere.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Place {
-    /// The code of ISO 3166-1, two letters.
+    /// The country's code of two letters (ISO 3166-1).
     pub country: Option<String>,
-    /// In English, as is the city.
+    /// The country's name in English.
     pub country_name: Option<String>,
+    /// The city's name in English.
     pub city: Option<String>,
-    /// Degrees, north and east positive.
+    /// The latitude in degrees, positive in the north.
     pub latitude: Option<f64>,
+    /// The longitude in degrees, positive in the east.
     pub longitude: Option<f64>,
-    /// Kilometres around the coordinates within which two of three of its addresses are.
+    /// The radius in distance_km around the coordinates within which two thirds of the addresses are.
     pub accuracy_km: Option<u16>,
 }
 
 impl Place {
-    /// Where `address` is; `None` when the database does not say.
-    pub(super) fn find(database: &GeoDatabase, address: IpAddr) -> Option<Self> {
-        let found = database.city(address.to_canonical())?;
+    /// Looks up the place of an IP address. Returns `None` if the database has no country and no city for it.
+    pub(super) fn find(database: &GeoDatabase, ip: IpAddr) -> Option<Self> {
+        let found = database.city(ip.to_canonical())?;
         let owned = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
         let geoip2::City { country, city, location, .. } = found;
         let place = Self {
@@ -47,13 +49,13 @@ impl Place {
         (place.country.is_some() || place.city.is_some()).then_some(place)
     }
 
-    /// The place that a column holds.
-    pub fn of(column: &Json) -> Option<Self> {
+    /// Reads a place from a column. Returns `None` if the column has no country and no city.
+    pub fn from_column(column: &Json) -> Option<Self> {
         let place: Self = serde_json::from_value(column.0.clone()).ok()?;
         (place.country.is_some() || place.city.is_some()).then_some(place)
     }
 
-    /// A name for people: `London, United Kingdom`.
+    /// Returns the name that users see: `London, United Kingdom`.
     pub fn label(&self) -> String {
         let country = self.country_name.as_deref().or(self.country.as_deref());
         let parts: Vec<&str> = self.city.as_deref().into_iter().chain(country).collect();
@@ -67,35 +69,41 @@ impl From<&Place> for Json {
     }
 }
 
-/// The distance between the centres of two places along the earth's surface; `None` when either has no coordinates.
-pub fn kilometres(a: &Place, b: &Place) -> Option<f64> {
+/// Returns the distance in distance_km between two places along the earth's surface. Returns `None` if one of them has
+/// no coordinates.
+pub(crate) fn distance_km(a: &Place, b: &Place) -> Option<f64> {
     let radians = |place: &Place| Some((place.latitude?.to_radians(), place.longitude?.to_radians()));
-    let ((lat_a, lon_a), (lat_b, lon_b)) = (radians(a)?, radians(b)?);
-    // The haversine, which keeps its precision for places close to each other.
+    let (lat_a, lon_a) = radians(a)?;
+    let (lat_b, lon_b) = radians(b)?;
+    // The haversine formula stays precise for places that are close to each other.
     let half_chord = |from: f64, to: f64| ((to - from) / 2.0).sin().powi(2);
     let h = half_chord(lat_a, lat_b) + lat_a.cos() * lat_b.cos() * half_chord(lon_a, lon_b);
-    Some(2.0 * EARTH_RADIUS * h.sqrt().min(1.0).asin())
+    Some(2.0 * EARTH_RADIUS_KM * h.sqrt().min(1.0).asin())
 }
 
-/// The network that an address belongs to, as far as a household or an office goes: 24 bits of an IPv4 address, 64 of
-/// an IPv6 address.
+/// The network of an IP address, about the size of a household or an office: the first 24 bits of an IPv4 address or
+/// the first 64 bits of an IPv6 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Network(IpNet);
+pub(crate) struct Network {
+    prefix: IpNet,
+}
 
 impl Network {
-    pub fn of(address: IpAddr) -> Self {
+    /// Returns the network that an IP address belongs to.
+    pub(crate) fn from_ip(ip: IpAddr) -> Self {
         #[expect(clippy::expect_used, reason = "the prefixes are constants within their addresses")]
-        Self(match address.to_canonical() {
+        let prefix = match ip.to_canonical() {
             IpAddr::V4(v4) => IpNet::V4(Ipv4Net::new(v4, 24).expect("24 is at most 32").trunc()),
             IpAddr::V6(v6) => IpNet::V6(Ipv6Net::new(v6, 64).expect("64 is at most 128").trunc()),
-        })
+        };
+        Self { prefix }
     }
 }
 
-/// As it is written: `203.0.113.0/24`.
+/// Formats the network in CIDR notation: `203.0.113.0/24`.
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.prefix.fmt(f)
     }
 }
 
@@ -120,18 +128,19 @@ mod tests {
             ((90.0, 0.0), (-90.0, 77.0), 20015.0),
             ((10.0, 10.0), (10.0, 10.0), 0.0),
         ] {
-            let (a, b) = (at(a.0, a.1), at(b.0, b.1));
-            let distance = kilometres(&a, &b).unwrap();
+            let a = at(a.0, a.1);
+            let b = at(b.0, b.1);
+            let distance = distance_km(&a, &b).unwrap();
             assert!((distance - expected).abs() <= 10.0, "{distance} for {expected}");
-            assert_eq!(kilometres(&b, &a), Some(distance));
+            assert_eq!(distance_km(&b, &a), Some(distance));
         }
     }
 
     #[test]
     fn a_place_without_coordinates_is_no_distance_away() {
         let nowhere = Place { country: Some("BT".to_owned()), ..Place::default() };
-        assert_eq!(kilometres(&nowhere, &at(0.0, 0.0)), None);
-        assert_eq!(kilometres(&at(0.0, 0.0), &Place { latitude: Some(1.0), ..Place::default() }), None);
+        assert_eq!(distance_km(&nowhere, &at(0.0, 0.0)), None);
+        assert_eq!(distance_km(&at(0.0, 0.0), &Place { latitude: Some(1.0), ..Place::default() }), None);
     }
 
     #[test]
@@ -155,16 +164,16 @@ mod tests {
             accuracy_km: Some(10),
             ..at(51.5142, -0.0931)
         };
-        assert_eq!(Place::of(&Json::from(&place)), Some(place));
-        assert_eq!(Place::of(&Json(json!({"country": "BT", "city": null}))).unwrap().label(), "BT");
+        assert_eq!(Place::from_column(&Json::from(&place)), Some(place));
+        assert_eq!(Place::from_column(&Json(json!({"country": "BT", "city": null}))).unwrap().label(), "BT");
         for other in [json!({}), json!(null), json!({"country": null, "city": null})] {
-            assert_eq!(Place::of(&Json(other)), None);
+            assert_eq!(Place::from_column(&Json(other)), None);
         }
     }
 
     #[test]
     fn a_network_is_24_bits_of_an_ipv4_address_and_64_of_an_ipv6_address() {
-        let network = |text: &str| Network::of(text.parse().unwrap());
+        let network = |text: &str| Network::from_ip(text.parse().unwrap());
         assert_eq!(network("203.0.113.7").to_string(), "203.0.113.0/24");
         assert_eq!(network("203.0.113.7"), network("::ffff:203.0.113.250"));
         assert_ne!(network("203.0.113.7"), network("203.0.112.7"));

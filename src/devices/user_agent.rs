@@ -1,18 +1,18 @@
-//! From a user agent to a device. The patterns of uap-core find browser and system; which kind of device that is, and
-//! what people call it, is told here.
+//! Recognizes devices by their user agents. The patterns of uap-core find the browser and the operating system; this
+//! module adds the type of the device and the name that users see.
 
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 use ua_parser::{os, user_agent};
 
-use super::{Device, Kind};
-use crate::client::MAX_USER_AGENT;
+use super::{Device, DeviceType};
+use crate::types::MAX_USER_AGENT;
 
-/// The longest name of a program that is taken over from a client.
+/// The longest name of a program, in characters.
 const MAX_NAME: usize = 40;
 
-/// Those of browsers and systems that the crate `ua-parser` carries: the build script takes them from there.
+/// The patterns for browsers and operating systems, which the build script extracts from the crate `ua-parser`.
 const PATTERNS: &str = include_str!(concat!(env!("OUT_DIR"), "/user_agents.json"));
 
 #[derive(Deserialize)]
@@ -21,7 +21,7 @@ struct Patterns {
     os_parsers: Vec<os::Parser<'static>>,
 }
 
-/// What reads browsers and systems. It takes 50 ms and 11 MB, so it is made when first needed, once for the process.
+/// The compiled patterns. Compiling takes 50 ms and 11 MB, so it is done at the first use, once for the process.
 struct Extractors {
     browsers: user_agent::Extractor<'static>,
     systems: os::Extractor<'static>,
@@ -39,67 +39,70 @@ static EXTRACTORS: LazyLock<Extractors> = LazyLock::new(|| {
     }
 });
 
-pub fn warm_up() {
+/// Compiles the patterns unless that was done before.
+pub(super) fn warm_up() {
     LazyLock::force(&EXTRACTORS);
 }
 
-pub fn device(user_agent: &str) -> Device {
-    let cut: String = user_agent.trim().chars().take(MAX_USER_AGENT).collect();
-    let agent = Agent { text: &cut, lower: cut.to_ascii_lowercase() };
+/// Returns the device that a user agent describes.
+pub(super) fn device(user_agent: &str) -> Device {
+    let text: String = user_agent.trim().chars().take(MAX_USER_AGENT).collect();
+    let agent = UserAgent { text: &text, lower: text.to_ascii_lowercase() };
     let browser = agent.browser();
-    let os = EXTRACTORS.systems.extract(agent.text).and_then(|found| name(&found.os)).map(system_name);
-    let kind = agent.kind(os.as_deref(), browser.as_deref());
-    let machine = agent.machine().or(os.as_deref());
-    let label = match (&browser, machine) {
-        (Some(browser), Some(machine)) => format!("{browser} on {machine}"),
+    let os = EXTRACTORS.systems.extract(agent.text).and_then(|found| clean_name(&found.os)).map(system_name);
+    let device_type = agent.device_type(os.as_deref(), browser.as_deref());
+    let platform = agent.product().or(os.as_deref());
+    let label = match (&browser, platform) {
+        (Some(browser), Some(platform)) => format!("{browser} on {platform}"),
         (Some(browser), None) => browser.clone(),
-        (None, Some(machine)) if agent.is_page() && !agent.is_web_view() => format!("Browser on {machine}"),
-        (None, Some(machine)) => format!("App on {machine}"),
-        (None, None) => return Device { kind, ..Device::default() },
+        (None, Some(platform)) if agent.renders_pages() && !agent.is_web_view() => format!("Browser on {platform}"),
+        (None, Some(platform)) => format!("App on {platform}"),
+        (None, None) => return Device { device_type, ..Device::default() },
     };
-    Device { kind, os, browser, label }
+    Device { device_type, os, browser, label }
 }
 
-/// A user agent, and the same in lower case.
-struct Agent<'a> {
+/// A user agent, as it was sent and in lower case.
+struct UserAgent<'a> {
     text: &'a str,
     lower: String,
 }
 
-impl Agent<'_> {
+impl UserAgent<'_> {
+    /// Returns whether the user agent contains one of `words`, which are in lower case.
     fn has(&self, words: &[&str]) -> bool {
         words.iter().any(|word| self.lower.contains(word))
     }
 
-    /// Whether it is sent by a browser, or by an app that shows pages: those begin alike.
-    fn is_page(&self) -> bool {
+    /// Returns whether a browser sent it, or an app that shows web pages. Both begin in the same way.
+    fn renders_pages(&self) -> bool {
         self.lower.starts_with("mozilla/") || self.lower.starts_with("opera/")
     }
 
-    /// Whether it is sent by an app that shows pages.
+    /// Returns whether an app that shows web pages sent it.
     fn is_web_view(&self) -> bool {
         self.has(&["; wv)"]) || (self.has(&["iphone", "ipad"]) && !self.has(&["safari/"]))
     }
 
-    /// The browser, or the program that names itself first.
+    /// Returns the browser, or the program that is named first.
     fn browser(&self) -> Option<String> {
-        let found = EXTRACTORS.browsers.extract(self.text).and_then(|found| name(&found.family));
-        // These say no more than that a page is shown, or on which system.
+        let found = EXTRACTORS.browsers.extract(self.text).and_then(|found| clean_name(&found.family));
+        // These names tell only that an app shows web pages, or the operating system.
         let found = found.filter(|family| !family.contains("WebView") && family != "Android").map(browser_name);
-        if self.is_page() {
+        if self.renders_pages() {
             return found;
         }
         let first = self.text.split(['/', ' ', '(', ';']).next().unwrap_or_default();
         let is_name = first.starts_with(|c: char| c.is_ascii_alphanumeric())
             && first.chars().all(|c| c.is_ascii_alphanumeric() || "._-+".contains(c));
-        // Dalvik is what runs the apps of Android, and names none of them.
-        found.or_else(|| name(first).filter(|first| is_name && first != "Dalvik"))
+        // Dalvik is the virtual machine of Android apps and does not name the app.
+        found.or_else(|| clean_name(first).filter(|first| is_name && first != "Dalvik"))
     }
 
-    fn kind(&self, os: Option<&str>, browser: Option<&str>) -> Kind {
+    fn device_type(&self, os: Option<&str>, browser: Option<&str>) -> DeviceType {
         let is_android = os == Some("Android") || self.has(&["android"]);
         if self.is_bot() {
-            return Kind::Bot;
+            return DeviceType::Bot;
         }
         if self.has(&[
             "smart-tv",
@@ -112,47 +115,49 @@ impl Agent<'_> {
             "crkey",
             "; aft",
         ]) {
-            return Kind::Tv;
+            return DeviceType::Tv;
         }
         if self.has(&["playstation", "xbox", "nintendo"]) {
-            return Kind::Console;
+            return DeviceType::Console;
         }
-        // A browser on a phone with Android says "Mobile"; apps say so on neither.
-        let is_android_tablet = is_android && self.is_page() && !self.has(&["mobile"]);
-        // Windows with the services for pens names itself "Tablet PC".
+        // On Android, the browsers of phones send "Mobile" and those of tablets do not. Apps never send it.
+        let is_android_tablet = is_android && self.renders_pages() && !self.has(&["mobile"]);
+        // "Tablet PC" stands for Windows with pen services, on any computer.
         let says_tablet = self.has(&["tablet"]) && !self.has(&["tablet pc"]);
         if is_android_tablet || says_tablet || self.has(&["ipad", "kindle"]) {
-            return Kind::Tablet;
+            return DeviceType::Tablet;
         }
         if is_android || os == Some("iOS") || self.has(&["iphone", "ipod", "mobile", "windows phone"]) {
-            return Kind::Mobile;
+            return DeviceType::Mobile;
         }
         match (os, browser) {
-            (Some(_), _) => Kind::Desktop,
-            (None, Some(_)) if !self.is_page() => Kind::Program,
-            (None, _) => Kind::Unknown,
+            (Some(_), _) => DeviceType::Desktop,
+            (None, Some(_)) if !self.renders_pages() => DeviceType::Program,
+            (None, _) => DeviceType::Unknown,
         }
     }
 
-    /// Crawlers name themselves so, or leave an address for complaints. There are phones by the name of Cubot.
+    /// Returns whether a crawler or a headless browser sent it. Many crawlers send the URL of their operator. Cubot is
+    /// a brand of phones.
     fn is_bot(&self) -> bool {
         self.lower.replace("cubot", "").contains("bot") || self.has(&["crawler", "spider", "slurp", "headless", "://"])
     }
 
-    /// The machine, where people call it by its own name rather than by its system's.
-    fn machine(&self) -> Option<&'static str> {
-        let machines = ["iPad", "iPhone", "iPod", "PlayStation", "Xbox", "Nintendo Switch"];
-        machines.into_iter().find(|machine| self.text.contains(machine))
+    /// Returns the name of the product, if users know it better than the operating system.
+    fn product(&self) -> Option<&'static str> {
+        let products = ["iPad", "iPhone", "iPod", "PlayStation", "Xbox", "Nintendo Switch"];
+        products.into_iter().find(|product| self.text.contains(product))
     }
 }
 
-/// A name that was found, if it is one: clients may have made it up.
-fn name(text: &str) -> Option<String> {
+/// Removes control characters from a name, which a client may have invented, and limits its length. Returns `None` if
+/// nothing is left.
+fn clean_name(text: &str) -> Option<String> {
     let name: String = text.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-/// The browser's own name, the same on all systems.
+/// Returns the name of a browser without the operating system.
 fn browser_name(family: String) -> String {
     let bare = family.strip_prefix("Mobile ").unwrap_or(&family);
     let bare = [" Mobile", " iOS"].iter().fold(bare, |name, suffix| name.trim_end_matches(suffix));

@@ -1,72 +1,92 @@
-//! Bodies of requests, bounded in size and time: JSON, which is told precisely what is wrong with it, and the forms of
-//! pages.
+//! Request bodies with a limit of size and time: JSON with precise errors, and the forms of pages.
 
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError};
 use futures_core::Stream as _;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::problem::{FieldError, Problem};
 
-/// Bytes of a body at the most.
-pub const MAX_BODY: usize = 64 * 1024;
+/// The maximum size of a body, in bytes.
+pub(crate) const MAX_BODY: usize = 64 * 1024;
 
-/// The longest that a body may take to arrive.
-const BODY_PATIENCE: Duration = Duration::from_secs(10);
+/// The time limit for a body to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A JSON body of type `T`.
-pub struct Body<T>(pub T);
+/// Why a body is refused.
+#[derive(Debug)]
+pub(crate) enum BodyError {
+    /// The content type is not the expected one. The text names the expected one.
+    UnsupportedType(&'static str),
+    /// The body is larger than [`MAX_BODY`].
+    TooLarge,
+    /// The body did not arrive in time.
+    TooSlow,
+    /// The connection failed before the body was complete.
+    Incomplete,
+    /// The body is not JSON.
+    Malformed {
+        /// The line of the error, from 1.
+        line: usize,
+        /// The column of the error, from 1.
+        column: usize,
+    },
+    /// The body is JSON, but a field is invalid.
+    Invalid(FieldError),
+}
 
-impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
-    type Error = Problem;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+/// An error response of an extractor.
+pub(crate) trait ExtractError: From<BodyError> + ResponseError + 'static {}
+
+impl<E: From<BodyError> + ResponseError + 'static> ExtractError for E {}
+
+/// A JSON body of type `T`. `E` is the error response if the body is refused.
+pub(crate) struct Body<T, E = Problem>(pub T, pub PhantomData<E>);
+
+impl<T: DeserializeOwned + 'static, E: ExtractError> FromRequest for Body<T, E> {
+    type Error = E;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, E>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_json = has_type(request, "application/json");
-        let names_type = request.headers().contains_key(CONTENT_TYPE);
-        let bytes = read(request, payload);
-        Box::pin(async move {
-            let bytes = bytes.await?;
-            if !is_json && (names_type || !bytes.is_empty()) {
-                return Err(unsupported("The body must be JSON, with Content-Type: application/json."));
-            }
-            parse(&bytes).map(Self)
-        })
+        let json = read_json(request, payload);
+        Box::pin(async move { Ok(Self(json.await?, PhantomData)) })
     }
 }
 
-/// A JSON body that may be missing altogether.
-pub struct OptionalBody<T>(pub Option<T>);
+/// A JSON body that may be missing. `E` is the error response if the body is refused.
+pub(crate) struct OptionalBody<T, E = Problem>(pub Option<T>, pub PhantomData<E>);
 
-impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
-    type Error = Problem;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+impl<T: DeserializeOwned + 'static, E: ExtractError> FromRequest for OptionalBody<T, E> {
+    type Error = E;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, E>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        // Many a client announces JSON and then sends nothing.
+        // Many clients send the content type of JSON without a body.
         let is_empty = !request.headers().contains_key(TRANSFER_ENCODING)
             && request.headers().get(CONTENT_LENGTH).is_none_or(|length| length == "0");
         if is_empty {
-            return Box::pin(async { Ok(Self(None)) });
+            return Box::pin(async { Ok(Self(None, PhantomData)) });
         }
-        let body = Body::<T>::from_request(request, payload);
-        Box::pin(async { body.await.map(|body| Self(Some(body.0))) })
+        let json = read_json(request, payload);
+        Box::pin(async move { Ok(Self(Some(json.await?), PhantomData)) })
     }
 }
 
 /// The body of a page's form.
-pub struct FormBody(Zeroizing<Vec<u8>>);
+pub(crate) struct FormBody {
+    bytes: Zeroizing<Vec<u8>>,
+}
 
 impl FormBody {
-    /// The field `name`, if the form has it.
-    pub fn get(&self, name: &str) -> Option<Zeroizing<String>> {
-        form_field(&self.0, name)
+    /// Returns the value of the field `name`, if the form has it.
+    pub(crate) fn get(&self, name: &str) -> Option<Zeroizing<String>> {
+        form_field(&self.bytes, name)
     }
 }
 
@@ -79,83 +99,93 @@ impl FromRequest for FormBody {
         let bytes = read(request, payload);
         Box::pin(async move {
             let bytes = Zeroizing::new(bytes.await?);
-            if is_form { Ok(Self(bytes)) } else { Err(unsupported("The body must be that of the page's form.")) }
+            if is_form {
+                Ok(Self { bytes })
+            } else {
+                Err(BodyError::UnsupportedType("The body must be that of the page's form.").into())
+            }
         })
     }
 }
 
-/// The field `name` of a form or query (`application/x-www-form-urlencoded`), if it is there.
-pub fn form_field(form: &[u8], name: &str) -> Option<Zeroizing<String>> {
+/// Returns the value of the field `name` of a form or query (`application/x-www-form-urlencoded`).
+pub(crate) fn form_field(form: &[u8], name: &str) -> Option<Zeroizing<String>> {
     let mut fields = url::form_urlencoded::parse(form);
-    fields.find_map(|(own, value)| (own == name).then(|| Zeroizing::new(value.into_owned())))
+    fields.find_map(|(field, value)| (field == name).then(|| Zeroizing::new(value.into_owned())))
 }
 
 fn has_type(request: &HttpRequest, expected: &str) -> bool {
     request.mime_type().ok().flatten().is_some_and(|mime| mime.essence_str() == expected)
 }
 
-fn unsupported(detail: &str) -> Problem {
-    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+/// Reads a JSON body.
+fn read_json<T: DeserializeOwned + 'static>(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<T, BodyError>> + use<T> + 'static {
+    let is_json = has_type(request, "application/json");
+    let names_type = request.headers().contains_key(CONTENT_TYPE);
+    let bytes = read(request, payload);
+    async move {
+        let bytes = bytes.await?;
+        if !is_json && (names_type || !bytes.is_empty()) {
+            let expected = "The body must be JSON, with Content-Type: application/json.";
+            return Err(BodyError::UnsupportedType(expected));
+        }
+        parse(&bytes)
+    }
 }
 
-/// Reads a body whole.
+/// Reads a whole body.
 fn read(
     request: &HttpRequest,
     payload: &mut Payload,
-) -> impl Future<Output = Result<Vec<u8>, Problem>> + use<> + 'static {
+) -> impl Future<Output = Result<Vec<u8>, BodyError>> + use<> + 'static {
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let payload = payload.take();
     async move {
         if announced.is_some_and(|length: usize| length > MAX_BODY) {
-            return Err(too_large());
+            return Err(BodyError::TooLarge);
         }
-        read_payload(payload).await
+        tokio::time::timeout(BODY_TIMEOUT, read_payload(payload)).await.unwrap_or(Err(BodyError::TooSlow))
     }
 }
 
-async fn read_payload(mut payload: Payload) -> Result<Vec<u8>, Problem> {
-    let whole = async {
-        let mut bytes = Vec::new();
-        while let Some(chunk) = std::future::poll_fn(|context| Pin::new(&mut payload).poll_next(context)).await {
-            let chunk = chunk.map_err(|_| Problem::bad_request("incomplete_body", "The body did not arrive whole."))?;
-            if bytes.len().saturating_add(chunk.len()) > MAX_BODY {
-                return Err(too_large());
-            }
-            bytes.extend_from_slice(&chunk);
+async fn read_payload(mut payload: Payload) -> Result<Vec<u8>, BodyError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = std::future::poll_fn(|context| Pin::new(&mut payload).poll_next(context)).await {
+        let chunk = chunk.map_err(|_| BodyError::Incomplete)?;
+        if bytes.len().saturating_add(chunk.len()) > MAX_BODY {
+            return Err(BodyError::TooLarge);
         }
-        Ok(bytes)
-    };
-    let late = || Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body took too long to arrive.");
-    tokio::time::timeout(BODY_PATIENCE, whole).await.unwrap_or_else(|_| Err(late()))
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
 }
 
-fn too_large() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is larger than 64 KiB.")
-}
-
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    // serde would also take an array for the fields in their order.
+    // serde would also accept an array with the fields in their order.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         let other: Result<serde_json::Value, _> = serde_json::from_slice(bytes);
-        return Err(other.map_or_else(|error| malformed(&error), |_| wrong(".", "wrong_type", "is not an object")));
+        let not_an_object = |_| BodyError::Invalid(FieldError::new(".", "wrong_type", "is not an object"));
+        return Err(other.map_or_else(|error| malformed(&error), not_an_object));
     }
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| describe(error, bytes))?;
     deserializer.end().map_err(|error| malformed(&error))?;
     Ok(value)
 }
 
-fn malformed(error: &serde_json::Error) -> Problem {
-    let (line, column) = (error.line(), error.column());
-    Problem::bad_request("malformed_json", format!("The body is not JSON: see line {line}, column {column}."))
+fn malformed(error: &serde_json::Error) -> BodyError {
+    BodyError::Malformed { line: error.line(), column: error.column() }
 }
 
-/// What is wrong with a body: no JSON at all, or JSON of another form. serde names a missing or unknown field in its
-/// text alone, between backticks; the value that was sent is never repeated.
-fn describe(error: serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> Problem {
+/// Converts an error of serde. The name of a missing or unknown field is only in its text, between backticks. The value
+/// that was sent is never repeated in the result.
+fn describe(error: serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> BodyError {
     let path = error.path().to_string();
     let error = error.into_inner();
-    // serde_json calls a number where a name should be a fault of syntax.
+    // serde_json reports a number in place of a name as a syntax error.
     if !error.is_data() && serde_json::from_slice::<serde_json::Value>(bytes).is_err() {
         return malformed(&error);
     }
@@ -170,14 +200,5 @@ fn describe(error: serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) 
     } else {
         (path, "wrong_type", "is of the wrong type")
     };
-    wrong(&field, code, message)
-}
-
-fn wrong(field: &str, code: &str, message: &str) -> Problem {
-    Problem::invalid(vec![FieldError { field: field.to_owned(), code: code.to_owned(), message: message.to_owned() }])
-}
-
-/// Tells a field that is `null` from one that is missing.
-pub fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    serde::Deserialize::deserialize(deserializer).map(Some)
+    BodyError::Invalid(FieldError::new(&field, code, message))
 }

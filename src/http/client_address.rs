@@ -1,15 +1,15 @@
-//! The address of a client behind proxies, and what of it counts for limits.
+//! Determines the IP address of a client behind proxies.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
 
-/// The client's address. `peer` is the other end of the connection, `forwarded_for` the lines of `X-Forwarded-For` in
-/// their order, each a list to which every proxy appends the address that it was called from.
+/// Returns the IP address of the client. `peer` is the other end of the connection. `forwarded_for` are the lines of
+/// `X-Forwarded-For` in their order; each is a list to which every proxy appends the address of its client.
 ///
-/// The list is read from the end, and each entry is believed only if a proxy in `trusted` wrote it: everything left
-/// of the first stranger may be made up. What is no address ends the walk at the last hop known.
-pub fn client_address(peer: IpAddr, forwarded_for: &[&str], trusted: &[IpNet]) -> IpAddr {
+/// The list is read from the end, and an entry is used only if a proxy in `trusted` wrote it, because all entries
+/// before the first untrusted address may be forged. An invalid entry ends the search at the last valid address.
+pub(super) fn client_address(peer: IpAddr, forwarded_for: &[&str], trusted: &[IpNet]) -> IpAddr {
     let mut client = peer.to_canonical();
     for entry in forwarded_for.iter().rev().flat_map(|line| line.rsplit(',')) {
         if !trusted.iter().any(|network| network.contains(&client)) {
@@ -21,7 +21,7 @@ pub fn client_address(peer: IpAddr, forwarded_for: &[&str], trusted: &[IpNet]) -
     client
 }
 
-/// An address, in brackets or not, with a port or without.
+/// Parses an address, with or without brackets and port.
 fn parse_hop(entry: &str) -> Option<IpAddr> {
     let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let address = match bare {
@@ -29,15 +29,6 @@ fn parse_hop(entry: &str) -> Option<IpAddr> {
         None => entry.parse().ok().or_else(|| entry.parse().ok().map(|socket: SocketAddr| socket.ip())),
     };
     address.map(|address| address.to_canonical())
-}
-
-/// What limits count by: the whole of an IPv4 address, the first 64 bits of an IPv6 address, of which a household or
-/// a rented server has all the rest.
-pub fn limit_key(address: IpAddr) -> [u8; 16] {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-        IpAddr::V6(v6) => (v6.to_bits() & !u128::from(u64::MAX)).to_be_bytes(),
-    }
 }
 
 #[cfg(test)]
@@ -109,15 +100,5 @@ mod tests {
         assert_eq!(client("::ffff:203.0.113.9", &[]), ip("203.0.113.9"));
         assert_eq!(client("::ffff:10.0.0.1", &["::ffff:198.51.100.1, ::ffff:10.0.0.2"]), ip("198.51.100.1"));
         assert_eq!(client("10.0.0.1", &["[::ffff:198.51.100.1]:80"]), ip("198.51.100.1"));
-    }
-
-    #[test]
-    fn limits_count_whole_ipv4_addresses_and_ipv6_networks_of_64_bits() {
-        let same = |a: &str, b: &str| limit_key(ip(a)) == limit_key(ip(b));
-        assert!(!same("198.51.100.1", "198.51.100.2"));
-        assert!(same("198.51.100.1", "::ffff:198.51.100.1"));
-        assert!(same("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"));
-        assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
-        assert!(!same("::1", "0.0.0.1"));
     }
 }

@@ -1,19 +1,14 @@
-//! What all handlers share: who calls and from where, how a body is read, how a refusal is told.
+//! HTTP without business rules: bodies, problems, cookies, client addresses, pagination, and the middleware for every
+//! request.
 
-pub mod body;
-pub mod caller;
-pub mod client_address;
-pub mod cookies;
-pub mod edge;
-pub mod health;
-pub mod openapi;
-pub mod operator;
-pub mod page;
-pub mod problem;
-pub mod request;
-pub mod token_response;
+pub(crate) mod body;
+mod client_address;
+mod context;
+pub(crate) mod cookies;
+pub(crate) mod pagination;
+pub(crate) mod problem;
+pub(crate) mod request;
 
-pub use body::Body;
-pub use caller::Caller;
-pub use edge::Edge;
-pub use problem::Problem;
+pub(crate) use body::Body;
+pub(crate) use context::HttpContext;
+pub(crate) use problem::Problem;

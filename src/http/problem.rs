@@ -1,4 +1,4 @@
-//! Refusals as clients see them: RFC 9457.
+//! Error responses as problem details (RFC 9457).
 
 use std::fmt;
 use std::time::Duration;
@@ -8,17 +8,15 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
+use super::body::BodyError;
 use super::request::request_id;
-use crate::db::DbError;
-use crate::limits::Limited;
-use crate::sessions::IssueError;
 
-/// Seconds after which a client may try again what failed for no fault of its own.
+/// The number of seconds after which a client may retry a request that the server could not serve.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
-/// A refusal. `code` is stable; the texts are for people.
+/// An error response. `code` is stable; the texts are for people.
 #[derive(Debug)]
-pub struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     code: &'static str,
     detail: String,
@@ -27,24 +25,34 @@ pub struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// What is wrong with one field of a request.
+/// An error of one field of a request.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct FieldError {
+pub(crate) struct FieldError {
+    /// The name of the field.
     pub field: String,
+    /// The stable code of the error.
     pub code: String,
+    /// The text for people.
     pub message: String,
 }
 
-/// The body of a refusal (RFC 9457 §3).
+impl FieldError {
+    /// Creates the error of a field.
+    pub(crate) fn new(field: &str, code: &str, message: &str) -> Self {
+        Self { field: field.to_owned(), code: code.to_owned(), message: message.to_owned() }
+    }
+}
+
+/// The body of an error response (RFC 9457 §3).
 #[derive(Serialize, utoipa::ToSchema)]
-pub struct ProblemDetails<'a> {
-    /// A URI that names the kind of problem.
+pub(crate) struct ProblemDetails<'a> {
+    /// The URI of the kind of problem.
     #[serde(rename = "type")]
     kind: String,
     title: &'a str,
     status: u16,
     detail: &'a str,
-    /// Stable, for programs.
+    /// The stable code for programs.
     code: &'a str,
     request_id: String,
     /// Whether the same request may succeed later.
@@ -54,47 +62,52 @@ pub struct ProblemDetails<'a> {
 }
 
 impl Problem {
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    /// Creates a problem.
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, detail: detail.into(), errors: Vec::new(), retryable: false, headers: Vec::new() }
     }
 
-    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+    /// Creates a 400.
+    pub(crate) fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
-    pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here for you.")
+    /// Creates a 404.
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found.")
     }
 
-    pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
+    /// Creates a 403.
+    pub(crate) fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, code, detail)
     }
 
-    pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+    /// Creates a 409.
+    pub(crate) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
-    /// A refusal of credentials in the body: definitive, and without a challenge.
-    pub fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
+    /// Creates a 401 for wrong credentials in the body, without a challenge.
+    pub(crate) fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, detail)
     }
 
-    /// No bearer token at all: the bare challenge of RFC 6750 §3.
-    pub fn missing_token() -> Self {
-        Self::unauthorized("missing_token", "This needs an access token.")
+    /// Creates a 401 for a missing bearer token, with a challenge without an error code (RFC 6750 §3).
+    pub(crate) fn missing_token() -> Self {
+        Self::unauthorized("missing_token", "An access token is required.")
             .with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
-    /// A bearer token that is not good. The caller is not told why (RFC 6750 §3.1).
-    pub fn invalid_token() -> Self {
+    /// Creates a 401 for an invalid bearer token. The response does not say why it is invalid (RFC 6750 §3.1).
+    pub(crate) fn invalid_token() -> Self {
         let challenge = "Bearer error=\"invalid_token\", error_description=\"The access token is not valid.\"";
         Self::unauthorized("invalid_token", "The access token is not valid.")
             .with(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
     }
 
-    /// A caller whose last authentication is too long ago for what is asked (RFC 9470 §3).
-    pub fn insufficient_user_authentication(max_age: Duration) -> Self {
-        let detail = "This needs a login of the last minutes: authenticate again.";
+    /// Creates a 401 for a caller whose last authentication is too long ago (RFC 9470 §3).
+    pub(crate) fn insufficient_user_authentication(max_age: Duration) -> Self {
+        let detail = "A more recent authentication is required.";
         let challenge = format!(
             "Bearer error=\"insufficient_user_authentication\", error_description=\"{detail}\", max_age={}",
             max_age.as_secs()
@@ -107,81 +120,69 @@ impl Problem {
         }
     }
 
-    pub fn invalid(errors: Vec<FieldError>) -> Self {
-        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", "Some fields are not right.");
+    /// Creates a 422 with an error for each invalid field.
+    pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", "Some fields are invalid.");
         problem.errors = errors;
         problem
     }
 
-    /// It cannot be done now; the same request may succeed later.
-    pub fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
+    /// Creates a 503 for a request that may succeed later.
+    pub(crate) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
         let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         problem.retryable = true;
         problem.with(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))
     }
 
-    /// Wrong passwords in a row make the next attempt wait, for `retry_after`.
-    pub fn too_many_failures(retry_after: Duration) -> Self {
-        let detail = "Too many attempts in a row have failed; try again later.";
-        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", detail);
+    /// Creates a 429 for a request that may succeed after `retry_after` seconds.
+    pub(crate) fn too_many_requests(code: &'static str, detail: impl Into<String>, retry_after: u64) -> Self {
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
         problem.retryable = true;
-        let seconds = retry_after.as_secs().saturating_add(u64::from(retry_after.subsec_nanos() > 0));
-        problem.with(RETRY_AFTER, HeaderValue::from(seconds))
+        problem.with(RETRY_AFTER, HeaderValue::from(retry_after))
     }
 
-    /// A defect of the server. What it is stands in the log.
-    pub fn internal(error: &dyn fmt::Display) -> Self {
+    /// Creates a 500 for a defect of the server, and logs it.
+    pub(crate) fn internal(error: &dyn fmt::Display) -> Self {
         tracing::error!(%error, "a request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on the server.")
     }
 
-    /// What is told to people.
-    pub fn detail(&self) -> &str {
+    /// Returns the text for people.
+    pub(crate) fn detail(&self) -> &str {
         &self.detail
     }
 
-    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+    /// Returns the headers of the response.
+    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
     }
 
+    /// Adds a header.
     #[must_use]
-    pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 }
 
-impl From<DbError> for Problem {
-    fn from(error: DbError) -> Self {
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
         match error {
-            DbError::Unavailable(_) => {
-                tracing::warn!(%error, "a request could not be served");
-                Self::unavailable("database_unavailable", "The database cannot be reached at the moment.")
+            BodyError::UnsupportedType(expected) => {
+                Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", expected)
             }
-            DbError::Taken { .. } | DbError::Unexpected(_) => Self::internal(&error),
+            BodyError::TooLarge => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body is larger than 64 KiB.")
+            }
+            BodyError::TooSlow => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body took too long to arrive.")
+            }
+            BodyError::Incomplete => Self::bad_request("incomplete_body", "The body did not arrive completely."),
+            BodyError::Malformed { line, column } => {
+                Self::bad_request("malformed_json", format!("The body is not JSON: see line {line}, column {column}."))
+            }
+            BodyError::Invalid(error) => Self::invalid(vec![error]),
         }
-    }
-}
-
-impl From<IssueError> for Problem {
-    fn from(error: IssueError) -> Self {
-        match error {
-            IssueError::Database(error) => error.into(),
-            IssueError::Signing(error) => Self::internal(&error),
-        }
-    }
-}
-
-impl From<Limited> for Problem {
-    fn from(limited: Limited) -> Self {
-        let mut problem =
-            Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many attempts; try again later.");
-        problem.retryable = true;
-        problem
-            .with(RETRY_AFTER, HeaderValue::from(limited.retry_after))
-            .with(HeaderName::from_static("ratelimit-limit"), HeaderValue::from(limited.limit))
-            .with(HeaderName::from_static("ratelimit-remaining"), HeaderValue::from(0))
-            .with(HeaderName::from_static("ratelimit-reset"), HeaderValue::from(limited.reset))
     }
 }
 
@@ -217,13 +218,15 @@ impl ResponseError for Problem {
     }
 }
 
-/// Collects what is wrong with the fields of one request, so that all of it is told at once.
+/// The collected errors of a request's fields, for one response.
 #[derive(Default)]
-pub struct Fields(Vec<FieldError>);
+pub(crate) struct Fields {
+    errors: Vec<FieldError>,
+}
 
 impl Fields {
-    /// The parsed value of `field`, or `None` after its error was noted.
-    pub fn check<T, E: fmt::Display>(
+    /// Returns the parsed value of `field`. Adds an error and returns `None` if it is invalid.
+    pub(crate) fn check<T, E: fmt::Display>(
         &mut self,
         field: &str,
         parsed: Result<T, E>,
@@ -231,18 +234,26 @@ impl Fields {
     ) -> Option<T> {
         parsed
             .map_err(|error| {
-                let (code, message) = (code(&error).to_owned(), error.to_string());
-                self.0.push(FieldError { field: field.to_owned(), code, message });
+                self.errors.push(FieldError::new(field, code(&error), &error.to_string()));
             })
             .ok()
     }
 
-    /// Refuses the request if anything was wrong with it.
-    pub fn into_result(self) -> Result<(), Problem> {
-        if self.0.is_empty() { Ok(()) } else { Err(self.into_problem()) }
+    /// Adds the error of a field.
+    pub(crate) fn refuse(&mut self, field: &str, code: &str, message: &str) {
+        self.errors.push(FieldError::new(field, code, message));
     }
 
-    pub fn into_problem(self) -> Problem {
-        Problem::invalid(self.0)
+    /// Returns the problem of all errors, if there are any.
+    ///
+    /// # Errors
+    /// A field is invalid.
+    pub(crate) fn into_result(self) -> Result<(), Problem> {
+        if self.errors.is_empty() { Ok(()) } else { Err(self.into_problem()) }
+    }
+
+    /// Returns the problem of all errors.
+    pub(crate) fn into_problem(self) -> Problem {
+        Problem::invalid(self.errors)
     }
 }

@@ -1,5 +1,4 @@
-//! What surrounds every request: its id, its line in the log, its place in the metrics, and the headers that every
-//! answer has.
+//! The middleware for every request: its id, log line and metrics, and the headers of its response.
 
 use std::time::Instant;
 
@@ -12,41 +11,44 @@ use actix_web::{Error, web};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::edge::Edge;
+use super::context::HttpContext;
 
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header with the id of a request.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What an answer may load and who may frame it: nothing and nobody. The few that are pages say themselves what they
-/// need.
+/// The content security policy of responses that are not pages: they may load nothing, and may not be framed.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// Headers of every answer.
-const SECURITY: [(&str, &str); 3] =
+/// The security headers of every response.
+const SECURITY_HEADERS: [(&str, &str); 3] =
     [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("referrer-policy", "no-referrer")];
 
-/// For a year, on this host alone (RFC 6797).
-const STRICT_TRANSPORT: &str = "max-age=31536000";
+/// The value of `Strict-Transport-Security`: a year, without subdomains (RFC 6797).
+const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
 
 tokio::task_local! {
     static CURRENT: String;
 }
 
-/// The id of the request that this task serves; empty outside of one.
-pub fn request_id() -> String {
+/// Returns the id of the current request, or an empty text outside of a request.
+pub(crate) fn request_id() -> String {
     CURRENT.try_with(Clone::clone).unwrap_or_default()
 }
 
-/// Serves `request` under an id: the client's, if it is a sane one, else a new one.
-pub async fn surround(
+/// Serves `request` with an id: the client's, if it is short and plain, or a new one.
+///
+/// # Errors
+/// The next service fails.
+pub(crate) async fn serve_request(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let started = Instant::now();
-    let edge = request.app_data::<web::Data<Edge>>().cloned();
-    let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_sane(id));
-    let id = match (given, &edge) {
+    let context = request.app_data::<web::Data<HttpContext>>().cloned();
+    let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_plain(id));
+    let id = match (given, &context) {
         (Some(id), _) => id.to_owned(),
-        (None, Some(edge)) => edge.random.id(edge.clock.now()).to_string(),
+        (None, Some(context)) => context.random.id(context.clock.now()).to_string(),
         (None, None) => Uuid::nil().to_string(),
     };
     let span = tracing::info_span!("request", id);
@@ -56,30 +58,34 @@ pub async fn surround(
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
     }
-    for (name, value) in SECURITY {
+    for (name, value) in SECURITY_HEADERS {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
     }
-    if let Some(edge) = edge {
-        if edge.is_https {
+    if let Some(context) = context {
+        if context.is_https {
             headers.insert(
                 HeaderName::from_static("strict-transport-security"),
-                HeaderValue::from_static(STRICT_TRANSPORT),
+                HeaderValue::from_static(STRICT_TRANSPORT_SECURITY),
             );
         }
         let request = response.request();
         let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
-        let (method, status, took) = (known(request.method()), response.status().as_u16(), started.elapsed());
-        edge.metrics.answered(method, &route, status, took);
-        tracing::debug!(parent: &span, method, route, status, took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX), "answered");
+        let method = method_label(request.method());
+        let status = response.status().as_u16();
+        let took = started.elapsed();
+        context.metrics.request_completed(method, &route, status, took);
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        tracing::debug!(parent: &span, method, route, status, took_us, "answered");
     }
     Ok(response)
 }
 
-/// The method's name, if it is one of HTTP's own: clients may make up any number of others, each a counter for ever.
-fn known(method: &Method) -> &str {
+/// Returns the method for a label of metrics: the name of a standard method, or `other`. Clients can invent any number
+/// of methods, and each would create a time series.
+fn method_label(method: &Method) -> &str {
     match *method {
         Method::GET
         | Method::HEAD
@@ -94,7 +100,7 @@ fn known(method: &Method) -> &str {
     }
 }
 
-fn is_sane(id: &str) -> bool {
+fn is_plain(id: &str) -> bool {
     (1..=128).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }

@@ -1,10 +1,9 @@
-//! The keys that access tokens are signed with: made by the server, kept sealed in the database, published as JWKS.
+//! The keys that sign access tokens. The server generates them, stores them encrypted in the database and publishes
+//! their public halves as a JWKS.
 
-pub mod http;
-pub mod jwks;
-pub mod ring;
+pub mod key_ring;
 pub mod signing_key;
 mod store;
 
-pub use ring::Ring;
+pub use key_ring::KeyRing;
 pub use signing_key::{SigningKey, VerifyingKey};

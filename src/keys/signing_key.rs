@@ -1,4 +1,4 @@
-//! One key pair (or, for HS256, one shared key) and what it can do.
+//! A signing key: a key pair, or a shared key for HS256.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -9,20 +9,20 @@ use aws_lc_rs::{hmac, rsa};
 use jsonwebtoken::DecodingKey;
 use zeroize::Zeroizing;
 
-use crate::config::Algorithm;
-use crate::db::types::KeyId;
 use crate::random::Random;
+use crate::types::{Algorithm, KeyId};
 
-/// Bytes of an HS256 key: as long as its hash's output (RFC 7518 §3.2).
+/// The length of an HS256 key in bytes: the output length of its hash (RFC 7518 §3.2).
 const HS256_KEY_LENGTH: usize = 32;
 
-/// A private key, parsed once: parsing costs about as much as signing.
+/// A private key. It is parsed once, because parsing takes about as long as signing.
 pub struct SigningKey {
+    /// The id of the key.
     pub id: KeyId,
     pair: Pair,
 }
 
-#[expect(clippy::large_enum_variant, reason = "a server has one or two")]
+#[expect(clippy::large_enum_variant, reason = "a server has few keys")]
 enum Pair {
     Es256(EcdsaKeyPair),
     EdDsa(Ed25519KeyPair),
@@ -30,28 +30,52 @@ enum Pair {
     Hs256(hmac::Key),
 }
 
-/// The key's bytes do not make a key of its algorithm.
+/// The error for bytes that are not a key of their algorithm.
 #[derive(Debug, thiserror::Error)]
 #[error("the key cannot be used for its algorithm")]
 pub struct UnusableKey;
 
-/// What checks signatures of one key, and is published for others to do so.
+/// The key that verifies the signatures of a signing key.
 pub struct VerifyingKey {
+    /// The id of the signing key.
     pub id: KeyId,
+    /// The algorithm of the signatures.
     pub algorithm: Algorithm,
+    /// The key in the form that the crate jsonwebtoken uses.
     pub decoding: DecodingKey,
+    /// The key in the form that is published.
     pub public: PublicKey,
 }
 
-/// The public half, in the parts that a JWK has (RFC 7518 §6, RFC 8037 §2). HS256 has none.
+/// The public key as the parameters of a JWK (RFC 7518 §6, RFC 8037 §2).
 pub enum PublicKey {
-    Ec { x: Vec<u8>, y: Vec<u8> },
-    Ed { x: Vec<u8> },
-    Rsa { n: Vec<u8>, e: Vec<u8> },
+    /// A point on the curve P-256.
+    Ec {
+        /// The x coordinate.
+        x: Vec<u8>,
+        /// The y coordinate.
+        y: Vec<u8>,
+    },
+    /// An Ed25519 key.
+    Ed {
+        /// The public key.
+        x: Vec<u8>,
+    },
+    /// An RSA key.
+    Rsa {
+        /// The modulus.
+        n: Vec<u8>,
+        /// The exponent.
+        e: Vec<u8>,
+    },
+    /// HS256 has no public key.
     None,
 }
 
-/// Makes a private key: PKCS#8, or for HS256 the bytes themselves.
+/// Generates a private key in PKCS#8, or random bytes for HS256.
+///
+/// # Errors
+/// The cryptographic library fails.
 pub fn generate(algorithm: Algorithm, random: &Random) -> Result<Zeroizing<Vec<u8>>, UnusableKey> {
     fn pkcs8(document: &impl AsRef<[u8]>) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(document.as_ref().to_vec())
@@ -74,6 +98,10 @@ pub fn generate(algorithm: Algorithm, random: &Random) -> Result<Zeroizing<Vec<u
 }
 
 impl SigningKey {
+    /// Parses a private key that [`generate`] returned.
+    ///
+    /// # Errors
+    /// The bytes are not a key of `algorithm`.
     pub fn parse(id: KeyId, algorithm: Algorithm, private: &[u8]) -> Result<Self, UnusableKey> {
         let pair = match algorithm {
             Algorithm::Es256 => {
@@ -90,6 +118,7 @@ impl SigningKey {
         Ok(Self { id, pair })
     }
 
+    /// Returns the algorithm of the key.
     pub fn algorithm(&self) -> Algorithm {
         match self.pair {
             Pair::Es256(_) => Algorithm::Es256,
@@ -99,7 +128,10 @@ impl SigningKey {
         }
     }
 
-    /// The JWS signature over `message` (RFC 7518 §3.1).
+    /// Returns the JWS signature over `message` (RFC 7518 §3.1).
+    ///
+    /// # Errors
+    /// The cryptographic library fails.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, UnusableKey> {
         let system = SystemRandom::new();
         match &self.pair {
@@ -114,7 +146,11 @@ impl SigningKey {
         .map_err(|_| UnusableKey)
     }
 
-    /// The half that verifies. `private` are the bytes that this key was parsed from: HS256 verifies with the same.
+    /// Returns the key that verifies. `private` must be the bytes that this key was parsed from, because HS256 verifies
+    /// with the same key.
+    ///
+    /// # Errors
+    /// The public key has an unexpected form.
     pub fn verifying_key(&self, private: &[u8]) -> Result<VerifyingKey, UnusableKey> {
         let (decoding, public) = match &self.pair {
             Pair::Es256(pair) => {
@@ -135,7 +171,7 @@ impl SigningKey {
         Ok(VerifyingKey { id: self.id, algorithm: self.algorithm(), decoding, public })
     }
 
-    /// The public half as bytes, for the database: what identifies the key to somebody who compares.
+    /// Returns the public key as bytes for the database, where it identifies the key. It is empty for HS256.
     pub fn public_bytes(&self) -> Vec<u8> {
         match &self.pair {
             Pair::Es256(pair) => pair.public_key().as_ref().to_vec(),

@@ -2,11 +2,11 @@
 
 use diesel::prelude::*;
 
-use crate::clock::Timestamp;
 use crate::db::schema::signing_keys;
-use crate::db::types::KeyId;
 use crate::db::{Conn, DbResult};
+use crate::types::{KeyId, Timestamp};
 
+/// A signing key in the database. The private key is encrypted.
 #[derive(Queryable, Insertable)]
 #[diesel(table_name = signing_keys)]
 pub struct KeyRow {
@@ -17,12 +17,13 @@ pub struct KeyRow {
     pub created_at: Timestamp,
 }
 
-/// All keys, oldest first.
-pub fn all(conn: &mut Conn) -> DbResult<Vec<KeyRow>> {
+/// Finds all keys, oldest first.
+pub(super) fn all(conn: &mut Conn) -> DbResult<Vec<KeyRow>> {
     Ok(signing_keys::table.order((signing_keys::created_at, signing_keys::id)).load(conn)?)
 }
 
-pub fn insert(conn: &mut Conn, row: &KeyRow) -> DbResult<()> {
+/// Inserts a key.
+pub(super) fn insert(conn: &mut Conn, row: &KeyRow) -> DbResult<()> {
     diesel::insert_into(signing_keys::table).values(row).execute(conn)?;
     Ok(())
 }

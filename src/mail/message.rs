@@ -1,4 +1,4 @@
-//! From a rendered letter to the bytes of a message (RFC 5322, MIME).
+//! Internet messages (RFC 5322) with a text and an HTML part.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -8,19 +8,22 @@ use lettre::{Address, Message};
 use url::Host;
 
 use super::templates::Rendered;
-use crate::clock::Timestamp;
-use crate::db::types::MailId;
+use crate::types::{EmailId, Timestamp};
 
-/// The recipient's address with its domain as in the DNS, which every mail server takes. `None` for what is none.
-pub fn recipient(text: &str) -> Option<Address> {
+/// Parses the recipient's address and converts its domain to the ASCII form of IDNA, which every mail server accepts.
+/// Returns `None` if the text is not an address.
+pub(super) fn recipient(text: &str) -> Option<Address> {
     let (name, domain) = text.rsplit_once('@')?;
     let domain = Host::parse(domain).ok()?.to_string();
     Address::new(name, domain).ok()
 }
 
-/// The message, with text and HTML to choose from. Its id is the mail's, so that who gets it twice can tell.
-pub fn write(
-    id: MailId,
+/// Writes a message. The email's id becomes the `Message-ID`, by which mail programs recognise duplicates.
+///
+/// # Errors
+/// The message cannot be built from these parts.
+pub(super) fn write(
+    id: EmailId,
     from: &Mailbox,
     to: Address,
     rendered: Rendered,
@@ -34,7 +37,7 @@ pub fn write(
         .date(date)
         .message_id(Some(format!("<{id}@{}>", from.email.domain())))
         .multipart(MultiPart::alternative_plain_html(rendered.text, rendered.html))?;
-    // So that nobody's "out of office" answers (RFC 3834 §5).
+    // Prevents automatic replies (RFC 3834 §5).
     let name = HeaderName::new_from_ascii_str("Auto-Submitted");
     message.headers_mut().insert_raw(HeaderValue::new(name, "auto-generated".to_owned()));
     Ok(message.formatted())

@@ -1,12 +1,12 @@
-//! Mails: letters that are posted in the transaction that they tell of, and delivered after it.
+//! Emails: queued in the transaction of the change that they report, and delivered after its commit.
 //!
-//! A letter is rendered and put into the table `outbox` in the caller's own transaction: neither is a change without
-//! its letter, nor a letter without its change. A task in the background delivers, and tries again until it has.
+//! An email is rendered and inserted into the table `outbox` in the caller's transaction, so that there is no change
+//! without its email and no email without its change. A background task delivers it and retries after failures.
 
+mod delivery;
+mod email;
 mod files;
-pub mod letter;
 mod message;
-mod outbox;
 mod smtp;
 mod store;
 mod templates;
@@ -18,151 +18,199 @@ use tokio::sync::Notify;
 use url::Url;
 use zeroize::Zeroizing;
 
-use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::db::types::MailId;
 use crate::db::{Conn, DbError, DbResult};
 use crate::random::Random;
 use crate::secret::SealKey;
+use crate::tokens::opaque::{self, IssuedToken, Purpose, TokenRecord};
+use crate::types::{EmailId, Timestamp};
 
-pub use letter::{Letter, Link, MfaChange, Occasion, Unusual};
-pub use outbox::Deliverer;
+pub use delivery::Delivery;
+pub use email::{Activity, Email, Link, LoginRisk, MfaChange};
 pub use templates::TemplateError;
 
 use smtp::Relay;
 use store::NewMail;
 use templates::Templates;
 
-/// The pages of the server that links lead to.
+/// A page of the server that links in emails lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
+    /// The page that verifies an email address.
     VerifyEmail,
+    /// The page that sets a new password.
     ResetPassword,
+    /// The page that confirms a change of email address.
     ConfirmEmailChange,
-    /// "This wasn't me".
-    NotMe,
+    /// The page that reports a login as somebody else's.
+    ReportLogin,
 }
 
 impl Page {
-    /// The path below `PUBLIC_URL`.
+    /// Returns the path below `PUBLIC_URL`.
     pub const fn path(self) -> &'static str {
         match self {
             Self::VerifyEmail => "/account/verify-email",
             Self::ResetPassword => "/account/reset-password",
             Self::ConfirmEmailChange => "/account/confirm-email-change",
-            Self::NotMe => "/account/not-me",
+            Self::ReportLogin => "/account/not-me",
+        }
+    }
+
+    /// Returns the page for tokens of `purpose`; `None` if no link carries such tokens.
+    const fn from_purpose(purpose: Purpose) -> Option<Self> {
+        match purpose {
+            Purpose::VerifyEmail => Some(Self::VerifyEmail),
+            Purpose::ResetPassword => Some(Self::ResetPassword),
+            Purpose::ChangeEmailOld | Purpose::ChangeEmailNew => Some(Self::ConfirmEmailChange),
+            Purpose::ReportLogin => Some(Self::ReportLogin),
+            Purpose::MfaChallenge | Purpose::TrustedDevice => None,
         }
     }
 }
 
-/// Why mails cannot be sent as they are set up; names the setting.
+/// Why emails cannot be sent with this configuration. The text names the setting.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
+    /// A template cannot be used.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// TLS cannot be set up.
     #[error("TLS to the mail server of SMTP_URL is not possible: {0}")]
     Tls(String),
 }
 
-/// What the outbox holds.
-pub struct Contents {
-    /// Mails on their way.
+/// The state of the outbox.
+pub struct OutboxStatus {
+    /// Emails that wait for delivery.
     pub waiting: i64,
-    /// When the oldest of these was posted.
+    /// The time at which the oldest waiting email was queued.
     pub oldest: Option<Timestamp>,
-    /// Mails that were given up, within two weeks.
+    /// Emails that were given up within [`FAILURES_KEPT`].
     pub failed: i64,
-    /// Why the latest mail that failed did.
+    /// The error of the latest failed attempt.
     pub last_error: Option<String>,
 }
 
-/// What the outbox holds.
-pub fn contents(conn: &mut Conn) -> DbResult<Contents> {
-    store::contents(conn)
+/// The time that an email which was given up is kept after it was queued: 14 days.
+pub const FAILURES_KEPT: std::time::Duration = std::time::Duration::from_secs(14 * 86_400);
+
+/// Reads the state of the outbox.
+pub fn outbox_status(conn: &mut Conn) -> DbResult<OutboxStatus> {
+    store::status(conn)
 }
 
-/// Where mails go without a mail server.
+/// Deletes up to `limit` emails that were given up and queued before `before`. Returns how many.
+pub fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult<usize> {
+    store::expire(conn, before, limit)
+}
+
+/// Returns the folder for emails if no mail server is configured.
 pub fn folder(config: &Config) -> PathBuf {
     config.data_dir.join("outbox")
 }
 
-/// Whether the mail server, if there is one, answers and takes the credentials; why not otherwise.
-pub async fn is_reachable(config: &Config) -> Result<(), String> {
+/// Checks that the configured mail server answers and accepts the credentials. Does nothing if none is configured.
+///
+/// # Errors
+/// The mail server does not answer or refuses the credentials. The text says why.
+pub async fn check_relay(config: &Config) -> Result<(), String> {
     let Some(relay) = &config.mail.relay else { return Ok(()) };
     let relay = Relay::new(relay).map_err(|error| error.to_string())?;
-    relay.answers().await.map_err(|failure| failure.to_string())
+    relay.check().await.map_err(|failure| failure.to_string())
 }
 
-/// Where letters are posted. Clones share it.
+/// The outbox of a server, in which emails are queued. Clones share everything.
 #[derive(Clone)]
-pub struct Mail(Arc<Parts>);
+pub struct Mail {
+    inner: Arc<Inner>,
+}
 
-struct Parts {
+/// The parts of [`Mail`].
+struct Inner {
     templates: Templates,
     seal: SealKey,
+    /// The URL of the server, without a trailing slash.
     public_url: String,
     site: String,
     random: Random,
-    posted: Notify,
+    queued: Notify,
 }
 
 impl Mail {
+    /// Loads the templates.
+    ///
     /// # Errors
-    /// A template of the operator's is wrong.
+    /// A custom template cannot be used.
     pub fn new(config: &Config, random: Random) -> Result<Self, SetupError> {
-        let templates = Templates::load(config.mail.templates.as_deref(), site(&config.public_url))?;
-        Ok(Self(Arc::new(Parts {
+        let site = site(&config.public_url).to_owned();
+        let templates = Templates::load(config.mail.templates.as_deref(), &site)?;
+        let inner = Inner {
             templates,
-            seal: config.secret.mail_seal(),
-            site: site(&config.public_url).to_owned(),
+            seal: config.secret.email_seal(),
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
+            site,
             random,
-            posted: Notify::new(),
-        })))
+            queued: Notify::new(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// What letters call the place that they come from: the host of `PUBLIC_URL`.
+    /// Returns the name of this server in emails: the host of `PUBLIC_URL`.
     pub fn site(&self) -> &str {
-        &self.0.site
+        &self.inner.site
     }
 
-    /// A link to `page` with a one-time token, good until `expires_at`. It is made of `PUBLIC_URL` alone: what a request
-    /// says of its host is a stranger's choice.
+    /// Returns a link to `page` with `token`. It is always built from `PUBLIC_URL`, because the `Host` header of a
+    /// request is chosen by the client.
     pub fn link(&self, page: Page, token: &str, expires_at: Timestamp) -> Link {
-        Link { url: format!("{}{}?token={token}", self.0.public_url, page.path()), expires_at }
+        Link { url: format!("{}{}?token={token}", self.inner.public_url, page.path()), expires_at }
     }
 
-    /// Posts a letter in the caller's transaction; it leaves once that is committed. [`Mail::wake`] afterwards, or it
-    /// waits for the next look into the outbox.
-    pub fn post(&self, conn: &mut Conn, to: &str, letter: &Letter, now: Timestamp) -> DbResult<()> {
+    /// Issues a token in the caller's transaction and returns the link with it.
+    ///
+    /// # Errors
+    /// The database fails, or there is no page for the token's purpose, which is a defect.
+    pub fn issue_link(&self, conn: &mut Conn, record: TokenRecord, now: Timestamp) -> DbResult<Link> {
+        let no_page =
+            || DbError::Unexpected(format!("there is no page for tokens of the purpose {:?}", record.purpose));
+        let page = Page::from_purpose(record.purpose).ok_or_else(no_page)?;
+        let IssuedToken { token, expires_at } = opaque::issue(conn, record, &self.inner.random, now)?;
+        Ok(self.link(page, token.expose(), expires_at))
+    }
+
+    /// Queues an email in the caller's transaction. It is delivered after the commit. Call [`Self::wake`] then,
+    /// otherwise it waits until the outbox is next polled.
+    pub fn queue(&self, conn: &mut Conn, to: &str, email: &Email, now: Timestamp) -> DbResult<()> {
+        let inner = &self.inner;
         let unexpected = |error: &dyn std::error::Error| DbError::Unexpected(error.to_string());
-        let rendered = self.0.templates.render(letter).map_err(|error| unexpected(&error))?;
+        let rendered = inner.templates.render(email).map_err(|error| unexpected(&error))?;
         let message = Zeroizing::new(serde_json::to_vec(&rendered).map_err(|error| unexpected(&error))?);
-        let id = MailId(self.0.random.id(now));
+        let id = EmailId(inner.random.id(now));
         let mail = NewMail {
             id,
-            kind: letter.name(),
+            kind: email.name(),
             recipient: to,
-            sealed_message: self.0.seal.seal(&message, &context(id, to), &self.0.random),
+            sealed_message: inner.seal.seal(&message, &seal_context(id, to), &inner.random),
             created_at: now,
             next_attempt_at: now,
-            expires_at: letter.expires_at(),
+            expires_at: email.expires_at(),
         };
         store::insert(conn, &mail)
     }
 
-    /// Has the outbox looked into at once. To be called after the commit.
+    /// Wakes the delivery of emails. Call this after the commit.
     pub fn wake(&self) {
-        self.0.posted.notify_one();
+        self.inner.queued.notify_one();
     }
 }
 
-/// A message opens for its own recipient only: who can write to the database cannot have it sent to himself.
-fn context(id: MailId, recipient: &str) -> Vec<u8> {
+/// Returns the associated data with which a message is encrypted. It binds the message to its recipient, so that
+/// somebody with write access to the database cannot redirect it to another address.
+fn seal_context(id: EmailId, recipient: &str) -> Vec<u8> {
     [id.0.as_bytes(), recipient.as_bytes()].concat()
 }
 
-/// What letters call the place that they come from.
 fn site(public_url: &Url) -> &str {
     public_url.host_str().unwrap_or("keyturn")
 }

@@ -1,18 +1,18 @@
-//! The outbox as rows.
+//! The rows of the outbox.
 
 use std::num::NonZeroUsize;
 
 use diesel::prelude::*;
 
-use crate::clock::Timestamp;
 use crate::db::schema::outbox;
-use crate::db::types::MailId;
 use crate::db::{Conn, DbResult};
+use crate::types::{EmailId, Timestamp};
 
+/// The row of a new email.
 #[derive(Insertable)]
 #[diesel(table_name = outbox)]
 pub struct NewMail<'a> {
-    pub id: MailId,
+    pub id: EmailId,
     pub kind: &'a str,
     pub recipient: &'a str,
     pub sealed_message: Vec<u8>,
@@ -21,34 +21,36 @@ pub struct NewMail<'a> {
     pub expires_at: Option<Timestamp>,
 }
 
+/// The row of an email.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = outbox)]
-pub struct MailRow {
-    pub id: MailId,
+pub(super) struct MailRow {
+    pub id: EmailId,
     pub kind: String,
     pub recipient: String,
     pub sealed_message: Vec<u8>,
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
-    /// How often somebody has begun to deliver it.
+    /// The number of attempts that were started.
     pub attempts: i32,
 }
 
-pub fn insert(conn: &mut Conn, mail: &NewMail<'_>) -> DbResult<()> {
+/// Inserts an email.
+pub(super) fn insert(conn: &mut Conn, mail: &NewMail<'_>) -> DbResult<()> {
     diesel::insert_into(outbox::table).values(mail).execute(conn)?;
     Ok(())
 }
 
-/// The mails to be delivered now, those that have waited longest first.
-pub fn due(conn: &mut Conn, now: Timestamp, limit: NonZeroUsize) -> DbResult<Vec<MailRow>> {
+/// Finds up to `limit` emails that are due, in the order in which they became due.
+pub(super) fn due(conn: &mut Conn, now: Timestamp, limit: NonZeroUsize) -> DbResult<Vec<MailRow>> {
     let limit = i64::try_from(limit.get()).unwrap_or(i64::MAX);
     let due = outbox::table.filter(outbox::next_attempt_at.le(now)).order(outbox::next_attempt_at).limit(limit);
     Ok(due.select(MailRow::as_select()).load(conn)?)
 }
 
-/// Takes a mail that was due when `attempts` was read, until `lease_ends`: then it is due again. Answers whether it was
-/// there to be taken.
-pub fn claim(conn: &mut Conn, id: MailId, attempts: i32, lease_ends: Timestamp) -> DbResult<bool> {
+/// Claims an email until `lease_ends`, when it becomes due again. `attempts` is the number that was read with it.
+/// Returns `false` if another server has claimed it in the meantime.
+pub(super) fn claim(conn: &mut Conn, id: EmailId, attempts: i32, lease_ends: Timestamp) -> DbResult<bool> {
     let unclaimed =
         outbox::table.find(id).filter(outbox::attempts.eq(attempts)).filter(outbox::next_attempt_at.is_not_null());
     let claimed = diesel::update(unclaimed)
@@ -57,22 +59,22 @@ pub fn claim(conn: &mut Conn, id: MailId, attempts: i32, lease_ends: Timestamp) 
     Ok(claimed == 1)
 }
 
-pub fn remove(conn: &mut Conn, id: MailId) -> DbResult<()> {
+/// Deletes an email.
+pub(super) fn delete(conn: &mut Conn, id: EmailId) -> DbResult<()> {
     diesel::delete(outbox::table.find(id)).execute(conn)?;
     Ok(())
 }
 
-/// Puts off a mail that was claimed as the attempt number `attempts`, unless the lease has run out and another server
-/// has it.
-pub fn put_off(conn: &mut Conn, id: MailId, attempts: i32, until: Timestamp, error: &str) -> DbResult<()> {
-    let own = outbox::table.find(id).filter(outbox::attempts.eq(attempts));
+/// Defers an email after attempt number `attempts`, unless the lease has expired and another server has claimed it.
+pub(super) fn defer(conn: &mut Conn, id: EmailId, attempts: i32, until: Timestamp, error: &str) -> DbResult<()> {
+    let claimed = outbox::table.find(id).filter(outbox::attempts.eq(attempts));
     let change = (outbox::next_attempt_at.eq(until), outbox::last_error.eq(error));
-    diesel::update(own).set(change).execute(conn)?;
+    diesel::update(claimed).set(change).execute(conn)?;
     Ok(())
 }
 
-/// Keeps of a mail only that it was not delivered, and why.
-pub fn give_up(conn: &mut Conn, id: MailId, error: &str) -> DbResult<()> {
+/// Gives an email up: keeps the row with the error and deletes the message.
+pub(super) fn give_up(conn: &mut Conn, id: EmailId, error: &str) -> DbResult<()> {
     let change = (
         outbox::next_attempt_at.eq(None::<Timestamp>),
         outbox::sealed_message.eq(Vec::new()),
@@ -82,18 +84,17 @@ pub fn give_up(conn: &mut Conn, id: MailId, error: &str) -> DbResult<()> {
     Ok(())
 }
 
-/// Forgets the mails that were given up and are older than `before`.
-pub fn forget(conn: &mut Conn, before: Timestamp) -> DbResult<()> {
+/// Deletes up to `limit` emails that were given up and queued before `before`. Returns how many.
+pub(super) fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult<usize> {
     let old = outbox::table.filter(outbox::next_attempt_at.is_null()).filter(outbox::created_at.lt(before));
-    diesel::delete(old).execute(conn)?;
-    Ok(())
+    let ids: Vec<EmailId> = old.select(outbox::id).limit(limit).load(conn)?;
+    Ok(diesel::delete(outbox::table.filter(outbox::id.eq_any(ids))).execute(conn)?)
 }
 
-/// How many mails wait and how many were given up, since when the oldest of those that wait does, and what became of the
-/// latest attempt that failed.
-pub fn contents(conn: &mut Conn) -> DbResult<super::Contents> {
+/// Reads the state of the outbox.
+pub(super) fn status(conn: &mut Conn) -> DbResult<super::OutboxStatus> {
     let waiting = || outbox::table.filter(outbox::next_attempt_at.is_not_null());
-    Ok(super::Contents {
+    Ok(super::OutboxStatus {
         waiting: waiting().count().get_result(conn)?,
         oldest: waiting().order(outbox::created_at).select(outbox::created_at).first(conn).optional()?,
         failed: outbox::table.filter(outbox::next_attempt_at.is_null()).count().get_result(conn)?,

@@ -1,4 +1,4 @@
-//! From a letter to what is read: templates that are built in, and those that an operator puts in their place.
+//! The templates of emails: the built-in ones, or custom ones of the operator.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,17 +8,17 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::{Deserialize, Serialize};
 
-use super::letter::Letter;
+use super::email::Email;
 
-/// The longest subject, in characters.
-const LONGEST_SUBJECT: usize = 150;
+/// The maximum length of a subject, in characters.
+const MAX_SUBJECT_LENGTH: usize = 150;
 
 macro_rules! built_in {
     ($($name:literal),+ $(,)?) => { [$(($name, include_str!(concat!("templates/", $name)))),+] };
 }
 
-/// The templates that keyturn comes with; others by the same names take their places.
-pub const BUILT_IN: [(&str, &str); 21] = built_in![
+/// The built-in templates by their file names.
+pub(super) const BUILT_IN: [(&str, &str); 21] = built_in![
     "layout.html",
     "verify_email.txt",
     "verify_email.html",
@@ -42,34 +42,47 @@ pub const BUILT_IN: [(&str, &str); 21] = built_in![
     "session_limit.html",
 ];
 
-/// What a text template begins with; the rest of its first line is the subject.
+/// The beginning of a text template. The rest of the first line is the subject.
 const SUBJECT: &str = "Subject:";
 
-/// A letter as it is read.
+/// A rendered email.
 #[derive(Serialize, Deserialize)]
-pub struct Rendered {
+pub(super) struct Rendered {
     pub subject: String,
     pub text: String,
     pub html: String,
 }
 
-/// Templates that have rendered a letter of each kind.
-pub struct Templates {
+/// The templates of all emails, tested with an email of each kind.
+pub(super) struct Templates {
     environment: Environment<'static>,
-    /// To fall back on, should a letter be more than another's template can take.
+    /// The fallback for custom templates that fail.
     built_in: Option<Environment<'static>>,
     site: String,
 }
 
-/// Why templates are of no use; names the file.
+/// Why the templates cannot be used. The text names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
+    /// A file cannot be read.
     #[error("MAIL_TEMPLATES: {path} cannot be read: {error}")]
-    Unreadable { path: String, error: io::Error },
-    #[error("MAIL_TEMPLATES: {0} is no template of keyturn's; those are {names}", names = names())]
+    Unreadable {
+        /// The path of the file.
+        path: String,
+        /// The error.
+        error: io::Error,
+    },
+    /// A file does not have the name of a template.
+    #[error("MAIL_TEMPLATES: {0} is not one of the templates {names}", names = names())]
     Unknown(String),
-    #[error("the mail template {name}: {wrong}")]
-    Wrong { name: String, wrong: String },
+    /// A template does not render an email of its kind.
+    #[error("the mail template {name}: {reason}")]
+    Invalid {
+        /// The name of the template.
+        name: String,
+        /// Why the template is invalid.
+        reason: String,
+    },
 }
 
 fn names() -> String {
@@ -77,9 +90,12 @@ fn names() -> String {
 }
 
 impl Templates {
-    /// Takes those of `folder`, and the built-in ones for the rest. `site` is what letters call the place that they come
-    /// from.
-    pub fn load(folder: Option<&Path>, site: &str) -> Result<Self, TemplateError> {
+    /// Loads the templates of `folder`, and the built-in ones for those that it does not contain. `site` is the name of
+    /// this server in emails.
+    ///
+    /// # Errors
+    /// A template cannot be read, is unknown, or does not render an email of its kind.
+    pub(super) fn load(folder: Option<&Path>, site: &str) -> Result<Self, TemplateError> {
         let mut sources: BTreeMap<&'static str, String> =
             BUILT_IN.iter().map(|(name, source)| (*name, (*source).to_owned())).collect();
         let built_in = folder.map(|_| environment(&sources)).transpose()?;
@@ -87,45 +103,45 @@ impl Templates {
             replace(&mut sources, folder)?;
         }
         let templates = Self { environment: environment(&sources)?, built_in, site: site.to_owned() };
-        for letter in Letter::samples() {
-            templates.rendered(&templates.environment, &letter)?;
+        for email in Email::samples() {
+            templates.rendered(&templates.environment, &email)?;
         }
         Ok(templates)
     }
 
-    /// The letter in words.
+    /// Renders an email.
     ///
     /// # Errors
-    /// None but by a defect: all templates have rendered such a letter before.
-    pub fn render(&self, letter: &Letter) -> Result<Rendered, TemplateError> {
-        let rendered = self.rendered(&self.environment, letter);
+    /// A built-in template fails, which is a defect, because it was tested when it was loaded.
+    pub(super) fn render(&self, email: &Email) -> Result<Rendered, TemplateError> {
+        let rendered = self.rendered(&self.environment, email);
         match (rendered, &self.built_in) {
             (Err(error), Some(built_in)) => {
-                tracing::error!(%error, "a mail is written with the built-in template");
-                self.rendered(built_in, letter)
+                tracing::error!(%error, "an email template failed; the built-in one is used");
+                self.rendered(built_in, email)
             }
             (rendered, _) => rendered,
         }
     }
 
-    fn rendered(&self, environment: &Environment<'_>, letter: &Letter) -> Result<Rendered, TemplateError> {
-        let mut variables = letter.variables();
+    fn rendered(&self, environment: &Environment<'_>, email: &Email) -> Result<Rendered, TemplateError> {
+        let mut variables = email.variables();
         variables.insert("site", Value::from(self.site.as_str()));
-        let name = format!("{}.txt", letter.name());
-        let (subject, text) = with_subject(&name, &filled(environment, &name, &variables)?)?;
+        let name = format!("{}.txt", email.name());
+        let (subject, text) = split_subject(&name, &fill(environment, &name, &variables)?)?;
         variables.insert("subject", Value::from(subject.as_str()));
-        let html = filled(environment, &format!("{}.html", letter.name()), &variables)?;
+        let html = fill(environment, &format!("{}.html", email.name()), &variables)?;
         Ok(Rendered { subject, text, html })
     }
 }
 
-/// Puts the files of `folder` in the places of those of their names.
+/// Replaces built-in templates by the files with the same names in `folder`.
 fn replace(sources: &mut BTreeMap<&'static str, String>, folder: &Path) -> Result<(), TemplateError> {
     let unreadable = |path: &Path, error| TemplateError::Unreadable { path: path.display().to_string(), error };
     for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
         let path = entry.map_err(|error| unreadable(folder, error))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // Kubernetes mounts a folder with hidden entries of its own.
+        // Kubernetes adds hidden entries to a mounted folder.
         if name.starts_with('.') {
             continue;
         }
@@ -138,46 +154,46 @@ fn replace(sources: &mut BTreeMap<&'static str, String>, folder: &Path) -> Resul
     Ok(())
 }
 
-/// HTML escapes what it is given, by the ending of its name; a variable that is not there is an error.
+/// Creates an environment in which `.html` templates escape their variables and an unknown variable is an error.
 fn environment(sources: &BTreeMap<&'static str, String>) -> Result<Environment<'static>, TemplateError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let mut syntax = SyntaxConfig::builder();
-    let syntax = syntax.trim_blocks(true).lstrip_blocks(true).build().map_err(|error| wrong("syntax", &error))?;
+    let syntax = syntax.trim_blocks(true).lstrip_blocks(true).build().map_err(|error| invalid("syntax", &error))?;
     environment.set_syntax(syntax);
     for (name, source) in sources {
-        environment.add_template_owned(*name, source.clone()).map_err(|error| wrong(name, &error))?;
+        environment.add_template_owned(*name, source.clone()).map_err(|error| invalid(name, &error))?;
     }
     Ok(environment)
 }
 
-fn filled(
+fn fill(
     environment: &Environment<'_>,
     name: &str,
     variables: &BTreeMap<&'static str, Value>,
 ) -> Result<String, TemplateError> {
     let values = Value::from_pairs(variables.iter().map(|(name, value)| (*name, value.clone())));
-    environment.get_template(name).and_then(|template| template.render(values)).map_err(|error| wrong(name, &error))
+    environment.get_template(name).and_then(|template| template.render(values)).map_err(|error| invalid(name, &error))
 }
 
-fn wrong(name: &str, error: &minijinja::Error) -> TemplateError {
-    TemplateError::Wrong { name: error.name().unwrap_or(name).to_owned(), wrong: error.to_string() }
+fn invalid(name: &str, error: &minijinja::Error) -> TemplateError {
+    TemplateError::Invalid { name: error.name().unwrap_or(name).to_owned(), reason: error.to_string() }
 }
 
-/// The subject on the first line, and the text after it. Neither can begin another header: the subject ends with its
-/// line.
-fn with_subject(name: &str, rendered: &str) -> Result<(String, String), TemplateError> {
+/// Splits a rendered text into the subject on its first line and the text after it. The subject is always one line, so
+/// it cannot start another header.
+fn split_subject(name: &str, rendered: &str) -> Result<(String, String), TemplateError> {
     let (first, rest) = rendered.trim_start().split_once('\n').unwrap_or_default();
     let subject = first.strip_prefix(SUBJECT).map(|subject| subject.split_whitespace().collect::<Vec<_>>().join(" "));
     let text = rest.trim();
     match subject {
         Some(subject) if !subject.is_empty() && !text.is_empty() => {
-            let subject = subject.chars().filter(|c| !c.is_control()).take(LONGEST_SUBJECT).collect();
+            let subject = subject.chars().filter(|c| !c.is_control()).take(MAX_SUBJECT_LENGTH).collect();
             Ok((subject, format!("{text}\n")))
         }
-        _ => Err(TemplateError::Wrong {
+        _ => Err(TemplateError::Invalid {
             name: name.to_owned(),
-            wrong: format!("must begin with a line `{SUBJECT} …`, and a text after it"),
+            reason: format!("must begin with a line `{SUBJECT} …`, followed by a text"),
         }),
     }
 }
@@ -185,19 +201,19 @@ fn with_subject(name: &str, rendered: &str) -> Result<(String, String), Template
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
-    use crate::mail::letter::{Link, Occasion};
+    use crate::mail::email::{Activity, Link};
+    use crate::types::Timestamp;
 
     fn built_in() -> Templates {
         Templates::load(None, "auth.example").unwrap()
     }
 
     #[test]
-    fn every_letter_is_written_as_text_and_html_with_its_link_in_both() {
+    fn every_email_is_written_as_text_and_html_with_its_link_in_both() {
         let templates = built_in();
-        for letter in Letter::samples() {
-            let rendered = templates.render(&letter).unwrap();
-            let name = letter.name();
+        for email in Email::samples() {
+            let rendered = templates.render(&email).unwrap();
+            let name = email.name();
             assert!(rendered.subject.contains("auth.example"), "{name}: {}", rendered.subject);
             assert!(
                 rendered.text.starts_with("Hello,\n\n") && !rendered.text.contains("\n\n\n"),
@@ -205,7 +221,7 @@ mod tests {
                 rendered.text
             );
             assert!(rendered.html.contains("</html>") && rendered.html.contains(&rendered.subject), "{name}");
-            if let Some(link) = letter.variables().get("link") {
+            if let Some(link) = email.variables().get("link") {
                 let link = link.to_string();
                 assert!(rendered.text.lines().any(|line| line == link), "{name}: {}", rendered.text);
                 assert!(rendered.html.contains("account&#x2f;page?token=sample\""), "{name}: {}", rendered.html);
@@ -222,29 +238,29 @@ mod tests {
     #[test]
     fn the_documentation_names_the_variables_of_each_template() {
         let page = include_str!("../../docs/operations.md");
-        for letter in Letter::samples() {
-            let row = page.lines().find(|line| line.starts_with(&format!("| `{}` | ", letter.name()))).unwrap();
+        for email in Email::samples() {
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{}` | ", email.name()))).unwrap();
             let named: Vec<&str> = row.rsplit(" | ").next().unwrap().trim_end_matches(" |").split(", ").collect();
             let mut named: Vec<&str> = named.iter().map(|name| name.trim_matches('`')).collect();
             named.sort_unstable();
-            assert_eq!(named, letter.variables().into_keys().collect::<Vec<_>>(), "{}", letter.name());
+            assert_eq!(named, email.variables().into_keys().collect::<Vec<_>>(), "{}", email.name());
         }
     }
 
     #[test]
-    fn what_a_stranger_chose_is_no_markup_and_no_header() {
-        let occasion = Occasion {
+    fn a_text_that_a_client_chose_is_no_markup_and_no_header() {
+        let activity = Activity {
             device: "<b>x</b>\r\nBcc: all".to_owned(),
             place: Some("<i>".to_owned()),
             ip: None,
             at: Timestamp::from_millis(0),
         };
         let link = Link { url: "https://auth.example/?a=1&b=2".to_owned(), expires_at: Timestamp::from_millis(0) };
-        let rendered = built_in().render(&Letter::PasswordChanged { occasion, link }).unwrap();
+        let rendered = built_in().render(&Email::PasswordChanged { activity, link }).unwrap();
         assert!(!rendered.html.contains("<b>") && !rendered.html.contains("<i>"), "{}", rendered.html);
         assert!(rendered.html.contains("&lt;b&gt;"), "{}", rendered.html);
         assert!(!rendered.text.contains("\nBcc"), "{}", rendered.text);
-        let (subject, _) = with_subject("x", "Subject: one\r\nBcc: all\n\nText").unwrap();
+        let (subject, _) = split_subject("x", "Subject: one\r\nBcc: all\n\nText").unwrap();
         assert_eq!(subject, "one");
     }
 }

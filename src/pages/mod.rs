@@ -1,7 +1,8 @@
-//! The pages that links in mails lead to: what will happen, a button that does it, and what came of it. Plain HTML without
-//! script: mail scanners follow links, so only the button acts.
+//! The pages that links in emails lead to. Each explains an operation, has a button for it, and shows the result. They
+//! are HTML without scripts. Mail scanners follow links, so only the button has an effect.
 
-pub mod http;
+pub(crate) mod handlers;
+mod question;
 
 use std::sync::LazyLock;
 
@@ -13,67 +14,78 @@ use sha2::{Digest as _, Sha256};
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 
-/// What a page may do: show itself in its own style and send its form to where it came from.
-pub static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
+/// The content security policy of pages: they may use their own style and send their form to this server.
+pub(crate) static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
     let style = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
     format!(
         "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 });
 
-/// A page about one matter.
-pub struct Page<'a> {
+/// A page.
+pub(crate) struct Page<'a> {
+    /// The title.
     pub title: &'a str,
+    /// The paragraphs.
     pub text: Vec<String>,
+    /// The form, if the page has a button.
     pub form: Option<Form<'a>>,
 }
 
-/// The button, and what goes with it to the page's own address.
-pub struct Form<'a> {
+/// A form, which the button sends to the page's own URL.
+pub(crate) struct Form<'a> {
     /// The last part of the page's path.
     pub action: &'a str,
+    /// The token of the link.
     pub token: &'a str,
+    /// The text of the button.
     pub button: &'a str,
+    /// The field for a new password, if one is needed.
     pub password: Option<PasswordField<'a>>,
 }
 
 /// A field for a new password.
-pub struct PasswordField<'a> {
-    /// The account's address, for password managers.
+pub(crate) struct PasswordField<'a> {
+    /// The account's email address, for password managers.
     pub email: &'a str,
-    /// What is wrong with the password that was sent.
+    /// The error of the password that was sent.
     pub error: Option<String>,
 }
 
-/// Writes pages.
-pub struct Pages {
+/// The renderer of pages.
+pub(crate) struct Pages {
     environment: Environment<'static>,
-    /// What the pages call the place that they belong to.
+    /// The name of the server on pages.
     site: String,
 }
 
 impl Pages {
-    pub fn new(site: &str) -> Self {
+    /// Creates a renderer for the server with the name `site`.
+    pub(crate) fn new(site: &str) -> Self {
         let mut environment = Environment::new();
-        #[expect(clippy::expect_used, reason = "it is part of the program, and every page's test fills it")]
-        environment.add_template("page.html", TEMPLATE).expect("the template is right");
+        #[expect(clippy::expect_used, reason = "the template is part of the program, and tests render it")]
+        environment.add_template("page.html", TEMPLATE).expect("a valid template");
         Self { environment, site: site.to_owned() }
     }
 
-    pub fn site(&self) -> &str {
+    /// Returns the name of the server.
+    pub(crate) fn site(&self) -> &str {
         &self.site
     }
 
-    /// The page as HTML; whatever it says is escaped.
+    /// Renders a page as HTML, with all its texts escaped.
     ///
     /// # Errors
-    /// The template does not fit, which is a defect.
-    pub fn render(&self, page: &Page<'_>) -> Result<String, minijinja::Error> {
+    /// The template fails, which is a defect.
+    pub(crate) fn render(&self, page: &Page<'_>) -> Result<String, minijinja::Error> {
         let form = page.form.as_ref().map(|form| {
             let password = form.password.as_ref().map(|field| context! { email => field.email, error => &field.error });
             context! { action => form.action, token => form.token, button => form.button, password }
         });
-        let (site, style, title, text) = (&self.site, STYLE, page.title, &page.text);
+        let site = &self.site;
+        let style = STYLE;
+        let title = page.title;
+        let text = &page.text;
         let style = minijinja::Value::from_safe_string(style.to_owned());
         self.environment.get_template("page.html")?.render(context! { site, style, title, text, form })
     }
@@ -84,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_page_says_is_no_markup() {
+    fn texts_of_a_page_are_escaped() {
         let password = Some(PasswordField { email: "\"<b>@example.com", error: Some("<i>".to_owned()) });
         let form = Some(Form { action: "reset-password", token: "\"><script>", button: "Go", password });
         let page = Page { title: "<title>", text: vec!["<script>alert(1)</script>".to_owned()], form };
@@ -93,6 +105,6 @@ mod tests {
             assert!(!html.contains(markup), "{markup}: {html}");
         }
         assert!(html.contains("&lt;script&gt;alert(1)"), "{html}");
-        assert!(html.contains(&format!("<style>{STYLE}</style>")), "the policy names the style as it stands");
+        assert!(html.contains(&format!("<style>{STYLE}</style>")), "the policy has the digest of this style");
     }
 }

@@ -1,9 +1,9 @@
 //! The log of revocations and its readers.
 //!
-//! A revocation is appended in the transaction that makes it true. Every server keeps the live part of the log in
-//! memory and asks it at each check, before any cache: a cache that lost a mark while an old entry survived cannot
-//! bring a session back. The log is read again twice a second, and what is new is also marked in the cache, so a
-//! server that died between its commit and the cache is made good by the next reader.
+//! A revocation is appended to the log in the transaction that revokes. Every server keeps the unexpired part of the
+//! log in memory and checks it before any cache, so a cache that has lost a mark cannot make a revoked session valid
+//! again. The servers read the log twice a second and mark new entries in the cache. If a server crashes between its
+//! commit and the mark in the cache, the next reader adds the mark.
 
 mod store;
 
@@ -12,41 +12,45 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::cache::{Cache, CacheError, Superseded};
-use crate::clock::{Clock, Timestamp};
-use crate::db::types::{SessionId, TokenId, UserId};
+use crate::clock::Clock;
 use crate::db::{Conn, Db, DbResult};
+use crate::types::{Jti, SessionId, Timestamp, UserId};
 
 use store::Cursor;
 
-/// How often a server reads the log.
+/// The time between two reads of the log.
 const READ_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How often entries that no longer concern any token are dropped, from memory and from the table.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// The time between two removals of expired entries from memory.
+const REMOVAL_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Why a session ended.
+/// The reason why a session or an access token was revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// Its owner logged out.
+pub(crate) enum Reason {
+    /// The user logged out.
     Logout,
-    /// Its owner ended it from another session.
+    /// The user revoked it from another session.
     EndedByOwner,
-    /// An operator ended it.
+    /// An administrator or the command line revoked it.
     EndedByOperator,
-    /// A refresh token was presented that had been replaced and could not be a repetition.
+    /// A superseded refresh token was reused.
     RefreshTokenReused,
+    /// The password was changed.
     PasswordChanged,
-    /// Its owner said, by a link in a mail, that it was somebody else's.
+    /// The user reported it as somebody else's.
     ReportedByOwner,
+    /// The account was disabled.
     AccountDisabled,
-    /// A login opened one more session than an account may have; this one had been idle the longest.
+    /// A login exceeded the limit on the sessions of an account, and this session was the least recently used.
     SessionLimit,
-    /// What access tokens say of the account is no longer so. Ends access tokens, never a session.
+    /// The account changed, so the claims of its access tokens are out of date. Only access tokens are revoked for this
+    /// reason, never a session.
     AccountChanged,
 }
 
 impl Reason {
-    pub const fn name(self) -> &'static str {
+    /// Returns the name in the database and the API.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Logout => "logout",
             Self::EndedByOwner => "ended_by_owner",
@@ -61,133 +65,154 @@ impl Reason {
     }
 }
 
-/// One entry of the log: a session that ended, or one access token of a session that goes on.
+/// An entry of the log: a revoked session, or a revoked access token of a session that stays valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Revocation {
+pub(crate) struct Revocation {
+    /// The session that was revoked, or the session of the access token.
     pub session: SessionId,
-    pub token: Option<TokenId>,
-    /// When the last access token that it concerns will have expired.
+    /// The access token, or `None` if the session was revoked.
+    pub jti: Option<Jti>,
+    /// The time at which the last access token that it revokes expires.
     pub expires_at: Timestamp,
 }
 
-/// Appends entries that concern `user` to the log. To be called in the transaction that revokes.
-pub fn append(conn: &mut Conn, entries: &[Revocation], user: UserId, reason: Reason, now: Timestamp) -> DbResult<()> {
+/// Appends entries about the account `user` to the log, in the caller's transaction.
+pub(crate) fn append(
+    conn: &mut Conn,
+    entries: &[Revocation],
+    user: UserId,
+    reason: Reason,
+    now: Timestamp,
+) -> DbResult<()> {
     store::append(conn, entries, user, reason, now)
 }
 
-/// Marks what was revoked in the cache that servers share.
-pub async fn mark(cache: &Cache, entries: &[Revocation], now: Timestamp) -> Result<(), CacheError> {
-    let sessions = entries.iter().filter(|entry| entry.token.is_none());
+/// Marks revocations in the cache that servers share.
+///
+/// # Errors
+/// The cache is unavailable. The revocations are valid nevertheless.
+pub(crate) async fn mark(cache: &Cache, entries: &[Revocation], now: Timestamp) -> Result<(), CacheError> {
+    let sessions = entries.iter().filter(|entry| entry.jti.is_none());
     let sessions: Vec<_> = sessions.map(|entry| (entry.session, entry.expires_at)).collect();
     cache.mark_revoked(&sessions, now).await?;
     for entry in entries {
-        if let Some(token) = entry.token {
-            cache.supersede(entry.session, Superseded { token, from: now }, entry.expires_at.since(now)).await?;
+        if let Some(jti) = entry.jti {
+            cache.supersede(entry.session, Superseded { jti, from: now }, entry.expires_at.since(now)).await?;
         }
     }
     Ok(())
 }
 
-/// What the log says of an access token.
+/// Deletes up to `limit` entries that expired at `before` or earlier. Returns their number.
+pub(crate) fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult<usize> {
+    store::expire(conn, before, limit)
+}
+
+/// The status of an access token according to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
-    Nothing,
-    /// The session has ended.
+pub(crate) enum LogStatus {
+    /// The log has neither the session nor the token.
+    Absent,
+    /// The session was revoked.
     SessionRevoked,
-    /// The token has ended, and its session goes on.
+    /// The token was revoked, and its session was not.
     TokenRevoked,
 }
 
-/// The live part of the log in memory. Clones share it.
+/// The unexpired part of the log in memory. Clones share it.
 #[derive(Clone, Default)]
-pub struct Log {
-    live: Arc<RwLock<Live>>,
+pub(crate) struct RevocationLog {
+    entries: Arc<RwLock<Entries>>,
 }
 
 #[derive(Default)]
-struct Live {
+struct Entries {
     sessions: HashMap<SessionId, Revocation>,
-    tokens: HashMap<TokenId, Revocation>,
+    tokens: HashMap<Jti, Revocation>,
 }
 
-impl Live {
-    fn holds(&self, entry: &Revocation) -> bool {
-        match entry.token {
-            Some(token) => self.tokens.contains_key(&token),
+impl Entries {
+    fn contains(&self, entry: &Revocation) -> bool {
+        match entry.jti {
+            Some(jti) => self.tokens.contains_key(&jti),
             None => self.sessions.contains_key(&entry.session),
         }
     }
 }
 
-impl Log {
-    /// What the log says of an access token of `session`.
-    pub fn says(&self, session: SessionId, token: TokenId) -> Said {
-        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-        if live.sessions.contains_key(&session) {
-            Said::SessionRevoked
-        } else if live.tokens.contains_key(&token) {
-            Said::TokenRevoked
+impl RevocationLog {
+    /// Returns the status of an access token of `session`.
+    pub(crate) fn status(&self, session: SessionId, jti: Jti) -> LogStatus {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        if entries.sessions.contains_key(&session) {
+            LogStatus::SessionRevoked
+        } else if entries.tokens.contains_key(&jti) {
+            LogStatus::TokenRevoked
         } else {
-            Said::Nothing
+            LogStatus::Absent
         }
     }
 
-    pub fn add(&self, revocations: &[Revocation]) {
-        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+    /// Adds revocations.
+    pub(crate) fn add(&self, revocations: &[Revocation]) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         for entry in revocations {
-            match entry.token {
-                Some(token) => live.tokens.insert(token, *entry),
-                None => live.sessions.insert(entry.session, *entry),
+            match entry.jti {
+                Some(jti) => entries.tokens.insert(jti, *entry),
+                None => entries.sessions.insert(entry.session, *entry),
             };
         }
     }
 
-    fn missing_from(&self, revocations: Vec<Revocation>) -> Vec<Revocation> {
-        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-        revocations.into_iter().filter(|entry| !live.holds(entry)).collect()
+    /// Returns the revocations that are not in memory yet.
+    fn missing(&self, revocations: Vec<Revocation>) -> Vec<Revocation> {
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        revocations.into_iter().filter(|entry| !entries.contains(entry)).collect()
     }
 
-    fn sweep(&self, now: Timestamp) {
-        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-        live.sessions.retain(|_, entry| entry.expires_at > now);
-        live.tokens.retain(|_, entry| entry.expires_at > now);
+    fn remove_expired(&self, now: Timestamp) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        entries.sessions.retain(|_, entry| entry.expires_at > now);
+        entries.tokens.retain(|_, entry| entry.expires_at > now);
     }
 
     fn all(&self) -> Vec<Revocation> {
-        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
-        live.sessions.values().chain(live.tokens.values()).copied().collect()
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        entries.sessions.values().chain(entries.tokens.values()).copied().collect()
     }
 }
 
 /// Reads the log for one server.
-pub struct Reader {
+pub(crate) struct LogReader {
     db: Db,
     cache: Cache,
     clock: Clock,
-    log: Log,
+    log: RevocationLog,
     cursor: Cursor,
-    cache_restarts: u64,
+    cache_recoveries: u64,
 }
 
-impl Reader {
-    pub fn new(db: Db, cache: Cache, clock: Clock, log: Log) -> Self {
-        let cache_restarts = cache.recoveries();
-        Self { db, cache, clock, log, cursor: Cursor::default(), cache_restarts }
+impl LogReader {
+    /// Creates a reader that has read nothing yet.
+    pub(crate) fn new(db: Db, cache: Cache, clock: Clock, log: RevocationLog) -> Self {
+        let cache_recoveries = cache.recoveries();
+        Self { db, cache, clock, log, cursor: Cursor::default(), cache_recoveries }
     }
 
-    /// Reads what was appended since the last call, everything that is live at the first, and marks it in the cache.
-    /// A cache that was away is told the whole live log again.
-    pub async fn read(&mut self) -> DbResult<()> {
-        let (cursor, now) = (self.cursor, self.clock.now());
+    /// Reads the entries that were appended since the last call and marks them in the cache. The first call reads all
+    /// unexpired entries. If the cache was unavailable, all of them are marked again.
+    pub(crate) async fn read(&mut self) -> DbResult<()> {
+        let cursor = self.cursor;
+        let now = self.clock.now();
         let (revocations, next) = self.db.read(move |conn| store::since(conn, cursor, now)).await?;
-        let fresh = self.log.missing_from(revocations);
-        self.log.add(&fresh);
+        let new = self.log.missing(revocations);
+        self.log.add(&new);
         self.cursor = next;
-        let cache_restarts = self.cache.recoveries();
-        let unmarked = if cache_restarts == self.cache_restarts { fresh } else { self.log.all() };
-        self.cache_restarts = cache_restarts;
-        // A fault of the cache costs nothing: this log is asked before it. With nothing to mark the cache is asked whether it
-        // is there, so that a server without requests knows too, and the next request need not find out.
+        let cache_recoveries = self.cache.recoveries();
+        let unmarked = if cache_recoveries == self.cache_recoveries { new } else { self.log.all() };
+        self.cache_recoveries = cache_recoveries;
+        // An error of the cache does no harm, because the log is checked first. The ping detects an unavailable cache
+        // also on a server without requests.
         let _ = match unmarked.as_slice() {
             [] => self.cache.ping().await,
             unmarked => mark(&self.cache, unmarked, now).await,
@@ -195,26 +220,23 @@ impl Reader {
         Ok(())
     }
 
-    /// Reads for ever.
-    pub async fn run(mut self) {
-        let mut swept_at = self.clock.now();
+    /// Reads the log twice a second until the future is dropped.
+    pub(crate) async fn run(mut self) {
+        let mut removed_at = self.clock.now();
         let mut failing = false;
         loop {
             tokio::time::sleep(READ_INTERVAL).await;
             let outcome = self.read().await;
             match &outcome {
-                Err(error) if !failing => tracing::warn!(%error, "the log of revocations cannot be read"),
-                Ok(()) if failing => tracing::info!("the log of revocations can be read again"),
+                Err(error) if !failing => tracing::warn!(%error, "the revocation log cannot be read"),
+                Ok(()) if failing => tracing::info!("the revocation log can be read again"),
                 Ok(()) | Err(_) => {}
             }
             failing = outcome.is_err();
             let now = self.clock.now();
-            if now.since(swept_at) >= SWEEP_INTERVAL {
-                swept_at = now;
-                self.log.sweep(now);
-                if let Err(error) = self.db.write(move |conn| store::purge(conn, now)).await {
-                    tracing::warn!(%error, "old revocations were not removed");
-                }
+            if now.since(removed_at) >= REMOVAL_INTERVAL {
+                removed_at = now;
+                self.log.remove_expired(now);
             }
         }
     }

@@ -4,29 +4,39 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use super::{Reason, Revocation};
-use crate::clock::Timestamp;
 use crate::db::schema::revocations;
-use crate::db::types::{SessionId, TokenId, UserId};
 use crate::db::{Conn, DbResult};
+use crate::types::{Jti, SessionId, Timestamp, UserId};
 
-/// How far a reader has come: on Postgres the oldest transaction that was running when it read, because sequence
-/// numbers are given out before the commit and a later one may become visible first; on SQLite the last `seq`.
+/// The position of a reader. On Postgres it is the oldest transaction that was running at the last read, because a
+/// sequence number is assigned before the commit and a later one can become visible first. On SQLite it is the last
+/// `seq`.
 #[derive(Clone, Copy, Default)]
-pub struct Cursor(i64);
+pub(super) struct Cursor {
+    position: i64,
+}
 
+/// The oldest running transaction of Postgres.
 #[derive(QueryableByName)]
 struct Horizon {
     #[diesel(sql_type = BigInt)]
     xmin: i64,
 }
 
-type Row = (SessionId, Option<TokenId>, Timestamp);
+type Row = (SessionId, Option<Jti>, Timestamp);
 
-fn entry((session, token, expires_at): Row) -> Revocation {
-    Revocation { session, token, expires_at }
+fn revocation((session, jti, expires_at): Row) -> Revocation {
+    Revocation { session, jti, expires_at }
 }
 
-pub fn append(conn: &mut Conn, entries: &[Revocation], user: UserId, reason: Reason, now: Timestamp) -> DbResult<()> {
+/// Inserts entries.
+pub(super) fn append(
+    conn: &mut Conn,
+    entries: &[Revocation],
+    user: UserId,
+    reason: Reason,
+    now: Timestamp,
+) -> DbResult<()> {
     for entry in entries {
         diesel::insert_into(revocations::table)
             .values((
@@ -35,35 +45,36 @@ pub fn append(conn: &mut Conn, entries: &[Revocation], user: UserId, reason: Rea
                 revocations::reason.eq(reason.name()),
                 revocations::revoked_at.eq(now),
                 revocations::expires_at.eq(entry.expires_at),
-                revocations::access_jti.eq(entry.token),
+                revocations::access_jti.eq(entry.jti),
             ))
             .execute(conn)?;
     }
     Ok(())
 }
 
-/// The live entries that may not have been there at `cursor`, and the cursor for the next time.
-pub fn since(conn: &mut Conn, cursor: Cursor, now: Timestamp) -> DbResult<(Vec<Revocation>, Cursor)> {
-    let live = revocations::table.filter(revocations::expires_at.gt(now));
+/// Finds the unexpired entries that may not have been visible at `cursor`, and the next cursor.
+pub(super) fn since(conn: &mut Conn, cursor: Cursor, now: Timestamp) -> DbResult<(Vec<Revocation>, Cursor)> {
+    let unexpired = revocations::table.filter(revocations::expires_at.gt(now));
     let columns = (revocations::session_id, revocations::access_jti, revocations::expires_at);
     if let Conn::Postgres(_) = conn {
-        // Asked before the rows: what commits in between is read now and once more the next time.
+        // Read before the rows, so that an entry that is committed in between is read at the next call again.
         let horizon: Horizon =
             diesel::sql_query("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin")
                 .get_result(conn)?;
-        // A database restored from a backup counts from further back: then everything is read again.
-        let from = if horizon.xmin < cursor.0 { 0 } else { cursor.0 };
-        let rows: Vec<Row> = live.filter(revocations::txid.ge(from)).select(columns).load(conn)?;
-        return Ok((rows.into_iter().map(entry).collect(), Cursor(horizon.xmin)));
+        // A database that was restored from a backup has lower transaction ids. Everything is then read again.
+        let from = if horizon.xmin < cursor.position { 0 } else { cursor.position };
+        let rows: Vec<Row> = unexpired.filter(revocations::txid.ge(from)).select(columns).load(conn)?;
+        return Ok((rows.into_iter().map(revocation).collect(), Cursor { position: horizon.xmin }));
     }
     let rows: Vec<(i64, Row)> =
-        live.filter(revocations::seq.gt(cursor.0)).select((revocations::seq, columns)).load(conn)?;
-    let last = rows.iter().map(|(seq, _)| *seq).max().unwrap_or(cursor.0);
-    Ok((rows.into_iter().map(|(_, row)| entry(row)).collect(), Cursor(last)))
+        unexpired.filter(revocations::seq.gt(cursor.position)).select((revocations::seq, columns)).load(conn)?;
+    let last = rows.iter().map(|(seq, _)| *seq).max().unwrap_or(cursor.position);
+    Ok((rows.into_iter().map(|(_, row)| revocation(row)).collect(), Cursor { position: last }))
 }
 
-/// Removes the entries that concern no token any more.
-pub fn purge(conn: &mut Conn, now: Timestamp) -> DbResult<()> {
-    diesel::delete(revocations::table.filter(revocations::expires_at.le(now))).execute(conn)?;
-    Ok(())
+/// Deletes up to `limit` entries that expired at `before` or earlier. Returns their number.
+pub(super) fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult<usize> {
+    let expired = revocations::table.filter(revocations::expires_at.le(before));
+    let entries: Vec<i64> = expired.select(revocations::seq).limit(limit).load(conn)?;
+    Ok(diesel::delete(revocations::table.filter(revocations::seq.eq_any(entries))).execute(conn)?)
 }

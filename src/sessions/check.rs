@@ -1,94 +1,98 @@
-//! The check on each request: is this access token good now?
+//! Checks at each request whether an access token is valid at this moment.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::rotation::Note;
 use super::store;
-use super::{Parts, Sessions, Standing};
+use super::{SessionSnapshot, Sessions, cache_entry};
 use crate::cache::Lookup;
-use crate::clock::Timestamp;
 use crate::db::DbError;
-use crate::db::types::{SessionId, TokenId};
 use crate::metrics::CheckSource;
-use crate::revocations::Said;
+use crate::revocations::LogStatus;
 use crate::tokens::access::{Claims, InvalidToken};
 use crate::tokens::verified::VerifiedToken;
+use crate::types::{Jti, SessionId, Timestamp};
 
-/// How often the activity of a session is written down.
+/// How often the activity of a session is recorded.
 const ACTIVITY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Why a check did not say yes.
+/// Why an access token is refused.
 #[derive(Debug, thiserror::Error)]
-pub enum CheckError {
+pub(crate) enum CheckError {
+    /// The form, signature or claims of the token are not valid.
     #[error("the access token is not valid: {0}")]
     Invalid(#[from] InvalidToken),
-    /// The session has ended, or its account was disabled.
-    #[error("the session was ended")]
+    /// The session has ended or its account is disabled.
+    #[error("the session has ended")]
     Ended,
-    /// A refresh replaced the token longer than the replay window ago, or a second one has followed.
+    /// The token was revoked, or was replaced by a refresh longer ago than the replay window, or by two refreshes.
     #[error("the access token was replaced")]
     Superseded,
-    /// It cannot be said whether the token is good.
+    /// The database failed, so it is not known whether the token is valid.
     #[error(transparent)]
     Database(#[from] DbError),
 }
 
-/// A token that is good, and what its session's account is at this moment.
-pub struct Checked {
+/// A valid access token with the current state of its session and account.
+pub(crate) struct CheckedToken {
     token: Arc<VerifiedToken>,
-    pub standing: Standing,
+    /// The current state of the session and its account.
+    pub snapshot: SessionSnapshot,
 }
 
-impl Checked {
-    pub fn claims(&self) -> &Claims {
+impl CheckedToken {
+    /// Returns the claims of the token.
+    pub(crate) fn claims(&self) -> &Claims {
         &self.token.claims
     }
 }
 
-/// What a source says of a token.
+/// The answer of the log, the cache or the database about a token.
 enum Answer {
-    Good(Box<Standing>),
+    Valid(Box<SessionSnapshot>),
     Ended,
     Superseded,
-    /// The source does not know, or knows less than the token shows.
+    /// The source does not know the token.
     AskDatabase,
 }
 
 impl Sessions {
-    /// Checks an access token: its form, signature and claims, the log of revocations in memory, one round trip to
-    /// the cache, and where that does not answer, the database.
-    pub async fn check(&self, token: &str) -> Result<Checked, CheckError> {
-        let parts = &*self.0;
-        let now = parts.clock.now();
-        let token = parts.verified.verify(token, &parts.ring, &parts.parties(), now)?;
-        let (session, access_token) = (token.claims.sid, token.claims.jti);
-        match parts.standing_of(session, access_token, now).await? {
-            Answer::Good(standing) => {
-                if token.should_note_activity(now, ACTIVITY_INTERVAL) {
-                    parts.rotator.note(Note { session, seen: Some(access_token), replay: None, at: now });
+    /// Checks an access token: its form, signature and claims, then the revocation log in memory, then the cache with
+    /// one round trip, and the database only if the cache does not know the token.
+    ///
+    /// # Errors
+    /// The token is not valid, its session has ended, or the database fails.
+    pub(crate) async fn check(&self, token: &str) -> Result<CheckedToken, CheckError> {
+        let now = self.clock.now();
+        let token = self.verified.verify(token, &self.key_ring, &self.expected_claims(), now)?;
+        let session = token.claims.sid;
+        let jti = token.claims.jti;
+        match self.look_up(session, jti, now).await? {
+            Answer::Valid(snapshot) => {
+                if token.should_record_activity(now, ACTIVITY_INTERVAL) {
+                    self.rotator.note(Note { session, seen: Some(jti), replay: None, at: now });
                 }
-                Ok(Checked { token, standing: *standing })
+                Ok(CheckedToken { token, snapshot: *snapshot })
             }
             Answer::Superseded => Err(CheckError::Superseded),
             Answer::Ended | Answer::AskDatabase => Err(CheckError::Ended),
         }
     }
-}
 
-impl Parts {
-    async fn standing_of(&self, session: SessionId, token: TokenId, now: Timestamp) -> Result<Answer, CheckError> {
-        let said = match self.log.says(session, token) {
-            Said::Nothing => None,
-            Said::SessionRevoked => Some(Answer::Ended),
-            Said::TokenRevoked => Some(Answer::Superseded),
+    /// Looks the token up in the log in memory, the cache and the database, in this order, until one knows it.
+    async fn look_up(&self, session: SessionId, jti: Jti, now: Timestamp) -> Result<Answer, CheckError> {
+        let logged = match self.log.status(session, jti) {
+            LogStatus::Absent => None,
+            LogStatus::SessionRevoked => Some(Answer::Ended),
+            LogStatus::TokenRevoked => Some(Answer::Superseded),
         };
-        if let Some(answer) = said {
+        if let Some(answer) = logged {
             self.metrics.checked(CheckSource::Log);
             return Ok(answer);
         }
-        if let Ok(found) = self.cache.lookup(session, token).await {
-            match by_cache(found, token, self.policy.replay_window, now) {
+        if let Ok(found) = self.cache.lookup(session, jti).await {
+            match judge_lookup(found, jti, self.policy.replay_window, now) {
                 Answer::AskDatabase => {}
                 answer => {
                     self.metrics.checked(CheckSource::Cache);
@@ -97,53 +101,53 @@ impl Parts {
             }
         }
         self.metrics.checked(CheckSource::Database);
-        self.by_database(session, token, now).await
+        self.look_up_in_database(session, jti, now).await
     }
 
-    async fn by_database(&self, session: SessionId, token: TokenId, now: Timestamp) -> Result<Answer, CheckError> {
-        let Some(chain) = self.db.read(move |conn| store::chain(conn, session)).await? else {
+    async fn look_up_in_database(&self, session: SessionId, jti: Jti, now: Timestamp) -> Result<Answer, CheckError> {
+        let Some(family) = self.db.read(move |conn| store::token_family(conn, session)).await? else {
             return Ok(Answer::Ended);
         };
-        if chain.revoked_at.is_some() || chain.disabled_at.is_some() {
+        if family.revoked_at.is_some() || family.disabled_at.is_some() {
             return Ok(Answer::Ended);
         }
-        self.remember(&chain.standing, now).await;
-        Ok(match by_standing(chain.standing, token, self.policy.replay_window, now) {
-            // The row knows neither the token nor its successor: it is older than both.
+        self.put_in_cache(&family.snapshot, now).await;
+        Ok(match judge_snapshot(family.snapshot, jti, self.policy.replay_window, now) {
+            // The token is neither the current nor the previous one of the row, so it is older than both.
             Answer::AskDatabase => Answer::Superseded,
             answer => answer,
         })
     }
 }
 
-/// What the cache says. A mark beats the entry.
-fn by_cache(found: Lookup, token: TokenId, replay_window: Duration, now: Timestamp) -> Answer {
+/// Judges a token by what the cache holds. A mark of a revocation takes precedence over the entry.
+fn judge_lookup(found: Lookup, jti: Jti, replay_window: Duration, now: Timestamp) -> Answer {
     if found.revoked {
         return Answer::Ended;
     }
     if found.superseded_from.is_some_and(|from| now >= from) {
         return Answer::Superseded;
     }
-    match found.entry.and_then(|entry| serde_json::from_slice::<Standing>(&entry).ok()) {
-        // Its mark is not in force yet, though more than one refresh may have followed.
-        Some(standing) if found.superseded_from.is_some() && now < standing.deadline() => {
-            Answer::Good(Box::new(standing))
+    match found.entry.and_then(|entry| cache_entry::decode(&entry)) {
+        // The token is valid until its mark takes effect, even if more than one refresh followed.
+        Some(snapshot) if found.superseded_from.is_some() && now < snapshot.deadline() => {
+            Answer::Valid(Box::new(snapshot))
         }
-        Some(standing) => by_standing(standing, token, replay_window, now),
+        Some(snapshot) => judge_snapshot(snapshot, jti, replay_window, now),
         None => Answer::AskDatabase,
     }
 }
 
-/// What a session's standing says of a token: its own is good, the one before for the length of the replay window.
-fn by_standing(standing: Standing, token: TokenId, replay_window: Duration, now: Timestamp) -> Answer {
-    if now >= standing.deadline() {
+/// Judges a token by its session's snapshot: the current token is valid, and the previous one during the replay window.
+fn judge_snapshot(snapshot: SessionSnapshot, jti: Jti, replay_window: Duration, now: Timestamp) -> Answer {
+    if now >= snapshot.deadline() {
         return Answer::Ended;
     }
-    if standing.access_token == token {
-        return Answer::Good(Box::new(standing));
+    if snapshot.access_jti == jti {
+        return Answer::Valid(Box::new(snapshot));
     }
-    if standing.former_access_token != Some(token) {
+    if snapshot.former_access_jti != Some(jti) {
         return Answer::AskDatabase;
     }
-    if now < standing.issued_at.plus(replay_window) { Answer::Good(Box::new(standing)) } else { Answer::Superseded }
+    if now < snapshot.issued_at.plus(replay_window) { Answer::Valid(Box::new(snapshot)) } else { Answer::Superseded }
 }

@@ -1,40 +1,51 @@
-//! How many sessions an account may have: a login beyond that ends the one that was used the longest ago.
+//! Limits the number of sessions of an account: a login beyond the limit revokes the least recently used session.
 
-use super::Parts;
-use super::open::Login;
-use super::revoke::{Ended, Which};
-use super::store::{self, Beyond};
+use super::Sessions;
+use super::open::LoginDetails;
+use super::revoke::{RevokedSessions, SessionSelector};
+use super::store::{self, ExcessSession};
 use crate::db::{Conn, DbResult};
 use crate::devices::Device;
-use crate::mail::Letter;
+use crate::mail::Email;
 use crate::revocations::Reason;
+use crate::tokens::opaque::{Purpose, TokenRecord};
 
-impl Parts {
-    /// Ends what an account has beyond its limit with a new session, and tells its owner. Part of the transaction that
-    /// inserted the session and wrote the account's row before: logins at the same time wait for that row, and so each
-    /// sees the sessions of those before it.
-    pub(super) fn keep_to_limit(&self, conn: &mut Conn, login: Login<'_>) -> DbResult<Ended> {
-        let (subject, now) = (&login.standing.subject, login.standing.issued_at);
-        let mut ended = Ended::nothing(now);
-        let Some(limit) = self.policy.max_sessions else { return Ok(ended) };
-        let beyond = store::beyond(conn, login.standing, i64::from(limit.get()).saturating_sub(1))?;
-        let Some(Beyond { name, device, last_active_at, .. }) = beyond.first() else { return Ok(ended) };
+impl Sessions {
+    /// Revokes the sessions of an account beyond its limit after a new login, and queues an email to the owner. Runs in
+    /// the transaction that inserted the session and locked the account: concurrent logins wait for that lock, so each
+    /// sees the sessions of the earlier ones.
+    pub(super) fn enforce_limit(&self, conn: &mut Conn, login: LoginDetails<'_>) -> DbResult<RevokedSessions> {
+        let now = login.snapshot.issued_at;
+        let mut revoked = RevokedSessions::none(now);
+        let Some(limit) = self.policy.max_sessions else { return Ok(revoked) };
+        let excess = store::excess_sessions(conn, login.snapshot, i64::from(limit.get()).saturating_sub(1))?;
+        let Some(last_used) = excess.first() else { return Ok(revoked) };
         let actor = login.actor();
-        // One letter, of the one that was used last, if a lower limit ends many.
-        let letter = Letter::SessionLimit {
-            ended_device: name.clone().unwrap_or_else(|| Device::of(device).label),
-            ended_active_at: *last_active_at,
-            occasion: login.occasion(),
-        };
-        // In the order in which whoever locks several sessions locks them.
-        let mut sessions: Vec<_> = beyond.iter().map(|beyond| beyond.id).collect();
+        // Every transaction that locks several sessions locks them in the order of their ids, to avoid deadlocks.
+        let mut sessions: Vec<_> = excess.iter().map(|session| session.id).collect();
         sessions.sort_unstable();
         for session in sessions {
-            ended.add(self.end_in(conn, Which::One(session), Reason::SessionLimit, &actor)?);
+            revoked.add(self.revoke_in(conn, SessionSelector::One(session), Reason::SessionLimit, &actor)?);
         }
-        if store::wants_alerts(conn, subject.id)? {
-            self.mail.post(conn, &subject.email, &letter, now)?;
+        if login.wants_alerts {
+            // A limit that was lowered may revoke several sessions: one email reports the most recently used.
+            self.queue_session_limit(conn, login, last_used)?;
         }
-        Ok(ended)
+        Ok(revoked)
+    }
+
+    fn queue_session_limit(&self, conn: &mut Conn, login: LoginDetails<'_>, session: &ExcessSession) -> DbResult<()> {
+        let subject = &login.snapshot.subject;
+        let now = login.snapshot.issued_at;
+        let record =
+            TokenRecord { purpose: Purpose::ReportLogin, user: subject.id, session: Some(login.snapshot.session) };
+        let link = self.mail.issue_link(conn, record, now)?;
+        let email = Email::SessionLimit {
+            revoked_device: session.name.clone().unwrap_or_else(|| Device::from_column(&session.device).label),
+            revoked_active_at: session.last_active_at,
+            activity: login.activity(),
+            link,
+        };
+        self.mail.queue(conn, &subject.email, &email, now)
     }
 }

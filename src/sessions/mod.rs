@@ -1,100 +1,123 @@
-//! One login on one device and its chain of refresh tokens: opened, refreshed, checked at each request, seen, ended.
+//! Sessions: each is one login on one device with its family of refresh tokens. This module opens sessions, refreshes
+//! them, checks access tokens at each request, and lists and revokes sessions.
 
-pub mod check;
-pub mod familiar;
-pub mod http;
-pub mod impersonate;
+mod cache_entry;
+pub(crate) mod check;
+mod impersonation;
 mod limit;
-pub mod list;
-pub mod open;
-pub mod reauthenticate;
-pub mod refresh;
-pub mod revoke;
+pub(crate) mod list;
+mod login_risk;
+mod open;
+mod reauthentication;
+pub(crate) mod refresh;
+mod revoke;
 mod rotation;
 mod store;
 
 use std::num::NonZeroU32;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::audit::Audit;
-use crate::cache::{Cache, Superseded, Version};
-use crate::clock::{Clock, Timestamp, as_millis};
+use crate::cache::{Cache, EntryVersion};
+use crate::clock::Clock;
 use crate::config::Config;
-use crate::db::types::{Names, SessionId, TokenId, UserId};
-use crate::db::{Db, DbError};
+use crate::db::{Conn, Db, DbError, DbResult};
 use crate::devices::Devices;
-use crate::keys::Ring;
+use crate::keys::KeyRing;
 use crate::mail::Mail;
 use crate::metrics::Metrics;
 use crate::random::Random;
-use crate::revocations;
+use crate::revocations::RevocationLog;
 use crate::secret::MacKey;
-use crate::tokens::access::{self, Act, Claims, Parties, SigningFailed};
+use crate::tokens::access::{self, Act, Claims, ExpectedClaims, SigningError};
 use crate::tokens::refresh::RefreshToken;
 use crate::tokens::verified::VerifiedTokens;
+use crate::types::{Amr, Jti, Roles, SessionId, Timestamp, UserId};
 
-pub use rotation::Rotator;
+pub(crate) use impersonation::{Impersonation, Impersonator};
+pub(crate) use list::Session;
+pub(crate) use open::OpenedSession;
+pub(crate) use reauthentication::Reauthenticated;
+pub(crate) use revoke::{RevokedSessions, SessionSelector};
+pub(crate) use rotation::Rotator;
 
-/// The client that keyturn's own API logs in (RFC 9068 §2.2 wants one named).
-pub const OWN_CLIENT: &str = "keyturn";
+/// The `client_id` claim of access tokens (RFC 9068 §2.2 requires one): the name of this API's only client.
+pub(crate) const CLIENT_ID: &str = "keyturn";
 
-/// The role that may administer. Whoever acts for somebody else does not have it.
-pub const ADMIN: &str = "admin";
-
-/// All that concerns sessions. Clones share it.
+/// All sessions of a server. Clones share everything.
 #[derive(Clone)]
-pub struct Sessions(Arc<Parts>);
+pub(crate) struct Sessions {
+    inner: Arc<Inner>,
+}
 
-/// What sessions are made of and with.
-pub struct Parts {
+impl Deref for Sessions {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+/// The parts of [`Sessions`].
+pub(crate) struct Inner {
+    /// The database.
     pub db: Db,
+    /// The outbox for emails to owners.
     pub mail: Mail,
+    /// The audit log.
     pub audit: Audit,
+    /// The cache of snapshots and revocations.
     pub cache: Cache,
-    pub log: revocations::Log,
+    /// The revocation log in memory.
+    pub log: RevocationLog,
+    /// The queue of rotations.
     pub rotator: Rotator,
-    pub ring: Ring,
+    /// The keys that sign and verify access tokens.
+    pub key_ring: KeyRing,
+    /// The access tokens whose signatures were verified before.
     pub verified: VerifiedTokens,
+    /// The databases of user agents and places.
     pub devices: Devices,
+    /// The key of the MACs of refresh tokens.
     pub refresh_key: MacKey,
+    /// The lifetimes and limits.
     pub policy: Policy,
+    /// The `iss` claim of every access token.
     pub issuer: String,
+    /// The `aud` claim of every access token.
     pub audience: String,
+    /// The clock.
     pub clock: Clock,
+    /// The source of random bytes.
     pub random: Random,
+    /// The metrics.
     pub metrics: Metrics,
 }
 
-impl Sessions {
-    pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
-    }
-
-    pub fn policy(&self) -> &Policy {
-        &self.0.policy
-    }
-}
-
-/// How long things last.
+/// The lifetimes and limits of sessions and their tokens.
 #[derive(Clone, Copy, Debug)]
-pub struct Policy {
+pub(crate) struct Policy {
+    /// The lifetime of an access token.
     pub access_token_ttl: Duration,
+    /// The lifetime of a refresh token.
     pub refresh_token_ttl: Duration,
+    /// The lifetime of a session, however often it is refreshed.
     pub session_max_lifetime: Duration,
+    /// The time after a rotation in which the same refresh may be repeated.
     pub replay_window: Duration,
-    /// Recoveries that a session has in reserve.
+    /// The number of recoveries that a session may use in a row.
     pub recoveries: u32,
-    /// Live sessions of one account, at most.
+    /// The maximum number of live sessions of one account; `None` for no limit.
     pub max_sessions: Option<NonZeroU32>,
-    /// Whether refreshes that succeed are audited.
+    /// Whether successful refreshes are audited.
     pub audit_refreshes: bool,
 }
 
 impl Policy {
-    pub fn of(config: &Config) -> Self {
+    /// Returns the policy that `config` sets.
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
             access_token_ttl: config.access_token_ttl,
             refresh_token_ttl: config.refresh_token_ttl,
@@ -106,56 +129,74 @@ impl Policy {
         }
     }
 
-    /// When no access token that is issued at `now` or before is good any more, on a clock up to a minute behind.
+    /// Returns when every access token issued until `now` has expired, even on a clock that is a minute behind.
     fn revocation_expires_at(&self, now: Timestamp) -> Timestamp {
         now.plus(self.access_token_ttl).plus(Duration::from_secs(60))
     }
 }
 
-/// The account that a session belongs to, as far as its tokens and answers tell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Subject {
+/// The account that a session belongs to, with the fields that tokens contain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Subject {
+    /// The id of the account.
     pub id: UserId,
+    /// The email address.
     pub email: String,
+    /// The name.
     pub name: Option<String>,
-    pub roles: Names,
-    /// Whether the address is known to be the account's owner's. Not told by a refresh, which does not look.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
+    /// The roles.
+    pub roles: Roles,
+    /// Whether the email address is verified. `None` after a refresh, which does not read this.
     pub email_verified: Option<bool>,
 }
 
-/// The part of a session that answers a check, as the database says it and the cache holds it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+/// The owner of a new session, locked by the caller's transaction, so that tokens are issued for the current state of
+/// the account.
+pub(crate) trait LockedOwner {
+    /// Returns the account with the fields that tokens contain.
+    fn subject(&self) -> Subject;
+
+    /// Returns whether the owner wants emails about unusual logins.
+    fn wants_alerts(&self) -> bool;
+}
+
+/// The state of a session that a check needs, as stored in the database and the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SessionSnapshot {
+    /// The id of the session.
     pub session: SessionId,
+    /// The account that the session belongs to.
     pub subject: Subject,
+    /// The number of rotations of the refresh token so far.
     pub generation: i64,
+    /// The number of changes of this state; it only grows.
     pub revision: i64,
-    pub access_token: TokenId,
-    pub former_access_token: Option<TokenId>,
-    /// When the current access token was issued.
-    #[serde(with = "as_millis")]
+    /// The `jti` of the current access token.
+    pub access_jti: Jti,
+    /// The `jti` of the previous access token.
+    pub former_access_jti: Option<Jti>,
+    /// The time at which the current access token was issued.
     pub issued_at: Timestamp,
-    #[serde(with = "as_millis")]
+    /// The time at which the refresh token expires.
     pub expires_at: Timestamp,
-    #[serde(with = "as_millis")]
+    /// The time at which the session ends, however often it is refreshed.
     pub ends_at: Timestamp,
-    #[serde(with = "as_millis")]
+    /// The time of the last authentication.
     pub authenticated_at: Timestamp,
-    pub amr: Names,
+    /// The methods of the last authentication.
+    pub amr: Amr,
+    /// The client that the session was opened by.
     pub client_id: String,
-    /// The operator who acts for the account in this session.
-    #[serde(default)]
+    /// The administrator who acts for the owner in this session.
     pub actor: Option<UserId>,
 }
 
-impl Standing {
-    const fn version(&self) -> Version {
-        Version { generation: self.generation, revision: self.revision }
+impl SessionSnapshot {
+    const fn version(&self) -> EntryVersion {
+        EntryVersion { generation: self.generation, revision: self.revision }
     }
 
-    /// When the session is over unless it is refreshed.
+    /// Returns when the session ends unless it is refreshed.
     fn deadline(&self) -> Timestamp {
         self.expires_at.min(self.ends_at)
     }
@@ -165,88 +206,108 @@ impl Standing {
     }
 }
 
-/// Tokens for a session, to be handed to its owner.
-pub struct Grant {
+/// The tokens of a session, for its owner.
+pub(crate) struct IssuedTokens {
+    /// The access token.
     pub access_token: String,
+    /// The remaining lifetime of the access token.
     pub access_token_expires_in: Duration,
-    /// None where the one in hand stays good.
+    /// The refresh token; `None` if the client keeps its current one.
     pub refresh_token: Option<RefreshToken>,
+    /// The remaining lifetime of the refresh token.
     pub refresh_token_expires_in: Duration,
-    /// When a client should refresh; spread so that clients do not come in step.
+    /// The delay after which the client should refresh, with a random part so that clients spread out.
     pub refresh_after: Duration,
+    /// The id of the session.
     pub session: SessionId,
+    /// The account that the session belongs to.
     pub subject: Subject,
+    /// The server's time.
     pub server_time: Timestamp,
 }
 
-/// Tokens could not be issued, for no fault of the client's.
+/// Why tokens were not issued. The client is not at fault.
 #[derive(Debug, thiserror::Error)]
-pub enum IssueError {
+pub(crate) enum IssueError {
+    /// The database failed.
     #[error(transparent)]
     Database(#[from] DbError),
+    /// The access token could not be signed.
     #[error(transparent)]
-    Signing(#[from] SigningFailed),
+    Signing(#[from] SigningError),
 }
 
-impl Parts {
-    fn grant(&self, standing: &Standing, refresh_token: RefreshToken, now: Timestamp) -> Result<Grant, SigningFailed> {
-        self.grant_with(&self.claims(standing), standing, Some(refresh_token), now)
+/// Deletes the sessions that ended at `before` or earlier among the `limit` sessions after `after` in the order of ids.
+/// Returns how many were deleted and the last id that was examined; `None` if no session that old is left.
+pub(crate) fn expire(
+    conn: &mut Conn,
+    before: Timestamp,
+    after: SessionId,
+    limit: i64,
+) -> DbResult<(usize, Option<SessionId>)> {
+    store::expire(conn, before, after, limit)
+}
+
+impl Sessions {
+    /// Creates the sessions of a server.
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
     }
 
-    /// What the current access token of a session says.
-    fn claims(&self, standing: &Standing) -> Claims {
+    /// Issues tokens for the session of `snapshot`.
+    fn issue(
+        &self,
+        snapshot: &SessionSnapshot,
+        refresh_token: RefreshToken,
+        now: Timestamp,
+    ) -> Result<IssuedTokens, SigningError> {
+        self.issue_with(&self.claims(snapshot), snapshot, Some(refresh_token), now)
+    }
+
+    /// Returns the claims of a session's current access token.
+    fn claims(&self, snapshot: &SessionSnapshot) -> Claims {
         Claims {
             iss: self.issuer.clone(),
-            sub: standing.subject.id,
+            sub: snapshot.subject.id,
             aud: self.audience.clone(),
-            exp: standing.access_token_expires_at(&self.policy).as_secs(),
-            // One that is made anew after a reauthentication is not older than that.
-            iat: standing.issued_at.max(standing.authenticated_at).as_secs(),
-            nbf: standing.issued_at.as_secs(),
-            jti: standing.access_token,
-            sid: standing.session,
-            client_id: standing.client_id.clone(),
+            exp: snapshot.access_token_expires_at(&self.policy).as_secs(),
+            // A reauthentication issues the token again, with the time of the reauthentication.
+            iat: snapshot.issued_at.max(snapshot.authenticated_at).as_secs(),
+            nbf: snapshot.issued_at.as_secs(),
+            jti: snapshot.access_jti,
+            sid: snapshot.session,
+            client_id: snapshot.client_id.clone(),
             scope: String::new(),
-            roles: standing.subject.roles.clone(),
-            auth_time: standing.authenticated_at.as_secs(),
-            amr: standing.amr.clone(),
-            act: standing.actor.map(|sub| Act { sub }),
+            roles: snapshot.subject.roles.clone(),
+            auth_time: snapshot.authenticated_at.as_secs(),
+            amr: snapshot.amr.clone(),
+            act: snapshot.actor.map(|sub| Act { sub }),
         }
     }
 
-    fn grant_with(
+    fn issue_with(
         &self,
         claims: &Claims,
-        standing: &Standing,
+        snapshot: &SessionSnapshot,
         refresh_token: Option<RefreshToken>,
         now: Timestamp,
-    ) -> Result<Grant, SigningFailed> {
-        // In whole seconds, as the token says it.
+    ) -> Result<IssuedTokens, SigningError> {
+        // The claim has whole seconds.
         let access_token_expires_in = Timestamp::from_secs(claims.exp).since(Timestamp::from_secs(now.as_secs()));
-        let spread = 0.63 + 0.07 * self.random.fraction();
-        Ok(Grant {
-            access_token: access::sign(claims, &self.ring)?,
+        let jitter = 0.63 + 0.07 * self.random.fraction();
+        Ok(IssuedTokens {
+            access_token: access::sign(claims, &self.key_ring)?,
             access_token_expires_in,
             refresh_token,
-            refresh_token_expires_in: standing.deadline().since(now),
-            refresh_after: access_token_expires_in.mul_f64(spread),
-            session: standing.session,
-            subject: standing.subject.clone(),
+            refresh_token_expires_in: snapshot.deadline().since(now),
+            refresh_after: access_token_expires_in.mul_f64(jitter),
+            session: snapshot.session,
+            subject: snapshot.subject.clone(),
             server_time: now,
         })
     }
 
-    /// Tells the cache of a session's standing. A fault costs nothing: the database is asked instead.
-    async fn remember(&self, standing: &Standing, now: Timestamp) {
-        let Ok(entry) = serde_json::to_vec(standing) else { return };
-        let superseded = standing
-            .former_access_token
-            .map(|token| Superseded { token, from: standing.issued_at.plus(self.policy.replay_window) });
-        let ttl = standing.access_token_expires_at(&self.policy).since(now).max(Duration::from_secs(1));
-        let _ = self.cache.put(standing.session, standing.version(), entry, superseded, ttl).await;
-    }
-
-    fn parties(&self) -> Parties<'_> {
-        Parties { issuer: &self.issuer, audience: &self.audience }
+    fn expected_claims(&self) -> ExpectedClaims<'_> {
+        ExpectedClaims { issuer: &self.issuer, audience: &self.audience }
     }
 }

@@ -1,148 +1,181 @@
-//! A session's beginning.
+//! Opens sessions.
 
-use std::sync::Arc;
-
-use super::revoke::Ended;
+use super::revoke::RevokedSessions;
 use super::store::{self, NewSession};
-use super::{Grant, IssueError, OWN_CLIENT, Parts, Sessions, Standing, Subject};
+use super::{CLIENT_ID, IssueError, IssuedTokens, LockedOwner, SessionSnapshot, Sessions};
 use crate::audit::Actor;
-use crate::client::Client;
-use crate::db::types::{Address, Json, Names, SessionId, TokenId};
+use crate::db::types::Json;
 use crate::db::{Conn, DbResult};
 use crate::devices::{Device, Place};
-use crate::mail::Occasion;
+use crate::mail::Activity;
 use crate::tokens::refresh::RefreshToken;
+use crate::types::{ADMIN, Amr, Jti, Requester, SessionId, Timestamp, UserId};
 
-/// A session that is ready to be inserted by the transaction that logs its owner in.
-pub struct Opening {
-    parts: Arc<Parts>,
-    pub(super) standing: Standing,
+/// A session that is ready to be inserted in the transaction that logs its owner in.
+pub(crate) struct PreparedSession {
+    sessions: Sessions,
+    session: SessionId,
     refresh_token: RefreshToken,
-    client: Client,
+    amr: Amr,
+    requester: Requester,
     device: Device,
     place: Option<Place>,
     device_name: Option<String>,
+    pub(super) created_at: Timestamp,
+    pub(super) authenticated_at: Timestamp,
+    /// The time at which the session ends, however often it is refreshed.
+    pub(super) ends_at: Timestamp,
+    /// The administrator who acts for the owner.
+    pub(super) actor: Option<UserId>,
 }
 
-impl Opening {
-    /// The session's id.
-    pub fn session(&self) -> SessionId {
-        self.standing.session
-    }
-
-    /// Inserts the session, ends what the account has beyond its limit then, and tells the owner of a login that is
-    /// unusual. Part of the caller's transaction, which
-    /// has written the account's row before.
-    pub fn insert(self, conn: &mut Conn) -> DbResult<Opened> {
-        let Self { parts, standing, refresh_token, client, device, place, device_name } = self;
-        let digest = refresh_token.digest();
-        let new = NewSession {
-            standing: &standing,
-            token_digest: digest.as_bytes(),
-            address: client.address.map(Address),
-            user_agent: client.user_agent.as_deref(),
-            device: Json::from(&device),
-            location: place.as_ref().map(Json::from),
-            name: device_name.as_deref(),
-        };
-        store::insert(conn, &new)?;
-        if standing.actor.is_some() {
-            // Not the owner's login: it counts for no limit, and the audit log tells the owner of it.
-            return Ok(Opened { ended: Ended::nothing(standing.issued_at), standing, refresh_token, told: false });
-        }
-        let login = Login { standing: &standing, device: &device, place: place.as_ref(), client: &client };
-        let ended = parts.keep_to_limit(conn, login)?;
-        let told = parts.tell_if_unusual(conn, login)? || ended.count() > 0;
-        Ok(Opened { standing, refresh_token, ended, told })
-    }
-}
-
-/// A session that was inserted, to be handed out once that has committed.
-#[must_use]
-pub struct Opened {
-    pub(super) standing: Standing,
+/// A session that was inserted. Its tokens are issued after the commit.
+#[must_use = "the tokens of the session have to be issued"]
+pub(crate) struct OpenedSession {
+    pub(super) snapshot: SessionSnapshot,
     refresh_token: RefreshToken,
-    /// What had to end for it.
-    ended: Ended,
-    /// Whether there may be letters to be sent.
-    told: bool,
+    /// The sessions that were revoked because of the account's limit.
+    revoked: RevokedSessions,
+    /// Whether emails were queued.
+    has_queued: bool,
 }
 
-impl Opened {
-    /// The session's id.
-    pub fn session(&self) -> SessionId {
-        self.standing.session
+impl OpenedSession {
+    /// Returns the session's id.
+    pub(crate) fn session(&self) -> SessionId {
+        self.snapshot.session
     }
 }
 
-/// A login as rules and letters look at it.
+/// The details of a login, for the rules and emails about it.
 #[derive(Clone, Copy)]
-pub(super) struct Login<'a> {
-    pub standing: &'a Standing,
+pub(super) struct LoginDetails<'a> {
+    pub snapshot: &'a SessionSnapshot,
     pub device: &'a Device,
     pub place: Option<&'a Place>,
-    pub client: &'a Client,
+    pub requester: &'a Requester,
+    /// Whether the owner wants emails about unusual logins.
+    pub wants_alerts: bool,
 }
 
-impl Login<'_> {
-    pub fn occasion(&self) -> Occasion {
-        Occasion {
+impl LoginDetails<'_> {
+    /// Describes the login for an email.
+    pub(super) fn activity(&self) -> Activity {
+        Activity {
             device: self.device.label.clone(),
             place: self.place.map(Place::label),
-            ip: self.client.address.map(|address| address.to_string()),
-            at: self.standing.issued_at,
+            ip: self.requester.ip.map(|ip| ip.to_string()),
+            at: self.snapshot.issued_at,
         }
     }
 
-    /// Who has logged in, from the new session.
-    pub fn actor(&self) -> Actor {
-        let standing = self.standing;
-        Actor { user: Some(standing.subject.id), session: Some(standing.session), client: self.client.clone() }
+    /// Returns the owner as an actor within the new session.
+    pub(super) fn actor(&self) -> Actor {
+        let SessionSnapshot { session, subject, .. } = self.snapshot;
+        Actor { user: Some(subject.id), session: Some(*session), requester: self.requester.clone() }
+    }
+}
+
+impl PreparedSession {
+    /// Returns the session's id.
+    pub(crate) fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Inserts the session in the caller's transaction, which has locked the owner's account. Revokes the sessions
+    /// beyond the account's limit, and queues an email about an unusual login.
+    pub(crate) fn insert(self, conn: &mut Conn, owner: &impl LockedOwner) -> DbResult<OpenedSession> {
+        let snapshot = self.snapshot(owner);
+        let digest = self.refresh_token.digest();
+        let new = NewSession {
+            snapshot: &snapshot,
+            token_digest: digest.as_bytes(),
+            ip: self.requester.ip,
+            user_agent: self.requester.user_agent.as_deref(),
+            device: Json::from(&self.device),
+            location: self.place.as_ref().map(Json::from),
+            name: self.device_name.as_deref(),
+        };
+        store::insert(conn, &new)?;
+        let Self { sessions, refresh_token, requester, device, place, .. } = self;
+        if snapshot.actor.is_some() {
+            // This is not the owner's login: it counts towards no limit, and the owner sees it in the audit log.
+            let revoked = RevokedSessions::none(snapshot.issued_at);
+            return Ok(OpenedSession { snapshot, refresh_token, revoked, has_queued: false });
+        }
+        let login = LoginDetails {
+            snapshot: &snapshot,
+            device: &device,
+            place: place.as_ref(),
+            requester: &requester,
+            wants_alerts: owner.wants_alerts(),
+        };
+        let revoked = sessions.enforce_limit(conn, login)?;
+        let has_queued = sessions.alert_if_unusual(conn, login)? || revoked.count() > 0;
+        Ok(OpenedSession { snapshot, refresh_token, revoked, has_queued })
+    }
+
+    fn snapshot(&self, owner: &impl LockedOwner) -> SessionSnapshot {
+        let mut subject = owner.subject();
+        if self.actor.is_some() {
+            // An impersonation never has the rights of an administrator.
+            subject.roles = subject.roles.without(ADMIN);
+        }
+        let sessions = &self.sessions;
+        SessionSnapshot {
+            session: self.session,
+            subject,
+            generation: 0,
+            revision: 0,
+            access_jti: Jti(sessions.random.id(self.created_at)),
+            former_access_jti: None,
+            issued_at: self.created_at,
+            expires_at: self.created_at.plus(sessions.policy.refresh_token_ttl).min(self.ends_at),
+            ends_at: self.ends_at,
+            authenticated_at: self.authenticated_at,
+            amr: self.amr.clone(),
+            client_id: CLIENT_ID.to_owned(),
+            actor: self.actor,
+        }
     }
 }
 
 impl Sessions {
-    /// Prepares a session for `subject`, who has just shown `amr` (RFC 8176).
-    pub fn opening(&self, subject: Subject, amr: Names, client: &Client, device_name: Option<String>) -> Opening {
-        let parts: &Parts = &self.0;
-        let now = parts.clock.now();
-        let session = SessionId(parts.random.id(now));
-        Opening {
-            parts: Arc::clone(&self.0),
-            standing: Standing {
-                session,
-                subject,
-                generation: 0,
-                revision: 0,
-                access_token: TokenId(parts.random.id(now)),
-                former_access_token: None,
-                issued_at: now,
-                expires_at: now.plus(parts.policy.refresh_token_ttl),
-                ends_at: now.plus(parts.policy.session_max_lifetime),
-                authenticated_at: now,
-                amr,
-                client_id: OWN_CLIENT.to_owned(),
-                actor: None,
-            },
-            refresh_token: RefreshToken::first(session, &parts.refresh_key, &parts.random),
-            client: client.clone(),
-            device: parts.devices.device(client.user_agent.as_deref()),
-            place: client.address.and_then(|address| parts.devices.place(address)),
+    /// Prepares a session for a user who has just authenticated with the methods of `amr`.
+    pub(crate) fn prepare(&self, amr: Amr, requester: &Requester, device_name: Option<String>) -> PreparedSession {
+        let now = self.clock.now();
+        let session = SessionId(self.random.id(now));
+        PreparedSession {
+            sessions: self.clone(),
+            session,
+            refresh_token: RefreshToken::first(session, &self.refresh_key, &self.random),
+            amr,
+            requester: requester.clone(),
+            device: self.devices.device(requester.user_agent.as_deref()),
+            place: requester.ip.and_then(|ip| self.devices.place(ip)),
             device_name,
+            created_at: now,
+            authenticated_at: now,
+            ends_at: now.plus(self.policy.session_max_lifetime),
+            actor: None,
         }
     }
 
-    /// The tokens of a session whose insertion has committed.
-    pub async fn opened(&self, opened: Opened) -> Result<Grant, IssueError> {
-        let Opened { standing, refresh_token, ended, told } = opened;
-        if ended.count() > 0 {
-            self.0.announce(&ended).await;
+    /// Issues the tokens of a session after its insertion is committed, and publishes the revocations that came with
+    /// it.
+    ///
+    /// # Errors
+    /// The access token cannot be signed.
+    pub(crate) async fn issue_opened(&self, opened: OpenedSession) -> Result<IssuedTokens, IssueError> {
+        let OpenedSession { snapshot, refresh_token, revoked, has_queued } = opened;
+        if revoked.count() > 0 {
+            self.publish(&revoked).await;
         }
-        if told {
-            self.0.mail.wake();
+        if has_queued {
+            self.mail.wake();
         }
-        let now = standing.issued_at;
-        self.0.remember(&standing, now).await;
-        Ok(self.0.grant(&standing, refresh_token, now)?)
+        let now = snapshot.issued_at;
+        self.put_in_cache(&snapshot, now).await;
+        Ok(self.issue(&snapshot, refresh_token, now)?)
     }
 }

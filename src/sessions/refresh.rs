@@ -1,93 +1,100 @@
-//! A refresh: one token for its successor. It can be repeated, and never forks.
+//! Refreshes: exchange a refresh token for its successor. A refresh can be repeated, and a token family never forks.
 //!
-//! | presented | what follows |
+//! | presented | result |
 //! | --- | --- |
-//! | the current token | rotation: a new generation |
-//! | its parent, within the replay window | the same successor and the same access token's id again |
-//! | its parent, later, while nobody has used the successor or its access token | recovery: the same successor, a fresh access token; a session has few of these in reserve |
-//! | its parent otherwise, or any older token | theft: the session ends |
-//! | the same, on its way since before the last rotation | to be tried again: it may have been a repetition when it was sent |
-//! | a token of a later generation than the row's | we issued it and the database lost it: the row follows |
+//! | the current token | rotation: a new generation of tokens |
+//! | its parent, within the replay window | replay: the same successor, and an access token with the same `jti` |
+//! | its parent, later, while its successors are unused | recovery: the same successor and a new access token |
+//! | its parent otherwise, or an older token | reuse: the session is revoked |
+//! | the same, if a rotation came after the request | refused as retryable: it may have been a replay when sent |
+//! | a token of a later generation than the row's | catch-up: the database has lost commits, and the row follows |
+//!
+//! The successors are the refresh token that the last rotation issued and its access token. A session has a limited
+//! number of recoveries, which rotations restore.
 
-use std::sync::Arc;
-
-use super::revoke::Which;
+use super::revoke::SessionSelector;
 use super::rotation::{self, Note, Outcome, Replay, Rotated, Rotation, RotationTimes};
-use super::store::{self, Chain};
-use super::{Grant, IssueError, Parts, Policy, Sessions};
+use super::store::{self, TokenFamily};
+use super::{IssueError, IssuedTokens, Policy, Sessions};
 use crate::audit::{Actor, Event, Record};
-use crate::client::Client;
-use crate::clock::Timestamp;
-use crate::db::types::{Address, SessionId, TokenId, UserId};
-use crate::db::{Conn, DbResult};
+use crate::db::types::IpColumn;
+use crate::db::{Conn, DbError, DbResult};
 use crate::devices::{Device, Place};
-use crate::mail::{Letter, Occasion};
+use crate::mail::{Activity, Email};
 use crate::metrics::RefreshOutcome;
 use crate::revocations::Reason;
-use crate::tokens::one_time::{self, Bearer, Purpose};
+use crate::tokens::access::SigningError;
+use crate::tokens::opaque::{Purpose, TokenRecord};
 use crate::tokens::refresh::{RefreshToken, RotationSalt};
+use crate::types::{Jti, Requester, SessionId, Timestamp, UserId};
 
-/// What one recovery adds to a session's debt; each rotation pays back one.
+/// The debt that a recovery adds to a session. Each rotation subtracts one.
 const RECOVERY_COST: i32 = 8;
 
-/// How often a refresh is judged anew because the row changed while it was judged.
+/// The number of attempts at a refresh while concurrent requests change the row.
 const ATTEMPTS: usize = 8;
 
+/// Why a refresh is refused.
 #[derive(Debug, thiserror::Error)]
-pub enum RefreshError {
-    /// Not a token of ours: forged, damaged or of another server.
+pub(crate) enum RefreshError {
+    /// The token is forged, damaged or from another server.
     #[error("the refresh token is not valid")]
     Invalid,
-    /// Authentic, but replaced, and no repetition: the session has ended.
-    #[error("the refresh token had been replaced")]
+    /// The token is authentic but was replaced, and this is not a replay. The session is revoked.
+    #[error("the refresh token was used before")]
     Reused,
-    #[error("the session was ended")]
+    /// The session was revoked, or its account is disabled.
+    #[error("the session was revoked")]
     Revoked,
+    /// The session has expired or was deleted.
     #[error("the session has expired")]
     Expired,
+    /// The outcome is not known. The client may repeat the request.
     #[error(transparent)]
     Issue(#[from] IssueError),
 }
 
-impl From<crate::db::DbError> for RefreshError {
-    fn from(error: crate::db::DbError) -> Self {
+impl From<DbError> for RefreshError {
+    fn from(error: DbError) -> Self {
         Self::Issue(error.into())
     }
 }
 
-impl From<crate::tokens::access::SigningFailed> for RefreshError {
-    fn from(error: crate::tokens::access::SigningFailed) -> Self {
+impl From<SigningError> for RefreshError {
+    fn from(error: SigningError) -> Self {
         Self::Issue(error.into())
     }
 }
 
-/// What a row says of a token that was presented.
+/// The judgement of a presented token by its session's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Judgement {
     Current,
     Replay,
-    /// To be handed out again, with the debt that the session has then.
+    /// The successor is issued again, and the debt of the session becomes `debt`.
     Recover {
         debt: i32,
     },
-    Follow,
-    /// Theft of a live session.
+    /// The token is newer than the row.
+    CatchUp,
+    /// A replaced token of a live session was used.
     Reused,
-    /// The same of one that has ended already: nothing changes.
+    /// A replaced token of an ended session was used. Nothing changes.
     ReusedAfterEnd,
     Revoked,
     Expired,
 }
 
-/// Judges the token of `generation` by the row. `is_current` and `is_parent` say which of the row's digests is its.
-fn judge(chain: &Chain, token: &RefreshToken, policy: &Policy, now: Timestamp) -> Judgement {
-    let (presented, current) = (i64::from(token.generation), chain.standing.generation);
+/// Judges a token by its session's row.
+fn judge(family: &TokenFamily, token: &RefreshToken, policy: &Policy, now: Timestamp) -> Judgement {
+    let presented = i64::from(token.generation);
+    let current = family.snapshot.generation;
     let digest = token.digest();
     let is_parent = presented.saturating_add(1) == current
-        && chain.parent_digest.as_deref().is_some_and(|parent| digest.matches(parent));
-    let is_current = presented == current && digest.matches(&chain.token_digest);
-    let revoked = chain.revoked_at.is_some() || chain.disabled_at.is_some();
-    let expired = now >= chain.standing.deadline();
+        && family.parent_digest.as_deref().is_some_and(|parent| digest.matches(parent));
+    let is_current = presented == current && digest.matches(&family.token_digest);
+    let revoked = family.revoked_at.is_some() || family.disabled_at.is_some();
+    let expired = now >= family.snapshot.deadline();
     if !(is_current || is_parent || presented > current) {
         return if revoked || expired { Judgement::ReusedAfterEnd } else { Judgement::Reused };
     }
@@ -101,23 +108,28 @@ fn judge(chain: &Chain, token: &RefreshToken, policy: &Policy, now: Timestamp) -
         return Judgement::Current;
     }
     if !is_parent {
-        return Judgement::Follow;
+        return Judgement::CatchUp;
     }
-    if now.since(chain.standing.issued_at) < policy.replay_window {
+    if now.since(family.snapshot.issued_at) < policy.replay_window {
         return Judgement::Replay;
     }
-    let debt = if chain.recovered { chain.recovery_debt } else { chain.recovery_debt.saturating_add(RECOVERY_COST) };
+    let debt = if family.recovered { family.recovery_debt } else { family.recovery_debt.saturating_add(RECOVERY_COST) };
     let limit = i64::from(policy.recoveries).saturating_mul(i64::from(RECOVERY_COST));
-    if chain.access_seen || i64::from(debt) > limit { Judgement::Reused } else { Judgement::Recover { debt } }
+    if family.access_seen || i64::from(debt) > limit { Judgement::Reused } else { Judgement::Recover { debt } }
 }
 
 impl Sessions {
-    /// Refreshes with `token`. Durable before it is answered; on [`IssueError`] the outcome is not known
-    /// and the same call may be made again.
-    pub async fn refresh(&self, token: &RefreshToken, client: &Client) -> Result<Grant, RefreshError> {
-        let parts = &self.0;
-        let outcome = parts.refresh(token, client).await;
-        parts.metrics.refreshed(match &outcome {
+    /// Refreshes with `token`. The rotation is durable when this returns.
+    ///
+    /// # Errors
+    /// The token is refused. After [`RefreshError::Issue`] the outcome is not known, and the same call may be repeated.
+    pub(crate) async fn refresh(
+        &self,
+        token: &RefreshToken,
+        requester: &Requester,
+    ) -> Result<IssuedTokens, RefreshError> {
+        let outcome = self.try_refresh(token, requester).await;
+        self.metrics.refreshed(match &outcome {
             Ok((_, outcome)) => *outcome,
             Err(RefreshError::Invalid) => RefreshOutcome::Invalid,
             Err(RefreshError::Reused) => RefreshOutcome::Reused,
@@ -125,25 +137,26 @@ impl Sessions {
             Err(RefreshError::Expired) => RefreshOutcome::Expired,
             Err(RefreshError::Issue(_)) => RefreshOutcome::Unavailable,
         });
-        outcome.map(|(grant, _)| grant)
+        outcome.map(|(tokens, _)| tokens)
     }
 
-    /// Reads a refresh token without any I/O.
-    pub fn parse_refresh_token(&self, text: &str) -> Result<RefreshToken, RefreshError> {
-        let token = RefreshToken::parse(text, &self.0.refresh_key);
+    /// Parses a refresh token and checks its MAC, without I/O.
+    ///
+    /// # Errors
+    /// The token is forged, damaged or from another server.
+    pub(crate) fn parse_refresh_token(&self, text: &str) -> Result<RefreshToken, RefreshError> {
+        let token = RefreshToken::parse(text, &self.refresh_key);
         token.ok_or_else(|| {
-            self.0.metrics.refreshed(RefreshOutcome::Invalid);
+            self.metrics.refreshed(RefreshOutcome::Invalid);
             RefreshError::Invalid
         })
     }
-}
 
-impl Parts {
-    async fn refresh(
-        self: &Arc<Self>,
+    async fn try_refresh(
+        &self,
         token: &RefreshToken,
-        client: &Client,
-    ) -> Result<(Grant, RefreshOutcome), RefreshError> {
+        requester: &Requester,
+    ) -> Result<(IssuedTokens, RefreshOutcome), RefreshError> {
         let arrived = self.clock.now();
         let salt = RotationSalt(self.random.bytes());
         let successor = token.successor(&salt, &self.refresh_key);
@@ -152,30 +165,32 @@ impl Parts {
             presented: token.digest(),
             successor: successor.digest(),
             salt,
-            access_token: TokenId(self.random.id(arrived)),
-            address: client.address.map(Address),
+            access_jti: Jti(self.random.id(arrived)),
+            ip: requester.ip.map(IpColumn),
         };
         for _ in 0..ATTEMPTS {
-            if let Some(rotated) = self.rotate(&rotation, client).await? {
-                return Ok((self.rotated(rotated, successor).await?, RefreshOutcome::Rotated));
+            if let Some(rotated) = self.rotate(&rotation, requester).await? {
+                return Ok((self.issue_rotated(rotated, successor).await?, RefreshOutcome::Rotated));
             }
-            let attempt = Attempt { token, rotation: &rotation, client, arrived };
-            if let Some(granted) = self.repeat(attempt).await? {
-                return Ok(granted);
+            let attempt = Attempt { token, rotation: &rotation, requester, arrived };
+            if let Some(issued) = self.judge_attempt(attempt).await? {
+                return Ok(issued);
             }
         }
-        Err(crate::db::DbError::Unavailable("the session changes too fast".to_owned()).into())
+        Err(DbError::Unavailable("the session is changed by too many concurrent requests".to_owned()).into())
     }
 
-    async fn rotate(self: &Arc<Self>, rotation: &Rotation, client: &Client) -> DbResult<Option<Rotated>> {
-        let audited = self.policy.audit_refreshes.then(|| client.clone());
+    async fn rotate(&self, rotation: &Rotation, requester: &Requester) -> DbResult<Option<Rotated>> {
+        let audited = self.policy.audit_refreshes.then(|| requester.clone());
         match self.rotator.rotate(*rotation, audited.clone()).await? {
             Outcome::Rotated(rotated) => Ok(Some(*rotated)),
             Outcome::NotCurrent => Ok(None),
-            Outcome::Alone => {
-                let (parts, rotation, times) = (Arc::clone(self), *rotation, self.rotation_times());
+            Outcome::RetryAlone => {
+                let rotation = *rotation;
+                let times = self.rotation_times();
+                let audit = self.audit.clone();
                 self.db
-                    .write(move |conn| rotation::rotate_alone(conn, &rotation, times, &parts.audit, audited.as_ref()))
+                    .write(move |conn| rotation::rotate_alone(conn, &rotation, times, &audit, audited.as_ref()))
                     .await
             }
         }
@@ -186,36 +201,41 @@ impl Parts {
         RotationTimes { now, expires_at: now.plus(self.policy.refresh_token_ttl) }
     }
 
-    async fn rotated(&self, rotated: Rotated, successor: RefreshToken) -> Result<Grant, RefreshError> {
-        let now = rotated.standing.issued_at;
-        self.remember(&rotated.standing, now).await;
-        Ok(self.grant(&rotated.standing, successor, now)?)
+    async fn issue_rotated(&self, rotated: Rotated, successor: RefreshToken) -> Result<IssuedTokens, RefreshError> {
+        let now = rotated.snapshot.issued_at;
+        self.put_in_cache(&rotated.snapshot, now).await;
+        Ok(self.issue(&rotated.snapshot, successor, now)?)
     }
 
-    /// What a refresh is that was not a rotation. `None` when the row changed meanwhile: to be tried from the start.
-    async fn repeat(self: &Arc<Self>, attempt: Attempt<'_>) -> Result<Option<(Grant, RefreshOutcome)>, RefreshError> {
-        let Attempt { token, client, arrived, .. } = attempt;
+    /// Judges a refresh whose token was not current. Returns `None` if the row has changed, so that the refresh is
+    /// tried again.
+    async fn judge_attempt(
+        &self,
+        attempt: Attempt<'_>,
+    ) -> Result<Option<(IssuedTokens, RefreshOutcome)>, RefreshError> {
+        let Attempt { token, requester, arrived, .. } = attempt;
         let session = token.session;
-        // A row that is gone was removed long after the session's end.
-        let chain = self.db.read(move |conn| store::chain(conn, session)).await?.ok_or(RefreshError::Expired)?;
+        // A missing row was deleted long after the session had ended.
+        let found = self.db.read(move |conn| store::token_family(conn, session)).await?;
+        let family = found.ok_or(RefreshError::Expired)?;
         let now = self.clock.now();
-        match judge(&chain, token, &self.policy, now) {
+        match judge(&family, token, &self.policy, now) {
             Judgement::Current => Ok(None),
             Judgement::Replay => {
-                let replay = Replay { user: chain.standing.subject.id, client: client.clone() };
+                let replay = Replay { user: family.snapshot.subject.id, requester: requester.clone() };
                 self.rotator.note(Note { session, seen: None, replay: Some(replay), at: now });
-                let grant = self.grant(&chain.standing, self.same_successor(&chain, token)?, now)?;
-                Ok(Some((grant, RefreshOutcome::Replayed)))
+                let successor = self.same_successor(&family, token)?;
+                Ok(Some((self.issue(&family.snapshot, successor, now)?, RefreshOutcome::Replayed)))
             }
-            Judgement::Recover { debt } => self.recover(chain, attempt, debt, now).await,
-            Judgement::Follow => self.follow(attempt).await,
-            // The client went on while the request was on its way: it may have been a repetition when it was sent.
-            // A thief who asks again is caught.
-            Judgement::Reused if chain.standing.issued_at > arrived => {
-                Err(crate::db::DbError::Unavailable("the session was refreshed meanwhile".to_owned()).into())
+            Judgement::Recover { debt } => self.recover(family, attempt, debt, now).await,
+            Judgement::CatchUp => self.catch_up(attempt).await,
+            // The client refreshed again while this request was in flight, so it may have been a replay when it was
+            // sent. A thief who repeats the request is detected then.
+            Judgement::Reused if family.snapshot.issued_at > arrived => {
+                Err(DbError::Unavailable("the session was refreshed by a concurrent request".to_owned()).into())
             }
             Judgement::Reused => {
-                self.end_for_reuse(session, client).await?;
+                self.revoke_reused(session, requester).await?;
                 Err(RefreshError::Reused)
             }
             Judgement::ReusedAfterEnd => Err(RefreshError::Reused),
@@ -224,98 +244,103 @@ impl Parts {
         }
     }
 
-    fn same_successor(&self, chain: &Chain, token: &RefreshToken) -> DbResult<RefreshToken> {
-        let salt = chain.rotation_salt.as_deref().and_then(|salt| salt.try_into().ok());
-        let salt =
-            salt.ok_or_else(|| crate::db::DbError::Unexpected("a session with a parent but no salt".to_owned()))?;
+    /// Derives the same successor as the last rotation.
+    fn same_successor(&self, family: &TokenFamily, token: &RefreshToken) -> DbResult<RefreshToken> {
+        let salt = family.rotation_salt.as_deref().and_then(|salt| salt.try_into().ok());
+        let salt = salt.ok_or_else(|| DbError::Unexpected("a session has a parent token but no salt".to_owned()))?;
         Ok(token.successor(&RotationSalt(salt), &self.refresh_key))
     }
 
     async fn recover(
-        self: &Arc<Self>,
-        mut chain: Chain,
-        Attempt { token, client, .. }: Attempt<'_>,
+        &self,
+        mut family: TokenFamily,
+        Attempt { token, requester, .. }: Attempt<'_>,
         debt: i32,
         now: Timestamp,
-    ) -> Result<Option<(Grant, RefreshOutcome)>, RefreshError> {
-        let successor = self.same_successor(&chain, token)?;
-        let access_token = TokenId(self.random.id(now));
-        let (parts, before, record) = (Arc::clone(self), chain.clone(), about(Event::RefreshRecovered, &chain, client));
+    ) -> Result<Option<(IssuedTokens, RefreshOutcome)>, RefreshError> {
+        let successor = self.same_successor(&family, token)?;
+        let access_jti = Jti(self.random.id(now));
+        let audit = self.audit.clone();
+        let expected = family.clone();
+        let record = refresh_record(Event::RefreshRecovered, &family, requester);
         let recovered = self.db.write(move |conn| {
-            let recovered = store::recover(conn, &before, access_token, debt, now)?;
-            if recovered && !before.recovered {
-                parts.audit.append(conn, &record)?;
+            let recovered = store::recover(conn, &expected, access_jti, debt, now)?;
+            if recovered && !expected.recovered {
+                audit.append(conn, &record)?;
             }
             Ok(recovered)
         });
         if !recovered.await? {
             return Ok(None);
         }
-        chain.standing.revision += 1;
-        chain.standing.former_access_token = Some(chain.standing.access_token);
-        chain.standing.access_token = access_token;
-        chain.standing.issued_at = now;
-        self.remember(&chain.standing, now).await;
-        Ok(Some((self.grant(&chain.standing, successor, now)?, RefreshOutcome::Recovered)))
+        family.snapshot.revision += 1;
+        family.snapshot.former_access_jti = Some(family.snapshot.access_jti);
+        family.snapshot.access_jti = access_jti;
+        family.snapshot.issued_at = now;
+        self.put_in_cache(&family.snapshot, now).await;
+        Ok(Some((self.issue(&family.snapshot, successor, now)?, RefreshOutcome::Recovered)))
     }
 
-    async fn follow(
-        self: &Arc<Self>,
-        Attempt { token, rotation, client, .. }: Attempt<'_>,
-    ) -> Result<Option<(Grant, RefreshOutcome)>, RefreshError> {
-        let (rotation, times, generation) = (*rotation, self.rotation_times(), i64::from(token.generation));
-        let (parts, client, session) = (Arc::clone(self), client.clone(), token.session);
-        let followed = self
-            .db
-            .write(move |conn| {
-                if !store::follow(conn, &rotation, generation, times)? {
-                    return Ok(None);
-                }
-                let chain = store::chain(conn, session)?;
-                if let Some(chain) = &chain {
-                    parts.audit.append(conn, &about(Event::RefreshFollowed, chain, &client))?;
-                }
-                Ok(chain)
-            })
-            .await?;
-        let Some(chain) = followed else { return Ok(None) };
-        tracing::warn!(%session, generation, "a refresh token is newer than the database: commits were lost, the session follows");
-        let now = chain.standing.issued_at;
-        self.remember(&chain.standing, now).await;
-        let grant = self.grant(&chain.standing, self.same_successor(&chain, token)?, now)?;
-        Ok(Some((grant, RefreshOutcome::Followed)))
-    }
-
-    async fn end_for_reuse(self: &Arc<Self>, session: SessionId, client: &Client) -> DbResult<()> {
-        let (parts, actor) = (Arc::clone(self), Actor::stranger(client));
-        let ended = self.db.write(move |conn| {
-            let ended = parts.end_in(conn, Which::One(session), Reason::RefreshTokenReused, &actor)?;
-            for (session, user) in ended.sessions() {
-                let record = Record::new(Event::RefreshReused, &actor).on(*user).session(*session);
-                parts.audit.append(conn, &record)?;
-                parts.tell_of_reuse(conn, *session, *user)?;
+    async fn catch_up(
+        &self,
+        Attempt { token, rotation, requester, .. }: Attempt<'_>,
+    ) -> Result<Option<(IssuedTokens, RefreshOutcome)>, RefreshError> {
+        let rotation = *rotation;
+        let times = self.rotation_times();
+        let generation = i64::from(token.generation);
+        let session = token.session;
+        let audit = self.audit.clone();
+        let requester = requester.clone();
+        let caught_up = self.db.write(move |conn| {
+            if !store::catch_up(conn, &rotation, generation, times)? {
+                return Ok(None);
             }
-            Ok(ended)
+            let family = store::token_family(conn, session)?;
+            if let Some(family) = &family {
+                audit.append(conn, &refresh_record(Event::RefreshCaughtUp, family, &requester))?;
+            }
+            Ok(family)
         });
-        self.announce(&ended.await?).await;
+        let Some(family) = caught_up.await? else { return Ok(None) };
+        tracing::warn!(%session, generation, "a refresh token is newer than the database, which has lost commits");
+        let now = family.snapshot.issued_at;
+        self.put_in_cache(&family.snapshot, now).await;
+        let successor = self.same_successor(&family, token)?;
+        Ok(Some((self.issue(&family.snapshot, successor, now)?, RefreshOutcome::CaughtUp)))
+    }
+
+    async fn revoke_reused(&self, session: SessionId, requester: &Requester) -> DbResult<()> {
+        let sessions = self.clone();
+        let actor = Actor::anonymous(requester);
+        let revoked = self.db.write(move |conn| {
+            let selector = SessionSelector::One(session);
+            let revoked = sessions.revoke_in(conn, selector, Reason::RefreshTokenReused, &actor)?;
+            for (session, user) in revoked.sessions() {
+                let record = Record::new(Event::RefreshTokenReused, &actor).on(*user).session(*session);
+                sessions.audit.append(conn, &record)?;
+                sessions.queue_reuse_alert(conn, *session, *user)?;
+            }
+            Ok(revoked)
+        });
+        self.publish(&revoked.await?).await;
         self.mail.wake();
         Ok(())
     }
 
-    /// Tells a session's owner that somebody else had its refresh token too, which is never left out. The link ends all
-    /// sessions of the account: this one has ended already.
-    fn tell_of_reuse(&self, conn: &mut Conn, session: SessionId, user: UserId) -> DbResult<()> {
-        let Some(told) = store::told(conn, session)? else { return Ok(()) };
+    /// Queues the email about a reused refresh token, even if the owner has disabled alerts. Its link revokes all
+    /// sessions of the account, because this one is already revoked.
+    fn queue_reuse_alert(&self, conn: &mut Conn, session: SessionId, user: UserId) -> DbResult<()> {
+        let Some(summary) = store::summary(conn, session)? else { return Ok(()) };
         let now = self.clock.now();
-        let bearer = Bearer { user, purpose: Purpose::NotMe, session: None };
-        let link = one_time::issue(conn, &self.mail, bearer, &self.random, now)?;
-        let occasion = Occasion {
-            device: told.name.unwrap_or_else(|| Device::of(&told.device).label),
-            place: told.location.as_ref().and_then(Place::of).map(|place| place.label()),
-            ip: told.ip.map(|address| address.0.to_string()),
+        let record = TokenRecord { purpose: Purpose::ReportLogin, user, session: None };
+        let link = self.mail.issue_link(conn, record, now)?;
+        let activity = Activity {
+            device: summary.name.unwrap_or_else(|| Device::from_column(&summary.device).label),
+            place: summary.location.as_ref().and_then(Place::from_column).map(|place| place.label()),
+            ip: summary.ip.map(|ip| ip.to_string()),
             at: now,
         };
-        self.mail.post(conn, &told.email, &Letter::RefreshReused { occasion, link }, now)
+        self.mail.queue(conn, &summary.email, &Email::RefreshReused { activity, link }, now)
     }
 }
 
@@ -324,12 +349,12 @@ impl Parts {
 struct Attempt<'a> {
     token: &'a RefreshToken,
     rotation: &'a Rotation,
-    client: &'a Client,
+    requester: &'a Requester,
     arrived: Timestamp,
 }
 
-/// An event of a session's chain of refresh tokens, brought about by whoever holds one.
-fn about(event: Event, chain: &Chain, client: &Client) -> Record {
-    let standing = &chain.standing;
-    Record::new(event, &Actor::stranger(client)).on(standing.subject.id).session(standing.session)
+/// Returns the audit record of an event that the holder of a refresh token caused.
+fn refresh_record(event: Event, family: &TokenFamily, requester: &Requester) -> Record {
+    let snapshot = &family.snapshot;
+    Record::new(event, &Actor::anonymous(requester)).on(snapshot.subject.id).session(snapshot.session)
 }

@@ -1,82 +1,103 @@
-//! The access token: a JWT of RFC 9068, signed here and checked here.
+//! Access tokens: JWTs (RFC 9068).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm as JwsAlgorithm;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
-use crate::config::Algorithm;
-use crate::db::types::{KeyId, Names, SessionId, TokenId, UserId};
-use crate::keys::Ring;
+use crate::keys::KeyRing;
+use crate::types::{Algorithm, Amr, Jti, KeyId, Roles, SessionId, Timestamp, UserId};
 
-/// Longer texts are not looked at. A token of ours has less than 1 KiB.
+/// The longest text that is parsed, in bytes. Issued tokens are shorter than 1 KiB.
 const MAX_LENGTH: usize = 8 * 1024;
 
-/// Seconds by which another server's clock may be ahead of ours: `nbf` is checked with this leeway, `exp` with none.
-const NOT_BEFORE_LEEWAY: i64 = 5;
+/// The seconds by which another server's clock can be ahead. The leeway applies to `nbf` and not to `exp`.
+const NOT_BEFORE_LEEWAY_SECS: i64 = 5;
 
 /// The claims of an access token (RFC 9068 §2.2). Times are seconds since 1970 (NumericDate).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
+    /// The issuer.
     pub iss: String,
+    /// The account.
     pub sub: UserId,
+    /// The audience.
     pub aud: String,
+    /// The time at which the token expires.
     pub exp: i64,
+    /// The time at which the token was issued.
     pub iat: i64,
+    /// The time before which the token is not valid.
     pub nbf: i64,
-    pub jti: TokenId,
+    /// The id of the token.
+    pub jti: Jti,
+    /// The session.
     pub sid: SessionId,
+    /// The client that the session was opened for.
     pub client_id: String,
+    /// The scopes, separated by spaces.
     pub scope: String,
-    pub roles: Names,
+    /// The roles of the account.
+    pub roles: Roles,
+    /// The time at which the user authenticated.
     pub auth_time: i64,
-    pub amr: Names,
-    /// Who acts for the user, where that is somebody else.
+    /// The methods by which the user authenticated.
+    pub amr: Amr,
+    /// The administrator who acts for the user, if the session is an impersonation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Act>,
 }
 
-/// Somebody who acts for the subject of a token (RFC 8693 §4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// The actor in a token (RFC 8693 §4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Act {
+    /// The account of the actor.
     pub sub: UserId,
 }
 
-/// Why a token was refused: for the log and the metrics, never for the caller.
+/// The reason why a token is invalid. It is for logs and metrics and is not revealed to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidToken {
-    #[error("not the form of a token")]
+    /// The text is not a JWT.
+    #[error("the token is malformed")]
     Malformed,
-    #[error("a header that is not ours")]
+    /// The header is not that of an access token.
+    #[error("the header is not valid")]
     Header,
-    #[error("no such key")]
+    /// No key has the id in the header.
+    #[error("the key is unknown")]
     UnknownKey,
-    #[error("the signature does not hold")]
+    /// The signature is wrong.
+    #[error("the signature is not valid")]
     Signature,
-    #[error("claims that are not ours")]
+    /// The claims are malformed, or the issuer or audience is wrong.
+    #[error("the claims are not valid")]
     Claims,
-    #[error("expired")]
+    /// The token has expired.
+    #[error("the token has expired")]
     Expired,
-    #[error("not yet valid")]
+    /// The token is not valid yet.
+    #[error("the token is not valid yet")]
     NotYetValid,
 }
 
-/// The token could not be signed: the key does not work.
+/// The error of a token that could not be signed, because the key failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the access token could not be signed")]
-pub struct SigningFailed;
+pub struct SigningError;
 
+/// The header of an issued token.
 #[derive(Serialize)]
-struct OwnHeader<'a> {
+struct IssuedHeader<'a> {
     alg: &'a str,
     typ: &'a str,
     kid: KeyId,
 }
 
-/// What is read of a header. `crit` names extensions that must be understood; we understand none (RFC 7515 §4.1.11).
+/// The header of a presented token. A token with `crit` is refused, because no extensions are supported (RFC 7515
+/// §4.1.11).
 #[derive(Deserialize)]
-struct Header {
+struct PresentedHeader {
     alg: String,
     typ: String,
     kid: KeyId,
@@ -84,33 +105,42 @@ struct Header {
     crit: Option<serde::de::IgnoredAny>,
 }
 
-/// Signs `claims` with the ring's signing key.
-pub fn sign(claims: &Claims, ring: &Ring) -> Result<String, SigningFailed> {
-    let key = ring.signing();
-    let header = OwnHeader { alg: key.algorithm().name(), typ: "at+jwt", kid: key.id };
+/// Signs `claims` with the signing key.
+///
+/// # Errors
+/// The key fails.
+pub fn sign(claims: &Claims, key_ring: &KeyRing) -> Result<String, SigningError> {
+    let key = key_ring.signing();
+    let header = IssuedHeader { alg: key.algorithm().name(), typ: "at+jwt", kid: key.id };
     let mut token = String::with_capacity(1024);
     for part in [serde_json::to_vec(&header), serde_json::to_vec(claims)] {
-        URL_SAFE_NO_PAD.encode_string(part.map_err(|_| SigningFailed)?, &mut token);
+        URL_SAFE_NO_PAD.encode_string(part.map_err(|_| SigningError)?, &mut token);
         token.push('.');
     }
     token.pop();
-    let signature = key.sign(token.as_bytes()).map_err(|_| SigningFailed)?;
+    let signature = key.sign(token.as_bytes()).map_err(|_| SigningError)?;
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, &mut token);
     Ok(token)
 }
 
-/// Who issues and for whom: what `iss` and `aud` of every token have to say.
-pub struct Parties<'a> {
+/// The claims that must have the configured values.
+pub struct ExpectedClaims<'a> {
+    /// The issuer, `iss`.
     pub issuer: &'a str,
+    /// The audience, `aud`.
     pub audience: &'a str,
 }
 
-/// Checks form, header, key, signature and claims, in this order; says nothing about revocation.
+/// Verifies the form, header, key, signature and claims of a token, in this order. Returns the claims and the id of the
+/// key. Does not check whether the token was revoked.
+///
+/// # Errors
+/// The token is invalid.
 pub fn verify(
     token: &str,
-    ring: &Ring,
-    parties: &Parties<'_>,
+    key_ring: &KeyRing,
+    expected: &ExpectedClaims<'_>,
     now: Timestamp,
 ) -> Result<(Claims, KeyId), InvalidToken> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
@@ -119,12 +149,12 @@ pub fn verify(
     }
     let (message, signature) = token.rsplit_once('.').ok_or(InvalidToken::Malformed)?;
     let (header, payload) = message.split_once('.').ok_or(InvalidToken::Malformed)?;
-    let header: Header = decode(header).ok_or(InvalidToken::Header)?;
+    let header: PresentedHeader = decode(header).ok_or(InvalidToken::Header)?;
     let typ = header.typ.strip_prefix("application/").unwrap_or(&header.typ);
     if header.crit.is_some() || !typ.eq_ignore_ascii_case("at+jwt") {
         return Err(InvalidToken::Header);
     }
-    let key = ring.verifying(header.kid).ok_or(InvalidToken::UnknownKey)?;
+    let key = key_ring.verifying(header.kid).ok_or(InvalidToken::UnknownKey)?;
     if header.alg != key.algorithm.name() {
         return Err(InvalidToken::Header);
     }
@@ -133,18 +163,21 @@ pub fn verify(
         Ok(false) | Err(_) => return Err(InvalidToken::Signature),
     }
     let claims: Claims = decode(payload).ok_or(InvalidToken::Claims)?;
-    if claims.iss != parties.issuer || claims.aud != parties.audience {
+    if claims.iss != expected.issuer || claims.aud != expected.audience {
         return Err(InvalidToken::Claims);
     }
-    if claims.nbf > now.as_secs().saturating_add(NOT_BEFORE_LEEWAY) {
+    if claims.nbf > now.as_secs().saturating_add(NOT_BEFORE_LEEWAY_SECS) {
         return Err(InvalidToken::NotYetValid);
     }
-    not_expired(&claims, now)?;
+    check_expiry(&claims, now)?;
     Ok((claims, header.kid))
 }
 
-/// The one claim that a token which was good once has to be asked again.
-pub fn not_expired(claims: &Claims, now: Timestamp) -> Result<(), InvalidToken> {
+/// Checks whether a token that was verified before has expired since.
+///
+/// # Errors
+/// It has.
+pub fn check_expiry(claims: &Claims, now: Timestamp) -> Result<(), InvalidToken> {
     if now.as_secs() < claims.exp { Ok(()) } else { Err(InvalidToken::Expired) }
 }
 

@@ -1,7 +1,7 @@
-//! What is handed out: access tokens, which anybody can verify, refresh tokens, which only keyturn can, and the one-time
-//! tokens of links in mails.
+//! Tokens: access tokens, which anybody can verify, refresh tokens, which only keyturn can verify, and opaque tokens
+//! for all other purposes.
 
 pub mod access;
-pub mod one_time;
+pub mod opaque;
 pub mod refresh;
 pub mod verified;

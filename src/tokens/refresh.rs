@@ -1,19 +1,19 @@
-//! The refresh token: opaque to its bearer, and for the server a claim that it can check without any I/O.
+//! Refresh tokens: opaque to clients, and verifiable by the server without I/O.
 //!
-//! `ktr_` and 92 characters of base64url, which hold
+//! A refresh token is `ktr_` and 92 characters of base64url, which encode:
 //!
-//! | bytes | what |
+//! | Bytes | Content |
 //! | --- | --- |
-//! | 1 | version, now 1 |
-//! | 16 | the session's id |
-//! | 4 | generation: how many rotations came before it |
+//! | 1 | version, currently 1 |
+//! | 16 | id of the session |
+//! | 4 | generation: the number of rotations before it |
 //! | 32 | secret |
-//! | 16 | HMAC-SHA256, cut to 128 bits, over all of the above under a key derived from `JWT_SECRET` |
+//! | 16 | HMAC-SHA256, truncated to 128 bits, over all of the above with a key derived from `JWT_SECRET` |
 //!
-//! The MAC lets a forged token be refused at once, so nobody ends another's session by guessing, and an old one be
-//! recognised without a history of tokens. The secret of the next generation follows from this one's and from a salt
-//! that the session's row keeps, so a token that was presented twice leads to the same successor twice, while a row
-//! alone leads to none.
+//! The MAC makes a forged token recognizable at once, so nobody can revoke another user's session by guessing. It also
+//! makes a superseded token recognizable without a history of tokens. The secret of the next generation is derived from
+//! the secret of this one and from a salt in the row of the session. A token that is presented twice therefore gets the
+//! same successor twice, and the row alone is not sufficient to derive a token.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,51 +22,57 @@ use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::db::types::SessionId;
 use crate::random::Random;
 use crate::secret::{MacKey, hkdf_sha256};
+use crate::types::SessionId;
 
-/// What every refresh token begins with. Scanners for leaked secrets look for it; a change refuses every token out there.
+/// The prefix of every refresh token, by which scanners find leaked tokens. Changing it invalidates every refresh
+/// token.
 pub const PREFIX: &str = "ktr_";
 
 const VERSION: u8 = 1;
 const SIGNED_LENGTH: usize = 1 + 16 + 4 + 32;
 const LENGTH: usize = SIGNED_LENGTH + 16;
 
-/// The SHA-256 of a refresh token's text: all that is stored of it.
+/// The SHA-256 of the text of a refresh token, which is stored instead of the token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TokenDigest([u8; 32]);
+pub struct TokenDigest {
+    bytes: [u8; 32],
+}
 
 impl TokenDigest {
+    /// Returns the digest.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
-    /// Whether `stored` is this digest, in constant time.
+    /// Compares the digest with a stored one in constant time.
     pub fn matches(&self, stored: &[u8]) -> bool {
-        self.0.ct_eq(stored).into()
+        self.bytes.ct_eq(stored).into()
     }
 }
 
-/// The salt that, with a token, derives its successor. Random, and kept in the session's row.
+/// The random salt from which, with a token, its successor is derived. It is stored in the row of the session.
 #[derive(Clone, Copy)]
 pub struct RotationSalt(pub [u8; 32]);
 
-/// A refresh token that this server, or another with the same `JWT_SECRET`, issued.
+/// A refresh token that this server, or another one with the same `JWT_SECRET`, issued.
 pub struct RefreshToken {
+    /// The session of the token.
     pub session: SessionId,
+    /// The number of rotations before the token.
     pub generation: u32,
     secret: Zeroizing<[u8; 32]>,
     text: Zeroizing<String>,
 }
 
 impl RefreshToken {
-    /// The first token of a session.
+    /// Creates the first token of a session.
     pub fn first(session: SessionId, key: &MacKey, random: &Random) -> Self {
-        Self::mint(session, 0, Zeroizing::new(random.bytes()), key)
+        Self::new(session, 0, Zeroizing::new(random.bytes()), key)
     }
 
-    fn mint(session: SessionId, generation: u32, secret: Zeroizing<[u8; 32]>, key: &MacKey) -> Self {
+    fn new(session: SessionId, generation: u32, secret: Zeroizing<[u8; 32]>, key: &MacKey) -> Self {
         let mut bytes = Zeroizing::new(Vec::with_capacity(LENGTH));
         bytes.push(VERSION);
         bytes.extend_from_slice(session.0.as_bytes());
@@ -80,14 +86,14 @@ impl RefreshToken {
         Self { session, generation, secret, text }
     }
 
-    /// Reads a token that was presented. `None` for anything that no server with this key issued.
+    /// Parses a presented token. Returns `None` if no server with this key issued it.
     pub fn parse(text: &str, key: &MacKey) -> Option<Self> {
         let encoded = text.strip_prefix(PREFIX)?;
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(encoded).ok()?);
         let (signed, tag) = bytes.split_at_checked(SIGNED_LENGTH)?;
-        let authentic: bool = key.tag(signed).as_slice().ct_eq(tag).into();
+        let is_authentic: bool = key.tag(signed).as_slice().ct_eq(tag).into();
         let (version, rest) = signed.split_first()?;
-        if !authentic || *version != VERSION {
+        if !is_authentic || *version != VERSION {
             return None;
         }
         let (session, rest) = rest.split_first_chunk::<16>()?;
@@ -100,20 +106,21 @@ impl RefreshToken {
         })
     }
 
-    /// The next token of this one's session: the same for the same salt, however often it is asked for.
-    /// HKDF-SHA256 (RFC 5869) with this token's secret as input and the session and next generation as context.
+    /// Returns the next token of the session, which is the same for the same salt. Its secret is derived by HKDF-SHA256
+    /// (RFC 5869) from the secret of this token, with the session and the next generation as context.
     pub fn successor(&self, salt: &RotationSalt, key: &MacKey) -> Self {
         let generation = self.generation.saturating_add(1);
         let secret =
             hkdf_sha256(self.secret.as_slice(), &salt.0, &[self.session.0.as_bytes(), &generation.to_be_bytes()]);
-        Self::mint(self.session, generation, secret, key)
+        Self::new(self.session, generation, secret, key)
     }
 
+    /// Returns the digest that is stored.
     pub fn digest(&self) -> TokenDigest {
-        TokenDigest(Sha256::digest(self.text.as_bytes()).into())
+        TokenDigest { bytes: Sha256::digest(self.text.as_bytes()).into() }
     }
 
-    /// The token itself, to be handed to its owner and to nobody else.
+    /// Returns the text of the token, which only its owner may receive.
     pub fn expose(&self) -> &str {
         &self.text
     }
@@ -133,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_reads_back_as_what_it_was_made_of() {
+    fn a_token_is_parsed_into_what_it_was_created_from() {
         let token = first();
         let read = RefreshToken::parse(token.expose(), &key('a')).unwrap();
         assert_eq!((read.session, read.generation), (token.session, 0));
@@ -143,7 +150,8 @@ mod tests {
     #[test]
     fn a_successor_is_the_same_for_the_same_salt_and_differs_for_another() {
         let token = first();
-        let (salt, other) = (RotationSalt([1; 32]), RotationSalt([2; 32]));
+        let salt = RotationSalt([1; 32]);
+        let other = RotationSalt([2; 32]);
         let successor = token.successor(&salt, &key('a'));
         assert_eq!(successor.generation, 1);
         assert_eq!(successor.expose(), token.successor(&salt, &key('a')).expose());
@@ -152,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_taken_for_a_token() {
+    fn nothing_else_is_accepted_as_a_token() {
         let token = first();
         let text = token.expose();
         assert!(RefreshToken::parse(text, &key('b')).is_none(), "another server's");
@@ -170,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_of_another_version_is_refused_though_its_mac_holds() {
+    fn a_token_of_another_version_is_refused_although_its_mac_is_valid() {
         let mut bytes = vec![VERSION + 1];
         bytes.extend_from_slice(&[0; SIGNED_LENGTH - 1]);
         let tag = key('a').tag(&bytes);

@@ -1,6 +1,7 @@
-//! Access tokens that this server has verified before, so that a signature is checked once and not at each request.
+//! A cache of verified access tokens, so that the signature of a token is verified once and not at each request.
 //!
-//! A hit says that form, signature and claims were good. It says nothing about revocation, which is asked each time.
+//! A hit means that the form, signature and claims are valid. Revocation is not cached and must be checked at each
+//! request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,64 +9,68 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::access::{self, Claims, InvalidToken, Parties};
-use crate::cache::bounded::Bounded;
-use crate::clock::Timestamp;
-use crate::db::types::KeyId;
-use crate::keys::Ring;
+use super::access::{self, Claims, ExpectedClaims, InvalidToken};
+use crate::cache::bounded::BoundedMap;
+use crate::keys::KeyRing;
+use crate::types::{KeyId, Timestamp};
 
-/// About 10 MB when full.
+/// The least number of tokens that are cached, which take about 10 MB.
 const CAPACITY: usize = 8 * 1024;
 
-/// A token whose signature held.
+/// An access token that was verified.
 pub struct VerifiedToken {
+    /// The claims of the token.
     pub claims: Claims,
     key: KeyId,
-    activity_noted_at: AtomicI64,
+    activity_recorded_at: AtomicI64,
 }
 
 impl VerifiedToken {
-    /// Whether this server should note the use of the token: true at its first use and then once per `every`, for
-    /// one of the callers that ask at the same time.
-    pub fn should_note_activity(&self, now: Timestamp, every: Duration) -> bool {
-        let noted = self.activity_noted_at.load(Ordering::Relaxed);
-        now >= Timestamp::from_millis(noted).plus(every)
+    /// Returns whether the caller should record the use of the token: at its first use and then once per `interval`. Of
+    /// concurrent callers only one gets `true`.
+    pub fn should_record_activity(&self, now: Timestamp, interval: Duration) -> bool {
+        let recorded = self.activity_recorded_at.load(Ordering::Relaxed);
+        now >= Timestamp::from_millis(recorded).plus(interval)
             && self
-                .activity_noted_at
-                .compare_exchange(noted, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed)
+                .activity_recorded_at
+                .compare_exchange(recorded, now.as_millis(), Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
     }
 }
 
+/// A cache of verified access tokens.
 pub struct VerifiedTokens {
-    by_digest: Bounded<[u8; 32], Arc<VerifiedToken>>,
+    by_digest: BoundedMap<[u8; 32], Arc<VerifiedToken>>,
 }
 
 impl Default for VerifiedTokens {
     fn default() -> Self {
-        Self { by_digest: Bounded::new(CAPACITY) }
+        Self { by_digest: BoundedMap::new(CAPACITY) }
     }
 }
 
 impl VerifiedTokens {
-    /// [`access::verify`], remembered by the SHA-256 of the whole token for as long as its key is in the ring and it
-    /// has not expired.
+    /// Verifies a token as [`access::verify`] does. Caches the result under the SHA-256 of the whole token, as long as
+    /// the key exists and the token has not expired.
+    ///
+    /// # Errors
+    /// The token is invalid.
     pub fn verify(
         &self,
         token: &str,
-        ring: &Ring,
-        parties: &Parties<'_>,
+        key_ring: &KeyRing,
+        expected: &ExpectedClaims<'_>,
         now: Timestamp,
     ) -> Result<Arc<VerifiedToken>, InvalidToken> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         if let Some(known) = self.by_digest.get(&digest)
-            && ring.verifying(known.key).is_some()
+            && key_ring.verifying(known.key).is_some()
         {
-            access::not_expired(&known.claims, now)?;
+            access::check_expiry(&known.claims, now)?;
             return Ok(known);
         }
-        let (claims, key) = access::verify(token, ring, parties, now)?;
-        let verified = Arc::new(VerifiedToken { claims, key, activity_noted_at: AtomicI64::new(0) });
+        let (claims, key) = access::verify(token, key_ring, expected, now)?;
+        let verified = Arc::new(VerifiedToken { claims, key, activity_recorded_at: AtomicI64::new(0) });
         self.by_digest.put(digest, Arc::clone(&verified));
         Ok(verified)
     }

@@ -384,7 +384,7 @@ async fn an_account_is_shown_to_its_owner(server: Server) {
     let user =
         json!({"id": tokens.user, "email": tokens.email, "name": null, "roles": ["user"], "email_verified": false});
     assert_eq!((&body["user"], &body["session_id"]), (&user, &json!(tokens.session)));
-    let expires_at: keyturn::clock::Timestamp =
+    let expires_at: keyturn::types::Timestamp =
         serde_json::from_value(body["access_token_expires_at"].clone()).unwrap();
     assert_eq!(json!(expires_at.as_secs()), tokens.claims()["exp"]);
     let left = expires_at.since(serde_json::from_value(body["server_time"].clone()).unwrap());

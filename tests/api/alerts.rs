@@ -8,20 +8,21 @@ use crate::support::{Backend, Endpoint, PASSWORD, Server, SmtpServer, Tokens, un
 
 const FIREFOX: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0";
 const NEWER_FIREFOX: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:141.0) Gecko/20100101 Firefox/141.0";
-const IPAD: &str = "Mozilla/5.0 (iPad; CPU OS 16_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/16.6 Mobile/15E148 Safari/604.1";
+const IPAD: &str = "Mozilla/5.0 (iPad; CPU OS 16_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+                    Version/16.6 Mobile/15E148 Safari/604.1";
 
 const CAMBRIDGE: &str = "131.111.8.1";
 const BERLIN: &str = "141.20.1.1";
 const SAO_PAULO: &str = "200.160.2.3";
 
 const NEW_LOGIN: &str = "New login to your account at keyturn.example";
-const REUSED: &str = "A login to your account at keyturn.example was ended";
+const REUSED: &str = "Security alert: a session of your account at keyturn.example was ended";
 const LOGGED_OUT: &str = "A device was logged out of your account at keyturn.example";
 
 both_backends! {
     a_login_from_a_new_device_is_told_with_a_link,
     a_first_session_and_a_device_that_is_known_are_not_told,
-    a_login_from_a_new_country_and_an_impossible_journey_are_told,
+    a_login_from_a_new_country_and_an_impossible_travel_are_told,
     a_reused_refresh_token_is_told_whatever_the_owner_wants,
     who_wants_no_alerts_gets_none_and_the_log_has_them,
     a_login_that_is_not_committed_is_not_told,
@@ -58,7 +59,7 @@ async fn until_sent(server: &Endpoint) {
 /// The reasons of all suspicious logins, oldest first.
 fn suspicious(server: &Endpoint) -> Vec<Value> {
     let rows = server.rows("audit_log");
-    let mut rows: Vec<_> = rows.into_iter().filter(|row| row["event"] == "suspicious_login").collect();
+    let mut rows: Vec<_> = rows.into_iter().filter(|row| row["event"] == "login.unusual").collect();
     rows.sort_by_key(|row| row["id"].as_str().unwrap().to_owned());
     let metadata = |row: Value| match &row["metadata"] {
         Value::String(text) => serde_json::from_str(text).unwrap(),
@@ -82,8 +83,8 @@ async fn a_login_from_a_new_device_is_told_with_a_link(backend: Backend) {
     assert!(mail.token().starts_with("kto_"));
     assert_eq!(suspicious(&server), [json!(["new_device"])]);
     let about = server.literal(ipad.session.0);
-    assert_eq!(server.count(&format!("one_time_tokens WHERE purpose = 'not_me' AND session_id = {about}")), 1);
-    assert_eq!(server.count(&format!("audit_log WHERE event = 'suspicious_login' AND session_id = {about}")), 1);
+    assert_eq!(server.count(&format!("opaque_tokens WHERE purpose = 'report_login' AND session_id = {about}")), 1);
+    assert_eq!(server.count(&format!("audit_log WHERE event = 'login.unusual' AND session_id = {about}")), 1);
 }
 
 async fn a_first_session_and_a_device_that_is_known_are_not_told(backend: Backend) {
@@ -94,10 +95,10 @@ async fn a_first_session_and_a_device_that_is_known_are_not_told(backend: Backen
     login(&server, &own.email, IPAD, CAMBRIDGE).await;
     login(&server, &own.email, IPAD, "10.0.0.1").await;
     assert_eq!(suspicious(&server).len(), 1, "the iPad is new once");
-    assert_eq!(server.count("one_time_tokens WHERE purpose = 'not_me'"), 1);
+    assert_eq!(server.count("opaque_tokens WHERE purpose = 'report_login'"), 1);
 }
 
-async fn a_login_from_a_new_country_and_an_impossible_journey_are_told(backend: Backend) {
+async fn a_login_from_a_new_country_and_an_impossible_travel_are_told(backend: Backend) {
     let smtp = SmtpServer::start();
     let server = server(backend, &smtp, &[]).await;
     let own = register(&server, FIREFOX, CAMBRIDGE).await;
@@ -116,7 +117,7 @@ async fn a_login_from_a_new_country_and_an_impossible_journey_are_told(backend: 
     login(&server, &own.email, FIREFOX, SAO_PAULO).await;
     assert_eq!(
         suspicious(&server),
-        [json!(["new_country"]), json!(["new_country", "impossible_journey"]), json!(["impossible_journey"])]
+        [json!(["new_country"]), json!(["new_country", "impossible_travel"]), json!(["impossible_travel"])]
     );
     until_sent(&server).await;
     let mails = smtp.mails_to(&own.email);
@@ -137,7 +138,7 @@ async fn a_reused_refresh_token_is_told_whatever_the_owner_wants(backend: Backen
     let mail = told(&smtp, &own.email, REUSED).await;
     assert!(mail.text().contains("Device: Firefox on Windows"), "{}", mail.text());
     assert_eq!(mail.link().path(), "/account/not-me");
-    assert_eq!(server.count("one_time_tokens WHERE purpose = 'not_me' AND session_id IS NULL"), 1, "told once");
+    assert_eq!(server.count("opaque_tokens WHERE purpose = 'report_login' AND session_id IS NULL"), 1, "told once");
 }
 
 async fn who_wants_no_alerts_gets_none_and_the_log_has_them(backend: Backend) {
@@ -146,8 +147,8 @@ async fn who_wants_no_alerts_gets_none_and_the_log_has_them(backend: Backend) {
     let own = register(&server, FIREFOX, CAMBRIDGE).await;
     server.sql("UPDATE users SET alerts = false");
     login(&server, &own.email, IPAD, BERLIN).await;
-    assert_eq!(suspicious(&server), [json!(["new_device", "new_country", "impossible_journey"])]);
-    assert_eq!(server.count("one_time_tokens WHERE purpose = 'not_me'"), 0);
+    assert_eq!(suspicious(&server), [json!(["new_device", "new_country", "impossible_travel"])]);
+    assert_eq!(server.count("opaque_tokens WHERE purpose = 'report_login'"), 0);
     assert_eq!(server.count("outbox WHERE kind = 'new_login'"), 0);
 }
 
@@ -160,7 +161,7 @@ async fn a_login_that_is_not_committed_is_not_told(backend: Backend) {
     let request = server.post("/api/v1/auth/login").json(&json!({"email": own.email, "password": PASSWORD}));
     request.header("user-agent", IPAD).send().await.assert_status(503);
     assert_eq!((server.count("sessions"), suspicious(&server).len()), (1, 0));
-    assert_eq!(server.count("one_time_tokens WHERE purpose = 'not_me'"), 0);
+    assert_eq!(server.count("opaque_tokens WHERE purpose = 'report_login'"), 0);
     server.sql("ALTER TABLE gone RENAME TO outbox");
     login(&server, &own.email, IPAD, CAMBRIDGE).await;
     told(&smtp, &own.email, NEW_LOGIN).await;
@@ -176,9 +177,14 @@ async fn the_end_of_a_session_by_the_limit_is_told(backend: Backend) {
         login(&server, email, NEWER_FIREFOX, BERLIN).await;
     }
     let mail = told(&smtp, &own.email, LOGGED_OUT).await;
-    for part in ["Firefox on Windows, last used on", "Place: Berlin, Germany"] {
+    for part in ["one used least recently: Firefox on Windows, last used on", "Place: Berlin, Germany"] {
         assert!(mail.text().contains(part), "{part}: {}", mail.text());
     }
+    // The new login can be reported as somebody else's.
+    assert_eq!(mail.link().path(), "/account/not-me");
+    let report = json!({"token": mail.token()});
+    server.post("/api/v1/auth/not-me").json(&report).send().await.assert_status(204);
+    assert_eq!(server.count("sessions WHERE revoked_reason = 'reported_by_owner'"), 1);
     until_sent(&server).await;
     assert!(smtp.mails_to(&quiet.email).iter().all(|mail| mail.subject() != LOGGED_OUT));
 }

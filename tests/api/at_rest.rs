@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use deadpool_redis::redis;
 use keyturn::clock::Clock;
 use keyturn::config::Config;
-use keyturn::mail::{Letter, Mail, Page};
+use keyturn::mail::{Email, Mail, Page};
 use keyturn::random::Random;
 use keyturn::secret::hkdf_sha256;
 
@@ -71,9 +71,9 @@ async fn no_part_of_a_mail_is_at_rest(deployment: Arc<Deployment>) {
     let pairs: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (&**name, &**value)).collect();
     let mail = Mail::new(&Config::from_settings(&pairs, &Random).unwrap(), Random).unwrap();
     let (now, token) = (server.clock.now(), random_hex::<32>());
-    let letter =
-        Letter::ResetPassword { link: mail.link(Page::ResetPassword, &token, now.plus(Duration::from_secs(60))) };
-    server.conn().write(|conn| mail.post(conn, "person@example.com", &letter, now)).unwrap();
+    let email =
+        Email::ResetPassword { link: mail.link(Page::ResetPassword, &token, now.plus(Duration::from_secs(60))) };
+    server.conn().write(|conn| mail.queue(conn, "person@example.com", &email, now)).unwrap();
     let dump = Dump::of(&server);
     assert!(dump.contains(b"person@example.com") && dump.contains(b"reset_password"), "the mail is not found");
     dump.assert_no_window(token.as_bytes(), 16);

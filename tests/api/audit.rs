@@ -2,7 +2,7 @@
 //! a file.
 
 use keyturn::audit::{self, Event};
-use keyturn::clock::Timestamp;
+use keyturn::types::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -45,14 +45,6 @@ fn ids(page: &Value) -> Vec<String> {
     page["logs"].as_array().unwrap().iter().map(|entry| entry["id"].as_str().unwrap().to_owned()).collect()
 }
 
-#[track_caller]
-fn assert_invalid(answer: &Response, field: &str) {
-    answer.assert_problem(422, "invalid_input");
-    let body = answer.json();
-    let fields: Vec<&str> = body["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
-    assert_eq!(fields, [field]);
-}
-
 /// An account that the database names an administrator.
 pub async fn administrator(server: &Endpoint) -> Tokens {
     let tokens = server.register().await;
@@ -84,7 +76,7 @@ async fn people_see_what_happened_to_their_account_newest_first(server: Server) 
     let ended = server.delete(&format!("/api/v1/sessions/{}", second.session)).bearer(&tokens.access).send().await;
     ended.assert_status(204);
     let page = own(&server, &tokens, "").await;
-    assert_eq!(events(&page), ["session_revoked", "login_succeeded", "login_failed", "registered"]);
+    assert_eq!(events(&page), ["session.revoked", "login.succeeded", "login.failed", "account.registered"]);
     assert_eq!(page["pagination"], json!({"limit": 50, "has_more": false, "next_cursor": null, "total": 4}));
     let statuses: Vec<&Value> = page["logs"].as_array().unwrap().iter().map(|entry| &entry["status"]).collect();
     assert_eq!(statuses, ["success", "success", "failure", "success"]);
@@ -93,14 +85,14 @@ async fn people_see_what_happened_to_their_account_newest_first(server: Server) 
 async fn people_see_nothing_of_others(server: Server) {
     let (one, other) = (server.register().await, server.register().await);
     let page = own(&server, &one, "").await;
-    assert_eq!(events(&page), ["registered"]);
+    assert_eq!(events(&page), ["account.registered"]);
     assert_eq!(page["logs"][0]["user_id"], json!(one.user));
     // Not by the session of somebody else either, nor by a cursor that leads there.
     let foreign = own(&server, &one, &format!("session_id={}", other.session)).await;
     assert_eq!((events(&foreign), &foreign["pagination"]["total"]), (vec![], &json!(0)));
     server.login(&other.email).await;
     let cursor = own(&server, &other, "limit=1").await["pagination"]["next_cursor"].as_str().unwrap().to_owned();
-    assert_eq!(events(&own(&server, &one, &format!("cursor={cursor}")).await), ["registered"]);
+    assert_eq!(events(&own(&server, &one, &format!("cursor={cursor}")).await), ["account.registered"]);
     // The account is the caller's, whatever is asked.
     let asked = server.get(&format!("{OWN}?user_id={}", other.user)).bearer(&one.access).send().await;
     asked.assert_problem(422, "invalid_input");
@@ -118,13 +110,13 @@ async fn an_entry_is_shown_with_all_that_the_contract_names(server: Server) {
     let id: Uuid = entry["id"].as_str().unwrap().parse().unwrap();
     assert_eq!(id.get_version_num(), 7);
     let expected = json!({
-        "id": id, "at": at, "event_type": "login_failed", "status": "failure", "user_id": tokens.user,
+        "id": id, "at": at, "event_type": "login.failed", "status": "failure", "user_id": tokens.user,
         "actor_id": null, "session_id": null, "ip_address": "127.0.0.1",
         "device": {"type": "desktop", "os": "Windows", "browser": "Firefox", "label": "Firefox on Windows"},
         "user_agent": agent, "metadata": {"reason": "invalid_credentials"}, "request_id": "the-request",
     });
     assert_eq!(entry, expected);
-    let first = own(&server, &tokens, "event_type=registered").await["logs"][0].clone();
+    let first = own(&server, &tokens, "event_type=account.registered").await["logs"][0].clone();
     assert_eq!((&first["device"], &first["session_id"]), (&Value::Null, &json!(tokens.session)));
 }
 
@@ -139,23 +131,23 @@ async fn entries_are_found_by_event_status_session_and_period(server: Server) {
     let tokens = server.refreshed(&tokens).await;
     let own = async |query: String| own(&server, &tokens, &query).await;
     let all = own(String::new()).await;
-    assert_eq!(events(&all), ["logout", "login_succeeded", "login_failed", "registered"]);
+    assert_eq!(events(&all), ["session.logged_out", "login.succeeded", "login.failed", "account.registered"]);
     let at = |index: usize| all["logs"][index]["at"].as_str().unwrap().to_owned();
     for (query, expected) in [
-        ("event_type=login_failed".to_owned(), vec!["login_failed"]),
-        ("status=failure".to_owned(), vec!["login_failed"]),
-        ("status=success".to_owned(), vec!["logout", "login_succeeded", "registered"]),
-        ("event_type=login_failed&status=success".to_owned(), vec![]),
-        ("event_type=login_failed&status=failure".to_owned(), vec!["login_failed"]),
-        (format!("session_id={}", second.session), vec!["logout", "login_succeeded"]),
-        (format!("session_id={}&event_type=logout", second.session), vec!["logout"]),
+        ("event_type=login.failed".to_owned(), vec!["login.failed"]),
+        ("status=failure".to_owned(), vec!["login.failed"]),
+        ("status=success".to_owned(), vec!["session.logged_out", "login.succeeded", "account.registered"]),
+        ("event_type=login.failed&status=success".to_owned(), vec![]),
+        ("event_type=login.failed&status=failure".to_owned(), vec!["login.failed"]),
+        (format!("session_id={}", second.session), vec!["session.logged_out", "login.succeeded"]),
+        (format!("session_id={}&event_type=session.logged_out", second.session), vec!["session.logged_out"]),
         (format!("session_id={}&status=failure", second.session), vec![]),
         (format!("session_id={}", Uuid::nil()), vec![]),
-        (format!("from={}", at(2)), vec!["logout", "login_succeeded", "login_failed"]),
-        (format!("to={}", at(2)), vec!["login_failed", "registered"]),
-        (format!("from={}&to={}", at(2), at(2)), vec!["login_failed"]),
+        (format!("from={}", at(2)), vec!["session.logged_out", "login.succeeded", "login.failed"]),
+        (format!("to={}", at(2)), vec!["login.failed", "account.registered"]),
+        (format!("from={}&to={}", at(2), at(2)), vec!["login.failed"]),
         (format!("from={}&to={}", at(2), at(3)), vec![]),
-        (format!("from={}&status=success&limit=1", at(2)), vec!["logout"]),
+        (format!("from={}&status=success&limit=1", at(2)), vec!["session.logged_out"]),
     ] {
         let page = own(query.clone()).await;
         assert_eq!(events(&page), expected, "{query}");
@@ -194,8 +186,8 @@ async fn entries_of_one_transaction_stand_in_the_order_of_events(server: Server)
     let changed = server.post("/api/v1/auth/password/change").bearer(&tokens.access).json(&body).send().await;
     assert_eq!(changed.assert_status(200).json()["sessions_revoked"], 5);
     let page = own(&server, &tokens, "limit=6").await;
-    assert_eq!(events(&page)[..5], ["session_revoked"; 5]);
-    assert_eq!(events(&page)[5], "password_changed", "what caused the others came before them");
+    assert_eq!(events(&page)[..5], ["session.revoked"; 5]);
+    assert_eq!(events(&page)[5], "password.changed", "what caused the others came before them");
     let mut sorted = ids(&page);
     sorted.sort_by(|a, b| b.cmp(a));
     assert_eq!(sorted, ids(&page));
@@ -218,11 +210,11 @@ async fn a_wrong_parameter_is_named(server: Server) {
         ("nonsense=1", "query"),
     ] {
         for (path, tokens) in [(OWN, &tokens), (ALL, &admin)] {
-            assert_invalid(&server.get(&format!("{path}?{query}")).bearer(&tokens.access).send().await, field);
+            server.get(&format!("{path}?{query}")).bearer(&tokens.access).send().await.assert_invalid(field);
         }
     }
     for (query, field) in [("user_id=nobody", "user_id"), ("format=xml", "format")] {
-        assert_invalid(&server.get(&format!("{ALL}?{query}")).bearer(&admin.access).send().await, field);
+        server.get(&format!("{ALL}?{query}")).bearer(&admin.access).send().await.assert_invalid(field);
     }
 }
 
@@ -246,13 +238,13 @@ async fn administrators_find_entries_of_one_account(server: Server) {
         let (server, access) = (&server, &admin.access);
         async move { get(server, access, &format!("{ALL}?{query}")).await }
     };
-    assert_eq!(events(&of(format!("user_id={}", person.user)).await), ["login_failed", "registered"]);
-    assert_eq!(events(&of(format!("user_id={}&status=failure", person.user)).await), ["login_failed"]);
-    let failed = of("event_type=login_failed".to_owned()).await;
+    assert_eq!(events(&of(format!("user_id={}", person.user)).await), ["login.failed", "account.registered"]);
+    assert_eq!(events(&of(format!("user_id={}&status=failure", person.user)).await), ["login.failed"]);
+    let failed = of("event_type=login.failed".to_owned()).await;
     assert_eq!(failed["logs"][0]["user_id"], Value::Null, "there is no such account");
     assert_eq!((events(&failed).len(), &failed["pagination"]["total"]), (2, &json!(2)));
     assert_eq!(events(&of("status=failure".to_owned()).await).len(), 2);
-    assert_eq!(events(&of(format!("session_id={}", person.session)).await), ["registered"]);
+    assert_eq!(events(&of(format!("session_id={}", person.session)).await), ["account.registered"]);
     let wrong_owner = of(format!("session_id={}&user_id={}", person.session, admin.user)).await;
     assert_eq!(events(&wrong_owner), Vec::<&str>::new());
 }
@@ -267,7 +259,7 @@ async fn export(server: &Endpoint, access: &str, query: &str) -> Response {
 async fn a_file_holds_what_the_pages_hold(server: Server) {
     let admin = administrator(&server).await;
     fill(&server, &admin, 1200, 7);
-    for query in ["", &format!("user_id={}", admin.user), "status=failure", "event_type=logout"] {
+    for query in ["", &format!("user_id={}", admin.user), "status=failure", "event_type=session.logged_out"] {
         let pages = all_pages(&server, &admin.access, &format!("{ALL}?{query}&").replace("?&", "?"), 100).await;
         assert!(!pages.is_empty(), "{query}");
         let file = export(&server, &admin.access, &format!("format=ndjson&{query}")).await;
@@ -294,7 +286,7 @@ async fn a_file_with_a_formula_in_it_is_text(server: Server) {
     let agent = "=HYPERLINK(\"https://example.com\",\"x\")";
     let request = server.post("/api/v1/auth/login").json(&body).header("user-agent", agent);
     request.header("x-request-id", "-1").send().await.assert_status(401);
-    let text = export(&server, &admin.access, "format=csv&event_type=login_failed").await.text();
+    let text = export(&server, &admin.access, "format=csv&event_type=login.failed").await.text();
     assert!(text.contains(r#""'=HYPERLINK(""https://example.com"",""x"")""#), "{text}");
     assert!(text.ends_with("\"'-1\"\r\n"), "{text}");
 }
@@ -309,7 +301,7 @@ async fn a_file_has_no_pages(server: Server) {
         ("format=csv&limit=5".to_owned(), "limit"),
         (format!("format=csv&cursor={}", cursor.as_str().unwrap()), "cursor"),
     ] {
-        assert_invalid(&server.get(&format!("{ALL}?{query}")).bearer(&admin.access).send().await, field);
+        server.get(&format!("{ALL}?{query}")).bearer(&admin.access).send().await.assert_invalid(field);
     }
 }
 
@@ -322,15 +314,17 @@ fn fill(server: &Endpoint, tokens: &Tokens, entries: u32, nth: u32) {
             "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {entries}) \
              INSERT INTO audit_log (id, at, event, outcome, user_id, metadata) \
              SELECT unhex(printf('%012x7000800000000000%04x', 1000000 + i / 60000, i % 60000)), 1000000 + i / 60000, \
-             CASE WHEN i % {nth} = 0 THEN 'refresh_reused' ELSE 'logout' END, \
+             CASE WHEN i % {nth} = 0 THEN 'refresh_token.reused' ELSE 'session.logged_out' END, \
              CASE WHEN i % {nth} = 0 THEN 'failure' ELSE 'success' END, {user}, '{{}}' FROM n"
         ),
         Backend::Scaled => format!(
             "INSERT INTO audit_log (id, at, event, outcome, user_id, metadata) \
-             SELECT (lpad(to_hex(1000000 + i / 60000), 12, '0') || '7000800000000000' || lpad(to_hex(i % 60000), 4, '0'))::uuid, \
+             SELECT (lpad(to_hex(1000000 + i / 60000), 12, '0') || '7000800000000000' || \
+             lpad(to_hex(i % 60000), 4, '0'))::uuid, \
              to_timestamp((1000000 + i / 60000) / 1000.0), \
-             CASE WHEN i % {nth} = 0 THEN 'refresh_reused' ELSE 'logout' END, \
-             CASE WHEN i % {nth} = 0 THEN 'failure' ELSE 'success' END, {user}, '{{}}' FROM generate_series(0, {entries} - 1) AS n (i)"
+             CASE WHEN i % {nth} = 0 THEN 'refresh_token.reused' ELSE 'session.logged_out' END, \
+             CASE WHEN i % {nth} = 0 THEN 'failure' ELSE 'success' END, {user}, '{{}}' \
+             FROM generate_series(0, {entries} - 1) AS n (i)"
         ),
     };
     server.sql(&statement);
@@ -341,10 +335,10 @@ async fn entries_are_counted_up_to_two_hundred(server: Server) {
     fill(&server, &tokens, 199, 200);
     let total = async |query: &str| own(&server, &tokens, query).await["pagination"]["total"].clone();
     assert_eq!(total("limit=10").await, 200);
-    assert_eq!(total("limit=10&event_type=logout").await, 198);
+    assert_eq!(total("limit=10&event_type=session.logged_out").await, 198);
     server.login(&tokens.email).await;
     assert_eq!(total("limit=10").await, Value::Null);
-    assert_eq!(total("limit=10&event_type=logout").await, 198);
+    assert_eq!(total("limit=10&event_type=session.logged_out").await, 198);
 }
 
 async fn what_no_index_knows_is_looked_for_in_parts(server: Server) {
@@ -357,8 +351,8 @@ async fn what_no_index_knows_is_looked_for_in_parts(server: Server) {
     assert_eq!((&pagination["has_more"], &pagination["total"]), (&json!(true), &Value::Null));
     let found = all_pages(&server, &tokens.access, &format!("{OWN}?status=failure&"), 5).await;
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0]["event_type"], "refresh_reused");
-    let found = all_pages(&server, &tokens.access, &format!("{OWN}?event_type=refresh_reused&"), 5).await;
+    assert_eq!(found[0]["event_type"], "refresh_token.reused");
+    let found = all_pages(&server, &tokens.access, &format!("{OWN}?event_type=refresh_token.reused&"), 5).await;
     assert_eq!(found.len(), 1);
 }
 
@@ -369,9 +363,9 @@ async fn the_oldest_entries_are_swept_first(server: Server) {
     let before = server.clock.now().minus(std::time::Duration::from_secs(3600));
     let oldest = ids(&own(&server, &tokens, "").await).pop().unwrap();
     let swept: Vec<usize> =
-        (0..4).map(|_| server.conn().write(|conn| audit::sweep(conn, before, 4)).unwrap()).collect();
+        (0..4).map(|_| server.conn().write(|conn| audit::expire(conn, before, 4)).unwrap()).collect();
     assert_eq!(swept, [4, 4, 2, 0]);
     let left = own(&server, &tokens, "").await;
-    assert_eq!(events(&left), [Event::Registered.name()]);
+    assert_eq!(events(&left), [Event::AccountRegistered.name()]);
     assert!(!ids(&left).contains(&oldest));
 }

@@ -6,26 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
-use keyturn::cache::{Cache, Version};
 use keyturn::clock::Clock;
-use keyturn::config::{CacheKind, Redis as RedisSettings, RedisLayout};
 use keyturn::db::DbError;
 use keyturn::db::schema::{revocations, sessions};
-use keyturn::db::types::{SessionId, TokenId};
+use keyturn::types::SessionId;
 use serde_json::{Value, json};
-use uuid::Uuid;
-use zeroize::Zeroizing;
 
-use crate::support::http::at_once;
 use crate::support::proxy::Wire;
 use crate::support::servers::{Postgres, Redis};
-use crate::support::{
-    Backend, Deployment, Endpoint, PASSWORD, Proxy, Response, Server, Tokens, random_hex, until, variable,
-};
+use crate::support::{Backend, Deployment, Endpoint, PASSWORD, Proxy, Response, Server, Tokens, until, variable};
 
 both_backends! {
     a_revocation_whose_server_died_before_it_told_anybody_is_made_good_by_the_next_reader,
-    an_entry_never_moves_back_to_an_older_version,
 }
 
 scaled_only! {
@@ -37,11 +29,7 @@ scaled_only! {
     redis_that_does_not_answer_is_not_waited_for,
     a_revocation_without_redis_counts_on_every_server_at_once_and_is_marked_afterwards,
     a_revocation_of_a_server_that_is_cut_off_from_redis_reaches_the_others_within_about_a_second,
-    postgres_down_is_never_a_logout,
-    postgres_that_does_not_answer_is_never_a_logout,
-    nothing_there_at_all_is_never_a_logout,
     two_servers_that_refresh_one_session_leave_its_newest_entry,
-    a_mark_beats_every_entry,
 }
 
 /// Limits that no amount of traffic meets.
@@ -54,39 +42,39 @@ const UNLIMITED: [(&str, &str); 5] = [
 ];
 
 /// What a test breaks, and what it keeps its eyes on: a session that is live and one that was ended.
-struct World {
+pub struct World {
     // Before the deployment, which would otherwise ask it while it is frozen.
-    redis: Redis,
-    deployment: Arc<Deployment>,
-    postgres: Option<Postgres>,
+    pub redis: Redis,
+    pub deployment: Arc<Deployment>,
+    pub postgres: Option<Postgres>,
 }
 
 impl World {
     /// Redis is the test's own.
-    fn with_redis() -> Self {
+    pub fn with_redis() -> Self {
         let redis = Redis::start();
         let deployment = Deployment::on(&variable("KEYTURN_TEST_POSTGRES_URL"), &redis.url());
         Self { redis, deployment, postgres: None }
     }
 
     /// Postgres is the test's own too.
-    fn with_both() -> Self {
+    pub fn with_both() -> Self {
         let (redis, postgres) = (Redis::start(), Postgres::start(&[]));
         let deployment = Deployment::on(&postgres.url(), &redis.url());
         Self { redis, deployment, postgres: Some(postgres) }
     }
 
-    async fn server(&self) -> Server {
+    pub async fn server(&self) -> Server {
         Server::start(&self.deployment, &UNLIMITED, Clock::default()).await
     }
 
-    fn postgres(&mut self) -> &mut Postgres {
+    pub fn postgres(&mut self) -> &mut Postgres {
         self.postgres.as_mut().unwrap()
     }
 }
 
 /// A session that was logged out and whose entry is still in the cache: only the mark and the log are in its way.
-async fn ended(server: &Endpoint) -> Tokens {
+pub async fn ended(server: &Endpoint) -> Tokens {
     let tokens = server.register().await;
     server.verify(&tokens.access).await.assert_status(200);
     server.logout(&tokens.access).await.assert_status(204);
@@ -94,7 +82,7 @@ async fn ended(server: &Endpoint) -> Tokens {
 }
 
 /// Asserts, by every way there is, that `live` is live and `ended` has ended, and refreshes the former.
-async fn assert_as_it_was(server: &Endpoint, live: &mut Tokens, ended: &Tokens) {
+pub async fn assert_as_it_was(server: &Endpoint, live: &mut Tokens, ended: &Tokens) {
     server.verify(&live.access).await.assert_status(200);
     server.me(&live.access).await.assert_status(200);
     server.verify(&ended.access).await.assert_problem(401, "invalid_token");
@@ -105,7 +93,7 @@ async fn assert_as_it_was(server: &Endpoint, live: &mut Tokens, ended: &Tokens) 
 }
 
 /// The same on a server that was started just now and remembers nothing.
-async fn assert_as_it_was_after_a_restart(world: &World, live: &mut Tokens, ended: &Tokens) {
+pub async fn assert_as_it_was_after_a_restart(world: &World, live: &mut Tokens, ended: &Tokens) {
     let server = world.server().await;
     until_cache_is(&server, "redis").await;
     assert_as_it_was(&server, live, ended).await;
@@ -113,7 +101,7 @@ async fn assert_as_it_was_after_a_restart(world: &World, live: &mut Tokens, ende
 
 /// Waits until a server, of which nothing else is asked, tells that its cache is in this mode; then until it tells so
 /// wherever it tells it.
-async fn until_cache_is(server: &Endpoint, mode: &str) {
+pub async fn until_cache_is(server: &Endpoint, mode: &str) {
     let ready = async || server.get("/health/ready").send().await.assert_status(200).json();
     until(&format!("the cache to be {mode}"), async || (ready().await["cache"] == mode).then_some(())).await;
     let tokens = server.register().await;
@@ -163,14 +151,14 @@ async fn checks(server: &Endpoint, source: &str) -> u64 {
 }
 
 #[track_caller]
-fn assert_retryable(answer: &Response, code: &str) {
+pub fn assert_retryable(answer: &Response, code: &str) {
     answer.assert_problem(503, code);
     assert_eq!(answer.json()["retryable"], json!(true));
     let seconds: u64 = answer.header("retry-after").expect("a Retry-After").parse().unwrap();
     assert!((1..=60).contains(&seconds), "{seconds}");
 }
 
-fn entry_key(session: SessionId) -> String {
+pub fn entry_key(session: SessionId) -> String {
     format!("keyturn:{{{session}}}:session")
 }
 
@@ -465,119 +453,6 @@ async fn a_revocation_whose_server_died_before_it_told_anybody_is_made_good_by_t
     server.verify(&live.access).await.assert_status(200);
 }
 
-async fn postgres_down_is_never_a_logout(_: Backend) {
-    let mut world = World::with_both();
-    let server = world.server().await;
-    let mut live = server.register().await;
-    let uncached = server.register().await;
-    let ended = ended(&server).await;
-    server.redis::<()>(&["DEL", &entry_key(uncached.session)]);
-    world.postgres().stop();
-    for _ in 0..3 {
-        assert_no_database(&server, &live, &uncached, &ended).await;
-    }
-    world.postgres().start_again();
-    until_database_is_back(&server).await;
-    assert_as_it_was(&server, &mut live, &ended).await;
-    server.verify(&uncached.access).await.assert_status(200);
-    server.refreshed(&uncached).await;
-    server.login(&live.email).await;
-    assert_as_it_was_after_a_restart(&world, &mut live, &ended).await;
-}
-
-async fn postgres_that_does_not_answer_is_never_a_logout(_: Backend) {
-    let mut world = World::with_both();
-    let server = world.server().await;
-    let mut live = server.register().await;
-    let uncached = server.register().await;
-    let ended = ended(&server).await;
-    server.redis::<()>(&["DEL", &entry_key(uncached.session)]);
-    world.postgres().freeze(true);
-    let begun = Instant::now();
-    assert_no_database(&server, &live, &uncached, &ended).await;
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
-    world.postgres().freeze(false);
-    until_database_is_back(&server).await;
-    // A refresh that was under way may have been carried out, which the same token then finds.
-    assert_as_it_was(&server, &mut live, &ended).await;
-    server.verify(&uncached.access).await.assert_status(200);
-    server.login(&live.email).await;
-    assert_as_it_was_after_a_restart(&world, &mut live, &ended).await;
-}
-
-/// Asserts what a server answers without its database, all at once: what is cached is good, what has ended is refused,
-/// and all else is to be tried again.
-async fn assert_no_database(server: &Endpoint, live: &Tokens, uncached: &Tokens, ended: &Tokens) {
-    let verify = |tokens: &Tokens| server.get("/api/v1/auth/verify").bearer(&tokens.access);
-    let account = json!({"email": format!("person-{}@example.com", random_hex::<6>()), "password": PASSWORD});
-    let answers = at_once([
-        verify(live),
-        verify(ended),
-        verify(uncached),
-        server.refreshing(&live.refresh),
-        server.post("/api/v1/auth/login").json(&json!({"email": live.email, "password": PASSWORD})),
-        server.post("/api/v1/auth/register").json(&account),
-        server.post("/api/v1/auth/logout").bearer(&live.access),
-        server.get("/api/v1/sessions").bearer(&live.access),
-        server.get("/health/ready"),
-        server.get("/health/live"),
-    ])
-    .await;
-    answers[0].assert_status(200);
-    answers[1].assert_problem(401, "invalid_token");
-    for answer in &answers[2..8] {
-        assert_retryable(answer, "database_unavailable");
-    }
-    let ready = answers[8].assert_status(503).json();
-    assert_eq!((&ready["status"], &ready["database"]), (&json!("unavailable"), &json!("unavailable")), "{ready}");
-    answers[9].assert_status(200);
-}
-
-async fn until_database_is_back(server: &Endpoint) {
-    until("the database to be found again", async || {
-        let ready = server.get("/health/ready").send().await;
-        (ready.status == 200).then(|| assert_eq!(ready.json()["database"], "postgres"))
-    })
-    .await;
-    // The thread that rotates has a connection of its own, and tries again a moment later.
-    until("refreshes to go on", async || {
-        let tokens = server.register().await;
-        let answer = server.refresh(&tokens.refresh).await;
-        if answer.status == 503 {
-            return None;
-        }
-        answer.assert_status(200);
-        Some(())
-    })
-    .await;
-}
-
-async fn nothing_there_at_all_is_never_a_logout(_: Backend) {
-    let mut world = World::with_both();
-    let server = world.server().await;
-    let mut live = server.register().await;
-    let ended = ended(&server).await;
-    world.redis.stop();
-    world.postgres().stop();
-    for _ in 0..3 {
-        assert_retryable(&server.verify(&live.access).await, "database_unavailable");
-        assert_retryable(&server.me(&live.access).await, "database_unavailable");
-        assert_retryable(&server.refresh(&live.refresh).await, "database_unavailable");
-        assert_retryable(&server.try_login(&live.email, PASSWORD).await, "database_unavailable");
-        server.verify(&ended.access).await.assert_problem(401, "invalid_token");
-        server.get("/health/ready").send().await.assert_status(503);
-        server.get("/health/live").send().await.assert_status(200);
-    }
-    world.postgres().start_again();
-    until_database_is_back(&server).await;
-    until_cache_is(&server, "unavailable").await;
-    assert_as_it_was(&server, &mut live, &ended).await;
-    world.redis.start_again();
-    until_cache_is(&server, "redis").await;
-    assert_as_it_was(&server, &mut live, &ended).await;
-    assert_as_it_was_after_a_restart(&world, &mut live, &ended).await;
-}
-
 async fn two_servers_that_refresh_one_session_leave_its_newest_entry(_: Backend) {
     let server = Server::with(Backend::Scaled, &UNLIMITED).await;
     let servers = [server.another().await, server];
@@ -609,103 +484,4 @@ async fn two_servers_that_refresh_one_session_leave_its_newest_entry(_: Backend)
     let row = servers[0].session(tokens.session);
     assert!(entry.contains(&format!("\"generation\":{},", row.generation)), "{entry}");
     assert!(entry.contains(&row.access_jti.to_string()), "{entry}");
-}
-
-/// A cache without a server around it. The second part is the first's deployment, if there is one.
-fn cache(backend: Backend) -> (Cache, Arc<Deployment>) {
-    let deployment = Deployment::new(backend);
-    let kind = match backend {
-        Backend::Embedded => CacheKind::Memory,
-        Backend::Scaled => CacheKind::Redis(RedisSettings {
-            layout: RedisLayout::Single { url: Zeroizing::new(deployment.redis_url()) },
-            ca_file: None,
-            prefix: "keyturn".to_owned(),
-        }),
-    };
-    (Cache::new(&kind, Clock::default()).unwrap(), deployment)
-}
-
-const HOUR: Duration = Duration::from_secs(3600);
-
-fn session() -> SessionId {
-    SessionId(Uuid::from_bytes(keyturn::random::Random.bytes()))
-}
-
-const TOKEN: TokenId = TokenId(Uuid::nil());
-
-async fn an_entry_never_moves_back_to_an_older_version(backend: Backend) {
-    let (cache, _deployment) = cache(backend);
-    let put = async |session, generation, revision| {
-        let (version, entry) = (Version { generation, revision }, format!("{generation}.{revision}"));
-        cache.put(session, version, entry.into_bytes(), None, HOUR).await.unwrap();
-    };
-    let held = async |session| {
-        let entry = cache.lookup(session, TOKEN).await.unwrap().entry;
-        entry.map(|entry| String::from_utf8(entry).unwrap())
-    };
-
-    let one = session();
-    assert_eq!(held(one).await, None);
-    // Of a later generation though an earlier revision, as after a restore; numbers, not texts, are compared.
-    for (generation, revision, holds) in [
-        (2, 5, "2.5"),
-        (1, 9, "2.5"),
-        (2, 4, "2.5"),
-        (2, 6, "2.6"),
-        (3, 0, "3.0"),
-        (10, 0, "10.0"),
-        (9, 99, "10.0"),
-        (10, 10, "10.10"),
-        (10, 9, "10.10"),
-    ] {
-        put(one, generation, revision).await;
-        assert_eq!(held(one).await.as_deref(), Some(holds));
-    }
-
-    let raced = session();
-    let racing = (0..50).map(|number| {
-        let (cache, generation) = (cache.clone(), i64::from((number * 37) % 50));
-        tokio::spawn(async move {
-            let version = Version { generation, revision: 50 - generation };
-            cache.put(raced, version, generation.to_string().into_bytes(), None, HOUR).await.unwrap();
-            let held = cache.lookup(raced, TOKEN).await.unwrap().entry.unwrap();
-            assert!(String::from_utf8(held).unwrap().parse::<i64>().unwrap() >= generation);
-        })
-    });
-    for task in racing.collect::<Vec<_>>() {
-        task.await.unwrap();
-    }
-    assert_eq!(held(raced).await.as_deref(), Some("49"));
-}
-
-async fn a_mark_beats_every_entry(backend: Backend) {
-    let (cache, _deployment) = cache(backend);
-    let (session, now) = (session(), Clock::default().now());
-    let put = async |generation| {
-        let version = Version { generation, revision: generation };
-        cache.put(session, version, b"active".to_vec(), None, HOUR).await.unwrap();
-    };
-    put(1).await;
-    assert!(!cache.lookup(session, TOKEN).await.unwrap().revoked);
-    cache.mark_revoked(&[(session, now.plus(HOUR))], now).await.unwrap();
-    put(2).await;
-    assert!(cache.lookup(session, TOKEN).await.unwrap().revoked);
-
-    // Whichever comes last.
-    let racing: Vec<_> = (0..50)
-        .map(|generation| {
-            let cache = cache.clone();
-            tokio::spawn(async move {
-                let version = Version { generation, revision: 0 };
-                if generation == 25 {
-                    cache.mark_revoked(&[(session, now.plus(HOUR))], now).await.unwrap();
-                }
-                cache.put(session, version, b"active".to_vec(), None, HOUR).await.unwrap();
-                assert!(cache.lookup(session, TOKEN).await.unwrap().revoked);
-            })
-        })
-        .collect();
-    for task in racing {
-        task.await.unwrap();
-    }
 }

@@ -1,14 +1,15 @@
 //! What a session shows of its device and its place, and when it was last active.
 
-use keyturn::clock::Timestamp;
-use keyturn::db::types::Address;
+use keyturn::db::types::IpColumn;
+use keyturn::types::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::geoip::{cities, database};
 use crate::support::{Backend, Endpoint, PASSWORD, Request, Server, Servers, Tokens, until};
 
 const FIREFOX: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0";
-const IPAD: &str = "Mozilla/5.0 (iPad; CPU OS 16_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/16.6 Mobile/15E148 Safari/604.1";
+const IPAD: &str = "Mozilla/5.0 (iPad; CPU OS 16_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+                    Version/16.6 Mobile/15E148 Safari/604.1";
 
 const CAMBRIDGE: &str = "131.111.8.1";
 const BERLIN: &str = "141.20.1.1";
@@ -162,7 +163,7 @@ async fn the_place_follows_the_address_and_the_login_keeps_its_own(backend: Back
         tokens(server.refreshing(&fresh.refresh).header("x-forwarded-for", address)).await;
         let now = shown(&server, &own, &fresh).await;
         assert_eq!((&now["ip_address"], &now["location"]["city"]), (&json!(address), &city));
-        assert_eq!(server.session(fresh.session).ip, Some(Address(address.parse().unwrap())));
+        assert_eq!(server.session(fresh.session).ip, Some(IpColumn(address.parse().unwrap())));
         assert_eq!(place_of_login(&server, &fresh), at_login);
     }
 }

@@ -140,8 +140,8 @@ async fn the_person_sees_who_acted_and_why(server: Server) {
         let entry = &log["logs"][index];
         (entry["event_type"].clone(), entry["actor_id"].clone(), entry["session_id"].clone())
     };
-    assert_eq!(told(0), (json!("logout"), json!(admin.user), json!(acting.session)));
-    assert_eq!(told(1), (json!("impersonation_started"), json!(admin.user), json!(acting.session)));
+    assert_eq!(told(0), (json!("session.logged_out"), json!(admin.user), json!(acting.session)));
+    assert_eq!(told(1), (json!("impersonation.started"), json!(admin.user), json!(acting.session)));
     assert_eq!(log["logs"][1]["metadata"], json!({"reason": "the question of last week"}));
     assert_eq!(log["logs"][1]["user_id"], json!(person.user));
     // It is in the person's log, not in the operator's.
@@ -223,9 +223,9 @@ async fn nobody_acts_for_themselves_or_for_the_disabled(server: Server) {
     let (admin, person) = (administrator(&server).await, server.register().await);
     request(&server, &admin, &admin).send().await.assert_problem(409, "own_account");
     change(&server, &admin, &person, json!({"disabled": true})).await.assert_status(200);
-    request(&server, &admin, &person).send().await.assert_problem(409, "user_disabled");
+    request(&server, &admin, &person).send().await.assert_problem(409, "account_disabled");
     assert_eq!(server.count("sessions WHERE actor_id IS NOT NULL"), 0);
-    assert_eq!(server.count("audit_log WHERE event = 'impersonation_started'"), 0);
+    assert_eq!(server.count("audit_log WHERE event = 'impersonation.started'"), 0);
 }
 
 async fn a_cookie_of_the_operator_stays_as_it_is(server: Server) {

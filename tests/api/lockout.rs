@@ -75,7 +75,7 @@ async fn after_five_failures_each_doubles_the_wait(backend: Backend) {
         server.advance(expected);
         fail(&server, ELSEWHERE, &email, 1).await;
     }
-    let guesses = server.texts("SELECT event AS text FROM audit_log WHERE event = 'login_failed'");
+    let guesses = server.texts("SELECT event AS text FROM audit_log WHERE event = 'login.failed'");
     assert_eq!(guesses.len(), 5 + 12, "what was not looked at did not fail");
     server.advance(900);
     from(&server, ELSEWHERE, &email, PASSWORD).send().await.assert_status(200);
@@ -236,7 +236,7 @@ async fn what_hits_a_limit_is_noted_once_a_minute(backend: Backend) {
     let own = server.register().await;
     server.refreshed(&own).await;
     server.login(&own.email).await;
-    let noted = || server.count("audit_log WHERE event = 'limit_hit' AND outcome = 'failure'");
+    let noted = || server.count("audit_log WHERE event = 'rate_limit.exceeded' AND outcome = 'failure'");
     for expected in [2, 4] {
         for _ in 0..5 {
             server.try_login(&own.email, PASSWORD).await.assert_problem(429, "too_many_requests");
@@ -247,7 +247,9 @@ async fn what_hits_a_limit_is_noted_once_a_minute(backend: Backend) {
     }
     let rows = server.rows("audit_log");
     let hit = |limit: &str| {
-        rows.iter().find(|row| row["event"] == "limit_hit" && row["metadata"].to_string().contains(limit)).unwrap()
+        rows.iter()
+            .find(|row| row["event"] == "rate_limit.exceeded" && row["metadata"].to_string().contains(limit))
+            .unwrap()
     };
     assert!(hit("login-account")["user_id"].is_string() && hit("login-account")["ip"].is_string());
     assert!(hit("refresh-session")["session_id"].is_string());
@@ -265,8 +267,9 @@ async fn a_device_that_is_trusted_is_let_in_from_anywhere(backend: Backend) {
     };
     let (id, user) = (server.literal(own.session.0), server.literal(own.user.0));
     server.sql(&format!(
-        "INSERT INTO trusted_devices (id, user_id, digest, device, created_at, last_used_at, expires_at) \
-         VALUES ({id}, {user}, {digest}, '{{}}', {time}, {time}, {later})"
+        "INSERT INTO opaque_tokens (digest, purpose, user_id, created_at, expires_at) \
+         VALUES ({digest}, 'trusted_device', {user}, {time}, {later}); \
+         INSERT INTO trusted_devices (id, digest, device, last_used_at) VALUES ({id}, {digest}, '{{}}', {time})"
     ));
     let login = |password: &str| {
         let body = json!({"email": own.email, "password": password, "trusted_device": token});

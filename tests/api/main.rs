@@ -1,5 +1,16 @@
 //! The server as its clients see it: every test speaks HTTP to a real server, on both backends.
 
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, and nothing here is a library"
+)]
+
 #[macro_use]
 #[path = "../support/mod.rs"]
 mod support;
@@ -9,7 +20,9 @@ mod admin;
 mod alerts;
 mod at_rest;
 mod audit;
+mod cache_entries;
 mod conventions;
+mod database_down;
 mod degraded;
 mod devices;
 mod impersonation;
@@ -24,12 +37,14 @@ mod races;
 mod recovery;
 mod redis_layouts;
 mod refresh;
+mod refused_refreshes;
+mod retention;
 mod rotation;
 mod session_limit;
 mod sessions;
 mod statements;
 mod step_up;
 mod strangers;
-mod sweep;
 mod tls;
 mod tokens;
+mod trusted_devices;

@@ -1,5 +1,5 @@
-//! The second factor: codes of an app, recovery codes, logins that wait for either, trusted devices, and what of it needs
-//! a recent login.
+//! The second factor: codes of an app, recovery codes, logins that wait for either, trusted devices, and what of it
+//! needs a recent login.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,22 +14,19 @@ use crate::support::{
     Authenticator, Backend, Deployment, Endpoint, PASSWORD, Process, Request, Response, Server, Servers, Tokens, smtp,
     until,
 };
+use crate::trusted_devices::{DEVICE_COOKIE, trust};
 
-const LOGIN: &str = "/api/v1/auth/login";
-const MFA: &str = "/api/v1/auth/mfa";
-const TOTP: &str = "/api/v1/auth/mfa/totp";
+pub const LOGIN: &str = "/api/v1/auth/login";
+pub const MFA: &str = "/api/v1/auth/mfa";
+pub const TOTP: &str = "/api/v1/auth/mfa/totp";
 const CONFIRM: &str = "/api/v1/auth/mfa/totp/confirm";
 const RECOVERY_CODES: &str = "/api/v1/auth/mfa/recovery-codes";
 const REAUTHENTICATE: &str = "/api/v1/auth/reauthenticate";
-const CHANGE: &str = "/api/v1/auth/password/change";
-const DEVICES: &str = "/api/v1/auth/trusted-devices";
+pub const CHANGE: &str = "/api/v1/auth/password/change";
+pub const ACCESS_COOKIE: &str = "__Host-keyturn_access";
+pub const NEW_PASSWORD: &str = "copper lantern beneath willows";
 
-const ACCESS_COOKIE: &str = "__Host-keyturn_access";
-const DEVICE_COOKIE: &str = "__Secure-keyturn_device";
-
-const NEW_PASSWORD: &str = "copper lantern beneath willows";
-
-const DAY: u64 = 24 * 60 * 60;
+pub const DAY: u64 = 24 * 60 * 60;
 
 both_backends! {
     a_secret_counts_once_a_code_of_it_was_shown,
@@ -44,11 +41,6 @@ both_backends! {
     a_login_that_waits_is_completed_once_and_within_five_minutes,
     whatever_changes_meanwhile_ends_a_login_that_waits,
     guesses_are_limited_for_each_account,
-    a_trusted_device_logs_in_with_the_password_alone,
-    a_device_is_trusted_for_its_account_and_thirty_days,
-    trusted_devices_are_listed_and_forgotten_by_their_owner_alone,
-    a_change_of_password_or_of_the_second_factor_forgets_all_trusted_devices,
-    a_browser_keeps_its_trusted_device_in_a_cookie_of_the_login,
     without_the_second_factor_all_is_as_before,
     what_concerns_the_second_factor_needs_a_recent_login,
     authenticating_again_takes_a_code_and_counts_for_the_token_in_hand_everywhere,
@@ -64,10 +56,10 @@ const NO_LIMITS: [(&str, &str); 3] =
     [("LIMIT_MFA_ACCOUNT", "off"), ("LIMIT_LOGIN_ACCOUNT", "off"), ("LIMIT_LOGIN_ADDRESS", "off")];
 
 /// An account with a second factor.
-struct Person {
-    tokens: Tokens,
-    app: Authenticator,
-    recovery_codes: Vec<String>,
+pub struct Person {
+    pub tokens: Tokens,
+    pub app: Authenticator,
+    pub recovery_codes: Vec<String>,
 }
 
 /// Begins to enrol.
@@ -87,25 +79,25 @@ fn recovery_codes(answer: &Response) -> Vec<String> {
 }
 
 /// A new account that has shown the code of the step before `clock`'s.
-async fn person(endpoint: &Endpoint, clock: &Clock) -> Person {
+pub async fn person(endpoint: &Endpoint, clock: &Clock) -> Person {
     let tokens = endpoint.register().await;
     let app = enrol(endpoint, &tokens.access).await;
     let answer = confirming(endpoint, &tokens.access, &app.code(clock.now(), -1)).send().await;
     Person { tokens, app, recovery_codes: recovery_codes(&answer) }
 }
 
-fn login(email: &str) -> Value {
+pub fn login(email: &str) -> Value {
     json!({"email": email, "password": PASSWORD})
 }
 
 /// Begins a login that has to wait, and gives its token.
-async fn challenge(endpoint: &Endpoint, email: &str) -> String {
+pub async fn challenge(endpoint: &Endpoint, email: &str) -> String {
     let answer = endpoint.post(LOGIN).json(&login(email)).send().await;
     mfa_token(&answer)
 }
 
 #[track_caller]
-fn mfa_token(answer: &Response) -> String {
+pub fn mfa_token(answer: &Response) -> String {
     let body = answer.assert_status(200).json();
     assert_eq!(body["mfa_required"], true, "{body}");
     assert!(body.get("access_token").is_none() && answer.set_cookies(ACCESS_COOKIE).is_empty(), "{body}");
@@ -122,39 +114,17 @@ async fn log_in(server: &Server, person: &Person, steps: i64) -> Response {
     completing(server, &token, "totp", &person.app.code(server.clock.now(), steps)).send().await
 }
 
-/// Logs in and has the device remembered; gives the device's token.
-async fn trust(server: &Server, person: &Person) -> String {
-    let mfa_token = challenge(server, &person.tokens.email).await;
-    let code = person.app.code(server.clock.now(), 0);
-    let body = json!({"mfa_token": mfa_token, "method": "totp", "code": code, "remember_device": true});
-    let answer = server.post(MFA).header("user-agent", FIREFOX).json(&body).send().await;
-    let token = answer.assert_status(200).json()["trusted_device"].as_str().unwrap().to_owned();
-    assert!(token.starts_with("ktd_") && token.len() == 47);
-    token
-}
-
-const FIREFOX: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:141.0) Gecko/20100101 Firefox/141.0";
-
-async fn login_from(server: &Server, email: &str, trusted_device: &str) -> Response {
-    let mut body = login(email);
-    body["trusted_device"] = json!(trusted_device);
-    server.post(LOGIN).json(&body).send().await
-}
+pub const FIREFOX: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:141.0) Gecko/20100101 Firefox/141.0";
 
 async fn mfa_enabled(server: &Server, access_token: &str) -> bool {
     server.me(access_token).await.assert_status(200).json()["mfa_enabled"].as_bool().unwrap()
 }
 
-/// The names of the events that concern second factors, oldest first.
-fn events(server: &Server) -> Vec<String> {
-    server.texts(
-        "SELECT event AS text FROM audit_log WHERE event LIKE '%mfa%' OR event LIKE '%recovery_code%' \
-         OR event LIKE '%device%' ORDER BY id",
-    )
-}
+/// The condition of the events that concern second factors.
+pub const OF_MFA: &str = "event LIKE 'mfa.%' OR event LIKE 'recovery_code%' OR event LIKE 'trusted_device.%'";
 
-/// Waits for the letter with this subject and gives it.
-async fn letter(server: &Server, subject: &str) -> smtp::Mail {
+/// Waits for the email with this subject and gives it.
+async fn sent_email(server: &Server, subject: &str) -> smtp::Mail {
     until(subject, async || {
         let files = std::fs::read_dir(server.data_dir().join("outbox")).ok()?;
         // Files that are not whole yet are hidden.
@@ -195,10 +165,10 @@ async fn a_secret_counts_once_a_code_of_it_was_shown(server: Server) {
     server.post(TOTP).bearer(&tokens.access).send().await.assert_problem(409, "mfa_already_enabled");
     let again = confirming(&server, &tokens.access, &app.code(server.clock.now(), 1)).send().await;
     again.assert_problem(409, "mfa_already_enabled");
-    assert_eq!(events(&server), ["mfa_enabled"]);
-    let letter = letter(&server, "Two-step login was switched on").await;
-    assert_eq!(letter.header("to"), "ada@example.com");
-    assert!(letter.link().as_str().starts_with(&format!("{PUBLIC_URL}/account/not-me?token=kto_")));
+    assert_eq!(server.audited(OF_MFA), ["mfa.enabled"]);
+    let email = sent_email(&server, "Two-step login was enabled").await;
+    assert_eq!(email.header("to"), "ada@example.com");
+    assert!(email.link().as_str().starts_with(&format!("{PUBLIC_URL}/account/not-me?token=kto_")));
 }
 
 async fn beginning_again_takes_the_place_of_a_secret_that_was_not_confirmed(server: Server) {
@@ -217,7 +187,7 @@ async fn beginning_again_takes_the_place_of_a_secret_that_was_not_confirmed(serv
     enrol(&server, &other.access).await;
     server.delete(TOTP).bearer(&other.access).send().await.assert_status(204);
     server.delete(TOTP).bearer(&other.access).send().await.assert_problem(409, "mfa_not_enabled");
-    assert_eq!(events(&server), ["mfa_enabled"]);
+    assert_eq!(server.audited(OF_MFA), ["mfa.enabled"]);
 }
 
 async fn a_login_waits_for_a_code_of_the_app(server: Server) {
@@ -242,7 +212,7 @@ async fn a_login_waits_for_a_code_of_the_app(server: Server) {
     assert_eq!(server.session(tokens.session).name.as_deref(), Some("Kitchen phone"));
     server.me(&tokens.access).await.assert_status(200);
     assert_eq!(server.refreshed(&tokens).await.claims()["amr"], json!(["pwd", "otp", "mfa"]));
-    assert_eq!(events(&server), ["mfa_enabled", "mfa_failed", "mfa_succeeded"]);
+    assert_eq!(server.audited(OF_MFA), ["mfa.enabled", "mfa.failed", "mfa.succeeded"]);
 
     // The password is asked for first, and says nothing of a second factor while it is wrong.
     server.try_login(&person.tokens.email, "not the password").await.assert_problem(401, "invalid_credentials");
@@ -312,8 +282,8 @@ async fn a_recovery_code_is_good_once_however_it_is_typed(server: Server) {
     let totp = person.app.code(server.clock.now(), 0);
     completing(&server, &token, "recovery_code", &totp).send().await.assert_problem(401, "invalid_code");
     completing(&server, &token, "totp", &person.recovery_codes[3]).send().await.assert_problem(401, "invalid_code");
-    assert_eq!(events(&server).iter().filter(|event| *event == "recovery_code_used").count(), 3);
-    letter(&server, "A recovery code of your account").await;
+    assert_eq!(server.audited(OF_MFA).iter().filter(|event| *event == "recovery_code.used").count(), 3);
+    sent_email(&server, "A recovery code of your account").await;
 }
 
 async fn new_recovery_codes_void_the_old_ones(server: Server) {
@@ -325,7 +295,7 @@ async fn new_recovery_codes_void_the_old_ones(server: Server) {
     let old = completing(&server, &token, "recovery_code", &person.recovery_codes[0]).send().await;
     old.assert_problem(401, "invalid_code");
     Tokens::of(&completing(&server, &token, "recovery_code", &codes[9]).send().await);
-    letter(&server, "New recovery codes").await;
+    sent_email(&server, "New recovery codes").await;
 
     let other = server.register().await;
     server.post(RECOVERY_CODES).bearer(&other.access).send().await.assert_problem(409, "mfa_not_enabled");
@@ -347,7 +317,7 @@ async fn a_login_that_waits_takes_five_tries(backend: Backend) {
         }
         server.advance(30);
     }
-    assert_eq!(events(&server).iter().filter(|event| *event == "mfa_failed").count(), 9);
+    assert_eq!(server.audited(OF_MFA).iter().filter(|event| *event == "mfa.failed").count(), 9);
 }
 
 async fn a_login_that_waits_is_completed_once_and_within_five_minutes(server: Server) {
@@ -409,106 +379,6 @@ async fn guesses_are_limited_for_each_account(backend: Backend) {
     Tokens::of(&log_in(&server, &other, 0).await);
 }
 
-async fn a_trusted_device_logs_in_with_the_password_alone(server: Server) {
-    let person = person(&server, &server.clock).await;
-    let email = &person.tokens.email;
-    let device = trust(&server, &person).await;
-    for _ in 0..2 {
-        let tokens = Tokens::of(&login_from(&server, email, &device).await);
-        assert_eq!(tokens.claims()["amr"], json!(["pwd"]));
-    }
-    // It spares the second factor and nothing else.
-    let body = json!({"email": email, "password": "not the password", "trusted_device": device});
-    server.post(LOGIN).json(&body).send().await.assert_problem(401, "invalid_credentials");
-    for wrong in ["", "nonsense", &device[..46], &format!("ktd_{}", "A".repeat(43))] {
-        mfa_token(&login_from(&server, email, wrong).await);
-    }
-    let mut events = events(&server);
-    events.sort();
-    assert_eq!(events, ["device_trusted", "mfa_enabled", "mfa_succeeded"]);
-}
-
-async fn a_device_is_trusted_for_its_account_and_thirty_days(server: Server) {
-    let (person, other) = (person(&server, &server.clock).await, person(&server, &server.clock).await);
-    let device = trust(&server, &person).await;
-    mfa_token(&login_from(&server, &other.tokens.email, &device).await);
-    server.advance(30 * DAY - 60);
-    Tokens::of(&login_from(&server, &person.tokens.email, &device).await);
-    server.advance(60);
-    mfa_token(&login_from(&server, &person.tokens.email, &device).await);
-}
-
-async fn trusted_devices_are_listed_and_forgotten_by_their_owner_alone(server: Server) {
-    let (person, other) = (person(&server, &server.clock).await, person(&server, &server.clock).await);
-    let first = trust(&server, &person).await;
-    server.advance(30);
-    let second = trust(&server, &person).await;
-    let list = async |access: &str| server.get(DEVICES).bearer(access).send().await.assert_status(200).json();
-    let listed = list(&person.tokens.access).await;
-    assert_eq!((&listed["count"], listed["trusted_devices"].as_array().unwrap().len()), (&json!(2), 2));
-    let shown = &listed["trusted_devices"][1];
-    assert_eq!((&shown["device"]["browser"], &shown["device"]["os"]), (&json!("Firefox"), &json!("Windows")));
-    assert_eq!(shown["ip_address"], "127.0.0.1");
-    assert!(!listed.to_string().contains("ktd_"));
-    assert_eq!(list(&other.tokens.access).await["count"], 0);
-
-    let id = shown["id"].as_str().unwrap();
-    let one = |access: &str| server.delete(&format!("{DEVICES}?id={id}")).bearer(access);
-    one(&other.tokens.access).send().await.assert_problem(404, "not_found");
-    let answer = one(&person.tokens.access).send().await;
-    assert_eq!(answer.assert_status(200).json(), json!({"devices_removed": 1}));
-    one(&person.tokens.access).send().await.assert_problem(404, "not_found");
-    mfa_token(&login_from(&server, &person.tokens.email, &first).await);
-    Tokens::of(&login_from(&server, &person.tokens.email, &second).await);
-
-    let all = |access: &str| server.delete(DEVICES).bearer(access);
-    assert_eq!(all(&other.tokens.access).send().await.assert_status(200).json(), json!({"devices_removed": 0}));
-    Tokens::of(&login_from(&server, &person.tokens.email, &second).await);
-    assert_eq!(all(&person.tokens.access).send().await.assert_status(200).json(), json!({"devices_removed": 1}));
-    mfa_token(&login_from(&server, &person.tokens.email, &second).await);
-    assert_eq!(events(&server).iter().filter(|event| *event == "trusted_device_removed").count(), 2);
-
-    for nonsense in ["?id=1", "?device=1"] {
-        let answer = server.delete(&format!("{DEVICES}{nonsense}")).bearer(&person.tokens.access).send().await;
-        answer.assert_problem(422, "invalid_input");
-    }
-}
-
-async fn a_change_of_password_or_of_the_second_factor_forgets_all_trusted_devices(server: Server) {
-    let changed = person(&server, &server.clock).await;
-    let device = trust(&server, &changed).await;
-    let body = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
-    server.post(CHANGE).bearer(&changed.tokens.access).json(&body).send().await.assert_status(200);
-    let body = json!({"email": changed.tokens.email, "password": NEW_PASSWORD, "trusted_device": device});
-    mfa_token(&server.post(LOGIN).json(&body).send().await);
-
-    let removed = person(&server, &server.clock).await;
-    trust(&server, &removed).await;
-    server.delete(TOTP).bearer(&removed.tokens.access).send().await.assert_status(204);
-    assert_eq!(server.count("trusted_devices"), 0);
-}
-
-async fn a_browser_keeps_its_trusted_device_in_a_cookie_of_the_login(server: Server) {
-    let person = person(&server, &server.clock).await;
-    let mut body = login(&person.tokens.email);
-    body["transport"] = json!("cookie");
-    let token = mfa_token(&server.post(LOGIN).json(&body).send().await);
-    let code = person.app.code(server.clock.now(), 0);
-    let remember = json!({"mfa_token": token, "method": "totp", "code": code, "remember_device": true});
-    let answer = server.post(MFA).json(&remember).send().await;
-    assert!(answer.assert_status(200).json().get("trusted_device").is_none());
-    let cookies = answer.set_cookies(DEVICE_COOKIE);
-    let [(device, attributes)] = cookies.as_slice() else { panic!("{cookies:?}") };
-    for attribute in ["HttpOnly", "Secure", "SameSite=Strict", "Path=/api/v1/auth/login", "Max-Age=2592000"] {
-        assert!(attributes.contains(attribute), "{attributes}");
-    }
-    let request = server.post(LOGIN).header("cookie", &format!("{DEVICE_COOKIE}={device}"));
-    let answer = request.clone().json(&body).send().await;
-    assert_eq!(answer.assert_status(200).set_cookies(ACCESS_COOKIE).len(), 1);
-    // Who asks for tokens in the body brings the device's in it.
-    mfa_token(&request.json(&login(&person.tokens.email)).send().await);
-}
-
 async fn without_the_second_factor_all_is_as_before(server: Server) {
     let person = person(&server, &server.clock).await;
     server.delete(TOTP).bearer(&person.tokens.access).send().await.assert_status(204);
@@ -516,8 +386,8 @@ async fn without_the_second_factor_all_is_as_before(server: Server) {
     assert_eq!((server.count("totp_secrets"), server.count("recovery_codes")), (0, 0));
     assert_eq!(server.login(&person.tokens.email).await.claims()["amr"], json!(["pwd"]));
     server.delete(TOTP).bearer(&person.tokens.access).send().await.assert_problem(409, "mfa_not_enabled");
-    assert_eq!(events(&server), ["mfa_enabled", "mfa_disabled"]);
-    letter(&server, "Two-step login was switched off").await;
+    assert_eq!(server.audited(OF_MFA), ["mfa.enabled", "mfa.disabled"]);
+    sent_email(&server, "Two-step login was disabled").await;
 
     let app = enrol(&server, &person.tokens.access).await;
     recovery_codes(&confirming(&server, &person.tokens.access, &app.code(server.clock.now(), 0)).send().await);

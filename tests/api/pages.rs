@@ -74,12 +74,12 @@ async fn an_address_is_verified_on_its_page(backend: Backend) {
     let post = Post::on(backend).await;
     let server = &post.server;
     let tokens = server.register().await;
-    let link = post.letter(&tokens.email, VERIFICATION, 1).await.link();
+    let link = post.email(&tokens.email, VERIFICATION, 1).await.link();
     let page = Shown::of(follow(server, &link).await, 200);
-    assert_eq!(page.title(), "Is this your address?");
+    assert_eq!(page.title(), "Is this your email address?");
     assert!(page.0.text().contains(&tokens.email));
     let done = Shown::of(page.press(server, link.path(), &[]).send().await, 200);
-    assert_eq!(done.title(), "Your address is verified");
+    assert_eq!(done.title(), "Your email address is verified");
     assert_eq!(server.me(&tokens.access).await.json()["user"]["email_verified"], true);
     Shown::of(page.press(server, link.path(), &[]).send().await, 400);
 }
@@ -89,7 +89,7 @@ async fn a_password_is_reset_on_its_page(backend: Backend) {
     let server = &post.server;
     let tokens = server.register().await;
     post.reset_token(&tokens.email, 1).await;
-    let link = post.letter(&tokens.email, RESET_LINK, 1).await.link();
+    let link = post.email(&tokens.email, RESET_LINK, 1).await.link();
     let page = Shown::of(follow(server, &link).await, 200);
     assert!(page.0.text().contains("name=\"new_password\" type=\"password\" autocomplete=\"new-password\""));
     let weak = Shown::of(page.press(server, link.path(), &[("new_password", "password1234")]).send().await, 422);
@@ -119,16 +119,16 @@ async fn an_account_is_moved_on_the_page_of_either_address(backend: Backend) {
         server.post(CHANGE).bearer(&tokens.access).json(&body).send().await.assert_status(202);
     };
     ask(&new).await;
-    let old_link = post.letter(&tokens.email, TO_OLD, 1).await.link();
-    let new_link = post.letter(&new, TO_NEW, 1).await.link();
+    let old_link = post.email(&tokens.email, TO_OLD, 1).await.link();
+    let new_link = post.email(&new, TO_NEW, 1).await.link();
     let (old_page, new_page) =
         (Shown::of(follow(server, &old_link).await, 200), Shown::of(follow(server, &new_link).await, 200));
     assert!(old_page.0.text().contains(&format!("from {} to {new}", tokens.email)));
     assert!(new_page.0.text().contains(&new) && !new_page.0.text().contains(&tokens.email));
     let half = Shown::of(old_page.press(server, old_link.path(), &[]).send().await, 200);
-    assert_eq!(half.title(), "One more address to go");
+    assert_eq!(half.title(), "One more address to confirm");
     let whole = Shown::of(new_page.press(server, new_link.path(), &[]).send().await, 200);
-    assert_eq!(whole.title(), "Your account has moved");
+    assert_eq!(whole.title(), "Your email address is changed");
     server.login(&new).await;
 }
 
@@ -139,20 +139,20 @@ async fn who_was_not_it_says_so_on_a_page(backend: Backend) {
     let token = post.reset_token(&tokens.email, 1).await;
     crate::recovery::reset(server, &token, NEW_PASSWORD).send().await.assert_status(204);
     let again = Tokens::of(&server.try_login(&tokens.email, NEW_PASSWORD).await);
-    let link = post.letter(&tokens.email, crate::recovery::CHANGED, 1).await.link();
+    let link = post.email(&tokens.email, crate::recovery::CHANGED, 1).await.link();
     let page = Shown::of(follow(server, &link).await, 200);
     let done = Shown::of(page.press(server, link.path(), &[]).send().await, 200);
     assert_eq!(done.title(), "They are logged out");
     server.me(&again.access).await.assert_problem(401, "invalid_token");
-    post.letter(&tokens.email, RESET_LINK, 2).await;
+    post.email(&tokens.email, RESET_LINK, 2).await;
 }
 
 async fn a_link_that_is_followed_changes_nothing(backend: Backend) {
     let post = Post::on(backend).await;
     let server = &post.server;
     let tokens = server.register().await;
-    let link = post.letter(&tokens.email, VERIFICATION, 1).await.link();
-    let state = || (server.rows("users"), server.rows("one_time_tokens"));
+    let link = post.email(&tokens.email, VERIFICATION, 1).await.link();
+    let state = || (server.rows("users"), server.rows("opaque_tokens"));
     let before = state();
     for method in ["GET", "HEAD", "GET"] {
         let target = format!("{}?{}&utm_source=mail", link.path(), link.query().unwrap());
@@ -169,7 +169,7 @@ async fn a_link_that_is_not_good_leads_to_a_page_that_says_so(backend: Backend) 
     let post = Post::on(backend).await;
     let server = &post.server;
     let tokens = server.register().await;
-    let token = post.letter(&tokens.email, VERIFICATION, 1).await.token();
+    let token = post.email(&tokens.email, VERIFICATION, 1).await.token();
     let unknown = format!("kto_{}", "A".repeat(43));
     for path in PATHS {
         let mut titles = Vec::new();
@@ -214,7 +214,7 @@ async fn a_page_loads_nothing_and_tells_nobody_of_its_token(backend: Backend) {
     let post = Post::on(backend).await;
     let server = &post.server;
     let tokens = server.register().await;
-    let link = post.letter(&tokens.email, VERIFICATION, 1).await.link();
+    let link = post.email(&tokens.email, VERIFICATION, 1).await.link();
     for page in [follow(server, &link).await, server.get(PATHS[0]).send().await] {
         let html = page.text();
         let style = Sha256::digest(between(&html, "<style>", "</style>"));

@@ -21,13 +21,13 @@ pub const NOT_ME: &str = "/api/v1/auth/not-me";
 
 pub const NEW_PASSWORD: &str = "copper lantern beneath willows";
 
-/// What the subjects of letters begin with.
-pub const VERIFICATION: &str = "Confirm your address";
+/// What the subjects of emails begin with.
+pub const VERIFICATION: &str = "Confirm your email address";
 pub const RESET_LINK: &str = "Choose a new password";
 pub const CHANGED: &str = "The password of your account";
-pub const TO_OLD: &str = "Is your account";
-pub const TO_NEW: &str = "Confirm your new address";
-pub const MOVED: &str = "Your account at";
+pub const TO_OLD: &str = "Confirm the new email address";
+pub const TO_NEW: &str = "Confirm your new email address";
+pub const MOVED: &str = "The email address of your account";
 
 both_backends! {
     a_forgotten_password_is_replaced_by_a_link_and_every_session_ends,
@@ -70,24 +70,24 @@ impl Post {
         Self { server: Server::with(backend, &settings).await, smtp }
     }
 
-    /// Waits until `to` has got `count` letters with such a subject, and gives the last.
-    pub async fn letter(&self, to: &str, subject: &str, count: usize) -> Received {
-        letter(&self.smtp, to, subject, count).await
+    /// Waits until `to` has got `count` emails with such a subject, and gives the last.
+    pub async fn email(&self, to: &str, subject: &str, count: usize) -> Received {
+        email(&self.smtp, to, subject, count).await
     }
 
     /// Asks for a link to reset the password of `email`, of which it is the `count`th, and gives its token.
     pub async fn reset_token(&self, email: &str, count: usize) -> String {
         forgot(&self.server, email).send().await.assert_status(202);
-        self.letter(email, RESET_LINK, count).await.token()
+        self.email(email, RESET_LINK, count).await.token()
     }
 }
 
-async fn letter(smtp: &SmtpServer, to: &str, subject: &str, count: usize) -> Received {
+async fn email(smtp: &SmtpServer, to: &str, subject: &str, count: usize) -> Received {
     until(subject, async || {
-        let mut letters = smtp.mails_to(to);
-        letters.retain(|letter| letter.subject().starts_with(subject));
-        assert!(letters.len() <= count, "{} letters of {subject:?}", letters.len());
-        (letters.len() == count).then(|| letters.pop().unwrap())
+        let mut emails = smtp.mails_to(to);
+        emails.retain(|email| email.subject().starts_with(subject));
+        assert!(emails.len() <= count, "{} emails of {subject:?}", emails.len());
+        (emails.len() == count).then(|| emails.pop().unwrap())
     })
     .await
 }
@@ -118,7 +118,7 @@ pub fn assert_dead(answer: &Response) {
 }
 
 /// The entries of the audit log about such an event.
-fn events(server: &Server, event: &str) -> Vec<Value> {
+fn entries(server: &Server, event: &str) -> Vec<Value> {
     let mut rows = server.rows("audit_log");
     rows.retain(|row| row["event"] == event);
     rows
@@ -153,26 +153,27 @@ async fn a_forgotten_password_is_replaced_by_a_link_and_every_session_ends(backe
     assert_eq!(answer.assert_status(200).json()["user"]["email_verified"], true, "who has the link reads the mail");
     assert_eq!((server.count("trusted_devices"), server.count("mfa_challenges")), (0, 0));
 
-    let told = post.letter(&first.email, CHANGED, 1).await;
+    let told = post.email(&first.email, CHANGED, 1).await;
     assert!(told.text().contains("127.0.0.1"), "{}", told.text());
     assert_eq!(told.link().path(), "/account/not-me");
-    assert_eq!(events(server, "password_reset_requested").len(), 1);
-    let done = events(server, "password_reset");
+    assert_eq!(entries(server, "password.reset_requested").len(), 1);
+    let done = entries(server, "password.reset");
     assert_eq!((done.len(), &done[0]["outcome"]), (1, &json!("success")));
 }
 
 /// Gives the account a device that needs no second factor, and a login that waits for one.
 fn trust_a_device(server: &Server, tokens: &Tokens) {
     let (user, id) = (server.literal(tokens.user.0), server.literal(tokens.session.0));
-    let (time, digest) = match server.backend {
-        Backend::Embedded => ("0", "X'00'"),
-        Backend::Scaled => ("now()", "'\\x00'"),
+    let (time, digest, other) = match server.backend {
+        Backend::Embedded => ("0", "X'00'", "X'01'"),
+        Backend::Scaled => ("now()", "'\\x00'", "'\\x01'"),
     };
     server.sql(&format!(
-        "INSERT INTO trusted_devices (id, user_id, digest, device, created_at, last_used_at, expires_at) \
-         VALUES ({id}, {user}, {digest}, '{{}}', {time}, {time}, {time}); \
-         INSERT INTO mfa_challenges (digest, user_id, transport, created_at, expires_at) \
-         VALUES ({digest}, {user}, 'bearer', {time}, {time});"
+        "INSERT INTO opaque_tokens (digest, purpose, user_id, created_at, expires_at) \
+         VALUES ({digest}, 'trusted_device', {user}, {time}, {time}), \
+         ({other}, 'mfa_challenge', {user}, {time}, {time}); \
+         INSERT INTO trusted_devices (id, digest, device, last_used_at) VALUES ({id}, {digest}, '{{}}', {time}); \
+         INSERT INTO mfa_challenges (digest, transport) VALUES ({other}, 'bearer');"
     ));
 }
 
@@ -192,9 +193,9 @@ async fn asking_for_a_link_is_answered_the_same_whether_there_is_an_account(back
     };
     assert_eq!(answers[0].status, 202);
     assert_eq!(told(&answers[0]), told(&answers[1]));
-    post.letter(&known.email, RESET_LINK, 1).await;
+    post.email(&known.email, RESET_LINK, 1).await;
     let asked = until("both to be audited", async || {
-        Some(events(server, "password_reset_requested")).filter(|events| events.len() == 2)
+        Some(entries(server, "password.reset_requested")).filter(|events| events.len() == 2)
     })
     .await;
     assert_eq!(asked.iter().filter(|event| event["user_id"].is_null()).count(), 1);
@@ -204,15 +205,15 @@ async fn a_disabled_account_gets_no_link(backend: Backend) {
     let post = Post::on(backend).await;
     let server = &post.server;
     let tokens = server.register().await;
-    let verification = post.letter(&tokens.email, VERIFICATION, 1).await.token();
+    let verification = post.email(&tokens.email, VERIFICATION, 1).await.token();
     let token = post.reset_token(&tokens.email, 1).await;
     server.sql("UPDATE users SET disabled_at = created_at");
     forgot(server, &tokens.email).send().await.assert_status(202);
-    until("the request to be audited", async || (events(server, "password_reset_requested").len() == 2).then_some(()))
+    until("the request to be audited", async || (entries(server, "password.reset_requested").len() == 2).then_some(()))
         .await;
     assert_dead(&reset(server, &token, NEW_PASSWORD).send().await);
     assert_dead(&with_token(server, VERIFY, &verification).send().await);
-    assert_eq!(server.count("one_time_tokens WHERE purpose = 'reset_password'"), 1, "no other was made");
+    assert_eq!(server.count("opaque_tokens WHERE purpose = 'reset_password'"), 1, "no other was made");
     server.sql("UPDATE users SET disabled_at = NULL");
     reset(server, &token, NEW_PASSWORD).send().await.assert_status(204);
 }
@@ -226,16 +227,16 @@ async fn links_come_from_the_public_url_whatever_the_host_header_says(backend: B
         .header("origin", "https://evil.example")
         .header("referer", "https://evil.example/");
     forged.send().await.assert_status(202);
-    let letter = post.letter(&tokens.email, RESET_LINK, 1).await;
-    assert!(letter.link().as_str().starts_with(&format!("{PUBLIC_URL}/account/reset-password?token=kto_")));
-    assert!(!letter.raw.contains("evil.example"));
+    let email = post.email(&tokens.email, RESET_LINK, 1).await;
+    assert!(email.link().as_str().starts_with(&format!("{PUBLIC_URL}/account/reset-password?token=kto_")));
+    assert!(!email.raw.contains("evil.example"));
 }
 
 async fn a_link_that_is_wrong_used_late_or_replaced_resets_nothing(backend: Backend) {
     let post = Post::on(backend).await;
     let server = &post.server;
     let tokens = server.register().await;
-    let verification = post.letter(&tokens.email, VERIFICATION, 1).await.token();
+    let verification = post.email(&tokens.email, VERIFICATION, 1).await.token();
     let token = post.reset_token(&tokens.email, 1).await;
     for wrong in [&*format!("kto_{}", "A".repeat(43)), "kto_", "", &*token.replace("kto_", "ktr_"), &*verification] {
         assert_dead(&reset(server, wrong, NEW_PASSWORD).send().await);
@@ -261,10 +262,10 @@ async fn a_change_of_password_voids_the_links_that_were_sent(backend: Backend) {
     let body = json!({"current_password": PASSWORD, "new_password": NEW_PASSWORD});
     server.post("/api/v1/auth/password/change").bearer(&tokens.access).json(&body).send().await.assert_status(200);
     assert_dead(&reset(server, &token, PASSWORD).send().await);
-    let told = post.letter(&tokens.email, CHANGED, 1).await;
+    let told = post.email(&tokens.email, CHANGED, 1).await;
     with_token(server, NOT_ME, &told.token()).send().await.assert_status(204);
     server.me(&tokens.access).await.assert_problem(401, "invalid_token");
-    let token = post.letter(&tokens.email, RESET_LINK, 2).await.token();
+    let token = post.email(&tokens.email, RESET_LINK, 2).await.token();
     reset(server, &token, PASSWORD).send().await.assert_status(204);
 }
 
@@ -295,7 +296,7 @@ async fn of_resets_at_once_at_two_processes_one_wins(deployment: Arc<Deployment>
     let processes = [Process::start(&deployment, &settings), Process::start(&deployment, &settings)];
     let tokens = processes[0].register().await;
     forgot(&processes[0], &tokens.email).send().await.assert_status(202);
-    let token = letter(&smtp, &tokens.email, RESET_LINK, 1).await.token();
+    let token = email(&smtp, &tokens.email, RESET_LINK, 1).await.token();
     let answers = at_once((0..20).map(|n| reset(&processes[n % 2], &token, PASSWORDS[n / 2 % 2]))).await;
     let won: Vec<usize> = (0..20).filter(|n| answers[*n].status == 204).collect();
     assert_eq!(won.len(), 1, "{answers:?}");
@@ -303,8 +304,8 @@ async fn of_resets_at_once_at_two_processes_one_wins(deployment: Arc<Deployment>
     let (winner, loser) = (PASSWORDS[won[0] / 2 % 2], PASSWORDS[1 - won[0] / 2 % 2]);
     processes[0].try_login(&tokens.email, winner).await.assert_status(200);
     processes[1].try_login(&tokens.email, loser).await.assert_problem(401, "invalid_credentials");
-    assert_eq!(deployment.count("audit_log WHERE event = 'password_reset'"), 1);
-    letter(&smtp, &tokens.email, CHANGED, 1).await;
+    assert_eq!(deployment.count("audit_log WHERE event = 'password.reset'"), 1);
+    email(&smtp, &tokens.email, CHANGED, 1).await;
 }
 
 async fn asking_for_links_is_limited_for_known_and_unknown_alike(backend: Backend) {
@@ -332,19 +333,19 @@ async fn an_address_is_verified_by_its_link_once(backend: Backend) {
     let server = &post.server;
     let tokens = server.register().await;
     assert_eq!(me(server, &tokens).await["user"]["email_verified"], false);
-    let letter = post.letter(&tokens.email, VERIFICATION, 1).await;
-    assert_eq!(letter.link().path(), "/account/verify-email");
-    with_token(server, VERIFY, &letter.token()).send().await.assert_status(204);
+    let email = post.email(&tokens.email, VERIFICATION, 1).await;
+    assert_eq!(email.link().path(), "/account/verify-email");
+    with_token(server, VERIFY, &email.token()).send().await.assert_status(204);
     assert_eq!(me(server, &tokens).await["user"]["email_verified"], true);
     assert_eq!(
         server.try_login(&tokens.email, PASSWORD).await.assert_status(200).json()["user"]["email_verified"],
         true
     );
-    assert_dead(&with_token(server, VERIFY, &letter.token()).send().await);
-    assert_eq!(events(server, "email_verified").len(), 1);
+    assert_dead(&with_token(server, VERIFY, &email.token()).send().await);
+    assert_eq!(entries(server, "email.verified").len(), 1);
 
     let late = server.register().await;
-    let token = post.letter(&late.email, VERIFICATION, 1).await.token();
+    let token = post.email(&late.email, VERIFICATION, 1).await.token();
     server.advance(24 * 3600);
     assert_dead(&with_token(server, VERIFY, &token).send().await);
 }
@@ -353,14 +354,14 @@ async fn a_verification_is_mailed_again_on_demand(backend: Backend) {
     let post = Post::on(backend).await;
     let server = &post.server;
     let tokens = server.register().await;
-    let first = post.letter(&tokens.email, VERIFICATION, 1).await.token();
+    let first = post.email(&tokens.email, VERIFICATION, 1).await.token();
     server.post(RESEND).send().await.assert_problem(401, "missing_token");
     server.post(RESEND).bearer(&tokens.access).send().await.assert_status(202);
-    let second = post.letter(&tokens.email, VERIFICATION, 2).await.token();
+    let second = post.email(&tokens.email, VERIFICATION, 2).await.token();
     assert_dead(&with_token(server, VERIFY, &first).send().await);
     with_token(server, VERIFY, &second).send().await.assert_status(204);
     server.post(RESEND).bearer(&tokens.access).send().await.assert_status(202);
-    assert_eq!(server.count("one_time_tokens"), 0, "there is nothing to verify any more");
+    assert_eq!(server.count("opaque_tokens"), 0, "there is nothing to verify any more");
 }
 
 async fn an_account_moves_once_both_addresses_have_agreed(backend: Backend) {
@@ -370,8 +371,8 @@ async fn an_account_moves_once_both_addresses_have_agreed(backend: Backend) {
         let tokens = server.register().await;
         let new = format!("New.{}", address());
         change(server, &tokens, &new).await.assert_status(202);
-        let old_letter = post.letter(&tokens.email, TO_OLD, 1).await;
-        let new_letter = post.letter(&new, TO_NEW, 1).await;
+        let old_letter = post.email(&tokens.email, TO_OLD, 1).await;
+        let new_letter = post.email(&new, TO_NEW, 1).await;
         assert!(old_letter.text().contains(&new) && !new_letter.raw.contains(&tokens.email));
         let reset_link = post.reset_token(&tokens.email, 1).await;
         let mut ends = [old_letter.token(), new_letter.token()];
@@ -397,10 +398,10 @@ async fn an_account_moves_once_both_addresses_have_agreed(backend: Backend) {
         server.try_login(&tokens.email, PASSWORD).await.assert_problem(401, "invalid_credentials");
         server.try_login(&new.to_lowercase(), PASSWORD).await.assert_status(200);
         assert_dead(&reset(server, &reset_link, NEW_PASSWORD).send().await);
-        assert_eq!((server.count("email_changes"), server.count("one_time_tokens")), (0, 0));
-        let told = post.letter(&tokens.email, MOVED, 1).await;
+        assert_eq!((server.count("email_changes"), server.count("opaque_tokens")), (0, 0));
+        let told = post.email(&tokens.email, MOVED, 1).await;
         assert!(told.text().contains(&new), "{}", told.text());
-        assert_eq!((events(server, "email_change_requested").len(), events(server, "email_changed").len()), (1, 1));
+        assert_eq!((entries(server, "email.change_requested").len(), entries(server, "email.changed").len()), (1, 1));
         server.register_as(&tokens.email).await;
     }
 }
@@ -410,12 +411,12 @@ async fn an_address_that_is_taken_is_told_only_to_who_reads_its_mail(backend: Ba
     let server = &post.server;
     let (mover, other) = (server.register().await, server.register().await);
     let free = change(server, &mover, &address()).await;
-    post.letter(&mover.email, TO_OLD, 1).await;
+    post.email(&mover.email, TO_OLD, 1).await;
     let taken = change(server, &mover, &other.email).await;
     assert_eq!((free.status, &free.body), (202, &taken.body));
     taken.assert_status(202);
-    let old = post.letter(&mover.email, TO_OLD, 2).await.token();
-    let new = post.letter(&other.email, TO_NEW, 1).await.token();
+    let old = post.email(&mover.email, TO_OLD, 2).await.token();
+    let new = post.email(&other.email, TO_NEW, 1).await.token();
     let answer = with_token(server, CONFIRM, &old).send().await;
     assert_eq!(answer.assert_status(200).json(), json!({"email_changed": false}));
     with_token(server, CONFIRM, &new).send().await.assert_problem(409, "email_taken");
@@ -423,7 +424,7 @@ async fn an_address_that_is_taken_is_told_only_to_who_reads_its_mail(backend: Ba
         assert_eq!(me(server, tokens).await["user"]["email"], json!(tokens.email));
         server.login(&tokens.email).await;
     }
-    assert_eq!(events(server, "email_changed"), Vec::<Value>::new());
+    assert_eq!(entries(server, "email.changed"), Vec::<Value>::new());
 }
 
 async fn a_change_of_address_can_be_given_up_and_asked_for_anew(backend: Backend) {
@@ -433,24 +434,24 @@ async fn a_change_of_address_can_be_given_up_and_asked_for_anew(backend: Backend
     let cancel = || server.delete(CHANGE).bearer(&tokens.access);
     let (first, second, third) = (address(), address(), address());
     change(server, &tokens, &first).await.assert_status(202);
-    let of_first = post.letter(&first, TO_NEW, 1).await.token();
-    let old_of_first = post.letter(&tokens.email, TO_OLD, 1).await.token();
+    let of_first = post.email(&first, TO_NEW, 1).await.token();
+    let old_of_first = post.email(&tokens.email, TO_OLD, 1).await.token();
     with_token(server, CONFIRM, &old_of_first).send().await.assert_status(200);
     // Asked for anew: what was agreed to before is not agreed to now.
     change(server, &tokens, &second).await.assert_status(202);
-    let of_second = post.letter(&second, TO_NEW, 1).await.token();
+    let of_second = post.email(&second, TO_NEW, 1).await.token();
     assert_dead(&with_token(server, CONFIRM, &of_first).send().await);
     let answer = with_token(server, CONFIRM, &of_second).send().await;
     assert_eq!(answer.assert_status(200).json(), json!({"email_changed": false}));
     server.delete(CHANGE).send().await.assert_problem(401, "missing_token");
     cancel().send().await.assert_status(204);
-    let old_of_second = post.letter(&tokens.email, TO_OLD, 2).await.token();
+    let old_of_second = post.email(&tokens.email, TO_OLD, 2).await.token();
     assert_dead(&with_token(server, CONFIRM, &old_of_second).send().await);
     cancel().send().await.assert_status(204);
-    assert_eq!(events(server, "email_change_cancelled").len(), 1);
+    assert_eq!(entries(server, "email.change_cancelled").len(), 1);
     // Too late.
     change(server, &tokens, &third).await.assert_status(202);
-    let of_third = post.letter(&third, TO_NEW, 1).await.token();
+    let of_third = post.email(&third, TO_NEW, 1).await.token();
     server.advance(24 * 3600);
     assert_dead(&with_token(server, CONFIRM, &of_third).send().await);
     let again = server.login(&tokens.email).await;
@@ -478,14 +479,14 @@ async fn a_change_of_address_needs_a_recent_login_and_another_address(server: Se
 /// Puts a token for "this wasn't me" into the database, as an alert would carry it.
 fn alert(server: &Server, tokens: &Tokens, about_session: bool) -> String {
     use keyturn::mail::Mail;
-    use keyturn::tokens::one_time::{Bearer, Purpose, issue};
+    use keyturn::tokens::opaque::{Purpose, TokenRecord};
     let settings = server.settings(&[]);
     let pairs: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (&**name, &**value)).collect();
     let random = keyturn::random::Random;
     let mail = Mail::new(&keyturn::config::Config::from_settings(&pairs, &random).unwrap(), random).unwrap();
     let session = about_session.then_some(tokens.session);
-    let bearer = Bearer { user: tokens.user, purpose: Purpose::NotMe, session };
-    let link = server.conn().write(|conn| issue(conn, &mail, bearer, &random, server.clock.now())).unwrap();
+    let record = TokenRecord { user: tokens.user, purpose: Purpose::ReportLogin, session };
+    let link = server.conn().write(|conn| mail.issue_link(conn, record, server.clock.now())).unwrap();
     link.url.split_once("token=").unwrap().1.to_owned()
 }
 
@@ -504,11 +505,11 @@ async fn who_was_not_it_ends_that_session_and_gets_a_link(backend: Backend) {
     server.me(&own.access).await.assert_status(200);
     let again = with_token(server, NOT_ME, &token).send().await;
     assert_eq!(again.assert_problem(400, "invalid_one_time_token").json()["detail"], wrong.json()["detail"]);
-    let reported = events(server, "reported_by_owner");
+    let reported = entries(server, "login.reported");
     assert_eq!(reported.len(), 1);
     assert!(!reported[0]["session_id"].is_null());
 
-    let link = post.letter(&own.email, RESET_LINK, 1).await.token();
+    let link = post.email(&own.email, RESET_LINK, 1).await.token();
     reset(server, &link, NEW_PASSWORD).send().await.assert_status(204);
     server.me(&own.access).await.assert_problem(401, "invalid_token");
     // Each alert has a link of its own, for a week.
@@ -523,7 +524,7 @@ async fn who_was_not_it_ends_all_sessions_where_no_one_is_named(backend: Backend
     let thief = server.login(&own.email).await;
     let bystander = server.register().await;
     change(server, &thief, &address()).await.assert_status(202);
-    let old = post.letter(&own.email, TO_OLD, 1).await.token();
+    let old = post.email(&own.email, TO_OLD, 1).await.token();
     trust_a_device(server, &own);
     let token = alert(server, &thief, false);
     let answers = at_once((0..20).map(|_| with_token(server, NOT_ME, &token))).await;
@@ -535,7 +536,7 @@ async fn who_was_not_it_ends_all_sessions_where_no_one_is_named(backend: Backend
     server.me(&bystander.access).await.assert_status(200);
     assert_dead(&with_token(server, CONFIRM, &old).send().await);
     assert_eq!((server.count("trusted_devices"), server.count("mfa_challenges")), (0, 0));
-    post.letter(&own.email, RESET_LINK, 1).await;
+    post.email(&own.email, RESET_LINK, 1).await;
 }
 
 async fn what_is_wrong_with_a_request_is_told(server: Server) {
@@ -563,17 +564,17 @@ async fn what_is_wrong_with_a_request_is_told(server: Server) {
 }
 
 async fn no_one_time_token_is_at_rest(backend: Backend) {
-    // Nothing is delivered: all letters wait in the outbox.
+    // Nothing is delivered: all emails wait in the outbox.
     let server = Server::with(backend, &[("SMTP_URL", "smtp://127.0.0.1:9")]).await;
     let tokens = server.register().await;
     forgot(&server, &tokens.email).send().await.assert_status(202);
-    until("the letters", async || (server.count("outbox") == 2).then_some(())).await;
+    until("the emails", async || (server.count("outbox") == 2).then_some(())).await;
     let token = alert(&server, &tokens, true);
     let dump: String = server.tables().iter().flat_map(|table| server.rows(table)).map(|row| row.to_string()).collect();
     let digest = <sha2::Sha256 as sha2::Digest>::digest(token.as_bytes());
     assert!(dump.to_lowercase().contains(&crate::support::hex(&digest)), "the search finds what is there");
     assert!(!dump.contains("kto_") && !dump.contains(&token[4..]));
-    assert_eq!(server.count("one_time_tokens"), 3);
+    assert_eq!(server.count("opaque_tokens"), 3);
 }
 
 async fn alerts_can_be_switched_off_and_on(server: Server) {

@@ -1,4 +1,5 @@
-//! `MAX_SESSIONS_PER_USER`: a login beyond it ends the session that was used the longest ago, and never leaves one more.
+//! `MAX_SESSIONS_PER_USER`: a login beyond it ends the session that was used the longest ago, and never leaves one
+//! more.
 
 use std::sync::Arc;
 
@@ -51,7 +52,7 @@ async fn a_login_beyond_the_limit_ends_the_session_that_was_used_the_longest_ago
     assert_live(&servers, &third).await;
 
     let rows = servers.rows("audit_log");
-    let ends: Vec<_> = rows.iter().filter(|row| row["event"] == "session_revoked").collect();
+    let ends: Vec<_> = rows.iter().filter(|row| row["event"] == "session.revoked").collect();
     assert!(ends.len() == 1 && ends[0]["metadata"].to_string().contains("session_limit"), "{ends:?}");
 }
 

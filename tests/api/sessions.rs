@@ -1,10 +1,10 @@
 //! `/api/v1/sessions`: seeing, naming and ending one's sessions, and nobody else's.
 
-use keyturn::clock::Timestamp;
+use keyturn::types::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Backend, Request, Response, Server, Servers, Tokens, hex};
+use crate::support::{Backend, Request, Server, Servers, Tokens, hex};
 
 const SESSIONS: &str = "/api/v1/sessions";
 
@@ -34,14 +34,6 @@ fn path(id: impl std::fmt::Display) -> String {
 
 fn ids(list: &Value) -> Vec<String> {
     list["sessions"].as_array().unwrap().iter().map(|session| session["id"].as_str().unwrap().to_owned()).collect()
-}
-
-#[track_caller]
-fn assert_invalid(answer: &Response, field: &str) {
-    answer.assert_problem(422, "invalid_input");
-    let body = answer.json();
-    let fields: Vec<&str> = body["errors"].as_array().unwrap().iter().map(|e| e["field"].as_str().unwrap()).collect();
-    assert_eq!(fields, [field]);
 }
 
 /// Asserts that a session has ended on every server.
@@ -184,9 +176,9 @@ async fn a_session_can_be_named_and_lose_its_name(server: Server) {
             json!({"name": "a\u{7}"}),
             json!({"name": "n".repeat(101)}),
         ] {
-            assert_invalid(&patch(wrong).await, "name");
+            patch(wrong).await.assert_invalid("name");
         }
-        assert_invalid(&patch(json!({"name": "x", "ip_address": "::1"})).await, "ip_address");
+        patch(json!({"name": "x", "ip_address": "::1"})).await.assert_invalid("ip_address");
         let shown = server.get(&path(tokens.session)).bearer(&own.access).send().await.json();
         assert_eq!(shown["name"], "Ada's \u{1f4bb}");
         assert_eq!(patch(json!({"name": null})).await.assert_status(200).json()["name"], Value::Null);
@@ -323,7 +315,7 @@ async fn a_revocation_names_one_session_or_all(server: Server) {
         (json!({"all": "yes"}), "all"),
         (json!({"everything": true}), "everything"),
     ] {
-        assert_invalid(&revoke(&server, &own.access, &wrong).send().await, field);
+        revoke(&server, &own.access, &wrong).send().await.assert_invalid(field);
     }
     server.me(&other.access).await.assert_status(200);
     assert_eq!(server.count("revocations"), 0);

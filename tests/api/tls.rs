@@ -2,9 +2,9 @@
 //!
 //! What the system trusts is found in two ways. Redis is reached by rustls, which reads the distribution's store
 //! wherever it is. Postgres is reached by libpq over the OpenSSL that is built in, whose own folder of authorities is
-//! that of its build and not the distribution's: `sslrootcert=system` works there with `SSL_CERT_FILE` or `SSL_CERT_DIR`
-//! set (Debian: `/etc/ssl/certs/ca-certificates.crt`), and refuses every server without. A `sslrootcert=PATH` depends on
-//! nothing.
+//! that of its build and not the distribution's: `sslrootcert=system` works there with `SSL_CERT_FILE` or
+//! `SSL_CERT_DIR` set (Debian: `/etc/ssl/certs/ca-certificates.crt`), and refuses every server without. A
+//! `sslrootcert=PATH` depends on nothing.
 
 use std::process::Output;
 use std::sync::Arc;
@@ -165,7 +165,7 @@ async fn redis_is_reached_over_tls_and_verified_in_full(_: Backend) {
     process.verify(&tokens.access).await.assert_status(200);
     assert_eq!(process.metric("keyturn_checks_total{source=\"cache\"}").await, 1);
     assert_eq!(process.redis_keys("*:session").len(), 1);
-    assert!(!process.log().contains("Redis is away"), "{}", process.log());
+    assert!(!process.log().contains("Redis is unavailable"), "{}", process.log());
 }
 
 async fn a_redis_of_another_authority_or_name_is_refused_and_the_reason_logged(_: Backend) {
@@ -176,7 +176,7 @@ async fn a_redis_of_another_authority_or_name_is_refused_and_the_reason_logged(_
         until("the refusal", async || (cache(&process).await == "unavailable").then_some(())).await;
         until(reason, async || {
             let log = process.log();
-            let line = log.lines().find(|line| line.contains("Redis is away"))?;
+            let line = log.lines().find(|line| line.contains("Redis is unavailable"))?;
             assert!(line.contains("certificate") && line.contains(reason), "{line}");
             Some(())
         })

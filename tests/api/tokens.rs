@@ -5,9 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation};
 use keyturn::clock::Clock;
-use keyturn::config::Algorithm;
-use keyturn::keys::{Ring, ring};
+use keyturn::keys::{KeyRing, key_ring};
 use keyturn::secret::MasterSecret;
+use keyturn::types::Algorithm;
 use serde_json::{Value, json};
 
 use crate::support::deployment::PUBLIC_URL;
@@ -37,10 +37,10 @@ both_backends! {
 }
 
 /// The deployment's keys, opened as the server does.
-fn keys(server: &Endpoint, algorithm: Algorithm) -> Ring {
-    let rows = ring::load(&mut server.conn()).unwrap();
+fn keys(server: &Endpoint, algorithm: Algorithm) -> KeyRing {
+    let rows = key_ring::load(&mut server.conn()).unwrap();
     let secret = MasterSecret::parse(&server.secret).unwrap();
-    Ring::open(&rows, algorithm, &secret.signing_key_seal()).unwrap()
+    KeyRing::open(&rows, algorithm, &secret.signing_key_seal()).unwrap()
 }
 
 fn encode(part: &Value) -> String {
@@ -48,9 +48,9 @@ fn encode(part: &Value) -> String {
 }
 
 /// A token of this header and these claims, signed with the server's own key.
-fn signed(ring: &Ring, header: &Value, claims: &Value) -> String {
+fn signed(key_ring: &KeyRing, header: &Value, claims: &Value) -> String {
     let message = format!("{}.{}", encode(header), encode(claims));
-    let signature = ring.signing().sign(message.as_bytes()).unwrap();
+    let signature = key_ring.signing().sign(message.as_bytes()).unwrap();
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
@@ -110,10 +110,10 @@ async fn an_access_token_says_who_where_and_how_long(server: Server) {
 
 async fn a_token_that_the_server_signs_is_good_only_as_it_stands(server: Server) {
     let tokens = server.register().await;
-    let ring = keys(&server, Algorithm::Es256);
+    let key_ring = keys(&server, Algorithm::Es256);
     let (header, claims) = (jwt_part(&tokens.access, 0), tokens.claims());
     // What the tests below change one thing of.
-    server.me(&signed(&ring, &header, &claims)).await.assert_status(200);
+    server.me(&signed(&key_ring, &header, &claims)).await.assert_status(200);
 
     let parts: Vec<&str> = tokens.access.split('.').collect();
     let [head, payload, signature] = parts[..] else { panic!("{parts:?}") };
@@ -136,7 +136,7 @@ async fn a_token_that_the_server_signs_is_good_only_as_it_stands(server: Server)
 
 async fn a_token_under_another_header_is_refused(server: Server) {
     let tokens = server.register().await;
-    let ring = keys(&server, Algorithm::Es256);
+    let key_ring = keys(&server, Algorithm::Es256);
     let (header, claims) = (jwt_part(&tokens.access, 0), tokens.claims());
     for (what, header) in [
         ("none", with(&header, "alg", json!("none"))),
@@ -154,7 +154,7 @@ async fn a_token_under_another_header_is_refused(server: Server) {
         ("an empty list of extensions", with(&header, "crit", json!([]))),
         ("a header that is an array", json!(["ES256", "at+jwt"])),
     ] {
-        assert_refused(&server, &signed(&ring, &header, &claims), what).await;
+        assert_refused(&server, &signed(&key_ring, &header, &claims), what).await;
     }
     let unsigned = format!("{}.{}.", encode(&with(&header, "alg", json!("none"))), encode(&claims));
     assert_refused(&server, &unsigned, "none, unsigned").await;
@@ -172,12 +172,12 @@ async fn a_token_under_another_header_is_refused(server: Server) {
     }
     // RFC 7515 §4.1.9 lets "application/" be left out, and types are compared without case.
     let long = with(&header, "typ", json!("application/AT+JWT"));
-    server.me(&signed(&ring, &long, &claims)).await.assert_status(200);
+    server.me(&signed(&key_ring, &long, &claims)).await.assert_status(200);
 }
 
 async fn a_token_with_other_claims_is_refused(server: Server) {
     let (tokens, stranger) = (server.register().await, server.register().await);
-    let ring = keys(&server, Algorithm::Es256);
+    let key_ring = keys(&server, Algorithm::Es256);
     let (header, claims) = (jwt_part(&tokens.access, 0), tokens.claims());
     let now = server.clock.now().as_secs();
     for (what, claims) in [
@@ -197,15 +197,15 @@ async fn a_token_with_other_claims_is_refused(server: Server) {
         ("another's session", with(&claims, "sid", json!(stranger.session))),
         ("an empty set", json!({})),
     ] {
-        assert_refused(&server, &signed(&ring, &header, &claims), what).await;
+        assert_refused(&server, &signed(&key_ring, &header, &claims), what).await;
     }
     // Another server's clock may be a little ahead.
-    server.me(&signed(&ring, &header, &with(&claims, "nbf", json!(now + 2)))).await.assert_status(200);
+    server.me(&signed(&key_ring, &header, &with(&claims, "nbf", json!(now + 2)))).await.assert_status(200);
 }
 
 async fn a_token_in_another_form_is_refused(server: Server) {
     let tokens = server.register().await;
-    let ring = keys(&server, Algorithm::Es256);
+    let key_ring = keys(&server, Algorithm::Es256);
     let token = &tokens.access;
     let [head, payload, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("{token}") };
     let huge = with(&tokens.claims(), "scope", json!("x".repeat(10 * 1024)));
@@ -225,7 +225,7 @@ async fn a_token_in_another_form_is_refused(server: Server) {
         ("quoted", format!("\"{token}\"")),
         ("upper case", token.to_uppercase()),
         ("truncated", token[..token.len() / 2].to_owned()),
-        ("10 KiB of signed token", signed(&ring, &jwt_part(token, 0), &huge)),
+        ("10 KiB of signed token", signed(&key_ring, &jwt_part(token, 0), &huge)),
         ("10 KiB of letters", "a".repeat(10 * 1024)),
         ("10 KiB of dots", ".".repeat(10 * 1024)),
         ("a refresh token", tokens.refresh.clone()),
@@ -380,10 +380,10 @@ async fn a_token_signed_before_a_change_of_algorithm_stays_good(backend: Backend
         server.me(&tokens.access).await.assert_status(200);
     }
     // Each key is good for its own algorithm alone.
-    let ring = keys(&server, Algorithm::EdDsa);
+    let key_ring = keys(&server, Algorithm::EdDsa);
     let old = jwt_part(&before.access, 0);
     for header in [old.clone(), with(&old, "alg", json!("EdDSA"))] {
-        assert_refused(&server, &signed(&ring, &header, &after.claims()), "one key's signature under another's id")
+        assert_refused(&server, &signed(&key_ring, &header, &after.claims()), "one key's signature under another's id")
             .await;
     }
 }

@@ -21,6 +21,7 @@ both_backends! {
     an_account_is_enabled_and_given_roles,
     a_password_that_is_set_ends_the_sessions_of_the_former,
     a_second_factor_is_taken_away_from_who_has_lost_it,
+    a_login_that_waits_ends_when_its_account_is_disabled_by_either_door,
     sessions_are_listed_and_ended,
     the_doctor_finds_a_healthy_server_healthy,
     the_doctor_knows_a_wrong_secret,
@@ -122,11 +123,11 @@ async fn a_disabled_account_is_out_within_a_second(process: Process) {
     let (tokens, bystander) = (process.register().await, process.register().await);
     let second = process.login(&tokens.email).await;
     let disable = ["user", "disable", &tokens.email];
-    assert!(run(&process, &disable).printed().contains("Sessions ended: 2"));
+    assert!(run(&process, &disable).printed().contains("Sessions revoked: 2"));
     assert_ends(&process, &tokens).await;
     assert_ends(&process, &second).await;
     process.try_login(&tokens.email, PASSWORD).await.assert_problem(403, "account_disabled");
-    assert!(run(&process, &disable).printed().contains("Sessions ended: 0"));
+    assert!(run(&process, &disable).printed().contains("Sessions revoked: 0"));
     let listed = run(&process, &["user", "list"]).printed();
     let states: Vec<&str> = listed.lines().map(|line| line.split('\t').nth(3).unwrap()).collect();
     assert_eq!(states, ["disabled", "active"]);
@@ -153,7 +154,7 @@ async fn an_account_is_enabled_and_given_roles(process: Process) {
     assert_eq!(run(&process, &["user", "set-roles", email]).printed(), "The account's roles: user\n");
     let refused = process.get("/api/v1/admin/users").bearer(&tokens.access).send().await;
     assert!(matches!(refused.status, 401 | 403), "{refused:?}");
-    run(&process, &["user", "set-roles", email, "Admin"]).refused();
+    run(&process, &["user", "set-roles", email, "two words"]).refused();
     for command in ["enable", "set-roles"] {
         let unknown = run(&process, &["user", command, "nobody@example.com"]).refused();
         assert!(unknown.contains("nobody@example.com"), "{unknown}");
@@ -166,24 +167,59 @@ async fn a_password_that_is_set_ends_the_sessions_of_the_former(process: Process
     let set = |email: &str, password: &str| run_with_input(&process, &[], &["user", "set-password", email], password);
     set(&tokens.email, "password123").refused();
     process.verify(&tokens.access).await.assert_status(200);
-    assert!(set(&tokens.email, NEW).printed().contains("Sessions ended: 1"));
+    assert!(set(&tokens.email, NEW).printed().contains("Sessions revoked: 1"));
     assert_ends(&process, &tokens).await;
     process.try_login(&tokens.email, PASSWORD).await.assert_problem(401, "invalid_credentials");
     process.try_login(&tokens.email, NEW).await.assert_status(200);
     set("nobody@example.com", NEW).refused();
 }
 
+const TOTP: &str = "/api/v1/auth/mfa/totp";
+
+/// Gives an account a second factor.
+async fn enable_totp(process: &Process, person: &Tokens) -> Authenticator {
+    let enrolment = process.post(TOTP).bearer(&person.access).send().await;
+    let app = Authenticator::new(enrolment.assert_status(201).json()["secret"].as_str().unwrap());
+    let code = json!({"code": app.code(Clock::default().now(), 0)});
+    process.post(&format!("{TOTP}/confirm")).bearer(&person.access).json(&code).send().await.assert_status(200);
+    app
+}
+
+async fn a_login_that_waits_ends_when_its_account_is_disabled_by_either_door(process: Process) {
+    let admin = process.register().await;
+    let roles = format!("UPDATE users SET roles = '[\"user\",\"admin\"]' WHERE id = {}", process.literal(admin.user.0));
+    process.sql(&roles);
+    for over_http in [false, true] {
+        let person = process.register().await;
+        let app = enable_totp(&process, &person).await;
+        let waiting = process.try_login(&person.email, PASSWORD).await.assert_status(200).json();
+        for (command, disabled) in [("disable", true), ("enable", false)] {
+            if over_http {
+                let user = process.patch(&format!("/api/v1/admin/users/{}", person.user)).bearer(&admin.access);
+                user.json(&json!({"disabled": disabled})).send().await.assert_status(200);
+            } else {
+                run(&process, &["user", command, &person.email]).printed();
+            }
+        }
+        let code = app.code(Clock::default().now(), 1);
+        let second = json!({"mfa_token": waiting["mfa_token"], "method": "totp", "code": code});
+        let completed = process.post("/api/v1/auth/mfa").json(&second).send().await;
+        completed.assert_problem(401, "invalid_mfa_token");
+        let own = process.literal(person.user.0);
+        for event in ["account.disabled", "account.enabled"] {
+            let audited = process.count(&format!("audit_log WHERE event = '{event}' AND user_id = {own}"));
+            assert_eq!(audited, 1, "{event}, over HTTP: {over_http}");
+        }
+    }
+}
+
 async fn a_second_factor_is_taken_away_from_who_has_lost_it(process: Process) {
     let person = process.register().await;
     let reset = || run(&process, &["user", "reset-mfa", &person.email]).printed();
-    assert_eq!(reset(), "Two-step login was not switched on.\n");
-    let totp = "/api/v1/auth/mfa/totp";
-    let enrolment = process.post(totp).bearer(&person.access).send().await;
-    let app = Authenticator::new(enrolment.assert_status(201).json()["secret"].as_str().unwrap());
-    let code = json!({"code": app.code(Clock::default().now(), 0)});
-    process.post(&format!("{totp}/confirm")).bearer(&person.access).json(&code).send().await.assert_status(200);
+    assert_eq!(reset(), "Two-step login was not enabled.\n");
+    enable_totp(&process, &person).await;
     assert_eq!(process.try_login(&person.email, PASSWORD).await.assert_status(200).json()["mfa_required"], true);
-    assert_eq!(reset(), "Two-step login is switched off.\n");
+    assert_eq!(reset(), "Two-step login is disabled.\n");
     process.login(&person.email).await;
     run(&process, &["user", "reset-mfa", "nobody@example.com"]).refused();
 }
@@ -206,15 +242,15 @@ async fn sessions_are_listed_and_ended(process: Process) {
     assert_eq!(list(&[]), [of(&third, "live"), of(&second, "live"), of(&first, "live")]);
 
     let id = second.session.to_string();
-    assert_eq!(run(&process, &["session", "revoke", &id]).printed(), "Sessions ended: 1\n");
+    assert_eq!(run(&process, &["session", "revoke", &id]).printed(), "Sessions revoked: 1\n");
     assert_ends(&process, &second).await;
     process.verify(&first.access).await.assert_status(200);
-    assert_eq!(run(&process, &["session", "revoke", &id]).printed(), "Sessions ended: 0\n");
+    assert_eq!(run(&process, &["session", "revoke", &id]).printed(), "Sessions revoked: 0\n");
     assert_eq!(list(&[]), [of(&third, "live"), of(&first, "live")]);
     let all = [of(&third, "live"), of(&second, "ended_by_operator"), of(&first, "live")];
     assert_eq!(list(&["--include-expired"]), all);
 
-    assert_eq!(run(&process, &["session", "revoke", "--user", &first.email]).printed(), "Sessions ended: 2\n");
+    assert_eq!(run(&process, &["session", "revoke", "--user", &first.email]).printed(), "Sessions revoked: 2\n");
     assert_ends(&process, &first).await;
     assert_ends(&process, &third).await;
     assert_eq!(list(&[]), []);
@@ -356,9 +392,9 @@ async fn a_database_of_places_that_is_none_stops_everything(deployment: Arc<Depl
         (file("half.mmdb", &whole[..whole.len() / 2]), "must be the path of a database in MaxMind's format"),
         (
             file("networks.mmdb", &networks),
-            "must tell countries or cities, and this database, a \"Example-ASN\", does not",
+            "must contain countries or cities; this database, \"Example-ASN\", does not",
         ),
-        (file("nothing.mmdb", &geoip::database("Example-City", &json!({}))), "must tell countries or cities"),
+        (file("nothing.mmdb", &geoip::database("Example-City", &json!({}))), "must contain countries or cities"),
     ] {
         let settings = [("GEOIP_DATABASE", &*path)];
         for command in [&["serve"][..], &["config", "check"], &["user", "list"]] {
@@ -378,7 +414,7 @@ async fn a_database_of_places_that_is_none_stops_everything(deployment: Arc<Depl
         assert!(shown.contains(&format!("GEOIP_DATABASE = {path} (environment)")), "{shown}");
         run_with_input(&deployment, &settings, &["migrate"], "").printed();
         let healthy = doctor(&deployment, &settings).printed();
-        assert!(healthy.contains(&format!("ok     places: told by a {kind}\n")), "{healthy}");
+        assert!(healthy.contains(&format!("ok     places: looked up in a {kind}\n")), "{healthy}");
     }
 }
 
@@ -401,7 +437,8 @@ async fn completions_are_for_the_shells_there_are(deployment: Arc<Deployment>) {
         std::fs::write(folder.path().join(shell), script).unwrap();
     }
     run(&deployment, &["completions", "nutshell"]).code.filter(|code| *code == 2).expect("is no shell");
-    let complete = r"source ./bash; COMP_WORDS=(keyturn user set-p); COMP_CWORD=2; _keyturn keyturn set-p user; echo ${COMPREPLY[*]}";
-    let output = Command::new("bash").args(["-c", complete]).current_dir(folder.path()).output().unwrap();
+    let words = "COMP_WORDS=(keyturn user set-p); COMP_CWORD=2";
+    let complete = format!("source ./bash; {words}; _keyturn keyturn set-p user; echo ${{COMPREPLY[*]}}");
+    let output = Command::new("bash").args(["-c", &complete]).current_dir(folder.path()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "set-password\n", "{output:?}");
 }

@@ -17,6 +17,7 @@ both_backends! {
     what_is_there_is_never_overwritten,
     an_import_that_is_killed_goes_on_without_a_duplicate,
     an_account_without_password_waits_for_a_new_one,
+    a_role_has_one_grammar_on_every_way_in,
     an_export_makes_the_same_accounts_in_an_empty_database,
     a_running_server_goes_on_while_accounts_are_imported,
     nobody_needs_to_read_the_output_to_its_end,
@@ -113,13 +114,10 @@ async fn every_bad_line_is_reported_and_every_good_one_imported(deployment: Arc<
     let salted = "$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
     let wrong = [
         ("{\"email\": \"half", "is not JSON, from column"),
-        ("{\"email\":\"sesame\"}", "email is not a mail address"),
-        (
-            "{\"email\":\"extra@example.com\",\"passwordHash\":\"sesame\"}",
-            "has a field that is not known here, passwordHash",
-        ),
-        ("{\"email\":\"md5@example.com\",\"password_hash\":\"sesame\"}", "password_hash is of no form that is known"),
-        ("{\"email\":\"FIRST@example.com\"}", "has the same address as line 1"),
+        ("{\"email\":\"sesame\"}", "email is not an email address"),
+        ("{\"email\":\"extra@example.com\",\"passwordHash\":\"sesame\"}", "has an unknown field, passwordHash"),
+        ("{\"email\":\"md5@example.com\",\"password_hash\":\"sesame\"}", "password_hash has no known form"),
+        ("{\"email\":\"FIRST@example.com\"}", "has the same email address as line 1"),
         (&bomb(&format!("$argon2id$v=19$m=4194304,t=1,p=1{salted}")), "password_hash costs too much"),
         (&bomb(&format!("$argon2id$v=19$m=65536,t=4294967295,p=1{salted}")), "password_hash costs too much"),
         (&bomb("$2b$31$tH.bReaWYdiRau/tHhzLlOE3ZUAOTlyo3tR3xRkTzD8GrYULSfOCS"), "password_hash costs too much"),
@@ -208,12 +206,39 @@ async fn an_import_that_is_killed_goes_on_without_a_duplicate(deployment: Arc<De
         |what: &str| deployment.texts(&format!("SELECT CAST(count(DISTINCT {what}) AS text) AS text FROM users"));
     assert_eq!((count("email_normalized"), count("id")), (vec![ALL.to_string()], vec![ALL.to_string()]));
     assert_eq!(deployment.count("users"), i64::try_from(ALL).unwrap());
-    let audited = deployment.rows("audit_log").into_iter().filter(|row| row["event"] == "accounts_imported");
+    let audited = deployment.rows("audit_log").into_iter().filter(|row| row["event"] == "accounts.imported");
     let accounts = |row: Value| match &row["metadata"] {
         Value::String(text) => serde_json::from_str::<Value>(text).unwrap()["accounts"].as_u64().unwrap(),
         metadata => metadata["accounts"].as_u64().unwrap(),
     };
     assert_eq!(audited.map(accounts).sum::<u64>(), u64::try_from(ALL).unwrap());
+}
+
+async fn a_role_has_one_grammar_on_every_way_in(process: Process) {
+    let admin = process.register().await;
+    let roles = format!("UPDATE users SET roles = '[\"user\",\"admin\"]' WHERE id = {}", process.literal(admin.user.0));
+    process.sql(&roles);
+    let person = process.register().await;
+    let patch = async |roles: &[&str]| {
+        let user = process.patch(&format!("/api/v1/admin/users/{}", person.user)).bearer(&admin.access);
+        user.json(&json!({"roles": roles})).send().await
+    };
+    let set = |roles: &[&str]| run(&process, &[&["user", "set-roles", &person.email], roles].concat());
+    let import = |name: &str, roles: &[&str]| {
+        let email = format!("{name}@example.com");
+        import(&process, &lines([json!({"email": email, "roles": roles})]))
+    };
+    let long = "r".repeat(65);
+    for (index, right) in [&["editor:news", "Editor"][..], &["org:billing.read", "a-1_b"]].into_iter().enumerate() {
+        assert_eq!(import(&format!("right-{index}"), right).code, Some(0), "{right:?}");
+        assert_eq!(patch(right).await.assert_status(200).json()["roles"], json!([&["user"], right].concat()));
+        set(&[right, &["viewer"]].concat()).printed();
+    }
+    for (index, wrong) in ["", "two words", "a,b", "-a", &long].into_iter().enumerate() {
+        assert_eq!(import(&format!("wrong-{index}"), &[wrong]).code, Some(1), "{wrong}");
+        patch(&[wrong]).await.assert_problem(422, "invalid_input");
+        assert_eq!(run(&process, &["user", "set-roles", &person.email, "--", wrong]).code, Some(1), "{wrong}");
+    }
 }
 
 async fn an_account_without_password_waits_for_a_new_one(process: Process) {
@@ -241,7 +266,7 @@ async fn an_export_makes_the_same_accounts_in_an_empty_database(process: Process
 
     let exported = run(&process, &["user", "export"]).printed();
     assert_eq!(exported.lines().count(), 2_502);
-    assert_eq!(process.count("audit_log WHERE event = 'accounts_exported'"), 1);
+    assert_eq!(process.count("audit_log WHERE event = 'accounts.exported'"), 1);
     let line = exported.lines().find(|line| line.contains("Full@")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(line).unwrap(), full);
 
@@ -285,12 +310,12 @@ async fn a_check_imports_nothing_and_needs_no_database(deployment: Arc<Deploymen
     let text = crowd(0..20_500) + "{\"email\":\"nobody\"}\n";
     std::fs::write(deployment.folder.path().join("people.ndjson"), text).unwrap();
     let ran = run(&deployment, &["user", "import", "--check", "people.ndjson"]);
-    let expected = "Good: 20500\nRejected: 1, listed in people.ndjson.rejected.ndjson\n";
+    let expected = "Valid: 20500\nRejected: 1, listed in people.ndjson.rejected.ndjson\n";
     assert_eq!((ran.code, &*ran.stdout), (Some(1), expected), "{ran:?}");
     let told: Vec<&str> = ran.stderr.lines().collect();
     assert!(told[0].starts_with("10000 lines, ") && told[0].ends_with(" a second, 0 rejected"), "{ran:?}");
     assert!(told[1].starts_with("20000 lines, "), "{ran:?}");
-    assert_eq!(told[2..], ["line 20501: email is not a mail address such as name@example.com"]);
+    assert_eq!(told[2..], ["line 20501: email is not an email address such as name@example.com"]);
     assert!(!deployment.data_dir().exists());
 }
 
@@ -302,7 +327,7 @@ async fn an_export_is_for_its_owner_alone_and_replaces_no_file(deployment: Arc<D
     assert_private(&file);
     let text = std::fs::read_to_string(&file).unwrap();
     assert_eq!(text, export("-").printed());
-    assert!(export("out.ndjson").refused().contains("out.ndjson is there already"));
+    assert!(export("out.ndjson").refused().contains("out.ndjson exists already"));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
     // What an export that was killed left behind is in nobody's way.
     std::fs::write(deployment.folder.path().join("again.ndjson.partial"), "half a li").unwrap();

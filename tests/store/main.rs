@@ -1,5 +1,16 @@
 //! The database as the stores see it: both engines migrate alike, keep every value as it was, and fail alike.
 
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test fails by panicking, and nothing here is a library"
+)]
+
 #[macro_use]
 #[path = "../support/mod.rs"]
 mod support;

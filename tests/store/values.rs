@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use diesel::prelude::*;
-use keyturn::clock::Timestamp;
 use keyturn::db::schema::{
-    audit_log, email_changes, hourly_counts, leases, login_failures, mfa_challenges, one_time_tokens, outbox,
+    audit_log, email_changes, hourly_counts, leases, login_failures, mfa_challenges, opaque_tokens, outbox,
     recovery_codes, revocations, sessions, signing_keys, totp_secrets, trusted_devices, users,
 };
-use keyturn::db::types::{Address, Json, KeyId, Names, SessionId, TokenId, UserId};
+use keyturn::db::types::{IpColumn, Json};
 use keyturn::db::{Conn, DbError, DbResult};
+use keyturn::types::{Amr, Jti, KeyId, Roles, SessionId, Timestamp, UserId};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -41,7 +41,7 @@ struct User {
     email_normalized: String,
     name: Option<String>,
     password_hash: String,
-    roles: Names,
+    roles: Roles,
     created_at: Timestamp,
     password_changed_at: Timestamp,
     last_login_at: Option<Timestamp>,
@@ -66,8 +66,8 @@ struct Session {
     parent_digest: Option<Vec<u8>>,
     rotation_salt: Option<Vec<u8>>,
     issued_at: Timestamp,
-    access_jti: TokenId,
-    former_jti: Option<TokenId>,
+    access_jti: Jti,
+    former_jti: Option<Jti>,
     access_seen: bool,
     recovered: bool,
     recovery_debt: i32,
@@ -76,13 +76,12 @@ struct Session {
     revoked_at: Option<Timestamp>,
     revoked_reason: Option<String>,
     revoked_by: Option<UserId>,
-    ip: Option<Address>,
+    ip: Option<IpColumn>,
     user_agent: Option<String>,
     device: Json,
     name: Option<String>,
-    amr: Names,
+    amr: Amr,
     client_id: String,
-    metadata: Json,
     location: Option<Json>,
     actor_id: Option<UserId>,
 }
@@ -106,7 +105,7 @@ struct Revocation {
     reason: String,
     revoked_at: Timestamp,
     expires_at: Timestamp,
-    access_jti: Option<TokenId>,
+    access_jti: Option<Jti>,
 }
 
 /// Milliseconds around the epochs of Unix and of Postgres, and at both ends of the calendar.
@@ -182,7 +181,7 @@ fn user(n: usize) -> User {
         email_normalized: format!("{n}{}", text(n + 1)),
         name: some(n).map(text),
         password_hash: text(n + 2),
-        roles: Names(TEXTS[..n % TEXTS.len()].iter().map(|text| (*text).to_owned()).collect()),
+        roles: serde_json::from_value(json!(TEXTS[..n % TEXTS.len()])).unwrap(),
         created_at: time(n),
         password_changed_at: time(n + 1),
         last_login_at: some(n + 2).map(time),
@@ -211,8 +210,8 @@ fn session(n: usize, owner: UserId) -> Session {
         parent_digest: some.then(|| bytes(n + 4)),
         rotation_salt: some.then(Vec::new),
         issued_at: time(n + 5),
-        access_jti: TokenId(Uuid::max()),
-        former_jti: some.then(|| TokenId(Uuid::nil())),
+        access_jti: Jti(Uuid::max()),
+        former_jti: some.then(|| Jti(Uuid::nil())),
         access_seen: some,
         recovered: !some,
         recovery_debt: i32::MAX,
@@ -221,13 +220,12 @@ fn session(n: usize, owner: UserId) -> Session {
         revoked_at: some.then(|| time(n + 6)),
         revoked_reason: some.then(|| text(n)),
         revoked_by: some.then_some(owner),
-        ip: (n < ADDRESSES.len()).then(|| Address(ADDRESSES[n].parse::<IpAddr>().unwrap())),
+        ip: (n < ADDRESSES.len()).then(|| IpColumn(ADDRESSES[n].parse::<IpAddr>().unwrap())),
         user_agent: some.then(|| text(n + 1)),
         device: Json(documents[n % documents.len()].clone()),
         name: some.then(|| text(n + 2)),
-        amr: Names(vec![text(n), text(n + 1)]),
+        amr: Amr::new(&[&text(n), &text(n + 1)]),
         client_id: text(n + 3),
-        metadata: Json(documents[(n + 1) % documents.len()].clone()),
         location: some.then(|| Json(documents[(n + 2) % documents.len()].clone())),
         actor_id: some.then_some(owner),
     }
@@ -248,7 +246,10 @@ async fn the_tables_have_the_columns_that_the_schema_has(deployment: Arc<Deploym
     migrated(&deployment);
     macro_rules! columns {
         ($($table:ident),+) => {
-            [$((stringify!($table), diesel::debug_query::<diesel::sqlite::Sqlite, _>(&$table::table.select($table::all_columns)).to_string())),+]
+            [$({
+                let all = $table::table.select($table::all_columns);
+                (stringify!($table), diesel::debug_query::<diesel::sqlite::Sqlite, _>(&all).to_string())
+            }),+]
         };
     }
     let own = columns!(
@@ -257,7 +258,7 @@ async fn the_tables_have_the_columns_that_the_schema_has(deployment: Arc<Deploym
         signing_keys,
         revocations,
         audit_log,
-        one_time_tokens,
+        opaque_tokens,
         email_changes,
         outbox,
         totp_secrets,
@@ -310,7 +311,7 @@ async fn sessions_are_read_as_they_were_written(deployment: Arc<Deployment>) {
         assert_eq!(read, written);
     }
     for address in ADDRESSES {
-        let address = Address(address.parse().unwrap());
+        let address = IpColumn(address.parse().unwrap());
         let found: i64 = sessions::table.filter(sessions::ip.eq(address)).count().get_result(&mut conn).unwrap();
         assert_eq!(found, 1, "{address:?}");
     }
@@ -343,7 +344,7 @@ fn append(conn: &mut Conn, n: usize) {
         revocations::reason.eq(text(n)),
         revocations::revoked_at.eq(time(n)),
         revocations::expires_at.eq(time(n + 1)),
-        revocations::access_jti.eq(n.is_multiple_of(2).then(|| TokenId(Uuid::max()))),
+        revocations::access_jti.eq(n.is_multiple_of(2).then(|| Jti(Uuid::max()))),
     );
     diesel::insert_into(revocations::table).values(values).execute(conn).unwrap();
 }
@@ -361,7 +362,7 @@ async fn revocations_are_numbered_in_their_order(deployment: Arc<Deployment>) {
             reason: text(n),
             revoked_at: time(n),
             expires_at: time(n + 1),
-            access_jti: n.is_multiple_of(2).then(|| TokenId(Uuid::max())),
+            access_jti: n.is_multiple_of(2).then(|| Jti(Uuid::max())),
         };
         assert_eq!(*revocation, written);
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use deadpool_redis::redis;
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
-use keyturn::clock::Timestamp;
 use keyturn::config::Database;
 use keyturn::db::Conn;
 use keyturn::db::schema::sessions;
-use keyturn::db::types::{Address, SessionId, TokenId, UserId};
+use keyturn::db::types::IpColumn;
+use keyturn::types::{Jti, SessionId, Timestamp, UserId};
 use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
@@ -163,6 +163,11 @@ impl Deployment {
         rows.into_iter().map(|row| row.text).collect()
     }
 
+    /// The names of the audited events of which `condition` is true, oldest first.
+    pub fn audited(&self, condition: &str) -> Vec<String> {
+        self.texts(&format!("SELECT event AS text FROM audit_log WHERE {condition} ORDER BY id"))
+    }
+
     /// Sends one command to the test's own database in Redis.
     pub fn redis<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
         redis_command(&self.scaled().redis, command)
@@ -232,8 +237,8 @@ pub struct SessionRow {
     pub parent_digest: Option<Vec<u8>>,
     pub rotation_salt: Option<Vec<u8>>,
     pub issued_at: Timestamp,
-    pub access_jti: TokenId,
-    pub former_jti: Option<TokenId>,
+    pub access_jti: Jti,
+    pub former_jti: Option<Jti>,
     pub access_seen: bool,
     pub recovered: bool,
     pub recovery_debt: i32,
@@ -241,7 +246,7 @@ pub struct SessionRow {
     pub replays: i32,
     pub revoked_at: Option<Timestamp>,
     pub revoked_reason: Option<String>,
-    pub ip: Option<Address>,
+    pub ip: Option<IpColumn>,
     pub user_agent: Option<String>,
     pub name: Option<String>,
 }

@@ -60,8 +60,8 @@ impl Request {
         self.begin().await?.answer().await
     }
 
-    /// Sends the request, and again for as long as the answer is that it may be sent again (503). Answers also how often
-    /// that was.
+    /// Sends the request, and again for as long as the answer is that it may be sent again (503). Answers also how
+    /// often that was.
     pub async fn persist(self) -> (Response, usize) {
         let begun = Instant::now();
         let mut times = 0;
@@ -205,6 +205,15 @@ impl Response {
         let body = self.json();
         assert_eq!((body["code"].as_str(), body["status"].as_u64()), (Some(code), Some(status.into())), "{body}");
         self
+    }
+
+    /// Asserts that exactly one field of the request was refused.
+    #[track_caller]
+    pub fn assert_invalid(&self, field: &str) {
+        self.assert_problem(422, "invalid_input");
+        let body = self.json();
+        let fields = body["errors"].as_array().unwrap().iter();
+        assert_eq!(fields.map(|error| error["field"].as_str().unwrap()).collect::<Vec<_>>(), [field]);
     }
 }
 

@@ -85,7 +85,8 @@ impl Postgres {
     /// Stops it at once, as a crash would: connections break, and it recovers at the next start.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // An immediate shutdown, which what is frozen would not see; a killed Postgres would leave processes behind.
+            // An immediate shutdown, which what is frozen would not see; a killed Postgres would leave processes
+            // behind.
             freeze(&child, false);
             signal(&child, "QUIT");
             child.wait().unwrap();

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use keyturn::db::types::{SessionId, TokenId, UserId};
+use keyturn::types::{Jti, SessionId, UserId};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -40,7 +40,7 @@ impl Tokens {
     }
 
     /// The access token's id.
-    pub fn jti(&self) -> TokenId {
+    pub fn jti(&self) -> Jti {
         serde_json::from_value(self.claims()["jti"].clone()).unwrap()
     }
 

@@ -1,7 +1,7 @@
 //! An app that makes codes, as a person would have it on a phone.
 
 use aws_lc_rs::hmac;
-use keyturn::clock::Timestamp;
+use keyturn::types::Timestamp;
 
 /// A secret as it was read from a QR code.
 #[derive(Clone)]

@@ -1,20 +1,27 @@
 CREATE TABLE users (
     id uuid PRIMARY KEY,
     email text NOT NULL,
-    email_normalized text NOT NULL,
-    name text,
+    -- Searches by prefix need the order of bytes, for the name too.
+    email_normalized text COLLATE "C" NOT NULL,
+    name text COLLATE "C",
     password_hash text NOT NULL,
     roles jsonb NOT NULL,
     created_at timestamptz NOT NULL,
     password_changed_at timestamptz NOT NULL,
     last_login_at timestamptz,
     disabled_at timestamptz,
+    email_verified_at timestamptz,
+    alerts boolean NOT NULL DEFAULT true,
     CONSTRAINT users_email_normalized_key UNIQUE (email_normalized)
 );
 
--- One login on one device, for its whole life. A refresh updates this row and adds none. No column that a refresh
--- changes is indexed, and half of each page is kept free, so that the new version lands on the same page (HOT) and
--- the old one is pruned in passing.
+CREATE INDEX users_lower_name_id_idx ON users (lower(name), id);
+
+COMMENT ON COLUMN users.alerts IS 'whether the owner wants emails about unusual logins; some alerts are always sent';
+
+-- Each row is one login on one device. A refresh updates the row and inserts none. No column that a refresh changes is
+-- indexed, and half of each page is kept free, so that the new version of a row is stored on the same page (HOT) and
+-- the old one is pruned without a vacuum.
 CREATE TABLE sessions (
     id uuid PRIMARY KEY,
     user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -45,22 +52,24 @@ CREATE TABLE sessions (
     name text,
     amr jsonb NOT NULL,
     client_id text NOT NULL,
-    metadata jsonb NOT NULL
+    location jsonb,
+    actor_id uuid
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at);
+CREATE INDEX sessions_actor_id_idx ON sessions (actor_id) WHERE actor_id IS NOT NULL;
 
 COMMENT ON COLUMN sessions.expires_at IS 'end of the refresh token: one REFRESH_TOKEN_TTL after the last rotation';
 COMMENT ON COLUMN sessions.ends_at IS 'end of the session, however often it is refreshed';
-COMMENT ON COLUMN sessions.generation IS 'rotations so far; the refresh token of this generation is current';
-COMMENT ON COLUMN sessions.revision IS 'changes to what a cache holds of this row; never goes back';
+COMMENT ON COLUMN sessions.generation IS 'number of rotations so far; the refresh token of this generation is current';
+COMMENT ON COLUMN sessions.revision IS 'number of changes of the cached columns; only grows';
 COMMENT ON COLUMN sessions.token_digest IS 'SHA-256 of the current refresh token';
-COMMENT ON COLUMN sessions.parent_digest IS 'SHA-256 of the refresh token before it';
-COMMENT ON COLUMN sessions.rotation_salt IS 'with the parent token, derives the current one';
-COMMENT ON COLUMN sessions.issued_at IS 'when the current access token was issued, by a rotation or a recovery';
-COMMENT ON COLUMN sessions.access_seen IS 'whether an access token of this generation was presented to a server';
-COMMENT ON COLUMN sessions.recovered IS 'whether this generation was handed out again after the replay window';
-COMMENT ON COLUMN sessions.recovery_debt IS 'eight per recovery, less one per rotation since';
+COMMENT ON COLUMN sessions.parent_digest IS 'SHA-256 of the previous refresh token';
+COMMENT ON COLUMN sessions.rotation_salt IS 'salt that derives the current refresh token from the previous one';
+COMMENT ON COLUMN sessions.issued_at IS 'time of issue of the current access token, by a rotation or a recovery';
+COMMENT ON COLUMN sessions.access_seen IS 'whether an access token of this generation was used';
+COMMENT ON COLUMN sessions.recovered IS 'whether this generation was issued again after the replay window';
+COMMENT ON COLUMN sessions.recovery_debt IS 'plus eight for each recovery, minus one for each rotation';
 
 CREATE TABLE signing_keys (
     id uuid PRIMARY KEY,
@@ -70,8 +79,8 @@ CREATE TABLE signing_keys (
     created_at timestamptz NOT NULL
 );
 
--- The log of revocations, in the order of commits for a reader that asks for `txid` at or after the oldest
--- transaction that was running when it last looked. A row lives as long as the access tokens it concerns.
+-- The revocation log. A reader misses no commit if it reads from the `txid` of the oldest transaction that was running
+-- at its last read. A row is kept until the access tokens that it concerns have expired.
 CREATE TABLE revocations (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     txid bigint NOT NULL DEFAULT (pg_current_xact_id()::text::bigint),
@@ -79,8 +88,12 @@ CREATE TABLE revocations (
     user_id uuid NOT NULL,
     reason text NOT NULL,
     revoked_at timestamptz NOT NULL,
-    expires_at timestamptz NOT NULL
+    expires_at timestamptz NOT NULL,
+    access_jti uuid
 );
 
 CREATE INDEX revocations_txid_idx ON revocations (txid);
 CREATE INDEX revocations_expires_at_idx ON revocations (expires_at);
+
+COMMENT ON COLUMN sessions.actor_id IS 'the administrator who acts for the user in this session (RFC 8693 act)';
+COMMENT ON COLUMN revocations.access_jti IS 'the access token that is revoked, if the session itself is not';

@@ -1,30 +1,5 @@
-ALTER TABLE users
-    ADD COLUMN email_verified_at timestamptz,
-    ADD COLUMN alerts boolean NOT NULL DEFAULT true;
-
-COMMENT ON COLUMN users.alerts IS 'whether mails tell of logins from new devices and places; some alerts are always sent';
-
--- Texts are searched by their beginning, which is a range in the order of their bytes.
-ALTER TABLE users
-    ALTER COLUMN email_normalized TYPE text COLLATE "C",
-    ALTER COLUMN name TYPE text COLLATE "C";
-
-CREATE INDEX users_lower_name_id_idx ON users (lower(name), id);
-
-ALTER TABLE sessions
-    ADD COLUMN location jsonb,
-    ADD COLUMN actor_id uuid;
-
-COMMENT ON COLUMN sessions.actor_id IS 'the operator who acts for the user in this session (RFC 8693 act)';
-
-CREATE INDEX sessions_actor_id_idx ON sessions (actor_id) WHERE actor_id IS NOT NULL;
-
-ALTER TABLE revocations ADD COLUMN access_jti uuid;
-
-COMMENT ON COLUMN revocations.access_jti IS 'where given, the one access token that ends; its session goes on';
-
--- Append-only. Ids are UUIDs of version 7 made of `at`, so their order is that of time and a period is a range of ids.
--- No foreign keys: what happened stays true when an account is gone.
+-- Append-only. Ids are UUIDs of version 7 with the time of `at`, so they are in the order of time and a period is a
+-- range of ids. There are no foreign keys, because entries are kept when an account is deleted.
 CREATE TABLE audit_log (
     id uuid PRIMARY KEY,
     at timestamptz NOT NULL,
@@ -44,24 +19,26 @@ CREATE INDEX audit_log_session_id_user_id_id_idx ON audit_log (session_id, user_
 CREATE INDEX audit_log_event_id_idx ON audit_log (event, id);
 CREATE INDEX audit_log_outcome_id_idx ON audit_log (outcome, id);
 
-COMMENT ON COLUMN audit_log.user_id IS 'whom it concerns';
-COMMENT ON COLUMN audit_log.actor_id IS 'who did it, where that is somebody else';
+COMMENT ON COLUMN audit_log.user_id IS 'the account that the event concerns';
+COMMENT ON COLUMN audit_log.actor_id IS 'the account that acted, if it is another one';
 
-CREATE TABLE one_time_tokens (
+-- Random tokens of all purposes. Only their digests are stored. Redeeming a token deletes its row.
+CREATE TABLE opaque_tokens (
     digest bytea PRIMARY KEY,
-    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     purpose text NOT NULL,
+    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     session_id uuid,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL
 );
 
-CREATE INDEX one_time_tokens_user_id_idx ON one_time_tokens (user_id);
-CREATE INDEX one_time_tokens_expires_at_idx ON one_time_tokens (expires_at);
+CREATE INDEX opaque_tokens_user_id_idx ON opaque_tokens (user_id);
+CREATE INDEX opaque_tokens_expires_at_idx ON opaque_tokens (expires_at);
 
-COMMENT ON COLUMN one_time_tokens.digest IS 'SHA-256 of the token, which is only in the mail; using it deletes the row';
+COMMENT ON COLUMN opaque_tokens.digest IS 'SHA-256 of the token';
+COMMENT ON COLUMN opaque_tokens.session_id IS 'the session that the token concerns, if there is one';
 
--- A change of address that waits for a confirmation from each of the two.
+-- Changes of email address that wait for the confirmation of both addresses.
 CREATE TABLE email_changes (
     user_id uuid PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
     email text NOT NULL,
@@ -72,7 +49,8 @@ CREATE TABLE email_changes (
     expires_at timestamptz NOT NULL
 );
 
--- Mails on their way, and those that were given up. The message is sealed, because it holds one-time tokens.
+-- Emails that wait for delivery, and those that were given up. The message is encrypted, because it contains one-time
+-- tokens.
 CREATE TABLE outbox (
     id uuid PRIMARY KEY,
     kind text NOT NULL,
@@ -87,10 +65,10 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_next_attempt_at_idx ON outbox (next_attempt_at);
 
-COMMENT ON COLUMN outbox.next_attempt_at IS 'null when the mail was given up; its message is empty then';
-COMMENT ON COLUMN outbox.expires_at IS 'when its link stops to work, where the mail is for nothing else';
+COMMENT ON COLUMN outbox.next_attempt_at IS 'null if the email was given up; then its message is empty';
+COMMENT ON COLUMN outbox.expires_at IS 'expiry of the link, if the link is the only purpose of the email';
 
--- One secret for each account; not in force before it is confirmed.
+-- One secret per account. It has no effect before it is confirmed.
 CREATE TABLE totp_secrets (
     user_id uuid PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
     sealed_secret bytea NOT NULL,
@@ -99,7 +77,7 @@ CREATE TABLE totp_secrets (
     last_step bigint NOT NULL DEFAULT 0
 );
 
-COMMENT ON COLUMN totp_secrets.last_step IS 'time step (RFC 6238) of the last code that was accepted; only later ones are';
+COMMENT ON COLUMN totp_secrets.last_step IS 'time step (RFC 6238) of the last accepted code; a code must be of a later one';
 
 CREATE TABLE recovery_codes (
     user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
@@ -108,36 +86,25 @@ CREATE TABLE recovery_codes (
     PRIMARY KEY (user_id, digest)
 );
 
--- A login that waits for its second factor.
+-- Logins that wait for their second factor, by the digest of their token.
 CREATE TABLE mfa_challenges (
-    digest bytea PRIMARY KEY,
-    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    tries integer NOT NULL DEFAULT 0,
+    digest bytea PRIMARY KEY REFERENCES opaque_tokens (digest) ON DELETE CASCADE,
+    attempts integer NOT NULL DEFAULT 0,
     transport text NOT NULL,
-    device_name text,
-    created_at timestamptz NOT NULL,
-    expires_at timestamptz NOT NULL
+    device_name text
 );
 
-CREATE INDEX mfa_challenges_expires_at_idx ON mfa_challenges (expires_at);
-
+-- Devices that log in without a second factor, by the digest of their token.
 CREATE TABLE trusted_devices (
     id uuid PRIMARY KEY,
-    user_id uuid NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    digest bytea NOT NULL,
+    digest bytea NOT NULL REFERENCES opaque_tokens (digest) ON DELETE CASCADE,
     device jsonb NOT NULL,
-    location jsonb,
     ip inet,
-    created_at timestamptz NOT NULL,
     last_used_at timestamptz NOT NULL,
-    expires_at timestamptz NOT NULL,
     CONSTRAINT trusted_devices_digest_key UNIQUE (digest)
 );
 
-CREATE INDEX trusted_devices_user_id_idx ON trusted_devices (user_id);
-CREATE INDEX trusted_devices_expires_at_idx ON trusted_devices (expires_at);
-
--- Logins that failed in a row, by a MAC of the account's address and where they came from.
+-- Consecutive failed logins, by a MAC of the account's email address and the source of the attempts.
 CREATE TABLE login_failures (
     source bytea PRIMARY KEY,
     failures integer NOT NULL,
@@ -146,7 +113,7 @@ CREATE TABLE login_failures (
 
 CREATE INDEX login_failures_last_failed_at_idx ON login_failures (last_failed_at);
 
--- What happened how often, hour by hour, on all servers together.
+-- Logins and refreshes by outcome and hour, of all servers together.
 CREATE TABLE hourly_counts (
     hour timestamptz NOT NULL,
     name text NOT NULL,
@@ -154,11 +121,11 @@ CREATE TABLE hourly_counts (
     PRIMARY KEY (hour, name)
 );
 
--- What one server at a time does for all: who holds it, and until when unless it is prolonged.
+-- Work that only one server does at a time: the holder of each lease, and its expiry unless it is renewed.
 CREATE TABLE leases (
     name text PRIMARY KEY,
     holder bytea NOT NULL,
     until timestamptz NOT NULL
 );
 
-INSERT INTO leases (name, holder, until) VALUES ('sweep', '', '1970-01-01T00:00:00Z');
+INSERT INTO leases (name, holder, until) VALUES ('retention', '', '1970-01-01T00:00:00Z');

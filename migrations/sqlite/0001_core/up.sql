@@ -10,8 +10,12 @@ CREATE TABLE users (
     password_changed_at bigint NOT NULL,
     last_login_at bigint,
     disabled_at bigint,
+    email_verified_at bigint,
+    alerts boolean NOT NULL DEFAULT 1,
     CONSTRAINT users_email_normalized_key UNIQUE (email_normalized)
 );
+
+CREATE INDEX users_lower_name_id_idx ON users (lower(name), id);
 
 CREATE TABLE sessions (
     id blob NOT NULL PRIMARY KEY,
@@ -43,10 +47,12 @@ CREATE TABLE sessions (
     name text,
     amr text NOT NULL,
     client_id text NOT NULL,
-    metadata text NOT NULL
+    location text,
+    actor_id blob
 );
 
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at);
+CREATE INDEX sessions_actor_id_idx ON sessions (actor_id) WHERE actor_id IS NOT NULL;
 
 CREATE TABLE signing_keys (
     id blob NOT NULL PRIMARY KEY,
@@ -56,7 +62,7 @@ CREATE TABLE signing_keys (
     created_at bigint NOT NULL
 );
 
--- There is one writer at a time, so `seq` is the order of commits; `txid` is for Postgres.
+-- SQLite has one writer at a time, so `seq` is the order of commits. `txid` is used on Postgres only.
 CREATE TABLE revocations (
     seq integer PRIMARY KEY AUTOINCREMENT NOT NULL,
     txid bigint NOT NULL DEFAULT 0,
@@ -64,7 +70,8 @@ CREATE TABLE revocations (
     user_id blob NOT NULL,
     reason text NOT NULL,
     revoked_at bigint NOT NULL,
-    expires_at bigint NOT NULL
+    expires_at bigint NOT NULL,
+    access_jti blob
 );
 
 CREATE INDEX revocations_txid_idx ON revocations (txid);

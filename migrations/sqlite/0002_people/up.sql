@@ -1,17 +1,5 @@
-ALTER TABLE users ADD COLUMN email_verified_at bigint;
-ALTER TABLE users ADD COLUMN alerts boolean NOT NULL DEFAULT 1;
-
-CREATE INDEX users_lower_name_id_idx ON users (lower(name), id);
-
-ALTER TABLE sessions ADD COLUMN location text;
-ALTER TABLE sessions ADD COLUMN actor_id blob;
-
-CREATE INDEX sessions_actor_id_idx ON sessions (actor_id) WHERE actor_id IS NOT NULL;
-
-ALTER TABLE revocations ADD COLUMN access_jti blob;
-
--- Append-only. Ids are UUIDs of version 7 made of `at`, so their order is that of time and a period is a range of ids.
--- No foreign keys: what happened stays true when an account is gone.
+-- Append-only. Ids are UUIDs of version 7 with the time of `at`, so they are in the order of time and a period is a
+-- range of ids. There are no foreign keys, because entries are kept when an account is deleted.
 CREATE TABLE audit_log (
     id blob NOT NULL PRIMARY KEY,
     at bigint NOT NULL,
@@ -31,19 +19,20 @@ CREATE INDEX audit_log_session_id_user_id_id_idx ON audit_log (session_id, user_
 CREATE INDEX audit_log_event_id_idx ON audit_log (event, id);
 CREATE INDEX audit_log_outcome_id_idx ON audit_log (outcome, id);
 
-CREATE TABLE one_time_tokens (
+-- Random tokens of all purposes, by their SHA-256 digest. Redeeming a token deletes its row.
+CREATE TABLE opaque_tokens (
     digest blob NOT NULL PRIMARY KEY,
-    user_id blob NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     purpose text NOT NULL,
+    user_id blob NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     session_id blob,
     created_at bigint NOT NULL,
     expires_at bigint NOT NULL
 );
 
-CREATE INDEX one_time_tokens_user_id_idx ON one_time_tokens (user_id);
-CREATE INDEX one_time_tokens_expires_at_idx ON one_time_tokens (expires_at);
+CREATE INDEX opaque_tokens_user_id_idx ON opaque_tokens (user_id);
+CREATE INDEX opaque_tokens_expires_at_idx ON opaque_tokens (expires_at);
 
--- A change of address that waits for a confirmation from each of the two.
+-- Changes of email address that wait for the confirmation of both addresses.
 CREATE TABLE email_changes (
     user_id blob NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
     email text NOT NULL,
@@ -54,8 +43,9 @@ CREATE TABLE email_changes (
     expires_at bigint NOT NULL
 );
 
--- Mails on their way, and those that were given up: without a next attempt, and with an empty message. The message is
--- sealed, because it holds one-time tokens. With `expires_at`, the mail is worth nothing after that.
+-- Emails that wait for delivery, and those that were given up, which have no next attempt and an empty message. The
+-- message is encrypted, because it contains one-time tokens. `expires_at` is the expiry of the link, if the link is the
+-- only purpose of the email.
 CREATE TABLE outbox (
     id blob NOT NULL PRIMARY KEY,
     kind text NOT NULL,
@@ -70,7 +60,7 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_next_attempt_at_idx ON outbox (next_attempt_at);
 
--- One secret for each account; not in force before it is confirmed.
+-- One secret per account. It has no effect before it is confirmed.
 CREATE TABLE totp_secrets (
     user_id blob NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
     sealed_secret blob NOT NULL,
@@ -86,36 +76,25 @@ CREATE TABLE recovery_codes (
     PRIMARY KEY (user_id, digest)
 );
 
--- A login that waits for its second factor.
+-- Logins that wait for their second factor, by the digest of their token.
 CREATE TABLE mfa_challenges (
-    digest blob NOT NULL PRIMARY KEY,
-    user_id blob NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    tries integer NOT NULL DEFAULT 0,
+    digest blob NOT NULL PRIMARY KEY REFERENCES opaque_tokens (digest) ON DELETE CASCADE,
+    attempts integer NOT NULL DEFAULT 0,
     transport text NOT NULL,
-    device_name text,
-    created_at bigint NOT NULL,
-    expires_at bigint NOT NULL
+    device_name text
 );
 
-CREATE INDEX mfa_challenges_expires_at_idx ON mfa_challenges (expires_at);
-
+-- Devices that log in without a second factor, by the digest of their token.
 CREATE TABLE trusted_devices (
     id blob NOT NULL PRIMARY KEY,
-    user_id blob NOT NULL REFERENCES users (id) ON DELETE CASCADE,
-    digest blob NOT NULL,
+    digest blob NOT NULL REFERENCES opaque_tokens (digest) ON DELETE CASCADE,
     device text NOT NULL,
-    location text,
     ip text,
-    created_at bigint NOT NULL,
     last_used_at bigint NOT NULL,
-    expires_at bigint NOT NULL,
     CONSTRAINT trusted_devices_digest_key UNIQUE (digest)
 );
 
-CREATE INDEX trusted_devices_user_id_idx ON trusted_devices (user_id);
-CREATE INDEX trusted_devices_expires_at_idx ON trusted_devices (expires_at);
-
--- Logins that failed in a row, by a MAC of the account's address and where they came from.
+-- Consecutive failed logins, by a MAC of the account's email address and the source of the attempts.
 CREATE TABLE login_failures (
     source blob NOT NULL PRIMARY KEY,
     failures integer NOT NULL,
@@ -124,7 +103,7 @@ CREATE TABLE login_failures (
 
 CREATE INDEX login_failures_last_failed_at_idx ON login_failures (last_failed_at);
 
--- What happened how often, hour by hour, on all servers together.
+-- Logins and refreshes by outcome and hour, of all servers together.
 CREATE TABLE hourly_counts (
     hour bigint NOT NULL,
     name text NOT NULL,
@@ -132,11 +111,11 @@ CREATE TABLE hourly_counts (
     PRIMARY KEY (hour, name)
 );
 
--- What one server at a time does for all: who holds it, and until when unless it is prolonged.
+-- Work that only one server does at a time: the holder of each lease, and its expiry unless it is renewed.
 CREATE TABLE leases (
     name text NOT NULL PRIMARY KEY,
     holder blob NOT NULL,
     until bigint NOT NULL
 );
 
-INSERT INTO leases (name, holder, until) VALUES ('sweep', X'', 0);
+INSERT INTO leases (name, holder, until) VALUES ('retention', X'', 0);

@@ -1,44 +1,55 @@
-//! Accounts that move in and out, password hashes included: one JSON object on a line for each.
+//! Imports and exports accounts with their password hashes: one JSON object on each line.
 
-pub mod entry;
-pub mod intake;
-mod store;
+pub(crate) mod entry;
+pub(crate) mod reader;
 
 use std::sync::Arc;
 
-use super::Accounts;
-use crate::audit::{Actor, Event, Record};
-use crate::db::types::UserId;
-use crate::db::{Conn, DbResult};
-use entry::{Entry, Newcomer};
+use super::store;
+use crate::audit::{Actor, Audit, Event, Record};
+use crate::db::{Db, DbResult};
+use crate::types::UserId;
+use entry::{Entry, ImportedAccount};
 
-/// Accounts that go into or out of the database at once.
-pub const BATCH: usize = 1000;
+/// The most lines that one transaction imports, and the most accounts on one page of an export.
+pub(crate) const BATCH: u16 = 1000;
 
-impl Accounts {
-    /// Adds those of `newcomers` whose id and address no account has: all of these or none. Answers how many they were.
-    /// What is there stays as it is, so that an import can be run again.
-    pub async fn import(&self, newcomers: Arc<Vec<Newcomer>>) -> DbResult<usize> {
-        let audit = self.0.audit.clone();
-        let import = move |conn: &mut Conn| {
-            let imported = store::insert_new(conn, newcomers.iter().map(Newcomer::row))?;
+/// Imports and exports accounts for the command line. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Transfer {
+    db: Db,
+    audit: Audit,
+}
+
+impl Transfer {
+    /// Creates the import and export of a server.
+    pub(crate) fn new(db: Db, audit: Audit) -> Self {
+        Self { db, audit }
+    }
+
+    /// Inserts those of `accounts` whose id and email address no account has: all of these or none. Returns how many.
+    /// Existing accounts are not changed, so an import can be repeated.
+    pub(crate) async fn import(&self, accounts: Arc<Vec<ImportedAccount>>) -> DbResult<usize> {
+        let audit = self.audit.clone();
+        let imported = self.db.write(move |conn| {
+            let imported = store::insert_new(conn, accounts.iter().map(ImportedAccount::row))?;
             if imported > 0 {
                 let record = Record::new(Event::AccountsImported, &Actor::default()).with("accounts", imported);
                 audit.append(conn, &record)?;
             }
             Ok(imported)
-        };
-        self.0.db.write(import).await
+        });
+        imported.await
     }
 
-    /// Notes that all accounts are about to be exported.
-    pub async fn begin_export(&self) -> DbResult<()> {
-        self.0.audit.append_alone(Record::new(Event::AccountsExported, &Actor::default())).await
+    /// Records in the audit log that all accounts are about to be exported.
+    pub(crate) async fn begin_export(&self) -> DbResult<()> {
+        self.audit.append_alone(Record::new(Event::AccountsExported, &Actor::default())).await
     }
 
-    /// The accounts that come after `after` in the order of ids, [`BATCH`] at the most: none after the last.
-    pub async fn export(&self, after: Option<UserId>) -> DbResult<Vec<Entry>> {
-        let rows = self.0.db.read(move |conn| store::page(conn, after, BATCH)).await?;
+    /// Returns up to [`BATCH`] accounts after `after` in the order of their ids; none after the last.
+    pub(crate) async fn export(&self, after: Option<UserId>) -> DbResult<Vec<Entry>> {
+        let rows = self.db.read(move |conn| store::page(conn, after, BATCH.into())).await?;
         Ok(rows.into_iter().map(Entry::from).collect())
     }
 }

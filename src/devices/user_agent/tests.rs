@@ -1,16 +1,16 @@
 use super::*;
 
-fn parts(user_agent: &str) -> (Kind, Option<String>, Option<String>, String) {
-    let Device { kind, os, browser, label } = device(user_agent);
-    (kind, os, browser, label)
+fn parts(user_agent: &str) -> (DeviceType, Option<String>, Option<String>, String) {
+    let Device { device_type, os, browser, label } = device(user_agent);
+    (device_type, os, browser, label)
 }
 
-/// Asserts what each user agent is read as: kind, system, browser, label; "" stands for nothing.
+/// Asserts the type, operating system, browser and label of each user agent; "" stands for none.
 #[track_caller]
-fn assert_all(table: &[(&str, Kind, &str, &str, &str)]) {
+fn assert_all(table: &[(&str, DeviceType, &str, &str, &str)]) {
     let owned = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    for (user_agent, kind, os, browser, label) in table {
-        let expected = (*kind, owned(os), owned(browser), (*label).to_owned());
+    for (user_agent, device_type, os, browser, label) in table {
+        let expected = (*device_type, owned(os), owned(browser), (*label).to_owned());
         assert_eq!(parts(user_agent), expected, "{user_agent}");
     }
 }
@@ -18,7 +18,7 @@ fn assert_all(table: &[(&str, Kind, &str, &str, &str)]) {
 #[test]
 #[rustfmt::skip]
 fn browsers_on_desktops_are_named() {
-    use Kind::Desktop;
+    use DeviceType::Desktop;
     assert_all(&[
         ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0",
             Desktop, "Windows", "Firefox", "Firefox on Windows"),
@@ -48,7 +48,7 @@ fn browsers_on_desktops_are_named() {
 #[test]
 #[rustfmt::skip]
 fn browsers_on_phones_and_tablets_are_named() {
-    use Kind::{Mobile, Tablet};
+    use DeviceType::{Mobile, Tablet};
     assert_all(&[
         ("Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1",
             Mobile, "iOS", "Safari", "Safari on iPhone"),
@@ -80,7 +80,7 @@ fn browsers_on_phones_and_tablets_are_named() {
 #[test]
 #[rustfmt::skip]
 fn apps_have_their_own_name_or_none() {
-    use Kind::{Desktop, Mobile, Tablet};
+    use DeviceType::{Desktop, Mobile, Tablet};
     assert_all(&[
         ("Mozilla/5.0 (Linux; Android 14; Pixel 8 Build/AP1A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/126.0.0.0 Mobile Safari/537.36",
             Mobile, "Android", "", "App on Android"),
@@ -98,7 +98,7 @@ fn apps_have_their_own_name_or_none() {
 #[test]
 #[rustfmt::skip]
 fn programs_are_named_as_they_name_themselves() {
-    use Kind::Program;
+    use DeviceType::Program;
     assert_all(&[
         ("curl/8.5.0", Program, "", "curl", "curl"),
         ("Wget/1.21.4", Program, "", "Wget", "Wget"),
@@ -116,7 +116,7 @@ fn programs_are_named_as_they_name_themselves() {
 #[test]
 #[rustfmt::skip]
 fn bots_televisions_and_consoles_are_known_as_such() {
-    use Kind::{Bot, Console, Tv};
+    use DeviceType::{Bot, Console, Tv};
     assert_all(&[
         ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", Bot, "", "Googlebot", "Googlebot"),
         ("Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm) Chrome/116.0.1938.76 Safari/537.36",
@@ -135,7 +135,8 @@ fn bots_televisions_and_consoles_are_known_as_such() {
 
 #[test]
 fn an_ipad_that_asks_for_desktop_pages_cannot_be_told_from_a_mac() {
-    let ipad = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_6) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15";
+    let ipad = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_6) AppleWebKit/605.1.15 \
+                (KHTML, like Gecko) Version/17.5 Safari/605.1.15";
     assert_eq!(device(ipad).label, "Safari on macOS");
 }
 
@@ -156,7 +157,7 @@ fn a_browser_that_is_not_known_is_still_one() {
 #[test]
 fn nobody_names_his_device_at_length_or_with_markup() {
     let long = device(&format!("{}/1.0", "n".repeat(300)));
-    assert_eq!((long.kind, long.label.len()), (Kind::Program, MAX_NAME));
+    assert_eq!((long.device_type, long.label.len()), (DeviceType::Program, MAX_NAME));
     for odd in ["<script>alert(1)</script>/1.0", "a\u{202e}b/1", "Visit:https//x/1", "\"quoted\"/1"] {
         let label = device(odd).label;
         assert!(!label.contains(['<', '>', '"', '\u{202e}']), "{odd}: {label}");

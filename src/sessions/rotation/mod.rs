@@ -1,78 +1,78 @@
-//! Group commit: rotations that arrive while a statement is in flight go together in the next one.
+//! Group commit: rotations that arrive while a statement is in flight are batched in the next statement.
 //!
-//! One thread with one connection takes what is waiting, up to [`BATCH`], and carries it out: on Postgres as one
-//! statement, on SQLite as one transaction. There is no timer: under load batches grow by themselves, and without
-//! load a rotation waits for nothing. What was noticed of sessions (activity, repetitions) is written by the same
-//! thread, after the rotations that were waiting and before those that were not current are told so: a judgement
-//! about a token that follows sees every note that this server took before it.
+//! One thread with one connection takes up to [`BATCH`] waiting rotations and executes them: on Postgres as one
+//! statement, on SQLite as one transaction. There is no timer: under load the batches grow by themselves, and without
+//! load a rotation does not wait. The same thread writes notes on sessions (activity, replays) after the waiting
+//! rotations and before it answers the rotations whose tokens were not current, so that the judgement of such a token
+//! sees every earlier note of this server.
 
 mod store;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::Standing;
+use super::SessionSnapshot;
 use crate::audit::{Actor, Audit, Event, Record};
-use crate::client::Client;
-use crate::clock::{Clock, Timestamp};
-use crate::db::types::{Address, SessionId, TokenId, UserId};
-use crate::db::{Conn, Db, DbError, DbResult, WriteTurn, in_time};
+use crate::clock::Clock;
+use crate::db::types::IpColumn;
+use crate::db::{Conn, Db, DbError, DbResult, WriteQueue, with_timeout};
 use crate::metrics::Metrics;
 use crate::tokens::refresh::{RotationSalt, TokenDigest};
+use crate::types::{Jti, Requester, SessionId, Timestamp, UserId};
 
-/// Rotations in one statement at the most.
+/// The maximum number of rotations in one batch.
 const BATCH: usize = 256;
 
-/// Rotations and notes that may wait. Beyond it a rotation is refused as retryable and a note is dropped.
+/// The maximum number of waiting rotations and notes. Beyond it, rotations are refused as retryable and notes are
+/// dropped.
 const QUEUE: usize = 8 * 1024;
 
-/// How long a statement may wait for a row that somebody else has locked before its members go singly.
-const LOCK_PATIENCE: Duration = Duration::from_millis(100);
+/// How long a batch waits for a locked row before its rotations are executed one by one.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// How long rotations fail at once after the database could not be reached.
+/// How long rotations fail immediately after the database could not be reached.
 const RECONNECT_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A rotation to be carried out if the token presented is current.
+/// A rotation, to be executed if the presented token is current.
 #[derive(Clone, Copy)]
-pub struct Rotation {
+pub(crate) struct Rotation {
     pub session: SessionId,
     pub presented: TokenDigest,
     pub successor: TokenDigest,
     pub salt: RotationSalt,
-    pub access_token: TokenId,
-    pub address: Option<Address>,
+    pub access_jti: Jti,
+    pub ip: Option<IpColumn>,
 }
 
-/// When a rotation takes place and how long its refresh token is good.
+/// The time of a rotation, and the expiry of its refresh token.
 #[derive(Clone, Copy)]
-pub struct RotationTimes {
+pub(super) struct RotationTimes {
     pub now: Timestamp,
     pub expires_at: Timestamp,
 }
 
-/// A session that was rotated, and the digest of the token that is now its parent.
-pub struct Rotated {
-    pub standing: Standing,
-    pub presented: Vec<u8>,
+/// A session that was rotated.
+pub(crate) struct Rotated {
+    pub snapshot: SessionSnapshot,
 }
 
 impl Rotated {
-    /// What the audit log tells of the refresh, where it tells of such.
-    pub fn record(&self, client: &Client) -> Record {
-        let event = Record::new(Event::RefreshSucceeded, &Actor::stranger(client));
-        event.on(self.standing.subject.id).session(self.standing.session)
+    /// Returns the audit record of the refresh, for servers that audit successful refreshes.
+    pub(crate) fn record(&self, requester: &Requester) -> Record {
+        let event = Record::new(Event::RefreshRotated, &Actor::anonymous(requester));
+        event.on(self.snapshot.subject.id).session(self.snapshot.session)
     }
 }
 
-/// What was noticed of a session since the last time, to be added to its row.
+/// An observation about a session that is written to its row.
 #[derive(Clone)]
-pub struct Note {
+pub(crate) struct Note {
     pub session: SessionId,
-    /// An access token that was presented.
-    pub seen: Option<TokenId>,
-    /// A refresh that was repeated within the replay window.
+    /// The access token that was presented.
+    pub seen: Option<Jti>,
+    /// The refresh that was repeated within the replay window.
     pub replay: Option<Replay>,
     pub at: Timestamp,
 }
@@ -83,43 +83,48 @@ impl Note {
     }
 }
 
-/// Whose refresh was repeated, and from where.
+/// A repeated refresh: the account, and where the request came from.
 #[derive(Clone)]
-pub struct Replay {
+pub(crate) struct Replay {
     pub user: UserId,
-    pub client: Client,
+    pub requester: Requester,
 }
 
-/// What became of a rotation.
-pub enum Outcome {
+/// The outcome of a rotation.
+pub(crate) enum Outcome {
     Rotated(Box<Rotated>),
-    /// The token is not current, or the session or its account has ended.
+    /// The token is not current, the session has ended, or its account is disabled.
     NotCurrent,
-    /// The batch could not be carried out as one, though the database answers: to be tried alone.
-    Alone,
+    /// The batch failed although the database answers: the rotation has to be retried alone.
+    RetryAlone,
 }
 
+/// A rotation that waits for the writer.
 struct Waiting {
     rotation: Rotation,
-    /// Who asks, where successful refreshes are audited.
-    audited: Option<Client>,
+    /// The requester, if successful refreshes are audited.
+    audited: Option<Requester>,
     answer: oneshot::Sender<DbResult<Outcome>>,
 }
 
+/// A job in the queue of the writer.
 enum Job {
     Rotate(Waiting),
     Note(Note),
 }
 
-/// The queue in front of the store. Clones share it; the thread ends when the last is dropped.
+/// The queue of rotations and notes. Clones share it. The writer's thread ends when the last clone is dropped.
 #[derive(Clone)]
-pub struct Rotator {
+pub(crate) struct Rotator {
     jobs: mpsc::Sender<Job>,
 }
 
 impl Rotator {
-    /// Starts the thread. It connects when it has something to do.
-    pub fn start(
+    /// Starts the writer's thread, which connects to the database when the first job arrives.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub(crate) fn start(
         db: Db,
         audit: Audit,
         clock: Clock,
@@ -132,17 +137,19 @@ impl Rotator {
         Ok(Self { jobs })
     }
 
-    /// Carries out `rotation` with whatever else is waiting, and audits it if `audited` says for whom. An error says that the outcome is not known: the client
-    /// may repeat the request, and the replay window answers it.
-    pub async fn rotate(&self, rotation: Rotation, audited: Option<Client>) -> DbResult<Outcome> {
+    /// Executes `rotation` in a batch with all others that wait, and audits it if there is an `audited` requester.
+    ///
+    /// # Errors
+    /// The outcome is not known: the client may repeat the request, which is a replay if the rotation took place.
+    pub(crate) async fn rotate(&self, rotation: Rotation, audited: Option<Requester>) -> DbResult<Outcome> {
         let (answer, outcome) = oneshot::channel();
         let waiting = Job::Rotate(Waiting { rotation, audited, answer });
         self.jobs.try_send(waiting).map_err(|_| unavailable("too many rotations are waiting"))?;
-        in_time(async { outcome.await.unwrap_or_else(|_| Err(unavailable("the rotation was dropped"))) }).await
+        with_timeout(async { outcome.await.unwrap_or_else(|_| Err(unavailable("the rotation was dropped"))) }).await
     }
 
-    /// Leaves a note for the session's row. It is written soon, or lost if the database is away.
-    pub fn note(&self, note: Note) {
+    /// Queues a note for a session's row. The note is lost if the queue is full or the database is unavailable.
+    pub(crate) fn note(&self, note: Note) {
         let _ = self.jobs.try_send(Job::Note(note));
     }
 }
@@ -151,6 +158,7 @@ fn unavailable(reason: &str) -> DbError {
     DbError::Unavailable(reason.to_owned())
 }
 
+/// The thread that executes the jobs.
 struct Writer {
     db: Db,
     audit: Audit,
@@ -165,24 +173,25 @@ impl Writer {
     fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut jobs = Vec::with_capacity(BATCH);
         while queue.blocking_recv_many(&mut jobs, BATCH) > 0 {
-            let (mut waiting, mut notes) = (Vec::new(), Vec::new());
+            let mut waiting = Vec::new();
+            let mut notes = Vec::new();
             for job in jobs.drain(..) {
                 match job {
-                    // A client that has gone before its rotation began is better served by no rotation.
+                    // The client is gone: without the rotation its token stays current for the next attempt.
                     Job::Rotate(job) if job.answer.is_closed() => {}
                     Job::Rotate(job) => waiting.push(job),
                     Job::Note(note) => notes.push(note),
                 }
             }
-            let losers = self.rotate(waiting);
+            let not_current = self.rotate(waiting);
             self.write_notes(notes);
-            for loser in losers {
-                let _ = loser.answer.send(Ok(Outcome::NotCurrent));
+            for job in not_current {
+                let _ = job.answer.send(Ok(Outcome::NotCurrent));
             }
         }
     }
 
-    /// Carries out a batch and answers all of it but those that were not current, which it returns.
+    /// Executes a batch and answers it. Returns the rotations whose tokens were not current, still unanswered.
     fn rotate(&mut self, mut waiting: Vec<Waiting>) -> Vec<Waiting> {
         if waiting.is_empty() {
             return waiting;
@@ -190,15 +199,15 @@ impl Writer {
         waiting.sort_unstable_by_key(key);
         self.metrics.rotation_batch(waiting.len());
         let audit = self.audit.clone();
-        match self.with_connection(|conn, times, turn| {
-            let _turn = turn.take();
+        match self.with_connection(|conn, times, write_queue| {
+            let _writing = write_queue.wait();
             rotate_all(conn, &waiting, times, &audit)
         }) {
             Ok(rotated) => answer(waiting, rotated),
             Err(error) => {
-                let alone = self.conn.is_some();
+                let has_connection = self.conn.is_some();
                 for job in waiting {
-                    let _ = job.answer.send(if alone { Ok(Outcome::Alone) } else { Err(error.clone()) });
+                    let _ = job.answer.send(if has_connection { Ok(Outcome::RetryAlone) } else { Err(error.clone()) });
                 }
                 Vec::new()
             }
@@ -209,8 +218,8 @@ impl Writer {
         while !notes.is_empty() {
             let (batch, rest) = first_of_each_session(notes);
             let audit = self.audit.clone();
-            let written = self.with_connection(|conn, _, turn| {
-                let _turn = turn.take();
+            let written = self.with_connection(|conn, _, write_queue| {
+                let _writing = write_queue.wait();
                 write_all(conn, &batch, &audit)
             });
             if let Err(error) = written {
@@ -221,14 +230,14 @@ impl Writer {
         }
     }
 
-    /// Runs `work` on this thread's connection, opened first if need be. After an error the connection is kept if it
-    /// still answers.
+    /// Runs `work` on this thread's connection, which is opened if there is none. After an error the connection is kept
+    /// only if it still answers.
     fn with_connection<T>(
         &mut self,
-        work: impl FnOnce(&mut Conn, RotationTimes, WriteTurn) -> DbResult<T>,
+        work: impl FnOnce(&mut Conn, RotationTimes, WriteQueue) -> DbResult<T>,
     ) -> DbResult<T> {
         if self.down_since.is_some_and(|since| since.elapsed() < RECONNECT_INTERVAL) {
-            return Err(unavailable("it could not be reached a moment ago"));
+            return Err(unavailable("the database could not be reached a moment ago"));
         }
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
@@ -237,8 +246,8 @@ impl Writer {
         self.down_since = None;
         let now = self.clock.now();
         let times = RotationTimes { now, expires_at: now.plus(self.refresh_token_ttl) };
-        let result = work(&mut conn, times, self.db.write_turn());
-        if result.is_ok() || conn.answers().is_ok() {
+        let result = work(&mut conn, times, self.db.write_queue());
+        if result.is_ok() || conn.ping().is_ok() {
             self.conn = Some(conn);
         }
         result
@@ -249,30 +258,30 @@ fn key(job: &Waiting) -> (SessionId, TokenDigest) {
     (job.rotation.session, job.rotation.presented)
 }
 
-/// The writer's connection. Batches lock their rows in the order of their ids.
+/// Opens the writer's connection.
 fn open(db: &Db) -> DbResult<Conn> {
     let mut conn = db.open()?;
-    conn.prepare_for_batches(LOCK_PATIENCE)?;
+    conn.prepare_for_batches(LOCK_TIMEOUT)?;
     Ok(conn)
 }
 
 /// Rotates one session in the caller's transaction, if its token is current.
-pub fn rotate_alone(
+pub(super) fn rotate_alone(
     conn: &mut Conn,
     rotation: &Rotation,
     times: RotationTimes,
     audit: &Audit,
-    audited: Option<&Client>,
+    audited: Option<&Requester>,
 ) -> DbResult<Option<Rotated>> {
     let rotated = store::rotate(conn, rotation, times)?;
-    if let (Some(rotated), Some(client)) = (&rotated, audited) {
-        audit.append(conn, &rotated.record(client))?;
+    if let (Some(rotated), Some(requester)) = (&rotated, audited) {
+        audit.append(conn, &rotated.record(requester))?;
     }
     Ok(rotated)
 }
 
-/// One statement (Postgres) or one transaction (SQLite, or where refreshes are audited) for all that wait. Of copies of
-/// one token one is carried out.
+/// Executes all waiting rotations in one statement (Postgres), or in one transaction (SQLite, or if refreshes are
+/// audited). Of several rotations of the same token, only one is executed.
 fn rotate_all(conn: &mut Conn, waiting: &[Waiting], times: RotationTimes, audit: &Audit) -> DbResult<Vec<Rotated>> {
     let mut rotations: Vec<&Rotation> = waiting.iter().map(|job| &job.rotation).collect();
     rotations.dedup_by(|a, b| a.session == b.session && a.presented == b.presented);
@@ -282,10 +291,10 @@ fn rotate_all(conn: &mut Conn, waiting: &[Waiting], times: RotationTimes, audit:
     }
     conn.write(|conn| {
         let rotated = rotate_each(conn, &rotations, times)?;
-        for one in &rotated {
-            let job = waiting.iter().find(|job| job.rotation.access_token == one.standing.access_token);
-            if let Some(client) = job.and_then(|job| job.audited.as_ref()) {
-                audit.append(conn, &one.record(client))?;
+        for session in &rotated {
+            let job = waiting.iter().find(|job| job.rotation.access_jti == session.snapshot.access_jti);
+            if let Some(requester) = job.and_then(|job| job.audited.as_ref()) {
+                audit.append(conn, &session.record(requester))?;
             }
         }
         Ok(rotated)
@@ -306,7 +315,8 @@ fn rotate_each(conn: &mut Conn, rotations: &[&Rotation], times: RotationTimes) -
     }
 }
 
-/// One statement (Postgres) or one transaction (SQLite, or where repetitions are audited) for notes of one session each.
+/// Writes notes of different sessions in one statement (Postgres), or in one transaction (SQLite, or if there are
+/// replays to audit).
 fn write_all(conn: &mut Conn, notes: &[Note], audit: &Audit) -> DbResult<()> {
     let replayed: Vec<_> = notes.iter().filter_map(|note| Some((note.session, note.replay.as_ref()?))).collect();
     if let (Conn::Postgres(postgres), []) = (&mut *conn, replayed.as_slice()) {
@@ -317,32 +327,31 @@ fn write_all(conn: &mut Conn, notes: &[Note], audit: &Audit) -> DbResult<()> {
             Conn::Postgres(postgres) => store::add_notes(postgres, notes)?,
             Conn::Sqlite(_) => notes.iter().try_for_each(|note| store::add_note(conn, note))?,
         }
-        for (session, Replay { user, client }) in replayed {
-            let record = Record::new(Event::RefreshReplayed, &Actor::stranger(client)).on(*user).session(session);
+        for (session, Replay { user, requester }) in replayed {
+            let record = Record::new(Event::RefreshReplayed, &Actor::anonymous(requester)).on(*user).session(session);
             audit.append(conn, &record)?;
         }
         Ok(())
     })
 }
 
-/// Hands each result to the one that asked for it, and returns those that were not rotated. A result carries the
-/// access token's id that its rotation brought, so of copies of one token the right one is answered.
+/// Answers the rotations that succeeded and returns the others. Results are matched by the id of the new access token,
+/// so that among several rotations of the same token the one that was executed gets the answer.
 fn answer(waiting: Vec<Waiting>, rotated: Vec<Rotated>) -> Vec<Waiting> {
-    let mut by_access_token: std::collections::HashMap<_, _> =
-        rotated.into_iter().map(|rotated| (rotated.standing.access_token, rotated)).collect();
-    let mut losers = Vec::new();
+    let mut by_jti: HashMap<_, _> = rotated.into_iter().map(|rotated| (rotated.snapshot.access_jti, rotated)).collect();
+    let mut not_current = Vec::new();
     for job in waiting {
-        match by_access_token.remove(&job.rotation.access_token) {
+        match by_jti.remove(&job.rotation.access_jti) {
             Some(rotated) => {
                 let _ = job.answer.send(Ok(Outcome::Rotated(Box::new(rotated))));
             }
-            None => losers.push(job),
+            None => not_current.push(job),
         }
     }
-    losers
+    not_current
 }
 
-/// Splits notes so that no session appears twice in the first part: one statement changes a row once.
+/// Splits notes into the first of each session and the rest, because one statement can change a row only once.
 fn first_of_each_session(notes: Vec<Note>) -> (Vec<Note>, Vec<Note>) {
     let mut sessions = HashSet::with_capacity(notes.len());
     let (mut first, rest): (Vec<_>, Vec<_>) = notes.into_iter().partition(|note| sessions.insert(note.session));

@@ -1,4 +1,4 @@
-//! Rotations and notes as statements.
+//! The SQL statements of rotations and notes.
 
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
@@ -6,11 +6,11 @@ use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text};
 use diesel::{QueryResult, RunQueryDsl};
 
 use super::{Note, Rotated, Rotation, RotationTimes};
-use crate::clock::Timestamp;
 use crate::db::connection::MultiBackend;
-use crate::db::types::{Address, Names, SessionId, SqlAddress, SqlJson, SqlTime, SqlUuid, TokenId, UserId};
+use crate::db::types::{IpColumn, SqlInet, SqlJson, SqlTime, SqlUuid};
 use crate::db::{Conn, DbResult};
-use crate::sessions::{Standing, Subject};
+use crate::sessions::{SessionSnapshot, Subject};
+use crate::types::{Amr, Jti, Roles, SessionId, Timestamp, UserId};
 
 type RotatedSql = (
     SqlUuid,
@@ -28,25 +28,23 @@ type RotatedSql = (
     SqlTime,
     SqlJson,
     Text,
-    Binary,
 );
 type RotatedRow = (
     SessionId,
     UserId,
     String,
     Option<String>,
-    Names,
+    Roles,
     i64,
     i64,
-    TokenId,
-    Option<TokenId>,
+    Jti,
+    Option<Jti>,
     Timestamp,
     Timestamp,
     Timestamp,
     Timestamp,
-    Names,
+    Amr,
     String,
-    Vec<u8>,
 );
 
 impl From<RotatedRow> for Rotated {
@@ -59,48 +57,51 @@ impl From<RotatedRow> for Rotated {
             roles,
             generation,
             revision,
-            access_token,
-            former,
+            access_jti,
+            former_access_jti,
             issued_at,
             expires_at,
             ends_at,
             authenticated_at,
             amr,
             client_id,
-            presented,
         ) = row;
         Self {
-            standing: Standing {
+            snapshot: SessionSnapshot {
                 session,
                 subject: Subject { id, email, name, roles, email_verified: None },
                 generation,
                 revision,
-                access_token,
-                former_access_token: former,
+                access_jti,
+                former_access_jti,
                 issued_at,
                 expires_at,
                 ends_at,
                 authenticated_at,
                 amr,
                 client_id,
-                // A session in which somebody else acts is never refreshed.
+                // An impersonation session is never refreshed.
                 actor: None,
             },
-            presented,
         }
     }
 }
 
-/// Rotates one session: one conditional `UPDATE`, `None` when the token presented is not current or the session or
-/// its account has ended. Atomic against every other change of the row.
-pub fn rotate(conn: &mut Conn, rotation: &Rotation, times: RotationTimes) -> DbResult<Option<Rotated>> {
+/// Rotates one session by one conditional `UPDATE`, which is atomic with regard to every other change of the row.
+/// Returns `None` if the presented token is not current, the session has ended, or its account is disabled.
+pub(super) fn rotate(conn: &mut Conn, rotation: &Rotation, times: RotationTimes) -> DbResult<Option<Rotated>> {
     let row: Option<RotatedRow> = RotateOne { rotation, times }.get_result(conn).optional()?;
     Ok(row.map(Rotated::from))
 }
 
-/// Rotates many sessions of a Postgres database in one statement, in the order of their ids: all or none on an error. A
-/// bulk revocation may lock in another order; the lock timeout gives way to it well before Postgres finds a deadlock.
-pub fn rotate_batch(conn: &mut PgConnection, rotations: &[&Rotation], times: RotationTimes) -> DbResult<Vec<Rotated>> {
+/// Rotates many sessions of a Postgres database in one statement, which locks the rows in the order of their ids. On an
+/// error no session is rotated. A bulk revocation may lock in another order: then the lock timeout ends this statement
+/// before Postgres detects a deadlock.
+pub(super) fn rotate_batch(
+    conn: &mut PgConnection,
+    rotations: &[&Rotation],
+    times: RotationTimes,
+) -> DbResult<Vec<Rotated>> {
     fn each<'a, T>(rotations: &[&'a Rotation], part: impl Fn(&'a Rotation) -> T) -> Vec<T> {
         rotations.iter().map(|rotation| part(rotation)).collect()
     }
@@ -109,15 +110,15 @@ pub fn rotate_batch(conn: &mut PgConnection, rotations: &[&Rotation], times: Rot
         presented: each(rotations, |rotation| rotation.presented.as_bytes()),
         successors: each(rotations, |rotation| rotation.successor.as_bytes()),
         salts: each(rotations, |rotation| rotation.salt.0.as_slice()),
-        access_tokens: each(rotations, |rotation| rotation.access_token),
-        addresses: each(rotations, |rotation| rotation.address),
+        access_jtis: each(rotations, |rotation| rotation.access_jti),
+        ips: each(rotations, |rotation| rotation.ip),
         times,
     };
     Ok(batch.load::<RotatedRow>(conn)?.into_iter().map(Rotated::from).collect())
 }
 
-// The two statements below are fragments of their own, because Diesel plans what it builds from its query language
-// anew at each call. They change the row alike: what one sets, the other sets.
+// The two statements below are custom fragments, because a query of Diesel's DSL would be prepared and planned anew at
+// each call. Both set the same columns: a change of one needs the same change of the other.
 
 struct RotateOne<'a> {
     rotation: &'a Rotation,
@@ -146,9 +147,9 @@ impl QueryFragment<MultiBackend> for RotateOne<'_> {
         out.push_sql(", rotation_salt = ");
         out.push_bind_param::<Binary, [u8]>(&self.rotation.salt.0)?;
         out.push_sql(", access_jti = ");
-        out.push_bind_param::<SqlUuid, _>(&self.rotation.access_token)?;
+        out.push_bind_param::<SqlUuid, _>(&self.rotation.access_jti)?;
         out.push_sql(", ip = ");
-        out.push_bind_param::<Nullable<SqlAddress>, _>(&self.rotation.address)?;
+        out.push_bind_param::<Nullable<SqlInet>, _>(&self.rotation.ip)?;
         out.push_sql(", issued_at = ");
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
         out.push_sql(", last_active_at = ");
@@ -167,8 +168,8 @@ impl QueryFragment<MultiBackend> for RotateOne<'_> {
             " AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL) \
              RETURNING id, user_id, (SELECT email FROM users WHERE users.id = sessions.user_id), \
              (SELECT users.name FROM users WHERE users.id = sessions.user_id), \
-             (SELECT roles FROM users WHERE users.id = sessions.user_id), generation, revision, access_jti, former_jti, \
-             issued_at, expires_at, ends_at, authenticated_at, amr, client_id, parent_digest",
+             (SELECT roles FROM users WHERE users.id = sessions.user_id), generation, revision, access_jti, \
+             former_jti, issued_at, expires_at, ends_at, authenticated_at, amr, client_id",
         );
         Ok(())
     }
@@ -179,8 +180,8 @@ struct RotateBatch<'a> {
     presented: Vec<&'a [u8]>,
     successors: Vec<&'a [u8]>,
     salts: Vec<&'a [u8]>,
-    access_tokens: Vec<TokenId>,
-    addresses: Vec<Option<Address>>,
+    access_jtis: Vec<Jti>,
+    ips: Vec<Option<IpColumn>>,
     times: RotationTimes,
 }
 
@@ -217,9 +218,9 @@ impl QueryFragment<diesel::pg::Pg> for RotateBatch<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Array<Binary>, _>(&self.salts)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<SqlUuid>, _>(&self.access_tokens)?;
+        out.push_bind_param::<Array<SqlUuid>, _>(&self.access_jtis)?;
         out.push_sql(", ");
-        out.push_bind_param::<Array<Nullable<SqlAddress>>, _>(&self.addresses)?;
+        out.push_bind_param::<Array<Nullable<SqlInet>>, _>(&self.ips)?;
         out.push_sql(
             ") AS r(id, presented, successor, salt, access_jti, ip), users AS u \
              WHERE s.id = r.id AND s.token_digest = r.presented AND s.revoked_at IS NULL AND s.expires_at > ",
@@ -229,21 +230,21 @@ impl QueryFragment<diesel::pg::Pg> for RotateBatch<'_> {
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
         out.push_sql(
             " AND u.id = s.user_id AND u.disabled_at IS NULL \
-             RETURNING s.id, s.user_id, u.email, u.name, u.roles, s.generation, s.revision, s.access_jti, s.former_jti, \
-             s.issued_at, s.expires_at, s.ends_at, s.authenticated_at, s.amr, s.client_id, s.parent_digest",
+             RETURNING s.id, s.user_id, u.email, u.name, u.roles, s.generation, s.revision, s.access_jti, \
+             s.former_jti, s.issued_at, s.expires_at, s.ends_at, s.authenticated_at, s.amr, s.client_id",
         );
         Ok(())
     }
 }
 
-/// Adds one note to its session's row.
-pub fn add_note(conn: &mut Conn, note: &Note) -> DbResult<()> {
+/// Writes one note to its session's row.
+pub(super) fn add_note(conn: &mut Conn, note: &Note) -> DbResult<()> {
     AddNote { note, replays: note.replays() }.execute(conn)?;
     Ok(())
 }
 
-/// Adds notes to the rows of a Postgres database in one statement. No session may appear twice.
-pub fn add_notes(conn: &mut PgConnection, notes: &[Note]) -> DbResult<()> {
+/// Writes notes to the rows of a Postgres database in one statement. No session may appear twice.
+pub(super) fn add_notes(conn: &mut PgConnection, notes: &[Note]) -> DbResult<()> {
     let batch = AddNotes {
         sessions: notes.iter().map(|note| note.session).collect(),
         seen: notes.iter().map(|note| note.seen).collect(),
@@ -287,7 +288,7 @@ impl QueryFragment<MultiBackend> for AddNote<'_> {
 
 struct AddNotes {
     sessions: Vec<SessionId>,
-    seen: Vec<Option<TokenId>>,
+    seen: Vec<Option<Jti>>,
     replays: Vec<i32>,
     at: Vec<Timestamp>,
 }

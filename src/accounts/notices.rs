@@ -1,0 +1,44 @@
+//! Emails about changes of an account to its owner.
+
+use super::store::LockedAccount;
+use crate::audit::Actor;
+use crate::db::{Conn, DbResult};
+use crate::devices::Devices;
+use crate::mail::{Activity, Email, Mail};
+use crate::tokens::opaque::{self, Purpose, TokenRecord};
+use crate::types::Timestamp;
+
+/// The purposes of the links and tokens that a new password invalidates.
+const INVALID_AFTER_PASSWORD_CHANGE: [Purpose; 3] =
+    [Purpose::ResetPassword, Purpose::MfaChallenge, Purpose::TrustedDevice];
+
+/// Completes a change of password in its transaction: invalidates earlier links, challenges and trusted devices, and
+/// queues an email to the owner with a link that reports the change.
+pub(super) fn password_changed(
+    conn: &mut Conn,
+    account: &LockedAccount,
+    by: &Actor,
+    mail: &Mail,
+    devices: &Devices,
+    now: Timestamp,
+) -> DbResult<()> {
+    opaque::revoke(conn, account.id, &INVALID_AFTER_PASSWORD_CHANGE)?;
+    let record = TokenRecord { purpose: Purpose::ReportLogin, user: account.id, session: None };
+    let link = mail.issue_link(conn, record, now)?;
+    let activity = Activity::new(devices, &by.requester, now);
+    mail.queue(conn, &account.email, &Email::PasswordChanged { activity, link }, now)
+}
+
+/// Queues the email that asks the owner of an account's address to verify it.
+pub(super) fn verify_email(conn: &mut Conn, account: &LockedAccount, mail: &Mail, now: Timestamp) -> DbResult<()> {
+    let record = TokenRecord { purpose: Purpose::VerifyEmail, user: account.id, session: None };
+    let link = mail.issue_link(conn, record, now)?;
+    mail.queue(conn, &account.email, &Email::VerifyEmail { link }, now)
+}
+
+/// Queues the email with a link to set a new password. Earlier links become invalid.
+pub(super) fn reset_password(conn: &mut Conn, account: &LockedAccount, mail: &Mail, now: Timestamp) -> DbResult<()> {
+    let record = TokenRecord { purpose: Purpose::ResetPassword, user: account.id, session: None };
+    let link = mail.issue_link(conn, record, now)?;
+    mail.queue(conn, &account.email, &Email::ResetPassword { link }, now)
+}

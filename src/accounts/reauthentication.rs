@@ -1,0 +1,131 @@
+//! Reauthentication of the owner of a session, for operations that require a recent login.
+
+use zeroize::Zeroizing;
+
+use super::attempts::{PasswordError, VerifiedPassword};
+use super::login::Logins;
+use super::store::LockedAccount;
+use crate::audit::{Actor, Event, Record};
+use crate::db::{Committed, Conn, DbError};
+use crate::mail::MfaChange;
+use crate::mfa::{Method, Owner};
+use crate::passwords::{HasherError, Password};
+use crate::sessions::{IssueError, IssuedTokens, Reauthenticated};
+use crate::throttle::AttemptError;
+use crate::tokens::access::Claims;
+use crate::types::Amr;
+
+/// Why a reauthentication is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReauthenticateError {
+    /// The password is wrong.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// Two-step login is enabled, and no code was given. This error is returned only after a correct password.
+    #[error("two-step login is enabled, and no code was given")]
+    MfaRequired,
+    /// The code is wrong or was used before.
+    #[error("the code is wrong or was used before")]
+    InvalidCode,
+    /// The session has ended.
+    #[error("the session has ended")]
+    Ended,
+    /// The attempt was refused before the password was verified.
+    #[error(transparent)]
+    Attempt(#[from] AttemptError),
+    /// The password could not be hashed.
+    #[error(transparent)]
+    Hasher(#[from] HasherError),
+    /// The token was not issued.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+impl From<DbError> for ReauthenticateError {
+    fn from(error: DbError) -> Self {
+        Self::Issue(error.into())
+    }
+}
+
+impl From<PasswordError> for ReauthenticateError {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Wrong => Self::WrongPassword,
+            PasswordError::Attempt(error) => error.into(),
+            PasswordError::Hasher(error) => error.into(),
+            PasswordError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl Logins {
+    /// Reauthenticates the owner of the session of `presented`, a valid access token, and issues an access token with
+    /// the new time of authentication. The session, its refresh token and the id of the access token stay the same.
+    ///
+    /// # Errors
+    /// The password or the code is wrong, a code is missing, or the session has ended.
+    pub(crate) async fn reauthenticate(
+        &self,
+        presented: &Claims,
+        password: Option<Password>,
+        code: Option<Zeroizing<String>>,
+        by: &Actor,
+    ) -> Result<IssuedTokens, ReauthenticateError> {
+        let admitted = self.attempts.admit_owner(presented.sub, &by.requester).await?;
+        let (account, attempt) = admitted.ok_or(ReauthenticateError::Ended)?;
+        let failure = failed(by, "invalid_credentials");
+        let verified = self.attempts.verify(Some(account), &attempt, password, failure).await?;
+        let logins = self.clone();
+        let by = by.clone();
+        let claims = presented.clone();
+        let committed = self.db.transact(move |conn| {
+            let VerifiedPassword { account, rehashed } = &verified;
+            // The password may have been changed, or the account disabled, while the hash was computed.
+            let locked = LockedAccount::lock_verified(conn, account.id, &account.password_hash, rehashed.as_deref())?;
+            let account = locked.ok_or(ReauthenticateError::Ended)?;
+            attempt.record_success_in(conn)?;
+            let code = code.as_deref().map(String::as_str);
+            logins.reauthenticate_in(conn, &account, &claims, code, &by)
+        });
+        let reauthenticated = committed.await?.into_result()?;
+        self.mail.wake();
+        let issued = self.sessions.issue_reauthenticated(*reauthenticated, presented).await;
+        Ok(issued.map_err(IssueError::from)?)
+    }
+
+    fn reauthenticate_in(
+        &self,
+        conn: &mut Conn,
+        account: &LockedAccount,
+        presented: &Claims,
+        code: Option<&str>,
+        by: &Actor,
+    ) -> Result<Committed<Box<Reauthenticated>, ReauthenticateError>, ReauthenticateError> {
+        let user = account.id;
+        let mut amr = Amr::password();
+        if self.mfa.is_enabled(conn, user)? {
+            let Some(code) = code else {
+                self.audit.append(conn, &failed(by, "mfa_required"))?;
+                return Ok(Committed::Refused(ReauthenticateError::MfaRequired));
+            };
+            let method = Method::from_code(code);
+            if !self.mfa.redeem_code(conn, user, method, code)? {
+                self.audit.append(conn, &failed(by, "invalid_code").with("method", method.name()))?;
+                return Ok(Committed::Refused(ReauthenticateError::InvalidCode));
+            }
+            if method == Method::RecoveryCode {
+                let owner = Owner { id: user, email: &account.email };
+                self.mfa.notify(conn, owner, MfaChange::RecoveryCodeUsed, by)?;
+            }
+            amr = method.amr();
+        }
+        let reauthenticated = self.sessions.reauthenticate(conn, presented.sid, &amr)?;
+        let reauthenticated = reauthenticated.ok_or(ReauthenticateError::Ended)?;
+        self.audit.append(conn, &Record::new(Event::Reauthenticated, by))?;
+        Ok(Committed::Accepted(Box::new(reauthenticated)))
+    }
+}
+
+fn failed(by: &Actor, reason: &str) -> Record {
+    Record::new(Event::ReauthenticationFailed, by).with("reason", reason)
+}

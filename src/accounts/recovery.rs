@@ -1,0 +1,179 @@
+//! Recovery of accounts: forgotten passwords, and reports of logins by somebody else.
+
+use std::sync::Arc;
+
+use tracing::Instrument as _;
+use zeroize::Zeroizing;
+
+use super::links::{LinkError, Links, ValidLink, redeem};
+use super::store::{self, LockedAccount};
+use super::{email_change, notices};
+use crate::audit::{Actor, Audit, Event, Record};
+use crate::clock::Clock;
+use crate::db::{Conn, Db, DbError, DbResult};
+use crate::devices::Devices;
+use crate::mail::Mail;
+use crate::passwords::{Hasher, HasherError, Password, WeakPassword};
+use crate::revocations::Reason;
+use crate::sessions::{RevokedSessions, SessionSelector, Sessions};
+use crate::tokens::opaque::{self, OpaqueToken, Purpose};
+use crate::types::{EmailAddress, Requester, UserId};
+
+/// The recovery of accounts. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Recovery {
+    /// The database.
+    pub db: Db,
+    /// The audit log.
+    pub audit: Audit,
+    /// The outbox for emails to owners.
+    pub mail: Mail,
+    /// The sessions.
+    pub sessions: Sessions,
+    /// The databases of user agents and places.
+    pub devices: Devices,
+    /// The hasher of passwords.
+    pub hasher: Arc<Hasher>,
+    /// The links in emails.
+    pub links: Links,
+    /// The clock.
+    pub clock: Clock,
+}
+
+/// Why a password was not reset.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ResetError {
+    /// The link is not valid, or the database failed.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// The new password is too weak. The link stays valid for another attempt.
+    #[error(transparent)]
+    Weak(#[from] WeakPassword),
+    /// The password could not be hashed.
+    #[error(transparent)]
+    Hasher(#[from] HasherError),
+}
+
+impl From<DbError> for ResetError {
+    fn from(error: DbError) -> Self {
+        Self::Link(error.into())
+    }
+}
+
+impl Recovery {
+    /// Queues an email with a link to set a new password, if `email` has an enabled account. The work continues in the
+    /// background after this returns, so that the response time does not reveal whether there is an account.
+    pub(crate) async fn forgot_password(&self, email: &EmailAddress, requester: &Requester) -> DbResult<()> {
+        let normalized = email.normalized().to_owned();
+        let account = self.db.read(move |conn| store::find_by_email(conn, &normalized)).await?;
+        let user = account.map(|account| account.id);
+        let recovery = self.clone();
+        let requester = requester.clone();
+        let queueing = async move {
+            if let Err(error) = recovery.queue_reset_link(user, &requester).await {
+                tracing::warn!(%error, "an email with a link to reset a password was not queued");
+            }
+        };
+        tokio::spawn(queueing.in_current_span());
+        Ok(())
+    }
+
+    async fn queue_reset_link(&self, user: Option<UserId>, requester: &Requester) -> DbResult<()> {
+        let record = Record::new(Event::PasswordResetRequested, &Actor::anonymous(requester)).on(user);
+        let recovery = self.clone();
+        let queued = self.db.write(move |conn| {
+            let account = user.map_or(Ok(None), |user| LockedAccount::lock_enabled(conn, user))?;
+            recovery.audit.append(conn, &record)?;
+            match account {
+                Some(account) => notices::reset_password(conn, &account, &recovery.mail, recovery.clock.now()),
+                None => Ok(()),
+            }
+        });
+        queued.await?;
+        self.mail.wake();
+        Ok(())
+    }
+
+    /// Sets a new password with the token of a link and revokes all sessions of the account, in one transaction.
+    ///
+    /// # Errors
+    /// The link is not valid, or the password is too weak.
+    pub(crate) async fn reset_password(
+        &self,
+        token: Option<OpaqueToken>,
+        new: Zeroizing<String>,
+        requester: &Requester,
+    ) -> Result<(), ResetError> {
+        let link = self.links.find(token, &[Purpose::ResetPassword]).await?;
+        let personal = [link.account.email.clone(), link.account.name.clone().unwrap_or_default()];
+        let hash = self.hasher.hash(parse_new_password(new, personal).await?).await?;
+        let recovery = self.clone();
+        let by = link.actor(requester);
+        let revoked = self.db.transact(move |conn| recovery.reset_in(conn, &link, &hash, &by)).await?;
+        self.sessions.publish(&revoked).await;
+        self.mail.wake();
+        Ok(())
+    }
+
+    fn reset_in(
+        &self,
+        conn: &mut Conn,
+        link: &ValidLink,
+        hash: &str,
+        by: &Actor,
+    ) -> Result<RevokedSessions, LinkError> {
+        let now = self.clock.now();
+        let mut account = redeem(conn, link, &self.clock)?;
+        account.set_password(conn, hash, now)?;
+        // The link proves that its holder reads the emails of this address.
+        account.verify_email(conn, now)?;
+        email_change::cancel(conn, account.id)?;
+        notices::password_changed(conn, &account, by, &self.mail, &self.devices, now)?;
+        self.audit.append(conn, &Record::new(Event::PasswordReset, by))?;
+        let all = SessionSelector::AllOf(account.id);
+        Ok(self.sessions.revoke_in(conn, all, Reason::PasswordChanged, by)?)
+    }
+
+    /// Reports a login as somebody else's. In one transaction, this revokes the session of the link or all sessions of
+    /// the account, deletes trusted devices and challenges, and queues an email with a link to set a new password.
+    ///
+    /// # Errors
+    /// The link is not valid.
+    pub(crate) async fn report_login(
+        &self,
+        token: Option<OpaqueToken>,
+        requester: &Requester,
+    ) -> Result<(), LinkError> {
+        let link = self.links.find(token, &[Purpose::ReportLogin]).await?;
+        let recovery = self.clone();
+        let by = link.actor(requester);
+        let revoked = self.db.transact(move |conn| recovery.report_in(conn, &link, &by)).await?;
+        self.sessions.publish(&revoked).await;
+        self.mail.wake();
+        Ok(())
+    }
+
+    fn report_in(&self, conn: &mut Conn, link: &ValidLink, by: &Actor) -> Result<RevokedSessions, LinkError> {
+        let account = redeem(conn, link, &self.clock)?;
+        opaque::revoke(conn, account.id, &[Purpose::MfaChallenge, Purpose::TrustedDevice])?;
+        email_change::cancel(conn, account.id)?;
+        let mut record = Record::new(Event::LoginReported, by);
+        let mut selector = SessionSelector::AllOf(account.id);
+        if let Some(session) = link.record.session {
+            record = record.session(session);
+            selector = SessionSelector::OneOf(session, account.id);
+        }
+        self.audit.append(conn, &record)?;
+        notices::reset_password(conn, &account, &self.mail, self.clock.now())?;
+        Ok(self.sessions.revoke_in(conn, selector, Reason::ReportedByOwner, by)?)
+    }
+}
+
+/// Parses a new password on a blocking thread, because that takes up to tens of milliseconds.
+async fn parse_new_password(text: Zeroizing<String>, personal: [String; 2]) -> Result<Password, ResetError> {
+    let parsing = tokio::task::spawn_blocking(move || {
+        let [email, name] = &personal;
+        Password::parse_new(text, &[email, name])
+    });
+    Ok(parsing.await.map_err(|panic| DbError::Unexpected(panic.to_string()))??)
+}

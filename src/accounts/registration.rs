@@ -1,0 +1,103 @@
+//! Registration: creates accounts.
+
+use super::store::{AccountRow, LockedAccount};
+use super::{Accounts, notices};
+use crate::audit::{Actor, Event, Record};
+use crate::db::DbError;
+use crate::passwords::{HasherError, Password};
+use crate::sessions::{IssueError, IssuedTokens};
+use crate::types::{Amr, EmailAddress, Label, Requester, Roles, UserId};
+
+/// A new account.
+pub(crate) struct NewAccount {
+    /// The email address.
+    pub email: EmailAddress,
+    /// The password.
+    pub password: Password,
+    /// The name.
+    pub name: Option<Label>,
+    /// The roles.
+    pub roles: Roles,
+}
+
+/// Why an account was not created.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RegisterError {
+    /// Registration is closed.
+    #[error("registration is closed")]
+    Closed,
+    /// The email address has an account.
+    #[error("the email address has an account")]
+    EmailTaken,
+    /// The password could not be hashed.
+    #[error(transparent)]
+    Hasher(#[from] HasherError),
+    /// The tokens were not issued, or the database failed.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+}
+
+impl From<DbError> for RegisterError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Taken { .. } => Self::EmailTaken,
+            DbError::Unavailable(_) | DbError::Unexpected(_) => Self::Issue(error.into()),
+        }
+    }
+}
+
+impl Accounts {
+    /// Creates an account, queues the email that verifies its address, and opens a session, in one transaction.
+    ///
+    /// # Errors
+    /// Registration is closed, or the email address has an account.
+    pub(crate) async fn register(
+        &self,
+        new: NewAccount,
+        device_name: Option<Label>,
+        requester: &Requester,
+    ) -> Result<IssuedTokens, RegisterError> {
+        if !self.registration {
+            return Err(RegisterError::Closed);
+        }
+        let row = self.new_row(new).await?;
+        let prepared = self.sessions.prepare(Amr::password(), requester, device_name.map(Label::into_string));
+        let record = Record::new(Event::AccountRegistered, &Actor::anonymous(requester)).on(row.id);
+        let record = record.session(prepared.session());
+        let accounts = self.clone();
+        let opened = self.db.write(move |conn| {
+            let account = LockedAccount::insert(conn, row)?;
+            notices::verify_email(conn, &account, &accounts.mail, account.created_at)?;
+            accounts.audit.append(conn, &record)?;
+            prepared.insert(conn, &account)
+        });
+        let opened = opened.await?;
+        self.mail.wake();
+        Ok(self.sessions.issue_opened(opened).await?)
+    }
+
+    /// Creates an account without a session.
+    ///
+    /// # Errors
+    /// The email address has an account.
+    pub(crate) async fn create(&self, new: NewAccount, by: &Actor) -> Result<UserId, RegisterError> {
+        let row = self.new_row(new).await?;
+        let id = row.id;
+        let audit = self.audit.clone();
+        let record = Record::new(Event::AccountRegistered, by).on(id);
+        let created = self.db.write(move |conn| {
+            LockedAccount::insert(conn, row)?;
+            audit.append(conn, &record)
+        });
+        created.await?;
+        Ok(id)
+    }
+
+    async fn new_row(&self, new: NewAccount) -> Result<AccountRow, HasherError> {
+        let password_hash = self.hasher.hash(new.password).await?;
+        let now = self.clock.now();
+        let id = UserId(self.random.id(now));
+        let name = new.name.map(Label::into_string);
+        Ok(AccountRow { name, password_hash, roles: new.roles, ..AccountRow::new(id, &new.email, now) })
+    }
+}

@@ -1,0 +1,89 @@
+//! Impersonation: an administrator acts for a user in a short session that the user can see.
+
+use super::{Admin, AdminError, Operator, lock};
+use crate::audit::{Actor, Event, Record};
+use crate::sessions::{Impersonation, Impersonator, SessionSnapshot};
+use crate::types::UserId;
+
+/// The reason for an impersonation: 3 to 200 characters on one line. The user can read it in the audit log.
+#[derive(Clone, Debug)]
+pub(crate) struct ImpersonationReason(String);
+
+/// Why a text is not accepted as a reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ImpersonationReasonError {
+    /// The reason is too short.
+    #[error("must have at least {} characters", ImpersonationReason::MIN)]
+    TooShort,
+    /// The reason is too long.
+    #[error("has more than {} characters", ImpersonationReason::MAX)]
+    TooLong,
+    /// The reason contains a control character.
+    #[error("contains a control character")]
+    ControlCharacter,
+}
+
+impl ImpersonationReasonError {
+    /// Returns the stable code of the error.
+    pub(crate) const fn code(self) -> &'static str {
+        match self {
+            Self::TooShort => "too_short",
+            Self::TooLong => "too_long",
+            Self::ControlCharacter => "control_character",
+        }
+    }
+}
+
+impl ImpersonationReason {
+    const MIN: usize = 3;
+    const MAX: usize = 200;
+
+    /// Parses a reason and removes the white space around it.
+    ///
+    /// # Errors
+    /// The reason is too short, too long, or contains a control character.
+    pub(crate) fn parse(text: &str) -> Result<Self, ImpersonationReasonError> {
+        let text = text.trim();
+        match text.chars().count() {
+            ..Self::MIN => Err(ImpersonationReasonError::TooShort),
+            count if count > Self::MAX => Err(ImpersonationReasonError::TooLong),
+            _ if text.chars().any(char::is_control) => Err(ImpersonationReasonError::ControlCharacter),
+            _ => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+impl Admin {
+    /// Opens an impersonation session of `user` for the administrator who calls from the session `caller`, and audits
+    /// it with the reason. There is no refresh token: the session ends when its access token expires.
+    ///
+    /// # Errors
+    /// The account does not exist, is disabled, or is the administrator's own, or the caller is no administrator.
+    pub(crate) async fn impersonate(
+        &self,
+        user: UserId,
+        reason: ImpersonationReason,
+        caller: &SessionSnapshot,
+        by: &Actor,
+    ) -> Result<Impersonation, AdminError> {
+        let audit = self.audit.clone();
+        let by = by.clone();
+        let administrator = caller.subject.id;
+        let impersonator =
+            Impersonator { user: administrator, amr: caller.amr.clone(), authenticated_at: caller.authenticated_at };
+        let prepared = self.sessions.prepare_impersonation(impersonator, &by.requester);
+        let opened = self.db.transact(move |conn| {
+            let account = lock(conn, user, &Operator::Administrator(by.clone()))?;
+            if user == administrator {
+                return Err(AdminError::OwnAccount);
+            }
+            if account.disabled_at.is_some() {
+                return Err(AdminError::Disabled);
+            }
+            let record = Record::new(Event::ImpersonationStarted, &by).on(user).session(prepared.session());
+            audit.append(conn, &record.with("reason", reason.0))?;
+            Ok(prepared.insert(conn, &account)?)
+        });
+        Ok(self.sessions.issue_impersonation(opened.await?).await?)
+    }
+}

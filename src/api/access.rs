@@ -1,0 +1,122 @@
+//! Who may call a route: extractors that find the caller, decide, and only then read the rest of the request, so that
+//! nobody without access learns anything from it.
+
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, ResponseError};
+
+use super::caller::{AccessError, Caller, authenticate, state};
+use crate::admin::Admin;
+use crate::http::{HttpContext, Problem};
+
+/// The longest time since the caller of a sensitive route authenticated (RFC 9470).
+pub(super) const RECENT: Duration = Duration::from_secs(600);
+
+/// A rule that decides who may call a route.
+pub(super) trait Access: 'static {
+    /// Returns the caller of `request`, if they may call.
+    ///
+    /// # Errors
+    /// There is no caller, or they may not.
+    fn admit(request: &HttpRequest) -> impl Future<Output = Result<Caller, AccessError>>;
+}
+
+/// Admits the owner of an account. An administrator who acts for the owner may look, but change nothing: what there is
+/// to change is the account's credentials and sessions. Only logging out is possible, by a handler without this rule.
+pub(super) struct User;
+
+/// Admits the owner of an account who has authenticated within the last ten minutes.
+pub(super) struct RecentUser;
+
+/// Admits an account that the database calls an administrator's at this moment, whatever the access token says.
+pub(super) struct Administrator;
+
+/// Admits an administrator who has authenticated within the last ten minutes.
+pub(super) struct RecentAdministrator;
+
+impl Access for User {
+    async fn admit(request: &HttpRequest) -> Result<Caller, AccessError> {
+        let caller = authenticate(request, request.method()).await?;
+        if !request.method().is_safe() {
+            require_owner(&caller)?;
+        }
+        Ok(caller)
+    }
+}
+
+impl Access for RecentUser {
+    async fn admit(request: &HttpRequest) -> Result<Caller, AccessError> {
+        let caller = User::admit(request).await?;
+        require_recent(request, &caller)?;
+        Ok(caller)
+    }
+}
+
+impl Access for Administrator {
+    async fn admit(request: &HttpRequest) -> Result<Caller, AccessError> {
+        let caller = authenticate(request, request.method()).await?;
+        require_owner(&caller)?;
+        let admin: &Admin = state(request)?;
+        if admin.is_administrator(caller.user()).await? { Ok(caller) } else { Err(AccessError::NotAdministrator) }
+    }
+}
+
+impl Access for RecentAdministrator {
+    async fn admit(request: &HttpRequest) -> Result<Caller, AccessError> {
+        let caller = Administrator::admit(request).await?;
+        require_recent(request, &caller)?;
+        Ok(caller)
+    }
+}
+
+fn require_owner(caller: &Caller) -> Result<(), AccessError> {
+    if caller.impersonator().is_some() { Err(AccessError::Impersonated) } else { Ok(()) }
+}
+
+fn require_recent(request: &HttpRequest, caller: &Caller) -> Result<(), AccessError> {
+    let context: &HttpContext = state(request)?;
+    let age = context.clock.now().since(caller.authenticated_at());
+    if age <= RECENT { Ok(()) } else { Err(AccessError::AuthenticationTooOld) }
+}
+
+/// A caller whom the rule `A` admits, and what was read of the request after that. `E` is the response to others.
+pub(super) struct By<A, T = (), E = Problem> {
+    pub caller: Caller,
+    pub input: T,
+    rule: PhantomData<(A, E)>,
+}
+
+/// See [`User`].
+pub(super) type ByUser<T = ()> = By<User, T>;
+
+/// See [`RecentUser`].
+pub(super) type ByRecentUser<T = ()> = By<RecentUser, T>;
+
+/// See [`Administrator`].
+pub(super) type ByAdministrator<T = ()> = By<Administrator, T>;
+
+/// See [`RecentAdministrator`].
+pub(super) type ByRecentAdministrator<T = ()> = By<RecentAdministrator, T>;
+
+impl<A, T, E> FromRequest for By<A, T, E>
+where
+    A: Access,
+    T: FromRequest + 'static,
+    E: From<AccessError> + ResponseError + 'static,
+{
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Self::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let mut payload = payload.take();
+        Box::pin(async move {
+            let caller = A::admit(&request).await.map_err(E::from)?;
+            let input = T::from_request(&request, &mut payload).await.map_err(Into::into)?;
+            Ok(Self { caller, input, rule: PhantomData })
+        })
+    }
+}

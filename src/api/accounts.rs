@@ -1,0 +1,197 @@
+//! `/api/v1/auth/register`, `/api/v1/auth/me` and `/api/v1/auth/password/change`: an account and its profile.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::access::{By, ByUser};
+use super::caller::Caller;
+use super::refusals::{Conflict, Forbidden, TooMany, email_taken, weak_password};
+use super::schema::{SessionsRevoked, User};
+use super::token_response::{TokenResponse, token_response};
+use crate::accounts::Accounts;
+use crate::accounts::profile::{Profile, ProfileChange};
+use crate::accounts::registration::{NewAccount, RegisterError};
+use crate::http::problem::Fields;
+use crate::http::{Body, HttpContext, Problem};
+use crate::passwords::{Password, WeakPassword};
+use crate::throttle::{Limit, Throttle};
+use crate::types::{EmailAddress, EmailAddressError, Label, LabelError, Patch, Roles, SessionId, Timestamp, Transport};
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RegisterRequest {
+    email: String,
+    #[schema(value_type = String, format = Password)]
+    password: Zeroizing<String>,
+    name: Option<String>,
+    /// The name that the session has in lists.
+    device_name: Option<String>,
+    #[serde(default)]
+    transport: Transport,
+}
+
+/// Creates an account and logs its owner in.
+#[utoipa::path(post, path = "/api/v1/auth/register", tag = "Accounts", security(()), request_body = RegisterRequest,
+    responses((status = 201, body = TokenResponse), Forbidden, Conflict, TooMany))]
+pub(super) async fn register(
+    request: HttpRequest,
+    accounts: web::Data<Accounts>,
+    throttle: web::Data<Throttle>,
+    context: web::Data<HttpContext>,
+    Body(body, _): Body<RegisterRequest>,
+) -> Result<HttpResponse, Problem> {
+    let transport = body.transport;
+    let requester = context.requester(&request);
+    throttle.count_ip(Limit::RegisterAddress, &requester).await?;
+    let (new, device_name) = off_the_worker(move || new_account(body)).await??;
+    let tokens = accounts.register(new, device_name, &requester).await?;
+    Ok(token_response(&context, StatusCode::CREATED, &tokens, transport))
+}
+
+fn new_account(body: RegisterRequest) -> Result<(NewAccount, Option<Label>), Problem> {
+    let mut fields = Fields::default();
+    let personal = [body.email.as_str(), body.name.as_deref().unwrap_or_default()];
+    let password = fields.check("password", Password::parse_new(body.password, &personal), WeakPassword::code);
+    let email = EmailAddress::parse(&body.email);
+    let email = fields.check("email", email, |error| EmailAddressError::code(*error));
+    let name = optional_label(&mut fields, "name", body.name.as_deref());
+    let device_name = optional_label(&mut fields, "device_name", body.device_name.as_deref());
+    let Some((email, password)) = email.zip(password) else { return Err(fields.into_problem()) };
+    fields.into_result()?;
+    Ok((NewAccount { email, password, name, roles: Roles::default() }, device_name))
+}
+
+/// Parses the label in a field that may be missing. Returns `None` without one, or after adding its error.
+pub(super) fn optional_label(fields: &mut Fields, field: &str, text: Option<&str>) -> Option<Label> {
+    fields.check(field, Label::parse(text?), |error| LabelError::code(*error))
+}
+
+/// Parses the label of a change. Returns [`Patch::Keep`] after adding its error.
+pub(super) fn patch_label(fields: &mut Fields, field: &str, change: Patch<String>) -> Patch<Label> {
+    let parsed = change.try_map(|text| Label::parse(&text));
+    fields.check(field, parsed, |error| LabelError::code(*error)).unwrap_or_default()
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::Closed => {
+                Self::forbidden("registration_closed", "This server does not let people register by themselves.")
+            }
+            RegisterError::EmailTaken => email_taken(),
+            RegisterError::Hasher(error) => error.into(),
+            RegisterError::Issue(error) => error.into(),
+        }
+    }
+}
+
+/// The account that calls, and the session and token that it calls with.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Me<'a> {
+    user: User<'a>,
+    /// Whether emails tell of unusual logins. Some alerts are sent in any case.
+    alerts: bool,
+    /// Whether logins need a second factor.
+    mfa_enabled: bool,
+    session_id: SessionId,
+    access_token_expires_at: Timestamp,
+    server_time: Timestamp,
+}
+
+/// Returns the account that calls.
+#[utoipa::path(get, path = "/api/v1/auth/me", tag = "Accounts",
+    responses((status = 200, body = Me)))]
+pub(super) async fn get_me(
+    accounts: web::Data<Accounts>,
+    context: web::Data<HttpContext>,
+    By { caller, .. }: ByUser,
+) -> Result<HttpResponse, Problem> {
+    let profile = accounts.profile(caller.user()).await?.ok_or_else(Problem::invalid_token)?;
+    Ok(describe(&profile, &caller, &context))
+}
+
+fn describe(profile: &Profile, caller: &Caller, context: &HttpContext) -> HttpResponse {
+    HttpResponse::Ok().json(Me {
+        user: User::from(&profile.subject),
+        alerts: profile.alerts,
+        mfa_enabled: profile.mfa_enabled,
+        session_id: caller.session(),
+        access_token_expires_at: caller.access_token_expires_at(),
+        server_time: context.clock.now(),
+    })
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpdateMeRequest {
+    /// `null` removes the name; without this field it stays.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    name: Patch<String>,
+    /// Whether emails tell of unusual logins.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = bool, required = false)]
+    alerts: Option<bool>,
+}
+
+/// Reads a field that may be missing but is not `null`.
+fn not_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    bool::deserialize(deserializer).map(Some)
+}
+
+/// Changes the profile of the account that calls.
+#[utoipa::path(patch, path = "/api/v1/auth/me", tag = "Accounts", request_body = UpdateMeRequest,
+    responses((status = 200, body = Me)))]
+pub(super) async fn update_me(
+    accounts: web::Data<Accounts>,
+    context: web::Data<HttpContext>,
+    By { caller, input: Body(body, _), .. }: ByUser<Body<UpdateMeRequest>>,
+) -> Result<HttpResponse, Problem> {
+    let mut fields = Fields::default();
+    let name = patch_label(&mut fields, "name", body.name);
+    fields.into_result()?;
+    let change = ProfileChange { name, alerts: body.alerts };
+    let profile = if change.is_empty() {
+        accounts.profile(caller.user()).await?
+    } else {
+        accounts.update_profile(caller.user(), change, &caller.actor(&context)).await?
+    };
+    Ok(describe(&profile.ok_or_else(Problem::invalid_token)?, &caller, &context))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChangePasswordRequest {
+    #[schema(value_type = String, format = Password)]
+    current_password: Zeroizing<String>,
+    #[schema(value_type = String, format = Password)]
+    new_password: Zeroizing<String>,
+}
+
+/// Changes the password and revokes every other session.
+#[utoipa::path(post, path = "/api/v1/auth/password/change", tag = "Accounts", request_body = ChangePasswordRequest,
+    responses((status = 200, body = SessionsRevoked), TooMany))]
+pub(super) async fn change_password(
+    accounts: web::Data<Accounts>,
+    context: web::Data<HttpContext>,
+    By { caller, input: Body(body, _), .. }: ByUser<Body<ChangePasswordRequest>>,
+) -> Result<web::Json<SessionsRevoked>, Problem> {
+    let subject = &caller.snapshot().subject;
+    let personal = [subject.email.clone(), subject.name.clone().unwrap_or_default()];
+    let new = off_the_worker(move || {
+        let [email, name] = &personal;
+        Password::parse_new(body.new_password, &[email, name])
+    });
+    let new = new.await?.map_err(|error| weak_password("new_password", &error))?;
+    let current = Password::parse(body.current_password).ok();
+    let sessions_revoked = accounts.change_password(caller.user(), current, new, &caller.actor(&context)).await?;
+    Ok(web::Json(SessionsRevoked { sessions_revoked }))
+}
+
+/// Runs `work` on a thread of its own: judging a password takes up to tens of milliseconds, for which a worker's other
+/// requests should not wait.
+async fn off_the_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    web::block(work).await.map_err(|error| Problem::internal(&error))
+}

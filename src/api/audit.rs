@@ -1,0 +1,206 @@
+//! `/api/v1/sessions/audit` and `/api/v1/admin/audit`: the audit log of one account, and of all.
+
+use std::net::IpAddr;
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::access::{By, ByAdministrator, ByUser};
+use super::audit_export::{Format, export};
+use super::schema::Device;
+use crate::audit::{Audit, Entry, Event, Filter, Outcome};
+use crate::http::problem::Fields;
+use crate::http::{HttpContext, Problem, pagination};
+use crate::types::{AuditId, SessionId, Timestamp, UserId};
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OwnAuditQuery {
+    event_type: Option<String>,
+    /// `success` or `failure`.
+    status: Option<String>,
+    session_id: Option<String>,
+    /// The first moment (RFC 3339).
+    from: Option<String>,
+    /// The last moment.
+    to: Option<String>,
+    /// 1 to 100; 50 by default.
+    limit: Option<String>,
+    /// `next_cursor` of the previous page.
+    cursor: Option<String>,
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AuditQuery {
+    event_type: Option<String>,
+    /// `success` or `failure`.
+    status: Option<String>,
+    /// The account that entries are about.
+    user_id: Option<String>,
+    session_id: Option<String>,
+    /// The first moment (RFC 3339).
+    from: Option<String>,
+    /// The last moment.
+    to: Option<String>,
+    /// 1 to 100; 50 by default.
+    limit: Option<String>,
+    /// `next_cursor` of the previous page.
+    cursor: Option<String>,
+    /// `csv` or `ndjson`: all entries as a file, without `limit` and `cursor`.
+    format: Option<String>,
+}
+
+/// An entry of the audit log.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct AuditEntry {
+    id: AuditId,
+    at: Timestamp,
+    event_type: String,
+    /// `success` or `failure`.
+    status: String,
+    /// The account that it is about.
+    user_id: Option<UserId>,
+    /// Who did it, if that is somebody else.
+    actor_id: Option<UserId>,
+    session_id: Option<SessionId>,
+    #[schema(value_type = Option<String>)]
+    ip_address: Option<IpAddr>,
+    device: Option<Device>,
+    user_agent: Option<String>,
+    /// Details of the event.
+    #[schema(value_type = Object)]
+    metadata: serde_json::Value,
+    /// `X-Request-Id` of the request.
+    request_id: Option<String>,
+}
+
+impl From<Entry> for AuditEntry {
+    fn from(entry: Entry) -> Self {
+        Self {
+            id: entry.id,
+            at: entry.at,
+            event_type: entry.event,
+            status: entry.outcome,
+            user_id: entry.user,
+            actor_id: entry.actor,
+            session_id: entry.session,
+            ip_address: entry.ip,
+            device: entry.device.map(Device::from),
+            user_agent: entry.user_agent,
+            metadata: entry.metadata,
+            request_id: entry.request_id,
+        }
+    }
+}
+
+/// A page of the audit log, newest first.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct AuditPage {
+    logs: Vec<AuditEntry>,
+    pagination: AuditPagination,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct AuditPagination {
+    limit: usize,
+    has_more: bool,
+    /// `cursor` of the next page; `null` on the last.
+    next_cursor: Option<String>,
+    /// How many entries there are on all pages; `null` if they are too many to be counted.
+    total: Option<usize>,
+}
+
+/// Lists the audit log of the account that calls, newest first.
+#[utoipa::path(get, path = "/api/v1/sessions/audit", tag = "Sessions", params(OwnAuditQuery),
+    responses((status = 200, body = AuditPage)))]
+pub(super) async fn list_own_audit(
+    audit: web::Data<Audit>,
+    By { caller, input: web::Query(query), .. }: ByUser<web::Query<OwnAuditQuery>>,
+) -> Result<web::Json<AuditPage>, Problem> {
+    let OwnAuditQuery { event_type, status, session_id, from, to, limit, cursor } = query;
+    let query = AuditQuery { event_type, status, user_id: None, session_id, from, to, limit, cursor, format: None };
+    let selection = query.parse()?;
+    let filter = Filter { user: Some(caller.user()), ..selection.filter };
+    read_page(&audit, &filter, selection.after, selection.limit).await
+}
+
+/// Lists the audit log of all accounts, newest first; with `format` as a file.
+#[utoipa::path(get, path = "/api/v1/admin/audit", tag = "Administration", params(AuditQuery),
+    responses((status = 200, content(
+        (AuditPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson")))))]
+pub(super) async fn list_audit(
+    audit: web::Data<Audit>,
+    context: web::Data<HttpContext>,
+    By { input: web::Query(query), .. }: ByAdministrator<web::Query<AuditQuery>>,
+) -> Result<HttpResponse, Problem> {
+    let selection = query.parse()?;
+    if let Some(format) = selection.format {
+        return Ok(export(Audit::clone(&audit), selection.filter, format, context.clock.now()));
+    }
+    Ok(HttpResponse::Ok().json(read_page(&audit, &selection.filter, selection.after, selection.limit).await?))
+}
+
+async fn read_page(
+    audit: &Audit,
+    filter: &Filter,
+    after: Option<AuditId>,
+    limit: usize,
+) -> Result<web::Json<AuditPage>, Problem> {
+    let page = audit.page(filter, after, limit).await?;
+    let total = match (after, page.next) {
+        (None, None) => Some(page.entries.len()),
+        _ => audit.count(filter).await?,
+    };
+    let next_cursor = page.next.map(|id| pagination::next_cursor(id.0.as_bytes()));
+    let pagination = AuditPagination { limit, has_more: next_cursor.is_some(), next_cursor, total };
+    Ok(web::Json(AuditPage { logs: page.entries.into_iter().map(AuditEntry::from).collect(), pagination }))
+}
+
+/// A valid query.
+struct Selection {
+    filter: Filter,
+    after: Option<AuditId>,
+    limit: usize,
+    format: Option<Format>,
+}
+
+impl AuditQuery {
+    fn parse(self) -> Result<Selection, Problem> {
+        let mut fields = Fields::default();
+        let filter = Filter {
+            user: parameter(&mut fields, "user_id", self.user_id.as_deref(), |text| text.parse().ok().map(UserId)),
+            session: parameter(&mut fields, "session_id", self.session_id.as_deref(), |text| {
+                text.parse().ok().map(SessionId)
+            }),
+            event: parameter(&mut fields, "event_type", self.event_type.as_deref(), Event::parse),
+            outcome: parameter(&mut fields, "status", self.status.as_deref(), Outcome::parse),
+            from: parameter(&mut fields, "from", self.from.as_deref(), Timestamp::parse),
+            to: parameter(&mut fields, "to", self.to.as_deref(), Timestamp::parse),
+        };
+        let format = parameter(&mut fields, "format", self.format.as_deref(), Format::parse);
+        let limit = pagination::limit(&mut fields, self.limit.as_deref());
+        let position = |bytes: &[u8]| Uuid::from_slice(bytes).ok().map(AuditId);
+        let after = pagination::cursor(&mut fields, self.cursor.as_deref(), position);
+        for (field, is_given) in [("limit", self.limit.is_some()), ("cursor", self.cursor.is_some())] {
+            if is_given && self.format.is_some() {
+                fields.refuse(field, "invalid", "cannot be combined with format");
+            }
+        }
+        fields.into_result()?;
+        Ok(Selection { filter, after: after.flatten(), limit: limit.unwrap_or_default(), format })
+    }
+}
+
+/// Parses a parameter that may be missing. Returns `None` without it, or after adding its error.
+fn parameter<T>(
+    fields: &mut Fields,
+    field: &str,
+    text: Option<&str>,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Option<T> {
+    fields.check(field, parse(text?).ok_or("is not one of the values it may have"), |_| "invalid")
+}

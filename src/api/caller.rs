@@ -1,0 +1,157 @@
+//! The caller of a request: the holder of a valid access token.
+
+use actix_web::http::Method;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, ORIGIN};
+use actix_web::{HttpRequest, web};
+
+use crate::audit::Actor;
+use crate::db::DbError;
+use crate::http::HttpContext;
+use crate::sessions::check::{CheckError, CheckedToken};
+use crate::sessions::{SessionSnapshot, Sessions};
+use crate::tokens::access::Claims;
+use crate::types::{SessionId, Timestamp, Transport, UserId};
+
+/// The caller of a request, whose access token is valid at this moment.
+pub(super) struct Caller {
+    checked: CheckedToken,
+    request: HttpRequest,
+    pub transport: Transport,
+}
+
+/// Why a request is refused before its handler runs.
+#[derive(Debug)]
+pub(crate) enum AccessError {
+    MissingToken,
+    InvalidToken,
+    /// The request came with cookies from a page of another origin.
+    OriginNotAllowed,
+    /// An administrator acts for the account, which only its owner may change.
+    Impersonated,
+    /// The caller's last authentication is too long ago.
+    AuthenticationTooOld,
+    NotAdministrator,
+    Database(DbError),
+    /// The server lacks what the handler needs, which is a defect.
+    Missing(&'static str),
+}
+
+impl From<DbError> for AccessError {
+    fn from(error: DbError) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// Schemes of credentials that a proxy may ask for on its own account: keyturn ignores them.
+const SCHEMES_OF_PROXIES: [&str; 3] = ["basic", "digest", "negotiate"];
+
+impl Caller {
+    /// Returns the account that calls.
+    pub(super) fn user(&self) -> UserId {
+        self.claims().sub
+    }
+
+    /// Returns the session that calls.
+    pub(super) fn session(&self) -> SessionId {
+        self.claims().sid
+    }
+
+    /// Returns the session and its account as they are now, not as they were when the token was issued.
+    pub(super) fn snapshot(&self) -> &SessionSnapshot {
+        &self.checked.snapshot
+    }
+
+    /// Returns what the access token says.
+    pub(super) fn claims(&self) -> &Claims {
+        self.checked.claims()
+    }
+
+    /// Returns when the caller last authenticated: by the session, so that a reauthentication counts for the token in
+    /// hand, or by the token, because a cache may be behind.
+    pub(super) fn authenticated_at(&self) -> Timestamp {
+        self.snapshot().authenticated_at.max(Timestamp::from_secs(self.claims().auth_time))
+    }
+
+    /// Returns the administrator who acts for the account.
+    pub(super) fn impersonator(&self) -> Option<UserId> {
+        self.snapshot().actor.or(self.claims().act.map(|act| act.sub))
+    }
+
+    /// Returns the caller, or the administrator who acts for the account, as the actor of the audit log.
+    pub(super) fn actor(&self, context: &HttpContext) -> Actor {
+        let user = self.impersonator().unwrap_or(self.user());
+        Actor { user: Some(user), session: Some(self.session()), requester: context.requester(&self.request) }
+    }
+
+    /// Returns when the access token expires.
+    pub(super) fn access_token_expires_at(&self) -> Timestamp {
+        Timestamp::from_secs(self.claims().exp)
+    }
+}
+
+/// Finds the caller of a request that is to be judged as one of `method`.
+///
+/// # Errors
+/// There is no valid access token, or it came with cookies from a page of another origin.
+pub(super) async fn authenticate(request: &HttpRequest, method: &Method) -> Result<Caller, AccessError> {
+    let context: &HttpContext = state(request)?;
+    let sessions: &Sessions = state(request)?;
+    let (token, transport) = match bearer_token(request.headers())? {
+        Some(token) => (token.to_owned(), Transport::Bearer),
+        None => {
+            let token = context.cookies.access_token(request).ok_or(AccessError::MissingToken)?;
+            require_own_origin(request, context, method)?;
+            (token, Transport::Cookie)
+        }
+    };
+    let checked = sessions.check(&token).await.map_err(refuse)?;
+    Ok(Caller { checked, request: request.clone(), transport })
+}
+
+/// Returns what the server shares with its handlers.
+pub(super) fn state<T: 'static>(request: &HttpRequest) -> Result<&T, AccessError> {
+    let state = request.app_data::<web::Data<T>>().map(|state| &***state);
+    state.ok_or(AccessError::Missing(std::any::type_name::<T>()))
+}
+
+fn refuse(error: CheckError) -> AccessError {
+    match error {
+        CheckError::Invalid(_) | CheckError::Ended | CheckError::Superseded => {
+            tracing::debug!(%error, "an access token was refused");
+            AccessError::InvalidToken
+        }
+        CheckError::Database(error) => error.into(),
+    }
+}
+
+/// Returns the token of an `Authorization: Bearer` header (RFC 6750 §2.1), or `None` without such a header.
+fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, AccessError> {
+    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
+    let value = value.to_str().map_err(|_| AccessError::InvalidToken)?;
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        Some((scheme, _)) if SCHEMES_OF_PROXIES.iter().any(|other| scheme.eq_ignore_ascii_case(other)) => Ok(None),
+        _ => Err(AccessError::InvalidToken),
+    }
+}
+
+/// Refuses requests that a page of another origin may have made a browser send with its cookies. Browsers name the
+/// origin of every request with an unsafe method; one without it did not come from a page.
+///
+/// # Errors
+/// The request came, or may have come, from such a page.
+pub(super) fn require_own_origin(
+    request: &HttpRequest,
+    context: &HttpContext,
+    method: &Method,
+) -> Result<(), AccessError> {
+    if method.is_safe() {
+        return Ok(());
+    }
+    let origin = request.headers().get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    let same_origin = request.headers().get("sec-fetch-site").is_some_and(|site| site == "same-origin");
+    if origin.is_some_and(|origin| context.is_trusted_origin(origin)) || (origin.is_none() && same_origin) {
+        return Ok(());
+    }
+    Err(AccessError::OriginNotAllowed)
+}

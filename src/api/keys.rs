@@ -1,0 +1,118 @@
+//! The public keys and the server's metadata, for those who verify tokens.
+
+use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use actix_web::{HttpRequest, HttpResponse, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::http::{HttpContext, Problem};
+use crate::keys::KeyRing;
+use crate::keys::signing_key::{PublicKey, VerifyingKey};
+use crate::sessions::Sessions;
+
+/// How long a verifier may keep the keys: 300 seconds.
+const CACHE_POLICY: &str = "public, max-age=300";
+
+/// The public keys of the server (RFC 7517 §5).
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct JwkSet {
+    keys: Vec<Jwk>,
+}
+
+/// One public key (RFC 7517 §4), with the members of its type (RFC 7518 §6, RFC 8037 §2).
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Jwk {
+    kty: &'static str,
+    kid: String,
+    alg: &'static str,
+    #[serde(rename = "use")]
+    usage: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crv: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    x: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    y: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    e: Option<String>,
+}
+
+impl From<&KeyRing> for JwkSet {
+    fn from(key_ring: &KeyRing) -> Self {
+        Self { keys: key_ring.all_verifying().iter().filter_map(Jwk::new).collect() }
+    }
+}
+
+impl Jwk {
+    /// Describes a key. Returns `None` for a shared key, which has no public half.
+    fn new(key: &VerifyingKey) -> Option<Self> {
+        let text = |bytes: &[u8]| Some(URL_SAFE_NO_PAD.encode(bytes));
+        let jwk = |kty| Self {
+            kty,
+            kid: key.id.to_string(),
+            alg: key.algorithm.name(),
+            usage: "sig",
+            crv: None,
+            x: None,
+            y: None,
+            n: None,
+            e: None,
+        };
+        match &key.public {
+            PublicKey::Ec { x, y } => Some(Self { crv: Some("P-256"), x: text(x), y: text(y), ..jwk("EC") }),
+            PublicKey::Ed { x } => Some(Self { crv: Some("Ed25519"), x: text(x), ..jwk("OKP") }),
+            PublicKey::Rsa { n, e } => Some(Self { n: text(n), e: text(e), ..jwk("RSA") }),
+            PublicKey::None => None,
+        }
+    }
+}
+
+/// Returns the public keys (RFC 7517).
+#[utoipa::path(get, path = "/.well-known/jwks.json", tag = "For backends", security(()),
+    responses((status = 200, body = JwkSet), (status = 304, description = "Not changed")))]
+pub(super) async fn get_jwks(request: HttpRequest, sessions: web::Data<Sessions>) -> Result<HttpResponse, Problem> {
+    let body = serde_json::to_vec(&JwkSet::from(&sessions.key_ring)).map_err(|error| Problem::internal(&error))?;
+    let digest = Sha256::digest(&body);
+    let etag = format!("\"{}\"", digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>());
+    let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let is_known = known.is_some_and(|known| known.split(',').any(|tag| matches(tag.trim(), &etag)));
+    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((CACHE_CONTROL, CACHE_POLICY)).insert_header((ETAG, etag));
+    if is_known {
+        // Without any body: a client would take it for the beginning of the next response.
+        return Ok(response.finish());
+    }
+    Ok(response.content_type("application/jwk-set+json").body(body))
+}
+
+/// Returns whether a tag of `If-None-Match` matches, by weak comparison or as any (RFC 9110 §13.1.2).
+fn matches(tag: &str, etag: &str) -> bool {
+    tag == "*" || tag.trim_start_matches("W/") == etag
+}
+
+/// The server's metadata (RFC 8414 §2).
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct ServerMetadata {
+    issuer: String,
+    jwks_uri: String,
+    response_types_supported: [&'static str; 0],
+    grant_types_supported: [&'static str; 0],
+    access_token_signing_alg_values_supported: [&'static str; 1],
+}
+
+/// Returns the server's metadata (RFC 8414).
+#[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "For backends", security(()),
+    responses((status = 200, body = ServerMetadata)))]
+pub(super) async fn get_metadata(context: web::Data<HttpContext>, sessions: web::Data<Sessions>) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, CACHE_POLICY)).json(ServerMetadata {
+        issuer: sessions.issuer.clone(),
+        jwks_uri: format!("{}/.well-known/jwks.json", context.public_url),
+        response_types_supported: [],
+        grant_types_supported: [],
+        access_token_signing_alg_values_supported: [sessions.key_ring.signing().algorithm().name()],
+    })
+}

@@ -1,0 +1,153 @@
+//! `/api/v1/auth/login` and `/api/v1/auth/reauthenticate`.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::access::{By, ByUser};
+use super::accounts::optional_label;
+use super::mfa::{Method, count_code};
+use super::refusals::{Forbidden, TooMany, Unauthorized, account_disabled, invalid_code};
+use super::token_response::{TokenResponse, token_response};
+use crate::accounts::Logins;
+use crate::accounts::login::{LoginError, LoginOptions, LoginStep};
+use crate::accounts::reauthentication::ReauthenticateError;
+use crate::http::problem::Fields;
+use crate::http::{Body, HttpContext, Problem};
+use crate::passwords::Password;
+use crate::throttle::{Limit, Throttle};
+use crate::tokens::opaque::{Kind, OpaqueToken, Purpose};
+use crate::types::{EmailAddress, EmailAddressError, Transport};
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LoginRequest {
+    email: String,
+    #[schema(value_type = String, format = Password)]
+    password: Zeroizing<String>,
+    device_name: Option<String>,
+    #[serde(default)]
+    transport: Transport,
+    /// `trusted_device` of an earlier login from this device. With cookies it is in one.
+    #[schema(value_type = Option<String>)]
+    trusted_device: Option<Zeroizing<String>>,
+}
+
+/// Tokens, or a login that waits for its second factor.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes the two responses, which are built where their parts are")]
+pub(super) enum LoginResponse<'a> {
+    Tokens(TokenResponse<'a>),
+    SecondFactor(SecondFactorRequired<'a>),
+}
+
+/// A login that waits for its second factor.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct SecondFactorRequired<'a> {
+    /// Always true.
+    mfa_required: bool,
+    mfa_token: &'a str,
+    methods: [Method; 2],
+    /// Seconds that the login waits.
+    expires_in: u64,
+}
+
+/// Opens a session for the owner of an account, or asks for the second factor.
+#[utoipa::path(post, path = "/api/v1/auth/login", tag = "Accounts", security(()), request_body = LoginRequest,
+    responses((status = 200, body = LoginResponse), Unauthorized, Forbidden, TooMany))]
+pub(super) async fn log_in(
+    request: HttpRequest,
+    logins: web::Data<Logins>,
+    throttle: web::Data<Throttle>,
+    context: web::Data<HttpContext>,
+    Body(body, _): Body<LoginRequest>,
+) -> Result<HttpResponse, Problem> {
+    let requester = context.requester(&request);
+    throttle.count_ip(Limit::LoginAddress, &requester).await?;
+    let mut fields = Fields::default();
+    let email = EmailAddress::parse(&body.email);
+    let email = fields.check("email", email, |error| EmailAddressError::code(*error));
+    let device_name = optional_label(&mut fields, "device_name", body.device_name.as_deref());
+    let Some(email) = email else { return Err(fields.into_problem()) };
+    fields.into_result()?;
+    let transport = body.transport;
+    let cookie = || context.cookies.trusted_device(&request).map(Zeroizing::new);
+    let device = body.trusted_device.or_else(|| (transport == Transport::Cookie).then(cookie).flatten());
+    let trusted_device = device.and_then(|text| OpaqueToken::parse(Kind::TrustedDevice, text));
+    let options = LoginOptions { device_name, transport, trusted_device };
+    let password = Password::parse(body.password).ok();
+    match logins.login(&email, password, &options, &requester).await? {
+        LoginStep::Complete(tokens) => Ok(token_response(&context, StatusCode::OK, &tokens, transport)),
+        LoginStep::SecondFactorRequired(token) => Ok(second_factor_required(&token)),
+    }
+}
+
+fn second_factor_required(token: &OpaqueToken) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(SecondFactorRequired {
+        mfa_required: true,
+        mfa_token: token.expose(),
+        methods: [Method::Totp, Method::RecoveryCode],
+        expires_in: Purpose::MfaChallenge.lifetime().as_secs(),
+    })
+}
+
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::InvalidCredentials => {
+                Self::unauthorized("invalid_credentials", "The email address or the password is wrong.")
+            }
+            LoginError::AccountDisabled => account_disabled(),
+            LoginError::Attempt(error) => error.into(),
+            LoginError::Hasher(error) => error.into(),
+            LoginError::Issue(error) => error.into(),
+        }
+    }
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReauthenticateRequest {
+    #[schema(value_type = String, format = Password)]
+    password: Zeroizing<String>,
+    /// A code of the app, or a recovery code. Required where two-step login is enabled.
+    #[schema(value_type = Option<String>)]
+    code: Option<Zeroizing<String>>,
+}
+
+/// Renews the authentication of the session that calls, for what needs a recent one. The response holds no refresh
+/// token: the client keeps its own.
+#[utoipa::path(post, path = "/api/v1/auth/reauthenticate", tag = "Accounts", request_body = ReauthenticateRequest,
+    responses((status = 200, body = TokenResponse), TooMany))]
+pub(super) async fn reauthenticate(
+    logins: web::Data<Logins>,
+    throttle: web::Data<Throttle>,
+    context: web::Data<HttpContext>,
+    By { caller, input: Body(body, _), .. }: ByUser<Body<ReauthenticateRequest>>,
+) -> Result<HttpResponse, Problem> {
+    if body.code.is_some() {
+        count_code(&throttle, &context, &caller).await?;
+    }
+    let password = Password::parse(body.password).ok();
+    let tokens = logins.reauthenticate(caller.claims(), password, body.code, &caller.actor(&context)).await?;
+    Ok(token_response(&context, StatusCode::OK, &tokens, caller.transport))
+}
+
+impl From<ReauthenticateError> for Problem {
+    fn from(error: ReauthenticateError) -> Self {
+        match error {
+            ReauthenticateError::WrongPassword => Self::unauthorized("invalid_credentials", "The password is wrong."),
+            ReauthenticateError::MfaRequired => {
+                Self::unauthorized("mfa_required", "A code of the second factor is required, too.")
+            }
+            ReauthenticateError::InvalidCode => invalid_code(),
+            ReauthenticateError::Ended => Self::invalid_token(),
+            ReauthenticateError::Attempt(error) => error.into(),
+            ReauthenticateError::Hasher(error) => error.into(),
+            ReauthenticateError::Issue(error) => error.into(),
+        }
+    }
+}

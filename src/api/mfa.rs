@@ -1,0 +1,245 @@
+//! `/api/v1/auth/mfa` and `/api/v1/auth/trusted-devices`: the second factor.
+
+use std::net::IpAddr;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::access::{By, ByRecentUser, ByUser};
+use super::caller::Caller;
+use super::refusals::{Conflict, NotFound, TooMany, Unauthorized, invalid_code};
+use super::schema::Device;
+use super::token_response::{TokenResponse, token_response_with_device};
+use crate::accounts::login::{CompleteError, SecondFactor};
+use crate::accounts::{Logins, TwoStep};
+use crate::audit::Actor;
+use crate::http::{Body, HttpContext, Problem};
+use crate::mfa;
+use crate::throttle::{Limit, RateLimited, Throttle};
+use crate::tokens::opaque::{Kind, OpaqueToken};
+use crate::types::{Timestamp, TrustedDeviceId};
+
+/// A method of the second factor.
+#[derive(Clone, Copy, Deserialize, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Method {
+    Totp,
+    RecoveryCode,
+}
+
+impl From<Method> for mfa::Method {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Totp => Self::Totp,
+            Method::RecoveryCode => Self::RecoveryCode,
+        }
+    }
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SecondFactorRequest {
+    /// `mfa_token` of the login's response.
+    #[schema(value_type = String)]
+    mfa_token: Zeroizing<String>,
+    method: Method,
+    #[schema(value_type = String)]
+    code: Zeroizing<String>,
+    /// Whether later logins from this device need no second factor, for 30 days.
+    #[serde(default)]
+    remember_device: bool,
+}
+
+/// Completes a login with its second factor.
+#[utoipa::path(post, path = "/api/v1/auth/mfa", tag = "Second factor", security(()),
+    request_body = SecondFactorRequest,
+    responses((status = 200, body = TokenResponse), Unauthorized, TooMany))]
+pub(super) async fn complete_login(
+    request: HttpRequest,
+    logins: web::Data<Logins>,
+    throttle: web::Data<Throttle>,
+    context: web::Data<HttpContext>,
+    Body(body, _): Body<SecondFactorRequest>,
+) -> Result<HttpResponse, Problem> {
+    let challenge = OpaqueToken::parse(Kind::MfaChallenge, body.mfa_token).ok_or(CompleteError::NoChallenge)?;
+    let user = logins.challenged_user(&challenge).await?.ok_or(CompleteError::NoChallenge)?;
+    let requester = context.requester(&request);
+    let actor = Actor { user: Some(user), ..Actor::anonymous(&requester) };
+    throttle.count(Limit::MfaAccount, user.0.as_bytes(), &actor).await?;
+    let factor =
+        SecondFactor { challenge, method: body.method.into(), code: body.code, remember_device: body.remember_device };
+    let completed = logins.complete(user, factor, &requester).await?;
+    let device = completed.trusted_device.as_ref();
+    Ok(token_response_with_device(&context, StatusCode::OK, &completed.tokens, completed.transport, device))
+}
+
+impl From<CompleteError> for Problem {
+    fn from(error: CompleteError) -> Self {
+        match error {
+            CompleteError::NoChallenge => Self::unauthorized(
+                "invalid_mfa_token",
+                "No login waits with this token, or no longer: log in with the password again.",
+            ),
+            CompleteError::InvalidCode => invalid_code(),
+            CompleteError::Issue(error) => error.into(),
+        }
+    }
+}
+
+/// Counts an attempt at a code of the caller's account, from wherever it is made.
+pub(super) async fn count_code(throttle: &Throttle, context: &HttpContext, caller: &Caller) -> Result<(), RateLimited> {
+    throttle.count(Limit::MfaAccount, caller.user().0.as_bytes(), &caller.actor(context)).await
+}
+
+/// A secret for an authenticator app. It is shown only once.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct TotpEnrolment<'a> {
+    /// In Base32.
+    secret: &'a str,
+    otpauth_uri: &'a str,
+    qr_svg: &'a str,
+}
+
+/// Creates a secret for an app. It counts once it is confirmed; a new one replaces it until then. Needs a recent login.
+#[utoipa::path(post, path = "/api/v1/auth/mfa/totp", tag = "Second factor",
+    responses((status = 201, body = TotpEnrolment), Conflict))]
+pub(super) async fn enrol_totp(
+    two_step: web::Data<TwoStep>,
+    By { caller, .. }: ByRecentUser,
+) -> Result<HttpResponse, Problem> {
+    let enrolment = two_step.enrol_totp(caller.user()).await?;
+    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(TotpEnrolment {
+        secret: &enrolment.secret,
+        otpauth_uri: &enrolment.otpauth_uri,
+        qr_svg: &enrolment.qr_svg,
+    }))
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfirmTotpRequest {
+    /// The current code of the app.
+    #[schema(value_type = String)]
+    code: Zeroizing<String>,
+}
+
+/// Codes to log in with when the app is lost, each valid once. They are shown only once.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct RecoveryCodes<'a> {
+    recovery_codes: Vec<&'a str>,
+}
+
+/// Enables two-step login.
+#[utoipa::path(post, path = "/api/v1/auth/mfa/totp/confirm", tag = "Second factor", request_body = ConfirmTotpRequest,
+    responses((status = 200, body = RecoveryCodes), Conflict, TooMany))]
+pub(super) async fn confirm_totp(
+    two_step: web::Data<TwoStep>,
+    throttle: web::Data<Throttle>,
+    context: web::Data<HttpContext>,
+    By { caller, input: Body(body, _), .. }: ByUser<Body<ConfirmTotpRequest>>,
+) -> Result<HttpResponse, Problem> {
+    count_code(&throttle, &context, &caller).await?;
+    let codes = two_step.confirm_totp(caller.user(), body.code, &caller.actor(&context)).await?;
+    Ok(show_once(&codes))
+}
+
+fn show_once(codes: &[Zeroizing<String>]) -> HttpResponse {
+    let recovery_codes = codes.iter().map(|code| code.as_str()).collect();
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(RecoveryCodes { recovery_codes })
+}
+
+/// Disables two-step login. Needs a recent login.
+#[utoipa::path(delete, path = "/api/v1/auth/mfa/totp", tag = "Second factor",
+    responses((status = 204, description = "Two-step login is disabled"), Conflict))]
+pub(super) async fn disable_totp(
+    two_step: web::Data<TwoStep>,
+    context: web::Data<HttpContext>,
+    By { caller, .. }: ByRecentUser,
+) -> Result<HttpResponse, Problem> {
+    two_step.disable(caller.user(), &caller.actor(&context)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Replaces the recovery codes; the old ones are no longer valid. Needs a recent login.
+#[utoipa::path(post, path = "/api/v1/auth/mfa/recovery-codes", tag = "Second factor",
+    responses((status = 200, body = RecoveryCodes), Conflict))]
+pub(super) async fn replace_recovery_codes(
+    two_step: web::Data<TwoStep>,
+    context: web::Data<HttpContext>,
+    By { caller, .. }: ByRecentUser,
+) -> Result<HttpResponse, Problem> {
+    let codes = two_step.replace_recovery_codes(caller.user(), &caller.actor(&context)).await?;
+    Ok(show_once(&codes))
+}
+
+/// A device from which the account logs in without a second factor.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct TrustedDevice {
+    id: TrustedDeviceId,
+    device: Device,
+    #[schema(value_type = Option<String>)]
+    ip_address: Option<IpAddr>,
+    created_at: Timestamp,
+    last_used_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl From<mfa::TrustedDevice> for TrustedDevice {
+    fn from(trusted: mfa::TrustedDevice) -> Self {
+        let mfa::TrustedDevice { id, device, ip, created_at, last_used_at, expires_at } = trusted;
+        Self { id, device: device.into(), ip_address: ip, created_at, last_used_at, expires_at }
+    }
+}
+
+/// The devices from which an account logs in without a second factor, newest first.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct TrustedDeviceList {
+    trusted_devices: Vec<TrustedDevice>,
+    count: usize,
+}
+
+/// Lists the caller's trusted devices, newest first.
+#[utoipa::path(get, path = "/api/v1/auth/trusted-devices", tag = "Second factor",
+    responses((status = 200, body = TrustedDeviceList)))]
+pub(super) async fn list_trusted_devices(
+    two_step: web::Data<TwoStep>,
+    By { caller, .. }: ByUser,
+) -> Result<web::Json<TrustedDeviceList>, Problem> {
+    let found = two_step.mfa.trusted_devices(caller.user()).await?;
+    let trusted_devices: Vec<TrustedDevice> = found.into_iter().map(TrustedDevice::from).collect();
+    Ok(web::Json(TrustedDeviceList { count: trusted_devices.len(), trusted_devices }))
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TrustedDevicesQuery {
+    /// The one device to delete; without it, all.
+    id: Option<Uuid>,
+}
+
+/// The number of trusted devices that were deleted.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct TrustedDevicesDeleted {
+    devices_removed: usize,
+}
+
+/// Deletes one of the caller's trusted devices, or all.
+#[utoipa::path(delete, path = "/api/v1/auth/trusted-devices", tag = "Second factor", params(TrustedDevicesQuery),
+    responses((status = 200, body = TrustedDevicesDeleted), NotFound))]
+pub(super) async fn delete_trusted_devices(
+    two_step: web::Data<TwoStep>,
+    context: web::Data<HttpContext>,
+    By { caller, input: query, .. }: ByUser<web::Query<TrustedDevicesQuery>>,
+) -> Result<web::Json<TrustedDevicesDeleted>, Problem> {
+    let device = query.id.map(TrustedDeviceId);
+    let deleted = two_step.mfa.delete_trusted_devices(caller.user(), device, &caller.actor(&context)).await?;
+    if device.is_some() && deleted == 0 {
+        return Err(Problem::not_found());
+    }
+    Ok(web::Json(TrustedDevicesDeleted { devices_removed: deleted }))
+}

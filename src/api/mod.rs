@@ -1,0 +1,27 @@
+//! The HTTP API: every route with its handler, who may call it, its JSON, its refusals, and its description as OpenAPI.
+//!
+//! A handler parses, calls one operation and answers; it knows no rule.
+
+mod access;
+mod accounts;
+mod admin;
+mod audit;
+mod audit_export;
+mod caller;
+mod email;
+mod keys;
+mod login;
+mod mfa;
+mod openapi;
+mod operations;
+mod path_id;
+mod recovery;
+mod refresh;
+mod refusals;
+mod routes;
+mod schema;
+mod sessions;
+mod token_response;
+mod verify;
+
+pub(crate) use routes::configure;

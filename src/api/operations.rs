@@ -1,0 +1,59 @@
+//! Whether the server is alive and ready, and its metrics.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+
+use crate::cache::{Cache, CacheStatus};
+use crate::db::Db;
+use crate::http::HttpContext;
+
+/// The state of a server, its database and its cache.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Readiness {
+    /// `ready`; `degraded` without the cache that was configured; `unavailable` without the database.
+    status: &'static str,
+    /// `postgres` or `sqlite`, or `unavailable`.
+    database: &'static str,
+    /// `redis` or `memory`, or `unavailable`.
+    cache: &'static str,
+    redis_available: bool,
+    version: &'static str,
+}
+
+/// Tells that the process runs.
+#[utoipa::path(get, path = "/health/live", tag = "Operations", security(()),
+    responses((status = 200, description = "Alive")))]
+pub(super) async fn get_liveness() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({"status": "alive"}))
+}
+
+/// Tells whether the server can serve requests: its database answers.
+#[utoipa::path(get, path = "/health/ready", tag = "Operations", security(()),
+    responses((status = 200, body = Readiness),
+        (status = 503, description = "The database does not answer", body = Readiness)))]
+pub(super) async fn get_readiness(db: web::Data<Db>, cache: web::Data<Cache>) -> HttpResponse {
+    let answers = db.is_available().await;
+    let status = cache.status();
+    let engine = if db.is_postgres() { "postgres" } else { "sqlite" };
+    let readiness = Readiness {
+        status: match (answers, status) {
+            (false, _) => "unavailable",
+            (true, CacheStatus::Unavailable) => "degraded",
+            (true, CacheStatus::Redis | CacheStatus::Memory) => "ready",
+        },
+        database: if answers { engine } else { "unavailable" },
+        cache: status.name(),
+        redis_available: status == CacheStatus::Redis,
+        version: env!("CARGO_PKG_VERSION"),
+    };
+    HttpResponse::build(if answers { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }).json(readiness)
+}
+
+/// Returns the metrics for Prometheus, in the OpenMetrics text format.
+#[utoipa::path(get, path = "/metrics", tag = "Operations", security(()),
+    responses((status = 200, description = "Metrics", body = String)))]
+pub(super) async fn get_metrics(context: web::Data<HttpContext>, cache: web::Data<Cache>) -> HttpResponse {
+    let text = context.metrics.encode(cache.status() != CacheStatus::Unavailable);
+    HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text)
+}

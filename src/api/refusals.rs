@@ -1,0 +1,205 @@
+//! Refusals as problem details: which status, code and text each error of an operation has, and the families of
+//! refusals that routes declare in OpenAPI.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+use utoipa::IntoResponses;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+
+use super::access::RECENT;
+use super::caller::AccessError;
+use crate::accounts::PasswordError;
+use crate::accounts::email_change::ConfirmError;
+use crate::accounts::links::LinkError;
+use crate::admin::AdminError;
+use crate::db::DbError;
+use crate::http::Problem;
+use crate::http::problem::Fields;
+use crate::mfa::MfaError;
+use crate::passwords::{HasherError, WeakPassword};
+use crate::sessions::IssueError;
+use crate::throttle::{AttemptError, RateLimited};
+
+impl From<DbError> for Problem {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Unavailable(_) => {
+                tracing::warn!(%error, "a request could not be served");
+                Self::unavailable("database_unavailable", "The database cannot be reached at the moment.")
+            }
+            DbError::Taken { .. } | DbError::Unexpected(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::MissingToken => Self::missing_token(),
+            AccessError::InvalidToken => Self::invalid_token(),
+            AccessError::OriginNotAllowed => Self::forbidden(
+                "origin_not_allowed",
+                "Requests with cookies must come from a page of an allowed origin.",
+            ),
+            AccessError::Impersonated => Self::forbidden("impersonated", "Only the owner of the account may do this."),
+            AccessError::AuthenticationTooOld => Self::insufficient_user_authentication(RECENT),
+            AccessError::NotAdministrator => not_administrator(),
+            AccessError::Database(error) => error.into(),
+            AccessError::Missing(what) => Self::internal(&format_args!("a handler lacks {what}")),
+        }
+    }
+}
+
+fn not_administrator() -> Problem {
+    Problem::forbidden("forbidden", "Only administrators may do this.")
+}
+
+/// Returns the refusal of a disabled account, which is told only to its owner and to administrators.
+pub(super) fn account_disabled() -> Problem {
+    Problem::forbidden("account_disabled", "The account is disabled.")
+}
+
+/// Returns the refusal of a code that is wrong or was used before.
+pub(super) fn invalid_code() -> Problem {
+    Problem::unauthorized("invalid_code", "The code is wrong or was used before.")
+}
+
+/// Returns the refusal of an email address that another account has.
+pub(super) fn email_taken() -> Problem {
+    Problem::conflict("email_taken", "Another account has this email address.")
+}
+
+/// Returns the refusal of a new password in `field`.
+pub(super) fn weak_password(field: &str, error: &WeakPassword) -> Problem {
+    let mut fields = Fields::default();
+    fields.refuse(field, error.code(), &error.to_string());
+    fields.into_problem()
+}
+
+impl From<IssueError> for Problem {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::Database(error) => error.into(),
+            IssueError::Signing(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<RateLimited> for Problem {
+    fn from(limited: RateLimited) -> Self {
+        Self::too_many_requests("too_many_requests", "Too many attempts; try again later.", limited.retry_after)
+            .with(HeaderName::from_static("ratelimit-limit"), HeaderValue::from(limited.limit))
+            .with(HeaderName::from_static("ratelimit-remaining"), HeaderValue::from(0))
+            .with(HeaderName::from_static("ratelimit-reset"), HeaderValue::from(limited.reset))
+    }
+}
+
+impl From<AttemptError> for Problem {
+    fn from(error: AttemptError) -> Self {
+        match error {
+            AttemptError::TooManyFailures { retry_after } => {
+                let seconds = retry_after.as_secs().saturating_add(u64::from(retry_after.subsec_nanos() > 0));
+                let detail = "Too many attempts in a row have failed; try again later.";
+                Self::too_many_requests("too_many_failures", detail, seconds)
+            }
+            AttemptError::RateLimited(limited) => limited.into(),
+            AttemptError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<HasherError> for Problem {
+    fn from(error: HasherError) -> Self {
+        match error {
+            HasherError::Busy => Self::unavailable("busy", "Too many people are logging in at the moment."),
+            HasherError::StoredHash(_) | HasherError::Failed => Self::internal(&error),
+        }
+    }
+}
+
+impl From<PasswordError> for Problem {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::Wrong => Self::unauthorized("invalid_credentials", "The current password is wrong."),
+            PasswordError::Attempt(error) => error.into(),
+            PasswordError::Hasher(error) => error.into(),
+            PasswordError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<LinkError> for Problem {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Invalid => Self::bad_request(
+                "invalid_one_time_token",
+                "The link is no longer valid: it was used, has expired, or a newer one has replaced it.",
+            ),
+            LinkError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<ConfirmError> for Problem {
+    fn from(error: ConfirmError) -> Self {
+        match error {
+            ConfirmError::Link(error) => error.into(),
+            ConfirmError::EmailTaken => email_taken(),
+        }
+    }
+}
+
+impl From<MfaError> for Problem {
+    fn from(error: MfaError) -> Self {
+        match error {
+            MfaError::AlreadyEnabled => Self::conflict("mfa_already_enabled", "Two-step login is enabled already."),
+            MfaError::NotEnabled => Self::conflict("mfa_not_enabled", "Two-step login is not enabled."),
+            MfaError::NotStarted => Self::conflict("mfa_not_started", "No secret waits for confirmation."),
+            MfaError::InvalidCode => invalid_code(),
+            MfaError::NoAccount => Self::invalid_token(),
+            MfaError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<AdminError> for Problem {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::NotAdministrator => not_administrator(),
+            AdminError::NotFound => Self::not_found(),
+            AdminError::OwnAccount => Self::conflict("own_account", "This is not possible with your own account."),
+            AdminError::Disabled => Self::conflict("account_disabled", "The account is disabled."),
+            AdminError::Issue(error) => error.into(),
+        }
+    }
+}
+
+/// Declares families of refusals: each a status and what it means, for the attributes of handlers.
+macro_rules! families {
+    ($($family:ident = $status:literal, $description:literal;)+) => {$(
+        #[doc = concat!($status, ": ", $description, ".")]
+        pub(super) struct $family;
+
+        impl IntoResponses for $family {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                BTreeMap::from([($status.to_owned(), problem($description))])
+            }
+        }
+    )+};
+}
+
+families! {
+    BadRequest = "400", "The request cannot be carried out, or its link is not valid";
+    Unauthorized = "401", "The credentials are not valid";
+    Forbidden = "403", "The caller may not do this";
+    NotFound = "404", "There is no such thing, or it belongs to another account";
+    Conflict = "409", "The state of the account does not allow it";
+    TooMany = "429", "Too many attempts";
+}
+
+/// Returns a response with problem details.
+pub(super) fn problem(description: &str) -> RefOr<Response> {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemDetails"))).build();
+    ResponseBuilder::new().description(description).content("application/problem+json", content).build().into()
+}

@@ -1,0 +1,191 @@
+//! Every route of the server. The list below registers each handler with the method and path of its OpenAPI attribute,
+//! and describes it in `/openapi.json`.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
+use utoipa::OpenApi;
+use utoipa::openapi::path::PathItem;
+
+use super::openapi::Conventions;
+use super::{accounts, admin, audit, email, keys, login, mfa, operations, recovery, refresh, routes, sessions, verify};
+use crate::http::Problem;
+use crate::pages::handlers as pages;
+
+/// Declares the routes by their handlers: the document that describes them, and the function that registers them.
+macro_rules! routes {
+    ($($module:ident::$handler:ident),+ $(,)?) => {
+        #[derive(OpenApi)]
+        #[openapi(
+            info(
+                title = "keyturn",
+                description = "Access and refresh tokens, with sessions that can be seen and ended at once."
+            ),
+            paths($($module::$handler),+),
+            components(schemas(crate::http::problem::ProblemDetails)),
+            security(("bearer" = [])),
+            modifiers(&Conventions)
+        )]
+        struct Document;
+
+        /// Returns the handlers by the ids of their operations.
+        fn handlers() -> BTreeMap<&'static str, Register> {
+            let mut handlers: BTreeMap<&'static str, Register> = BTreeMap::new();
+            $(handlers.insert(stringify!($handler), |route| route.to($module::$handler));)+
+            handlers
+        }
+    };
+}
+
+routes! {
+    refresh::refresh,
+    accounts::register,
+    login::log_in,
+    mfa::complete_login,
+    login::reauthenticate,
+    sessions::log_out,
+    sessions::log_out_everywhere,
+    accounts::get_me,
+    accounts::update_me,
+    accounts::change_password,
+    recovery::forgot_password,
+    recovery::reset_password,
+    recovery::report_login,
+    email::verify_email,
+    email::resend_verification,
+    email::change_email,
+    email::cancel_email_change,
+    email::confirm_email_change,
+    mfa::enrol_totp,
+    mfa::confirm_totp,
+    mfa::disable_totp,
+    mfa::replace_recovery_codes,
+    mfa::list_trusted_devices,
+    mfa::delete_trusted_devices,
+    sessions::list_sessions,
+    sessions::get_session,
+    sessions::rename_session,
+    sessions::revoke_session,
+    sessions::revoke_other_sessions,
+    sessions::revoke_sessions,
+    sessions::get_summary,
+    audit::list_own_audit,
+    admin::list_users,
+    admin::get_user,
+    admin::update_user,
+    admin::list_user_sessions,
+    admin::revoke_user_sessions,
+    admin::revoke_any_session,
+    admin::impersonate,
+    admin::get_stats,
+    admin::clean_up,
+    audit::list_audit,
+    keys::get_jwks,
+    keys::get_metadata,
+    verify::verify,
+    pages::show_verify_email,
+    pages::submit_verify_email,
+    pages::show_reset_password,
+    pages::submit_reset_password,
+    pages::show_confirm_email_change,
+    pages::submit_confirm_email_change,
+    pages::show_report_login,
+    pages::submit_report_login,
+    operations::get_liveness,
+    operations::get_readiness,
+    operations::get_metrics,
+    routes::get_openapi,
+}
+
+/// Adds a handler to a route.
+type Register = fn(Route) -> Route;
+
+static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
+
+/// The path that is asked for the most, and so is tried first.
+const REFRESH: &str = "/api/v1/sessions/refresh";
+
+/// Paths that answer to any method.
+const VERIFY: &str = "/api/v1/auth/verify";
+const VERIFY_WITH_PATH: &str = "/api/v1/auth/verify/{original:.*}";
+
+/// A path that is also reached with a slash at its end.
+const SESSIONS: &str = "/api/v1/sessions";
+
+/// Registers every route. They are tried in the order of registration.
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    let handlers = handlers();
+    let paths = &DOCUMENT.paths.paths;
+    if let Some(item) = paths.get(REFRESH) {
+        config.service(resource(REFRESH, item, &handlers));
+    }
+    config.service(web::resource(VERIFY).default_service(web::to(verify::verify)));
+    // Fixed segments sort before parameters.
+    for (path, item) in paths.iter().filter(|(path, _)| ![REFRESH, VERIFY].contains(&path.as_str())) {
+        config.service(resource(path, item, &handlers));
+    }
+    config
+        .service(web::resource(VERIFY_WITH_PATH).default_service(web::to(verify::verify)))
+        .default_service(web::to(not_found));
+}
+
+/// Returns the resource of a path with a route for each of its methods.
+fn resource(path: &str, item: &PathItem, handlers: &BTreeMap<&'static str, Register>) -> Resource {
+    let resource = if path == SESSIONS { web::resource([SESSIONS, "/api/v1/sessions/"]) } else { web::resource(path) };
+    let resource = resource.default_service(web::to(method_not_allowed));
+    // HEAD asks for the same as GET without its body (RFC 9110 §9.3.2).
+    let get = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
+    let methods =
+        [(&item.get, get()), (&item.post, web::post()), (&item.patch, web::patch()), (&item.delete, web::delete())];
+    methods.into_iter().fold(resource, |resource, (operation, route)| {
+        let id = operation.as_ref().and_then(|operation| operation.operation_id.as_deref());
+        match id.and_then(|id| handlers.get(id)) {
+            Some(register) => resource.route(register(route)),
+            None => resource,
+        }
+    })
+}
+
+async fn not_found() -> Result<HttpResponse, Problem> {
+    Err(Problem::not_found())
+}
+
+async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let detail = format!("{} is not possible here.", request.method());
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+    let allowed = allowed_methods(&request.match_pattern().unwrap_or_default());
+    Err(problem.with(ALLOW, HeaderValue::from_str(&allowed).map_err(|error| Problem::internal(&error))?))
+}
+
+/// Returns the methods of a path as `Allow` lists them (RFC 9110 §10.2.1).
+fn allowed_methods(path: &str) -> String {
+    let Some(item) = DOCUMENT.paths.paths.get(path.trim_end_matches('/')) else { return String::new() };
+    let methods = [("GET, HEAD", &item.get), ("POST", &item.post), ("PATCH", &item.patch), ("DELETE", &item.delete)];
+    let allowed = methods.iter().filter(|(_, operation)| operation.is_some()).map(|(name, _)| *name);
+    allowed.collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the description of the API as OpenAPI 3.1.
+#[utoipa::path(get, path = "/openapi.json", tag = "Operations", security(()),
+    responses((status = 200, description = "This document")))]
+async fn get_openapi() -> HttpResponse {
+    HttpResponse::Ok().json(&*DOCUMENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_is_registered_and_every_handler_is_described() {
+        let items = DOCUMENT.paths.paths.values();
+        let operations = items.flat_map(|item| [&item.get, &item.post, &item.patch, &item.delete]).flatten();
+        let described: Vec<&str> = operations.filter_map(|operation| operation.operation_id.as_deref()).collect();
+        let handlers = handlers();
+        assert_eq!(described.len(), handlers.len());
+        assert!(described.iter().all(|id| handlers.contains_key(id)), "{described:?}");
+    }
+}

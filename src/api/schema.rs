@@ -1,0 +1,192 @@
+//! The JSON of accounts, sessions and devices, and the schemas of the simple types in it.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use serde::Serialize;
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::devices;
+use crate::sessions::Subject;
+use crate::types::{Amr, AuditId, Roles, SessionId, Timestamp, Transport, TrustedDeviceId, UserId};
+
+/// Gives types of the domain a schema, by the function that makes it.
+macro_rules! schemas {
+    ($($type:ident = $schema:expr;)+) => {$(
+        impl PartialSchema for $type {
+            fn schema() -> RefOr<Schema> {
+                $schema
+            }
+        }
+
+        impl ToSchema for $type {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($type))
+            }
+        }
+    )+};
+}
+
+schemas! {
+    UserId = text(Some(KnownFormat::Uuid));
+    SessionId = text(Some(KnownFormat::Uuid));
+    AuditId = text(Some(KnownFormat::Uuid));
+    TrustedDeviceId = text(Some(KnownFormat::Uuid));
+    Timestamp = text(Some(KnownFormat::DateTime));
+    Roles = texts();
+    Amr = texts();
+    Transport = choice(&[Transport::Bearer.name(), Transport::Cookie.name()]);
+}
+
+fn text(format: Option<KnownFormat>) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).format(format.map(SchemaFormat::KnownFormat)).into()
+}
+
+fn texts() -> RefOr<Schema> {
+    ArrayBuilder::new().items(schema::ArrayItems::RefOrSchema(Box::new(text(None)))).into()
+}
+
+fn choice(values: &[&str]) -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values.iter().copied())).into()
+}
+
+/// An account as its tokens describe it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct User<'a> {
+    id: UserId,
+    email: &'a str,
+    name: Option<&'a str>,
+    roles: &'a Roles,
+    /// Whether the email address is verified. Missing in the response to a refresh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    email_verified: Option<bool>,
+}
+
+impl<'a> From<&'a Subject> for User<'a> {
+    fn from(subject: &'a Subject) -> Self {
+        let Subject { id, email, name, roles, email_verified } = subject;
+        Self { id: *id, email, name: name.as_deref(), roles, email_verified: *email_verified }
+    }
+}
+
+/// The device of a client, as far as its user agent tells.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Device {
+    /// `desktop`, `mobile`, `tablet`, `tv`, `console`, `bot`, `program` or `unknown`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// Without a version: `Windows`, `macOS`, `iOS`, `Android`.
+    os: Option<String>,
+    /// The browser, or the program or app in its place, without a version: `Firefox`, `curl`.
+    browser: Option<String>,
+    /// A name for people: `Firefox on Windows`, `Safari on iPhone`, `curl`.
+    label: String,
+}
+
+impl From<devices::Device> for Device {
+    fn from(device: devices::Device) -> Self {
+        let devices::Device { device_type, os, browser, label } = device;
+        Self { kind: device_type.name(), os, browser, label }
+    }
+}
+
+/// The place of an IP address.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Location {
+    /// The code of ISO 3166-1, two letters.
+    country: Option<String>,
+    /// In English, as is the city.
+    country_name: Option<String>,
+    city: Option<String>,
+}
+
+impl From<devices::Place> for Location {
+    fn from(place: devices::Place) -> Self {
+        Self { country: place.country, country_name: place.country_name, city: place.city }
+    }
+}
+
+/// A session as its owner sees it.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Session {
+    id: SessionId,
+    /// The name that its owner gave it.
+    name: Option<String>,
+    device: Device,
+    #[schema(value_type = Option<String>)]
+    ip_address: Option<IpAddr>,
+    location: Option<Location>,
+    created_at: Timestamp,
+    last_active_at: Timestamp,
+    expires_at: Timestamp,
+    /// Whether it is the session that calls.
+    is_current: bool,
+    /// Whether it has ended: it expired or was revoked.
+    is_expired: bool,
+    revoked_at: Option<Timestamp>,
+    revoked_reason: Option<String>,
+    /// How its owner authenticated (RFC 8176).
+    amr: Amr,
+    /// The administrator who acts for the account in this session.
+    impersonated_by: Option<UserId>,
+    /// The beginning of the refresh token's SHA-256, in hexadecimal digits.
+    token_hint: String,
+}
+
+impl Session {
+    /// Describes a session to a caller of `current`.
+    pub(super) fn new(session: crate::sessions::Session, current: SessionId) -> Self {
+        Self {
+            id: session.id,
+            name: session.name,
+            device: session.device.into(),
+            ip_address: session.ip,
+            location: session.place.map(Location::from),
+            created_at: session.created_at,
+            last_active_at: session.last_active_at,
+            expires_at: session.expires_at,
+            is_current: session.id == current,
+            is_expired: session.has_ended,
+            revoked_at: session.revoked_at,
+            revoked_reason: session.revoked_reason,
+            amr: session.amr,
+            impersonated_by: session.impersonator,
+            token_hint: session.token_hint,
+        }
+    }
+}
+
+/// The sessions of an account, newest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SessionList {
+    sessions: Vec<Session>,
+    count: usize,
+    active_count: usize,
+}
+
+impl SessionList {
+    /// Describes sessions to a caller of `current`.
+    pub(super) fn new(sessions: Vec<crate::sessions::Session>, current: SessionId) -> Self {
+        let sessions: Vec<Session> = sessions.into_iter().map(|session| Session::new(session, current)).collect();
+        let active_count = sessions.iter().filter(|session| !session.is_expired).count();
+        Self { count: sessions.len(), active_count, sessions }
+    }
+}
+
+/// The number of sessions that were revoked.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SessionsRevoked {
+    pub sessions_revoked: usize,
+}
+
+/// The end of a page and the beginning of the next.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Pagination {
+    pub limit: usize,
+    pub has_more: bool,
+    /// `cursor` of the next page; `null` on the last.
+    pub next_cursor: Option<String>,
+}

@@ -1,0 +1,236 @@
+//! The parts of a server, each made of those before it.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use super::StartError;
+use crate::accounts::links::Links;
+use crate::accounts::{self, Accounts, EmailChanges, Logins, PasswordAttempts, Recovery, TwoStep};
+use crate::admin::stats::StatsCache;
+use crate::admin::{self, Admin};
+use crate::audit::Audit;
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::config::{Config, Database};
+use crate::db::{Db, DbResult, migrate};
+use crate::devices::Devices;
+use crate::keys::KeyRing;
+use crate::keys::key_ring;
+use crate::mail::Mail;
+use crate::metrics::Metrics;
+use crate::mfa::{self, Mfa, MfaKeys};
+use crate::passwords::Hasher;
+use crate::random::Random;
+use crate::retention::Retention;
+use crate::revocations::RevocationLog;
+use crate::sessions::{self, Policy, Rotator, Sessions};
+use crate::throttle::Throttle;
+use crate::tokens::verified::VerifiedTokens;
+
+/// Passwords that may wait for each thread that hashes: some ten seconds' work.
+const WAITING_PER_HASHER: usize = 512;
+
+/// The parts that all others are made of.
+pub(super) struct Base {
+    pub db: Db,
+    pub cache: Cache,
+    pub key_ring: KeyRing,
+    pub clock: Clock,
+    pub random: Random,
+    pub metrics: Metrics,
+    pub devices: Devices,
+    pub audit: Audit,
+    pub mail: Mail,
+}
+
+impl Base {
+    /// Opens the database, the cache and the keys.
+    pub(super) async fn open(config: &Config, clock: Clock) -> Result<Self, StartError> {
+        let random = Random;
+        let db = Db::new(&config.database);
+        let key_ring = open_database(&db, config, &clock, random).await?;
+        let devices = Devices::new(config);
+        Ok(Self {
+            cache: Cache::new(&config.cache, clock.clone()).map_err(StartError::Cache)?,
+            audit: Audit::new(db.clone(), clock.clone(), random, devices.clone()),
+            mail: Mail::new(config, random)?,
+            metrics: Metrics::new(),
+            db,
+            key_ring,
+            clock,
+            random,
+            devices,
+        })
+    }
+
+    /// Creates the sessions, and starts the thread that rotates them.
+    pub(super) fn sessions(&self, config: &Config, log: RevocationLog) -> io::Result<Sessions> {
+        let rotator = Rotator::start(
+            self.db.clone(),
+            self.audit.clone(),
+            self.clock.clone(),
+            config.refresh_token_ttl,
+            self.metrics.clone(),
+        )?;
+        Ok(Sessions::new(sessions::Inner {
+            db: self.db.clone(),
+            mail: self.mail.clone(),
+            audit: self.audit.clone(),
+            cache: self.cache.clone(),
+            log,
+            rotator,
+            key_ring: self.key_ring.clone(),
+            verified: VerifiedTokens::default(),
+            devices: self.devices.clone(),
+            refresh_key: config.secret.refresh_token_key(),
+            policy: Policy::new(config),
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+            clock: self.clock.clone(),
+            random: self.random,
+            metrics: self.metrics.clone(),
+        }))
+    }
+
+    /// Creates the second factors.
+    pub(super) fn mfa(&self, config: &Config) -> Mfa {
+        Mfa::new(mfa::Inner {
+            db: self.db.clone(),
+            audit: self.audit.clone(),
+            mail: self.mail.clone(),
+            devices: self.devices.clone(),
+            clock: self.clock.clone(),
+            random: self.random,
+            keys: MfaKeys::new(config),
+        })
+    }
+
+    /// Creates the limits.
+    pub(super) fn throttle(&self, config: &Config) -> Throttle {
+        let cache = self.cache.clone();
+        let db = self.db.clone();
+        let audit = self.audit.clone();
+        Throttle::new(config, cache, db, audit, self.metrics.clone(), self.clock.clone())
+    }
+
+    /// Creates the accounts.
+    pub(super) fn accounts(
+        &self,
+        config: &Config,
+        sessions: &Sessions,
+        attempts: &PasswordAttempts,
+        hasher: Arc<Hasher>,
+    ) -> Accounts {
+        Accounts::new(accounts::Inner {
+            db: self.db.clone(),
+            audit: self.audit.clone(),
+            sessions: sessions.clone(),
+            hasher,
+            attempts: attempts.clone(),
+            devices: self.devices.clone(),
+            mail: self.mail.clone(),
+            registration: config.registration,
+            clock: self.clock.clone(),
+            random: self.random,
+        })
+    }
+
+    /// Creates the logins.
+    pub(super) fn logins(&self, sessions: &Sessions, mfa: &Mfa, attempts: PasswordAttempts) -> Logins {
+        Logins {
+            db: self.db.clone(),
+            audit: self.audit.clone(),
+            mail: self.mail.clone(),
+            sessions: sessions.clone(),
+            mfa: mfa.clone(),
+            attempts,
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// Creates the recovery of accounts.
+    pub(super) fn recovery(&self, sessions: &Sessions, hasher: Arc<Hasher>) -> Recovery {
+        Recovery {
+            db: self.db.clone(),
+            audit: self.audit.clone(),
+            mail: self.mail.clone(),
+            sessions: sessions.clone(),
+            devices: self.devices.clone(),
+            hasher,
+            links: self.links(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// Creates the changes of email address.
+    pub(super) fn email_changes(&self, sessions: &Sessions) -> EmailChanges {
+        EmailChanges {
+            db: self.db.clone(),
+            audit: self.audit.clone(),
+            mail: self.mail.clone(),
+            sessions: sessions.clone(),
+            links: self.links(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// Creates the links of emails.
+    pub(super) fn links(&self) -> Links {
+        Links { db: self.db.clone(), clock: self.clock.clone() }
+    }
+
+    /// Creates the operations of operators.
+    pub(super) fn admin(
+        &self,
+        accounts: &Accounts,
+        two_step: &TwoStep,
+        sessions: &Sessions,
+        retention: &Retention,
+    ) -> Admin {
+        Admin::new(admin::Inner {
+            db: self.db.clone(),
+            audit: self.audit.clone(),
+            accounts: accounts.clone(),
+            two_step: two_step.clone(),
+            sessions: sessions.clone(),
+            retention: retention.clone(),
+            clock: self.clock.clone(),
+            stats: StatsCache::default(),
+        })
+    }
+}
+
+/// Brings the database to this build's schema and opens the keys.
+async fn open_database(db: &Db, config: &Config, clock: &Clock, random: Random) -> Result<KeyRing, StartError> {
+    if let Database::Sqlite { path } = &config.database
+        && let Some(parent) = path.parent()
+    {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    }
+    let own = db.clone();
+    let secret = config.secret.clone();
+    let algorithm = config.algorithm;
+    let now = clock.now();
+    let opened = tokio::task::spawn_blocking(move || -> DbResult<_> {
+        let mut conn = own.open()?;
+        let seal = secret.signing_key_seal();
+        let (applied, ()) = migrate::apply(&mut conn, |conn| key_ring::ensure(conn, algorithm, &seal, &random, now))?;
+        Ok((applied, key_ring::load(&mut conn)?))
+    });
+    let (applied, rows) = opened.await.map_err(io::Error::other)??;
+    if !applied.is_empty() {
+        tracing::info!(migrations = applied.join(", "), "the database was migrated");
+    }
+    Ok(KeyRing::open(&rows, config.algorithm, &config.secret.signing_key_seal())?)
+}
+
+/// Starts the threads that hash passwords. One core is left to everything else.
+pub(super) fn hasher(config: &Config, random: Random) -> io::Result<Hasher> {
+    let cores = available_parallelism().map_or(1, usize::from);
+    let threads = NonZeroUsize::new(cores.saturating_sub(1)).unwrap_or(NonZeroUsize::MIN);
+    Hasher::new(config.argon2, threads, threads.get().saturating_mul(WAITING_PER_HASHER), random)
+}

@@ -1,0 +1,268 @@
+//! The server, assembled: opens database, cache and keys, starts background tasks, and serves.
+
+mod base;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_cors::Cors;
+use actix_web::dev::Server;
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::{HttpServer, web};
+use tokio::task::JoinHandle;
+
+use crate::accounts::links::Links;
+use crate::accounts::{self, Accounts, EmailChanges, Logins, PasswordAttempts, Recovery, Transfer, TwoStep};
+use crate::admin::stats::{self, StatsRecorder};
+use crate::admin::{self, Admin};
+use crate::api;
+use crate::audit::{self, Audit};
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::config::{self, CacheKind, Config, Database};
+use crate::db::{Db, DbError};
+use crate::devices::Devices;
+use crate::http::problem::Fields;
+use crate::http::request::{REQUEST_ID, serve_request};
+use crate::http::{HttpContext, Problem};
+use crate::keys::key_ring::KeyRingError;
+use crate::mail::{self, Delivery};
+use crate::pages::Pages;
+use crate::retention::{Expire, Retention, Rule, Rules};
+use crate::revocations::{self, LogReader, RevocationLog};
+use crate::sessions::{self, Sessions};
+use crate::throttle::{self, Throttle};
+use crate::tokens::opaque;
+
+use base::{Base, hasher};
+
+/// Seconds that requests have to end after the server was told to stop.
+const SHUTDOWN_TIMEOUT: u64 = 30;
+
+/// How long a client may take to send a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection is kept without a request.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// A server that is ready to serve. Clones share everything.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) accounts: Accounts,
+    pub(crate) logins: Logins,
+    pub(crate) two_step: TwoStep,
+    pub(crate) recovery: Recovery,
+    pub(crate) email_changes: EmailChanges,
+    pub(crate) links: Links,
+    pub(crate) transfer: Transfer,
+    pub(crate) admin: Admin,
+    pub(crate) audit: Audit,
+    pub(crate) sessions: Sessions,
+    pub(crate) retention: Retention,
+    pub(crate) throttle: Throttle,
+    pub(crate) devices: Devices,
+    pub(crate) cache: Cache,
+    pub(crate) db: Db,
+    context: web::Data<HttpContext>,
+    pages: web::Data<Pages>,
+    workers: usize,
+}
+
+/// Why a server does not start; the text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database does not answer, or cannot be migrated.
+    #[error("the database cannot be used: {0}")]
+    Database(#[from] DbError),
+    /// A signing key cannot be opened.
+    #[error(transparent)]
+    Keys(#[from] KeyRingError),
+    /// A template or the mail server's certificate cannot be used.
+    #[error(transparent)]
+    Mail(#[from] mail::SetupError),
+    /// The settings of Redis cannot be used.
+    #[error("the cache cannot be used: {0}")]
+    Cache(String),
+    /// A thread, a folder or the network cannot be used.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// The background tasks of a server, which end when this is dropped.
+pub struct Background {
+    tasks: Vec<JoinHandle<()>>,
+    recorder: StatsRecorder,
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Background {
+    /// Ends the tasks once no request is served any more, and records what was counted since the last minute.
+    pub async fn finish(self) {
+        if let Err(error) = self.recorder.record().await {
+            tracing::warn!(%error, "the last statistics were not recorded");
+        }
+    }
+}
+
+impl App {
+    /// Opens everything: applies migrations, creates the first signing key, reads the keys and the live revocations.
+    /// The database must answer; Redis need not.
+    ///
+    /// # Errors
+    /// The database does not answer, or a setting cannot be used.
+    pub async fn build(config: &Config, clock: Clock) -> Result<(Self, Background), StartError> {
+        let base = Base::open(config, clock).await?;
+        let log = RevocationLog::default();
+        let mut reader = LogReader::new(base.db.clone(), base.cache.clone(), base.clock.clone(), log.clone());
+        reader.read().await?;
+        let app = Self::assemble(config, &base, log)?;
+        let delivery =
+            Delivery::new(base.mail.clone(), config, base.db.clone(), base.clock.clone(), base.metrics.clone())?;
+        let recorder = StatsRecorder::new(base.db, base.clock, base.metrics);
+        let tasks = vec![
+            tokio::spawn(recorder.clone().run()),
+            tokio::spawn(reader.run()),
+            tokio::spawn(delivery.run()),
+            tokio::spawn(app.throttle.clone().run()),
+            tokio::spawn(app.retention.clone().run()),
+        ];
+        Ok((app, Background { tasks, recorder }))
+    }
+
+    fn assemble(config: &Config, base: &Base, log: RevocationLog) -> io::Result<Self> {
+        let sessions = base.sessions(config, log)?;
+        let mfa = base.mfa(config);
+        let throttle = base.throttle(config);
+        let hasher = Arc::new(hasher(config, base.random)?);
+        let attempts =
+            PasswordAttempts::new(base.db.clone(), sessions.clone(), mfa.clone(), throttle.clone(), hasher.clone());
+        let retention = Retention::new(rules(&config.retention), base.db.clone(), base.clock.clone(), base.random);
+        let two_step = TwoStep { db: base.db.clone(), mail: base.mail.clone(), mfa: mfa.clone() };
+        let accounts = base.accounts(config, &sessions, &attempts, hasher.clone());
+        let context = HttpContext::new(config, base.clock.clone(), base.metrics.clone());
+        Ok(Self {
+            admin: base.admin(&accounts, &two_step, &sessions, &retention),
+            logins: base.logins(&sessions, &mfa, attempts),
+            recovery: base.recovery(&sessions, hasher),
+            email_changes: base.email_changes(&sessions),
+            links: base.links(),
+            transfer: Transfer::new(base.db.clone(), base.audit.clone()),
+            accounts,
+            two_step,
+            audit: base.audit.clone(),
+            sessions,
+            retention,
+            throttle,
+            devices: base.devices.clone(),
+            cache: base.cache.clone(),
+            db: base.db.clone(),
+            context: web::Data::new(context),
+            pages: web::Data::new(Pages::new(base.mail.site())),
+            workers: config.workers,
+        })
+    }
+
+    /// Starts to serve on `listener`. The server ends, after its requests, when its handle is told to stop or the
+    /// process gets SIGTERM or SIGINT.
+    ///
+    /// # Errors
+    /// The listener cannot be used.
+    pub fn serve(self, listener: TcpListener) -> io::Result<(Server, SocketAddr)> {
+        let address = listener.local_addr()?;
+        let workers = self.workers;
+        let server = HttpServer::new(move || {
+            let context = self.context.clone();
+            actix_web::App::new()
+                .configure(|config| self.share(config))
+                .app_data(web::QueryConfig::default().error_handler(|error, _| invalid_query(&error).into()))
+                .wrap(Condition::new(context.has_allowed_origins(), cors(context)))
+                .wrap(from_fn(serve_request))
+                .configure(api::configure)
+        })
+        .workers(workers)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(SHUTDOWN_TIMEOUT)
+        .listen(listener)?
+        .run();
+        Ok((server, address))
+    }
+
+    /// Shares everything with the handlers.
+    fn share(&self, config: &mut web::ServiceConfig) {
+        config
+            .app_data(self.context.clone())
+            .app_data(self.pages.clone())
+            .app_data(web::Data::new(self.accounts.clone()))
+            .app_data(web::Data::new(self.logins.clone()))
+            .app_data(web::Data::new(self.two_step.clone()))
+            .app_data(web::Data::new(self.recovery.clone()))
+            .app_data(web::Data::new(self.email_changes.clone()))
+            .app_data(web::Data::new(self.links.clone()))
+            .app_data(web::Data::new(self.admin.clone()))
+            .app_data(web::Data::new(self.audit.clone()))
+            .app_data(web::Data::new(self.sessions.clone()))
+            .app_data(web::Data::new(self.throttle.clone()))
+            .app_data(web::Data::new(self.cache.clone()))
+            .app_data(web::Data::new(self.db.clone()));
+    }
+}
+
+/// Returns how long the rows of each table are kept, and who deletes them.
+fn rules(config: &config::Retention) -> Rules {
+    // These rows have a time at which they end themselves.
+    let ended = Duration::ZERO;
+    let mut others: Vec<Rule<Expire>> = vec![
+        Rule { kept: ended, expire: opaque::expire },
+        Rule { kept: ended, expire: accounts::expire_email_changes },
+        Rule { kept: throttle::FAILURES_KEPT, expire: throttle::expire },
+        Rule { kept: stats::KEPT, expire: admin::expire_stats },
+        Rule { kept: mail::FAILURES_KEPT, expire: mail::expire },
+        Rule { kept: ended, expire: revocations::expire },
+    ];
+    if let Some(kept) = config.audit {
+        others.push(Rule { kept, expire: audit::expire });
+    }
+    Rules {
+        sessions: Rule { kept: config.sessions, expire: sessions::expire },
+        others,
+        interval: config.sweep_interval,
+    }
+}
+
+/// Lets pages of the allowed origins call with their cookies, and no others.
+fn cors(context: web::Data<HttpContext>) -> Cors {
+    Cors::default()
+        .allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|origin| context.is_allowed_origin(origin)))
+        .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
+        .allowed_headers(["authorization", "content-type", "x-request-id"])
+        .expose_headers([
+            REQUEST_ID.as_str(),
+            "retry-after",
+            "ratelimit-limit",
+            "ratelimit-remaining",
+            "ratelimit-reset",
+        ])
+        .block_on_origin_mismatch(false)
+        .supports_credentials()
+        .max_age(3600)
+}
+
+fn invalid_query(error: &actix_web::error::QueryPayloadError) -> Problem {
+    let mut fields = Fields::default();
+    fields.refuse("query", "invalid", &error.to_string());
+    fields.into_problem()
+}
+
+/// Returns whether servers on `config`'s database would share no cache: each learns of what another has revoked only
+/// when it reads the log again.
+pub fn shares_no_cache(config: &Config) -> bool {
+    matches!((&config.database, &config.cache), (Database::Postgres { .. }, CacheKind::Memory))
+}

@@ -1,0 +1,76 @@
+//! The HTTP context of a server: its public URL and its trusted proxies and origins.
+
+use actix_web::HttpRequest;
+use ipnet::IpNet;
+
+use super::client_address::client_address;
+use super::cookies::CookieNames;
+use super::request::request_id;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::random::Random;
+use crate::types::Requester;
+
+/// The settings that apply to all requests of a server.
+pub(crate) struct HttpContext {
+    /// The clock.
+    pub clock: Clock,
+    /// The source of random bytes.
+    pub random: Random,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// Whether the public URL has the scheme `https`.
+    pub is_https: bool,
+    /// The public URL without a trailing slash.
+    pub public_url: String,
+    /// The names of cookies.
+    pub cookies: CookieNames,
+    public_origin: String,
+    allowed_origins: Vec<String>,
+    trusted_proxies: Vec<IpNet>,
+}
+
+impl HttpContext {
+    /// Creates the context from the configuration.
+    pub(crate) fn new(config: &Config, clock: Clock, metrics: Metrics) -> Self {
+        let is_https = config.public_url.scheme() == "https";
+        Self {
+            clock,
+            random: Random,
+            metrics,
+            is_https,
+            public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
+            cookies: CookieNames::new(is_https),
+            public_origin: config.public_url.origin().ascii_serialization(),
+            allowed_origins: config.allowed_origins.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
+        }
+    }
+
+    /// Returns the requester of a request, with the IP address behind the trusted proxies.
+    pub(crate) fn requester(&self, request: &HttpRequest) -> Requester {
+        // A line that is not UTF-8 is not skipped: otherwise the line before it would be taken for the proxy's.
+        let lines = request.headers().get_all("x-forwarded-for").map(|line| String::from_utf8_lossy(line.as_bytes()));
+        let lines: Vec<_> = lines.collect();
+        let lines: Vec<&str> = lines.iter().map(AsRef::as_ref).collect();
+        let ip = request.peer_addr().map(|peer| client_address(peer.ip(), &lines, &self.trusted_proxies));
+        let user_agent = request.headers().get("user-agent").and_then(|value| value.to_str().ok());
+        Requester::new(ip, user_agent, request_id())
+    }
+
+    /// Returns whether pages of `origin` may use the cookies of this server.
+    pub(crate) fn is_trusted_origin(&self, origin: &str) -> bool {
+        origin.eq_ignore_ascii_case(&self.public_origin) || self.is_allowed_origin(origin)
+    }
+
+    /// Returns whether `ALLOWED_ORIGINS` is set.
+    pub(crate) fn has_allowed_origins(&self) -> bool {
+        !self.allowed_origins.is_empty()
+    }
+
+    /// Returns whether `origin` is one of `ALLOWED_ORIGINS`.
+    pub(crate) fn is_allowed_origin(&self, origin: &str) -> bool {
+        self.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+    }
+}

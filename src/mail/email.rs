@@ -1,0 +1,367 @@
+//! The emails that keyturn sends, and the variables of their templates.
+
+use std::collections::BTreeMap;
+
+use minijinja::Value;
+
+use crate::devices::Devices;
+use crate::types::{Requester, Timestamp};
+
+/// An email. Each kind has two templates, `<name>.txt` and `<name>.html`.
+#[derive(Clone, Debug)]
+pub enum Email {
+    /// A request to verify the email address of an account.
+    VerifyEmail {
+        /// The link that verifies the address.
+        link: Link,
+    },
+    /// A link to set a new password.
+    ResetPassword {
+        /// The link to set a new password.
+        link: Link,
+    },
+    /// A request to the current address to confirm a change of address.
+    ChangeEmailOld {
+        /// The link that confirms the change.
+        link: Link,
+        /// The new address.
+        new_email: String,
+    },
+    /// A request to the new address to confirm a change of address.
+    ChangeEmailNew {
+        /// The link that confirms the change.
+        link: Link,
+    },
+    /// A notice to the former address that the account has a new one.
+    EmailChanged {
+        /// The new address.
+        new_email: String,
+    },
+    /// A notice of a login that is unusual for the account.
+    NewLogin {
+        /// The login.
+        activity: Activity,
+        /// Why the login is unusual.
+        reasons: Vec<LoginRisk>,
+        /// The link that reports the login as somebody else's.
+        link: Link,
+    },
+    /// A notice that a session was revoked because its refresh token was reused.
+    RefreshReused {
+        /// The last activity of the session.
+        activity: Activity,
+        /// The link that reports it and revokes all sessions.
+        link: Link,
+    },
+    /// A notice that the password was changed.
+    PasswordChanged {
+        /// The change.
+        activity: Activity,
+        /// The link that reports the change as somebody else's.
+        link: Link,
+    },
+    /// A notice that the second factor was changed.
+    MfaChanged {
+        /// The kind of change.
+        what: MfaChange,
+        /// The change.
+        activity: Activity,
+        /// The link that reports the change as somebody else's.
+        link: Link,
+    },
+    /// A notice that a login revoked the least recently used session, because of the limit of sessions.
+    SessionLimit {
+        /// The device of the revoked session.
+        revoked_device: String,
+        /// The time of the last activity of the revoked session.
+        revoked_active_at: Timestamp,
+        /// The login.
+        activity: Activity,
+        /// The link that reports the login as somebody else's.
+        link: Link,
+    },
+}
+
+/// A link with a one-time token.
+#[derive(Clone)]
+pub struct Link {
+    /// The URL.
+    pub url: String,
+    /// The time at which the link expires.
+    pub expires_at: Timestamp,
+}
+
+// Hides the token.
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Link(…)")
+    }
+}
+
+/// The time, place and device of an action. Texts from clients are sanitized when they become template variables.
+#[derive(Clone, Debug)]
+pub struct Activity {
+    /// The device, such as "Firefox on Windows".
+    pub device: String,
+    /// The place, such as "Oslo, Norway", if it is known.
+    pub place: Option<String>,
+    /// The IP address.
+    pub ip: Option<String>,
+    /// The time.
+    pub at: Timestamp,
+}
+
+impl Activity {
+    /// Creates the description of an action of `requester` at `at`.
+    pub fn new(devices: &Devices, requester: &Requester, at: Timestamp) -> Self {
+        Self {
+            device: devices.device(requester.user_agent.as_deref()).label,
+            place: requester.ip.and_then(|ip| devices.place(ip)).map(|place| place.label()),
+            ip: requester.ip.map(|ip| ip.to_string()),
+            at,
+        }
+    }
+}
+
+/// A sign that a login may not be the owner's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginRisk {
+    /// The account was never used with this kind of device.
+    NewDevice,
+    /// The account was never used from this country.
+    NewCountry,
+    /// The place of the last login is too far away for the time that has passed.
+    ImpossibleTravel,
+}
+
+/// A change of the second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MfaChange {
+    /// Two-step login was enabled.
+    Enabled,
+    /// Two-step login was disabled.
+    Disabled,
+    /// The recovery codes were replaced.
+    RecoveryCodesReplaced,
+    /// A recovery code was used.
+    RecoveryCodeUsed,
+}
+
+impl LoginRisk {
+    /// Returns the name in templates and in the audit log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NewDevice => "new_device",
+            Self::NewCountry => "new_country",
+            Self::ImpossibleTravel => "impossible_travel",
+        }
+    }
+}
+
+impl MfaChange {
+    const ALL: [Self; 4] = [Self::Enabled, Self::Disabled, Self::RecoveryCodesReplaced, Self::RecoveryCodeUsed];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::RecoveryCodesReplaced => "recovery_codes_replaced",
+            Self::RecoveryCodeUsed => "recovery_code_used",
+        }
+    }
+}
+
+impl Email {
+    /// Returns the name of the email's templates, without their extensions.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::VerifyEmail { .. } => "verify_email",
+            Self::ResetPassword { .. } => "reset_password",
+            Self::ChangeEmailOld { .. } => "change_email_old",
+            Self::ChangeEmailNew { .. } => "change_email_new",
+            Self::EmailChanged { .. } => "email_changed",
+            Self::NewLogin { .. } => "new_login",
+            Self::RefreshReused { .. } => "refresh_reused",
+            Self::PasswordChanged { .. } => "password_changed",
+            Self::MfaChanged { .. } => "mfa_changed",
+            Self::SessionLimit { .. } => "session_limit",
+        }
+    }
+
+    /// Returns when the email becomes useless: when its link expires, if the link is its only purpose. A notice never
+    /// becomes useless.
+    pub const fn expires_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::VerifyEmail { link }
+            | Self::ResetPassword { link }
+            | Self::ChangeEmailOld { link, .. }
+            | Self::ChangeEmailNew { link } => Some(link.expires_at),
+            Self::EmailChanged { .. }
+            | Self::NewLogin { .. }
+            | Self::RefreshReused { .. }
+            | Self::PasswordChanged { .. }
+            | Self::MfaChanged { .. }
+            | Self::SessionLimit { .. } => None,
+        }
+    }
+
+    /// Returns the variables of the email's templates, by name.
+    pub(super) fn variables(&self) -> BTreeMap<&'static str, Value> {
+        let mut variables = Variables::default();
+        match self {
+            Self::VerifyEmail { link } | Self::ResetPassword { link } | Self::ChangeEmailNew { link } => {
+                variables.link(link);
+            }
+            Self::ChangeEmailOld { link, new_email } => variables.link(link).set("new_email", new_email.as_str()),
+            Self::EmailChanged { new_email } => variables.set("new_email", new_email.as_str()),
+            Self::NewLogin { activity, reasons, link } => {
+                let reasons: Vec<&str> = reasons.iter().map(|reason| reason.name()).collect();
+                variables.link(link).activity(activity).set("reasons", reasons);
+            }
+            Self::RefreshReused { activity, link } | Self::PasswordChanged { activity, link } => {
+                variables.link(link).activity(activity);
+            }
+            Self::MfaChanged { what, activity, link } => {
+                variables.link(link).activity(activity).set("what", what.name());
+            }
+            Self::SessionLimit { revoked_device, revoked_active_at, activity, link } => {
+                variables.link(link).activity(activity);
+                variables.set("revoked_device", sanitize(revoked_device));
+                variables.set("revoked_active", format_time(*revoked_active_at));
+            }
+        }
+        variables.by_name
+    }
+
+    /// Returns an email of each kind, in each form that templates have to render.
+    pub(super) fn samples() -> Vec<Self> {
+        let at = Timestamp::from_secs(1_700_000_000);
+        let link = || Link { url: "https://auth.example/account/page?token=sample".to_owned(), expires_at: at };
+        let new_email = || "new@auth.example".to_owned();
+        let full = || Activity {
+            device: "Firefox on Windows".to_owned(),
+            place: Some("Oslo, Norway".to_owned()),
+            ip: Some("192.0.2.1".to_owned()),
+            at,
+        };
+        let bare = || Activity { device: String::new(), place: None, ip: None, at };
+        let reasons = vec![LoginRisk::NewDevice, LoginRisk::NewCountry, LoginRisk::ImpossibleTravel];
+        let mut samples = vec![
+            Self::VerifyEmail { link: link() },
+            Self::ResetPassword { link: link() },
+            Self::ChangeEmailOld { link: link(), new_email: new_email() },
+            Self::ChangeEmailNew { link: link() },
+            Self::EmailChanged { new_email: new_email() },
+        ];
+        for activity in [full(), bare()] {
+            samples.extend([
+                Self::NewLogin { activity: activity.clone(), reasons: reasons.clone(), link: link() },
+                Self::NewLogin { activity: activity.clone(), reasons: Vec::new(), link: link() },
+                Self::RefreshReused { activity: activity.clone(), link: link() },
+                Self::PasswordChanged { activity: activity.clone(), link: link() },
+                Self::SessionLimit {
+                    revoked_device: "App".to_owned(),
+                    revoked_active_at: at,
+                    activity: activity.clone(),
+                    link: link(),
+                },
+            ]);
+            samples.extend(MfaChange::ALL.map(|what| Self::MfaChanged {
+                what,
+                activity: activity.clone(),
+                link: link(),
+            }));
+        }
+        samples
+    }
+}
+
+/// The variables of a template.
+#[derive(Default)]
+struct Variables {
+    by_name: BTreeMap<&'static str, Value>,
+}
+
+impl Variables {
+    fn set(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.by_name.insert(name, value.into());
+    }
+
+    fn link(&mut self, link: &Link) -> &mut Self {
+        self.set("link", link.url.as_str());
+        self.set("link_expires", format_time(link.expires_at));
+        self
+    }
+
+    fn activity(&mut self, activity: &Activity) -> &mut Self {
+        self.set("device", sanitize(&activity.device));
+        self.set("place", activity.place.as_deref().map(sanitize));
+        self.set("ip", activity.ip.as_deref());
+        self.set("time", format_time(activity.at));
+        self
+    }
+}
+
+/// Formats a time for people: `22 November 2026, 01:30 UTC`.
+fn format_time(time: Timestamp) -> String {
+    let time = jiff::Timestamp::from_millisecond(time.as_millis()).unwrap_or_default();
+    time.strftime("%-d %B %Y, %H:%M UTC").to_string()
+}
+
+/// The maximum length of a text from a client, in characters.
+const MAX_TEXT_LENGTH: usize = 60;
+
+/// Sanitizes a text from a client: one short line without anything that a mail program would turn into a link, so that
+/// nobody can make keyturn deliver their own message.
+fn sanitize(text: &str) -> String {
+    let mut sanitized = String::new();
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        let could_make_link = matches!(c, '/' | '\\' | ':' | '@')
+            || (c == '.' && characters.peek().is_some_and(|next| next.is_alphabetic() || *next == '.'));
+        if could_make_link || c.is_whitespace() || is_invisible(c) {
+            if !sanitized.ends_with(' ') {
+                sanitized.push(' ');
+            }
+        } else {
+            sanitized.push(c);
+        }
+    }
+    let sanitized = sanitized.trim();
+    match sanitized.char_indices().nth(MAX_TEXT_LENGTH) {
+        Some((end, _)) => format!("{}…", sanitized.get(..end).unwrap_or_default().trim_end()),
+        None => sanitized.to_owned(),
+    }
+}
+
+/// Returns whether a character is a control character, changes the direction of the text, or has no width.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_a_client_chose_holds_no_link_no_line_and_is_short() {
+        for (given, expected) in [
+            ("Firefox 141.0 on Windows", "Firefox 141.0 on Windows"),
+            ("Dr. Ada's phone", "Dr. Ada's phone"),
+            ("Win a prize: https://evil.example/x", "Win a prize https evil example x"),
+            ("www.evil.example", "www evil example"),
+            ("mail me@evil.example", "mail me evil example"),
+            ("two\r\nlines\u{202e}\u{200b}", "two lines"),
+        ] {
+            assert_eq!(sanitize(given), expected);
+        }
+        assert_eq!(sanitize(&"x".repeat(100)), format!("{}…", "x".repeat(60)));
+    }
+
+    #[test]
+    fn a_time_is_told_format_time() {
+        assert_eq!(format_time(Timestamp::from_secs(1_700_000_000)), "14 November 2023, 22:13 UTC");
+    }
+}

@@ -1,0 +1,70 @@
+//! Challenges: logins that wait for their second factor.
+
+use super::Mfa;
+use super::store::{self, ChallengeRow};
+use crate::db::{Conn, DbError, DbResult};
+use crate::tokens::opaque::{self, IssuedToken, OpaqueToken, Purpose, TokenRecord};
+use crate::types::{Label, Transport, UserId};
+
+/// The maximum number of codes per challenge. After that the login has to start again.
+const MAX_ATTEMPTS: i32 = 5;
+
+/// A login that waits for its second factor.
+pub(crate) struct PendingLogin {
+    /// How the client receives its tokens.
+    pub transport: Transport,
+    /// The name that the client gave the device.
+    pub device_name: Option<String>,
+}
+
+impl Mfa {
+    /// Creates a challenge for a login of `user` and returns its token.
+    pub(crate) fn challenge(
+        &self,
+        conn: &mut Conn,
+        user: UserId,
+        transport: Transport,
+        device_name: Option<&Label>,
+    ) -> DbResult<OpaqueToken> {
+        let record = TokenRecord { purpose: Purpose::MfaChallenge, user, session: None };
+        let IssuedToken { token, .. } = opaque::issue(conn, record, &self.random, self.clock.now())?;
+        let challenge = ChallengeRow {
+            transport: transport.name().to_owned(),
+            device_name: device_name.map(|name| name.as_str().to_owned()),
+        };
+        store::insert_challenge(conn, &token.digest(), challenge)?;
+        Ok(token)
+    }
+
+    /// Finds the account of the challenge with this token.
+    pub(crate) async fn challenged_user(&self, token: &OpaqueToken) -> DbResult<Option<UserId>> {
+        let token = token.clone();
+        let now = self.clock.now();
+        let found = self.db.read(move |conn| opaque::find(conn, &token, &[Purpose::MfaChallenge], now)).await?;
+        Ok(found.map(|record| record.user))
+    }
+
+    /// Counts an attempt at the challenge of `user` with `token`. Returns `None` if the challenge does not exist or has
+    /// expired, or if too many codes were tried.
+    pub(crate) fn attempt_challenge(
+        &self,
+        conn: &mut Conn,
+        user: UserId,
+        token: &OpaqueToken,
+    ) -> DbResult<Option<PendingLogin>> {
+        let found = opaque::find(conn, token, &[Purpose::MfaChallenge], self.clock.now())?;
+        if found.is_none_or(|record| record.user != user) {
+            return Ok(None);
+        }
+        let Some(row) = store::attempt_challenge(conn, &token.digest(), MAX_ATTEMPTS)? else { return Ok(None) };
+        let transport = Transport::parse(&row.transport)
+            .ok_or_else(|| DbError::Unexpected(format!("a challenge has the unknown transport {:?}", row.transport)))?;
+        Ok(Some(PendingLogin { transport, device_name: row.device_name }))
+    }
+
+    /// Redeems the token of a challenge whose code was accepted. Returns whether the token was valid.
+    pub(crate) fn redeem_challenge(&self, conn: &mut Conn, user: UserId, token: &OpaqueToken) -> DbResult<bool> {
+        let record = TokenRecord { purpose: Purpose::MfaChallenge, user, session: None };
+        opaque::redeem(conn, token, record, self.clock.now())
+    }
+}

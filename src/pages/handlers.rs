@@ -1,0 +1,268 @@
+//! The routes `/account/…` of pages that links in emails lead to. GET shows the operation, POST executes it.
+
+use std::collections::BTreeMap;
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError as _, web};
+use utoipa::IntoResponses;
+use utoipa::openapi::{ContentBuilder, RefOr, Response, ResponseBuilder};
+
+use super::question::question;
+use super::{Page, Pages};
+use crate::accounts::email_change::EmailChangeStep;
+use crate::accounts::links::{LinkInfo, Links};
+use crate::accounts::recovery::ResetError;
+use crate::accounts::{EmailChanges, Recovery};
+use crate::http::body::{FormBody, form_field};
+use crate::http::{HttpContext, Problem};
+use crate::throttle::{Limit, Throttle};
+use crate::tokens::opaque::{Kind, OpaqueToken, Purpose};
+use crate::types::Requester;
+
+/// Declares the responses of pages for the OpenAPI attributes of handlers.
+macro_rules! page_responses {
+    ($($(#[$meta:meta])* $name:ident = $($status:literal)+;)+) => {$(
+        $(#[$meta])*
+        pub(crate) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                let page = || ResponseBuilder::new().content("text/html", ContentBuilder::new().build()).build();
+                BTreeMap::from([$(($status.to_owned(), page().into())),+])
+            }
+        }
+    )+};
+}
+
+page_responses! {
+    /// The responses of a page.
+    PageResponses = "200" "400" "429" "503";
+    /// The responses to the form of a page.
+    FormResponses = "200" "400" "409" "413" "415" "422" "429" "503";
+}
+
+/// A request of somebody who follows a link, with the state that handlers need.
+pub(crate) struct Visit {
+    request: HttpRequest,
+    pages: web::Data<Pages>,
+    links: web::Data<Links>,
+    email_changes: web::Data<EmailChanges>,
+    recovery: web::Data<Recovery>,
+    throttle: web::Data<Throttle>,
+    context: web::Data<HttpContext>,
+}
+
+impl FromRequest for Visit {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::new(request))
+    }
+}
+
+/// The form that the button of a page sends.
+type SentForm = Result<FormBody, Problem>;
+
+/// Asks whether an email address is the visitor's.
+#[utoipa::path(get, path = "/account/verify-email", tag = "Pages", security(()), responses(PageResponses))]
+pub(crate) async fn show_verify_email(visit: Visit) -> HttpResponse {
+    visit.show(&[Purpose::VerifyEmail]).await
+}
+
+/// Verifies the email address.
+#[utoipa::path(post, path = "/account/verify-email", tag = "Pages", security(()),
+    request_body(content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
+pub(crate) async fn submit_verify_email(visit: Visit, form: SentForm) -> HttpResponse {
+    let answer = async {
+        let token = visit.token(&form?).await?;
+        visit.email_changes.verify(token, &visit.requester()).await?;
+        let site = visit.pages.site();
+        let text = format!("This email address belongs to your account at {site}. You can close this page.");
+        Ok(Answer::text("Your email address is verified", text))
+    };
+    visit.respond(answer.await)
+}
+
+/// Asks for a new password.
+#[utoipa::path(get, path = "/account/reset-password", tag = "Pages", security(()), responses(PageResponses))]
+pub(crate) async fn show_reset_password(visit: Visit) -> HttpResponse {
+    visit.show(&[Purpose::ResetPassword]).await
+}
+
+/// Sets the new password, or asks again for a stronger one.
+#[utoipa::path(post, path = "/account/reset-password", tag = "Pages", security(()),
+    request_body(content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
+pub(crate) async fn submit_reset_password(visit: Visit, form: SentForm) -> HttpResponse {
+    let answer = async {
+        let form = form?;
+        let token = visit.token(&form).await?;
+        let password = form.get("new_password").unwrap_or_default();
+        match visit.recovery.reset_password(token.clone(), password, &visit.requester()).await {
+            Ok(()) => {
+                let text = "All devices were logged out. Log in with the new password from now on.";
+                Ok(Answer::text("Your password is set", text))
+            }
+            Err(ResetError::Weak(weak)) => {
+                let link = visit.links.info(token.as_ref(), &[Purpose::ResetPassword]).await?;
+                let html = visit.ask(&link, token.as_ref(), Some(weak.to_string()))?;
+                Ok(Answer::Html(StatusCode::UNPROCESSABLE_ENTITY, html))
+            }
+            Err(error) => Err(error.into()),
+        }
+    };
+    visit.respond(answer.await)
+}
+
+/// Asks whether to change the email address of an account.
+#[utoipa::path(get, path = "/account/confirm-email-change", tag = "Pages", security(()), responses(PageResponses))]
+pub(crate) async fn show_confirm_email_change(visit: Visit) -> HttpResponse {
+    visit.show(&[Purpose::ChangeEmailOld, Purpose::ChangeEmailNew]).await
+}
+
+/// Confirms the change of email address.
+#[utoipa::path(post, path = "/account/confirm-email-change", tag = "Pages", security(()),
+    request_body(content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
+pub(crate) async fn submit_confirm_email_change(visit: Visit, form: SentForm) -> HttpResponse {
+    let answer = async {
+        let token = visit.token(&form?).await?;
+        Ok(match visit.email_changes.confirm(token, &visit.requester()).await? {
+            EmailChangeStep::HalfConfirmed => {
+                let text = "Open the link in the email that we sent to the other address, too.";
+                Answer::text("One more address to confirm", text)
+            }
+            EmailChangeStep::Changed => {
+                Answer::text("Your email address is changed", "Log in with the new address from now on.")
+            }
+        })
+    };
+    visit.respond(answer.await)
+}
+
+/// Asks whether a login was somebody else's.
+#[utoipa::path(get, path = "/account/not-me", tag = "Pages", security(()), responses(PageResponses))]
+pub(crate) async fn show_report_login(visit: Visit) -> HttpResponse {
+    visit.show(&[Purpose::ReportLogin]).await
+}
+
+/// Reports the login, which revokes its session.
+#[utoipa::path(post, path = "/account/not-me", tag = "Pages", security(()),
+    request_body(content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
+pub(crate) async fn submit_report_login(visit: Visit, form: SentForm) -> HttpResponse {
+    let answer = async {
+        let token = visit.token(&form?).await?;
+        visit.recovery.report_login(token, &visit.requester()).await?;
+        let text = "An email with a link to set a new password is on its way. Choose one that you use nowhere else.";
+        Ok(Answer::text("They are logged out", text))
+    };
+    visit.respond(answer.await)
+}
+
+/// The content of a response.
+enum Answer {
+    /// A title and a text.
+    Text(&'static str, String),
+    Html(StatusCode, String),
+}
+
+impl Answer {
+    fn text(title: &'static str, text: impl Into<String>) -> Self {
+        Self::Text(title, text.into())
+    }
+}
+
+impl Visit {
+    fn new(request: &HttpRequest) -> Result<Self, Problem> {
+        fn state<T: 'static>(request: &HttpRequest) -> Result<web::Data<T>, Problem> {
+            let state = request.app_data::<web::Data<T>>().cloned();
+            state.ok_or_else(|| {
+                Problem::internal(&format_args!("the state of pages lacks {}", std::any::type_name::<T>()))
+            })
+        }
+        Ok(Self {
+            request: request.clone(),
+            pages: state(request)?,
+            links: state(request)?,
+            email_changes: state(request)?,
+            recovery: state(request)?,
+            throttle: state(request)?,
+            context: state(request)?,
+        })
+    }
+
+    fn requester(&self) -> Requester {
+        self.context.requester(&self.request)
+    }
+
+    /// Shows the operation of the link, with a button that executes it.
+    async fn show(&self, purposes: &'static [Purpose]) -> HttpResponse {
+        let answer = async {
+            self.count().await?;
+            let text = form_field(self.request.query_string().as_bytes(), "token");
+            let token = text.and_then(|text| OpaqueToken::parse(Kind::Link, text));
+            let link = self.links.info(token.as_ref(), purposes).await?;
+            Ok(Answer::Html(StatusCode::OK, self.ask(&link, token.as_ref(), None)?))
+        };
+        self.respond(answer.await)
+    }
+
+    /// Counts the request and returns the token in the form.
+    async fn token(&self, form: &FormBody) -> Result<Option<OpaqueToken>, Problem> {
+        self.count().await?;
+        Ok(form.get("token").and_then(|text| OpaqueToken::parse(Kind::Link, text)))
+    }
+
+    /// Counts the request by its IP address.
+    async fn count(&self) -> Result<(), Problem> {
+        Ok(self.throttle.count_ip(Limit::LoginAddress, &self.requester()).await?)
+    }
+
+    fn ask(&self, link: &LinkInfo, token: Option<&OpaqueToken>, error: Option<String>) -> Result<String, Problem> {
+        let token = token.map(OpaqueToken::expose).unwrap_or_default();
+        self.render(&question(self.pages.site(), link, token, error))
+    }
+
+    fn respond(&self, answer: Result<Answer, Problem>) -> HttpResponse {
+        let rendered = answer.and_then(|answer| match answer {
+            Answer::Html(status, html) => Ok((status, html)),
+            Answer::Text(title, text) => Ok((StatusCode::OK, self.text_page(title, text)?)),
+        });
+        let (status, html, problem) = match rendered {
+            Ok((status, html)) => (status, html, None),
+            Err(problem) => {
+                let status = problem.status_code();
+                let html = self.text_page(error_title(status), problem.detail().to_owned()).unwrap_or_default();
+                (status, html, Some(problem))
+            }
+        };
+        let mut response = HttpResponse::build(status);
+        for (name, value) in problem.iter().flat_map(Problem::headers) {
+            response.append_header((name.clone(), value.clone()));
+        }
+        response
+            .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .insert_header((CONTENT_SECURITY_POLICY, super::CONTENT_SECURITY_POLICY.as_str()))
+            .body(html)
+    }
+
+    fn text_page(&self, title: &str, text: String) -> Result<String, Problem> {
+        self.render(&Page { title, text: vec![text], form: None })
+    }
+
+    fn render(&self, page: &Page<'_>) -> Result<String, Problem> {
+        self.pages.render(page).map_err(|error| Problem::internal(&error))
+    }
+}
+
+fn error_title(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "This link does not work",
+        StatusCode::CONFLICT => "This email address is taken",
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "Please try again in a moment",
+        _ => "That did not work",
+    }
+}

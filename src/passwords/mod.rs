@@ -1,0 +1,11 @@
+//! Passwords: the rules for new passwords, hashing and verification, and hashes imported from other systems.
+
+mod hash;
+mod hasher;
+mod imported_hash;
+mod password;
+
+pub(crate) use hash::{NO_PASSWORD, check_hash};
+pub(crate) use hasher::{Hasher, HasherError, Verification};
+pub(crate) use imported_hash::HashError;
+pub(crate) use password::{Password, WeakPassword};

@@ -1,0 +1,197 @@
+//! Retention: schedules the deletion of old rows. Each module deletes its own rows.
+//!
+//! One server at a time deletes rows, which a lease in the database ensures. It deletes small batches with pauses, so
+//! that other transactions do not wait long.
+
+mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::db::{Conn, Db, DbError, DbResult};
+use crate::random::Random;
+use crate::types::{SessionId, Timestamp};
+
+/// The most rows that one transaction deletes or examines.
+const BATCH_SIZE: i64 = 1000;
+
+/// The pause after a batch, in which other transactions can write.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The shortest lease. It is longer than a batch takes.
+const MIN_LEASE: Duration = Duration::from_secs(30);
+
+/// A function that deletes rows up to a time, and at most a number of rows. Returns the number of deleted rows.
+pub(crate) type Expire = fn(&mut Conn, Timestamp, i64) -> DbResult<usize>;
+
+/// A function that deletes sessions that ended up to a time. It examines a number of sessions that follow an id.
+/// Returns the number of deleted sessions and the last id that it examined.
+pub(crate) type ExpireSessions = fn(&mut Conn, Timestamp, SessionId, i64) -> DbResult<(usize, Option<SessionId>)>;
+
+/// The retention of the rows of one table.
+#[derive(Clone, Copy)]
+pub(crate) struct Rule<E> {
+    /// The time that rows are kept.
+    pub kept: Duration,
+    /// The function that deletes them.
+    pub expire: E,
+}
+
+/// The retention rules of a server.
+pub(crate) struct Rules {
+    /// The rule for sessions.
+    pub sessions: Rule<ExpireSessions>,
+    /// The rules for all other tables.
+    pub others: Vec<Rule<Expire>>,
+    /// The time between two runs. Zero leaves them to operators.
+    pub interval: Duration,
+}
+
+/// Deletes old rows for one server. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Retention {
+    db: Db,
+    clock: Clock,
+    random: Random,
+    rules: Arc<Rules>,
+    /// The id of the server in the lease.
+    server: [u8; 16],
+}
+
+/// The numbers of rows that a run has deleted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Deleted {
+    /// Sessions.
+    pub sessions: usize,
+    /// Rows of all other tables.
+    pub others: usize,
+}
+
+/// The condition under which a batch runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Condition {
+    /// This server has the lease or can take it.
+    Leased,
+    /// No condition.
+    Always,
+}
+
+/// The reason why a run ended early.
+enum Stop {
+    /// Another server has the lease.
+    LeaseHeld,
+    /// The database failed.
+    Database(DbError),
+}
+
+impl From<DbError> for Stop {
+    fn from(error: DbError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl Retention {
+    /// Creates the retention of a server.
+    pub(crate) fn new(rules: Rules, db: Db, clock: Clock, random: Random) -> Self {
+        Self { db, clock, random, rules: Arc::new(rules), server: random.bytes() }
+    }
+
+    /// Deletes old rows at the configured interval, unless another server does, until the future is dropped. Returns at
+    /// once if the interval is zero.
+    pub(crate) async fn run(self) {
+        if self.rules.interval.is_zero() {
+            return;
+        }
+        loop {
+            // With jitter, so that servers that started at the same time do not run at the same time.
+            tokio::time::sleep(self.rules.interval.mul_f64(0.85 + 0.3 * self.random.fraction())).await;
+            match self.run_if(Condition::Leased).await {
+                Ok(Deleted { sessions: 0, others: 0 }) => {}
+                Ok(Deleted { sessions, others }) => tracing::info!(sessions, others, "old rows were deleted"),
+                Err(error) => tracing::warn!(%error, "old rows were not deleted"),
+            }
+        }
+    }
+
+    /// Deletes all old rows once, even if another server does so at the same time.
+    pub(crate) async fn run_once(&self) -> DbResult<Deleted> {
+        self.run_if(Condition::Always).await
+    }
+
+    /// Returns the numbers of deleted rows, also if another server took the lease in between.
+    async fn run_if(&self, condition: Condition) -> DbResult<Deleted> {
+        let mut deleted = Deleted::default();
+        match self.delete_all(condition, &mut deleted).await {
+            Ok(()) | Err(Stop::LeaseHeld) => Ok(deleted),
+            Err(Stop::Database(error)) => Err(error),
+        }
+    }
+
+    async fn delete_all(&self, condition: Condition, deleted: &mut Deleted) -> Result<(), Stop> {
+        self.delete_sessions(condition, &mut deleted.sessions).await?;
+        for rule in &self.rules.others {
+            self.delete_others(condition, *rule, &mut deleted.others).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_sessions(&self, condition: Condition, deleted: &mut usize) -> Result<(), Stop> {
+        let Rule { kept, expire } = self.rules.sessions;
+        let before = self.clock.now().minus(kept);
+        let mut after = SessionId(Uuid::nil());
+        loop {
+            let (count, last) = self.batch(condition, move |conn| expire(conn, before, after, BATCH_SIZE)).await?;
+            *deleted = deleted.saturating_add(count);
+            self.pause_after(count).await;
+            match last {
+                Some(last) => after = last,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn delete_others(
+        &self,
+        condition: Condition,
+        Rule { kept, expire }: Rule<Expire>,
+        deleted: &mut usize,
+    ) -> Result<(), Stop> {
+        let before = self.clock.now().minus(kept);
+        loop {
+            let count = self.batch(condition, move |conn| expire(conn, before, BATCH_SIZE)).await?;
+            *deleted = deleted.saturating_add(count);
+            self.pause_after(count).await;
+            if i64::try_from(count).is_ok_and(|count| count < BATCH_SIZE) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Runs one batch in a transaction.
+    async fn batch<T: Send + 'static>(
+        &self,
+        condition: Condition,
+        work: impl FnOnce(&mut Conn) -> DbResult<T> + Send + 'static,
+    ) -> Result<T, Stop> {
+        let server = self.server;
+        let now = self.clock.now();
+        // Until shortly before this server runs again, so that the other servers do not run in between.
+        let until = now.plus(self.rules.interval.mul_f64(0.8).max(MIN_LEASE));
+        let done = self.db.transact(move |conn| {
+            if condition == Condition::Leased && !store::lease(conn, &server, now, until)? {
+                return Err(Stop::LeaseHeld);
+            }
+            Ok(work(conn)?)
+        });
+        done.await
+    }
+
+    async fn pause_after(&self, deleted: usize) {
+        if deleted > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}

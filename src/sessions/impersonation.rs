@@ -1,0 +1,67 @@
+//! Impersonation sessions, in which an administrator acts for the owner (RFC 8693 §4.1): short, without a refresh
+//! token, and without the role `admin`.
+
+use std::time::Duration;
+
+use super::open::{OpenedSession, PreparedSession};
+use super::{IssueError, Sessions, Subject};
+use crate::types::{Amr, Requester, SessionId, Timestamp, UserId};
+
+/// The longest lifetime of an impersonation session.
+const MAX_LIFETIME: Duration = Duration::from_secs(15 * 60);
+
+/// The administrator who impersonates, and how and when they authenticated.
+pub(crate) struct Impersonator {
+    /// The account of the administrator.
+    pub user: UserId,
+    /// The authentication methods of the administrator's own session.
+    pub amr: Amr,
+    /// The time at which the administrator authenticated.
+    pub authenticated_at: Timestamp,
+}
+
+/// An impersonation session with its access token.
+pub(crate) struct Impersonation {
+    /// The access token.
+    pub access_token: String,
+    /// The lifetime of the access token and the session.
+    pub expires_in: Duration,
+    /// The id of the session.
+    pub session: SessionId,
+    /// The account that is impersonated.
+    pub subject: Subject,
+    /// The administrator who impersonates.
+    pub impersonator: UserId,
+    /// The server's time.
+    pub server_time: Timestamp,
+}
+
+impl Sessions {
+    /// Prepares an impersonation session in which `impersonator` acts for the owner.
+    pub(crate) fn prepare_impersonation(&self, impersonator: Impersonator, requester: &Requester) -> PreparedSession {
+        let Impersonator { user, amr, authenticated_at } = impersonator;
+        let mut prepared = self.prepare(amr, requester, None);
+        prepared.ends_at = prepared.created_at.plus(self.policy.access_token_ttl.min(MAX_LIFETIME));
+        prepared.authenticated_at = authenticated_at;
+        prepared.actor = Some(user);
+        prepared
+    }
+
+    /// Issues the access token of an impersonation session after its insertion is committed. The refresh token is
+    /// discarded.
+    ///
+    /// # Errors
+    /// The token cannot be signed.
+    pub(crate) async fn issue_impersonation(&self, opened: OpenedSession) -> Result<Impersonation, IssueError> {
+        let impersonator = opened.snapshot.actor.unwrap_or(opened.snapshot.subject.id);
+        let tokens = self.issue_opened(opened).await?;
+        Ok(Impersonation {
+            access_token: tokens.access_token,
+            expires_in: tokens.access_token_expires_in,
+            session: tokens.session,
+            subject: tokens.subject,
+            impersonator,
+            server_time: tokens.server_time,
+        })
+    }
+}

@@ -1,0 +1,49 @@
+//! Reauthentication within a session.
+
+use super::store;
+use super::{IssuedTokens, SessionSnapshot, Sessions};
+use crate::db::{Conn, DbResult};
+use crate::tokens::access::{Claims, SigningError};
+use crate::types::{Amr, SessionId, Timestamp};
+
+/// A session whose owner has authenticated again, in a transaction that is not committed yet.
+#[must_use = "the new access token has to be issued"]
+pub(crate) struct Reauthenticated {
+    snapshot: SessionSnapshot,
+    at: Timestamp,
+}
+
+impl Sessions {
+    /// Records in the caller's transaction that the owner of a session has just authenticated with the methods of
+    /// `amr`. Returns `None` if the session has ended.
+    pub(crate) fn reauthenticate(
+        &self,
+        conn: &mut Conn,
+        session: SessionId,
+        amr: &Amr,
+    ) -> DbResult<Option<Reauthenticated>> {
+        let at = self.clock.now();
+        if !store::reauthenticate(conn, session, amr, at)? {
+            return Ok(None);
+        }
+        Ok(store::token_family(conn, session)?.map(|family| Reauthenticated { snapshot: family.snapshot, at }))
+    }
+
+    /// Issues a new access token after the reauthentication is committed. It has the id and expiry of the token that
+    /// was presented, so that a revocation of one revokes both. With the id of the session's newest token its use would
+    /// count as proof that the response of the last refresh arrived, although that response may have been lost.
+    ///
+    /// # Errors
+    /// The token cannot be signed.
+    pub(crate) async fn issue_reauthenticated(
+        &self,
+        reauthenticated: Reauthenticated,
+        presented: &Claims,
+    ) -> Result<IssuedTokens, SigningError> {
+        let Reauthenticated { snapshot, at } = reauthenticated;
+        self.put_in_cache(&snapshot, at).await;
+        let Claims { jti, exp, nbf, .. } = *presented;
+        let claims = Claims { jti, exp, nbf, iat: at.as_secs(), ..self.claims(&snapshot) };
+        self.issue_with(&claims, &snapshot, None, at)
+    }
+}

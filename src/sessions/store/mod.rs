@@ -1,0 +1,292 @@
+//! The rows of sessions: inserted, changed, revoked and deleted here, and listed and counted in [`queries`].
+
+mod queries;
+
+use std::net::IpAddr;
+
+use diesel::prelude::*;
+
+use super::revoke::SessionSelector;
+use super::rotation::{Rotation, RotationTimes};
+use super::{SessionSnapshot, Subject};
+use crate::db::schema::{sessions, users};
+use crate::db::types::{IpColumn, Json};
+use crate::db::{Conn, DbResult};
+use crate::revocations::Reason;
+use crate::types::{ADMIN, Amr, Jti, Roles, SessionId, Timestamp, UserId};
+
+pub(super) use queries::{
+    ExcessSession, PastSession, SessionRow, count_by_device, count_ended, count_live, excess_sessions, exists, find,
+    ips, list, past_sessions, summary,
+};
+
+/// A new session.
+pub(super) struct NewSession<'a> {
+    pub snapshot: &'a SessionSnapshot,
+    pub token_digest: &'a [u8],
+    pub ip: Option<IpAddr>,
+    pub user_agent: Option<&'a str>,
+    pub device: Json,
+    /// The place of the login, which refreshes do not change.
+    pub location: Option<Json>,
+    pub name: Option<&'a str>,
+}
+
+/// Inserts a session.
+pub(super) fn insert(conn: &mut Conn, new: &NewSession<'_>) -> DbResult<()> {
+    let snapshot = new.snapshot;
+    diesel::insert_into(sessions::table)
+        .values((
+            sessions::id.eq(snapshot.session),
+            sessions::user_id.eq(snapshot.subject.id),
+            sessions::created_at.eq(snapshot.issued_at),
+            sessions::authenticated_at.eq(snapshot.authenticated_at),
+            sessions::last_active_at.eq(snapshot.issued_at),
+            sessions::expires_at.eq(snapshot.expires_at),
+            sessions::ends_at.eq(snapshot.ends_at),
+            sessions::generation.eq(snapshot.generation),
+            sessions::revision.eq(snapshot.revision),
+            sessions::token_digest.eq(new.token_digest),
+            sessions::issued_at.eq(snapshot.issued_at),
+            sessions::access_jti.eq(snapshot.access_jti),
+            sessions::ip.eq(new.ip.map(IpColumn)),
+            sessions::user_agent.eq(new.user_agent),
+            sessions::device.eq(&new.device),
+            sessions::location.eq(new.location.as_ref()),
+            sessions::name.eq(new.name),
+            sessions::amr.eq(&snapshot.amr),
+            sessions::client_id.eq(&snapshot.client_id),
+            sessions::actor_id.eq(snapshot.actor),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// A session's family of refresh tokens: the columns by which a refresh is judged.
+#[derive(Clone)]
+pub(super) struct TokenFamily {
+    pub snapshot: SessionSnapshot,
+    pub token_digest: Vec<u8>,
+    pub parent_digest: Option<Vec<u8>>,
+    pub rotation_salt: Option<Vec<u8>>,
+    pub access_seen: bool,
+    pub recovered: bool,
+    pub recovery_debt: i32,
+    pub revoked_at: Option<Timestamp>,
+    pub disabled_at: Option<Timestamp>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+struct TokenFamilyRow {
+    id: SessionId,
+    user_id: UserId,
+    generation: i64,
+    revision: i64,
+    access_jti: Jti,
+    former_jti: Option<Jti>,
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+    ends_at: Timestamp,
+    authenticated_at: Timestamp,
+    amr: Amr,
+    client_id: String,
+    token_digest: Vec<u8>,
+    parent_digest: Option<Vec<u8>>,
+    rotation_salt: Option<Vec<u8>>,
+    access_seen: bool,
+    recovered: bool,
+    recovery_debt: i32,
+    revoked_at: Option<Timestamp>,
+    actor_id: Option<UserId>,
+}
+
+/// Finds a session's token family.
+pub(super) fn token_family(conn: &mut Conn, session: SessionId) -> DbResult<Option<TokenFamily>> {
+    type OwnerRow = (String, Option<String>, Roles, Option<Timestamp>);
+    let found: Option<(TokenFamilyRow, OwnerRow)> = sessions::table
+        .inner_join(users::table)
+        .filter(sessions::id.eq(session))
+        .select((TokenFamilyRow::as_select(), (users::email, users::name, users::roles, users::disabled_at)))
+        .first(conn)
+        .optional()?;
+    Ok(found.map(|(row, (email, name, roles, disabled_at))| TokenFamily {
+        snapshot: SessionSnapshot {
+            session: row.id,
+            subject: Subject {
+                id: row.user_id,
+                email,
+                name,
+                roles: if row.actor_id.is_some() { roles.without(ADMIN) } else { roles },
+                email_verified: None,
+            },
+            generation: row.generation,
+            revision: row.revision,
+            access_jti: row.access_jti,
+            former_access_jti: row.former_jti,
+            issued_at: row.issued_at,
+            expires_at: row.expires_at,
+            ends_at: row.ends_at,
+            authenticated_at: row.authenticated_at,
+            amr: row.amr,
+            client_id: row.client_id,
+            actor: row.actor_id,
+        },
+        token_digest: row.token_digest,
+        parent_digest: row.parent_digest,
+        rotation_salt: row.rotation_salt,
+        access_seen: row.access_seen,
+        recovered: row.recovered,
+        recovery_debt: row.recovery_debt,
+        revoked_at: row.revoked_at,
+        disabled_at,
+    }))
+}
+
+/// Records that the current generation is issued again with a new access token, unless the row has changed since
+/// `family` was read. Returns whether it was recorded.
+pub(super) fn recover(
+    conn: &mut Conn,
+    family: &TokenFamily,
+    access_jti: Jti,
+    debt: i32,
+    now: Timestamp,
+) -> DbResult<bool> {
+    let unchanged = sessions::table
+        .filter(sessions::id.eq(family.snapshot.session))
+        .filter(sessions::generation.eq(family.snapshot.generation))
+        .filter(sessions::revision.eq(family.snapshot.revision))
+        .filter(sessions::access_seen.eq(false))
+        .filter(sessions::revoked_at.is_null());
+    let changed = diesel::update(unchanged)
+        .set((
+            sessions::revision.eq(family.snapshot.revision + 1),
+            sessions::former_jti.eq(family.snapshot.access_jti),
+            sessions::access_jti.eq(access_jti),
+            sessions::issued_at.eq(now),
+            sessions::last_active_at.eq(now),
+            sessions::recovered.eq(true),
+            sessions::recovery_debt.eq(debt),
+            sessions::recoveries.eq(sessions::recoveries + i32::from(!family.recovered)),
+        ))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Updates the row to a token of a later generation, whose rotation the database has lost: the token's successor
+/// becomes current. Returns whether the row still had an earlier generation.
+pub(super) fn catch_up(conn: &mut Conn, rotation: &Rotation, generation: i64, times: RotationTimes) -> DbResult<bool> {
+    let behind = sessions::table
+        .filter(sessions::id.eq(rotation.session))
+        .filter(sessions::generation.lt(generation))
+        .filter(sessions::actor_id.is_null())
+        .filter(sessions::revoked_at.is_null());
+    let changed = diesel::update(behind)
+        .set((
+            sessions::generation.eq(generation + 1),
+            sessions::revision.eq(sessions::revision + 1),
+            sessions::parent_digest.eq(rotation.presented.as_bytes()),
+            sessions::token_digest.eq(rotation.successor.as_bytes()),
+            sessions::rotation_salt.eq(rotation.salt.0.as_slice()),
+            sessions::former_jti.eq(None::<Jti>),
+            sessions::access_jti.eq(rotation.access_jti),
+            sessions::issued_at.eq(times.now),
+            sessions::last_active_at.eq(times.now),
+            sessions::expires_at.eq(times.expires_at),
+            sessions::access_seen.eq(false),
+            sessions::recovered.eq(false),
+        ))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Records that a session's owner has authenticated again. Returns whether the session is live.
+pub(super) fn reauthenticate(conn: &mut Conn, session: SessionId, amr: &Amr, now: Timestamp) -> DbResult<bool> {
+    let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
+    let changed = diesel::update(sessions::table.filter(sessions::id.eq(session)).filter(live))
+        .set((sessions::authenticated_at.eq(now), sessions::amr.eq(amr), sessions::revision.eq(sessions::revision + 1)))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
+/// Revokes the live sessions that match `selector`. Returns their ids and accounts.
+pub(super) fn revoke(
+    conn: &mut Conn,
+    selector: SessionSelector,
+    reason: Reason,
+    by: Option<UserId>,
+    now: Timestamp,
+) -> DbResult<Vec<(SessionId, UserId)>> {
+    let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
+    let change = (
+        sessions::revoked_at.eq(now),
+        sessions::revoked_reason.eq(reason.name()),
+        sessions::revoked_by.eq(by),
+        sessions::revision.eq(sessions::revision + 1),
+    );
+    let revoked = (sessions::id, sessions::user_id);
+    macro_rules! revoke {
+        ($filter:expr) => {
+            diesel::update(sessions::table.filter(live).filter($filter))
+                .set(change)
+                .returning(revoked)
+                .get_results(conn)?
+        };
+    }
+    Ok(match selector {
+        SessionSelector::One(session) => revoke!(sessions::id.eq(session)),
+        SessionSelector::OneOf(session, user) => revoke!(sessions::id.eq(session).and(sessions::user_id.eq(user))),
+        SessionSelector::AllOf(user) => {
+            revoke!(sessions::user_id.eq(user).or(sessions::actor_id.eq(user).assume_not_null()))
+        }
+        SessionSelector::AllOfExcept(user, session) => revoke!(
+            sessions::user_id.eq(user).or(sessions::actor_id.eq(user).assume_not_null()).and(sessions::id.ne(session))
+        ),
+        SessionSelector::ImpersonatedBy(user) => revoke!(sessions::actor_id.eq(user)),
+    })
+}
+
+/// Locks the live sessions of an account. Returns the ids of their current and previous access tokens.
+pub(super) fn access_tokens(conn: &mut Conn, user: UserId, now: Timestamp) -> DbResult<Vec<(SessionId, Jti)>> {
+    let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
+    // An update instead of a query, so that a concurrent refresh comes entirely before or after this transaction.
+    let rows: Vec<(SessionId, Jti, Option<Jti>)> =
+        diesel::update(sessions::table.filter(sessions::user_id.eq(user)).filter(live))
+            .set(sessions::revision.eq(sessions::revision + 1))
+            .returning((sessions::id, sessions::access_jti, sessions::former_jti))
+            .get_results(conn)?;
+    let tokens = rows.into_iter().flat_map(|(session, token, former)| {
+        [Some(token), former].into_iter().flatten().map(move |token| (session, token))
+    });
+    Ok(tokens.collect())
+}
+
+/// Renames a session. Returns whether the account has it.
+pub(super) fn rename(conn: &mut Conn, session: SessionId, user: UserId, name: Option<&str>) -> DbResult<bool> {
+    let target = sessions::table.filter(sessions::id.eq(session)).filter(sessions::user_id.eq(user));
+    Ok(diesel::update(target).set(sessions::name.eq(name)).execute(conn)? == 1)
+}
+
+/// Deletes the sessions that ended at `before` or earlier among the `limit` sessions after `after` in the order of ids,
+/// which is the order of their logins. Returns how many were deleted and the last id that was examined; `None` if no
+/// session that old is left. There is no index of the ends, because every refresh would have to update it.
+pub(super) fn expire(
+    conn: &mut Conn,
+    before: Timestamp,
+    after: SessionId,
+    limit: i64,
+) -> DbResult<(usize, Option<SessionId>)> {
+    let end = first_id(before);
+    let next = sessions::table.filter(sessions::id.gt(after)).filter(sessions::id.lt(end)).order(sessions::id);
+    let last = next.select(sessions::id).offset(limit.saturating_sub(1)).limit(1).first(conn).optional()?;
+    let expired = sessions::expires_at.le(before).or(sessions::ends_at.le(before));
+    let ended = sessions::revoked_at.is_not_null().and(sessions::revoked_at.le(before)).or(expired.nullable());
+    let range = sessions::table.filter(sessions::id.gt(after)).filter(sessions::id.le(last.unwrap_or(end)));
+    Ok((diesel::delete(range.filter(ended)).execute(conn)?, last))
+}
+
+/// Returns the lowest possible id of a session that is opened at `time`.
+fn first_id(time: Timestamp) -> SessionId {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(0);
+    SessionId(uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
+}

@@ -1,0 +1,26 @@
+//! The types that every module uses: ids, names, times and the like. They do not depend on the database, on HTTP or on
+//! the configuration.
+
+mod algorithm;
+mod amr;
+mod email_address;
+mod ids;
+mod label;
+mod patch;
+mod rate;
+mod requester;
+mod roles;
+mod timestamp;
+mod transport;
+
+pub use algorithm::Algorithm;
+pub use amr::Amr;
+pub use email_address::{EmailAddress, EmailAddressError};
+pub use ids::{AuditId, EmailId, Jti, KeyId, SessionId, TrustedDeviceId, UserId};
+pub use label::{Label, LabelError};
+pub use patch::Patch;
+pub use rate::Rate;
+pub use requester::{MAX_USER_AGENT, Requester};
+pub use roles::{ADMIN, Roles, RolesError, USER};
+pub use timestamp::{Timestamp, as_millis};
+pub use transport::Transport;
