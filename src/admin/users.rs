@@ -75,7 +75,22 @@ impl Admin {
     ) -> Result<UpdatedUser, AdminError> {
         let admin = self.clone();
         let by = by.clone();
-        let updated = self.db.transact(move |conn| admin.update_user_in(conn, user, change, &by));
+        let updated = self.db.transact(move |conn| {
+            let mut account = lock(conn, user, &by)?;
+            refuse_self_lockout(user, &change, &by)?;
+            let actor = by.actor();
+            let mut revoked = Vec::new();
+            if let Some(name) = change.name.changed() {
+                admin.update_name(conn, &mut account, name.map(Label::into_string), &actor)?;
+            }
+            if let Some(roles) = change.roles {
+                revoked.extend(admin.update_roles(conn, &mut account, &roles, &actor)?);
+            }
+            if let Some(disabled) = change.disabled {
+                revoked.extend(admin.update_disabled(conn, &mut account, disabled, &actor)?);
+            }
+            Ok::<_, AdminError>((account.account(), revoked))
+        });
         let (account, revoked) = updated.await?;
         let mut sessions_revoked = 0_usize;
         for revoked in &revoked {
@@ -83,30 +98,6 @@ impl Admin {
             sessions_revoked = sessions_revoked.saturating_add(revoked.count());
         }
         Ok(UpdatedUser { account, sessions_revoked })
-    }
-
-    /// Changes an account in the caller's transaction. Returns what was revoked with it.
-    fn update_user_in(
-        &self,
-        conn: &mut Conn,
-        user: UserId,
-        change: UserChange,
-        by: &Operator,
-    ) -> Result<(Account, Vec<RevokedSessions>), AdminError> {
-        let mut account = lock(conn, user, by)?;
-        refuse_self_lockout(user, &change, by)?;
-        let actor = by.actor();
-        let mut revoked = Vec::new();
-        if let Some(name) = change.name.changed() {
-            self.update_name(conn, &mut account, name.map(Label::into_string), &actor)?;
-        }
-        if let Some(roles) = change.roles {
-            revoked.extend(self.update_roles(conn, &mut account, &roles, &actor)?);
-        }
-        if let Some(disabled) = change.disabled {
-            revoked.extend(self.update_disabled(conn, &mut account, disabled, &actor)?);
-        }
-        Ok((account.account(), revoked))
     }
 
     /// Sets or deletes the name and audits the change.

@@ -82,7 +82,7 @@ impl From<CompleteError> for Problem {
         match error {
             CompleteError::NoChallenge => Self::unauthorized(
                 "invalid_mfa_token",
-                "No login waits with this token, or no longer: log in with the password again.",
+                "The `mfa_token` is not valid or has expired: log in with the password again.",
             ),
             CompleteError::InvalidCode => invalid_code(),
             CompleteError::Issue(error) => error.into(),

@@ -119,7 +119,7 @@ static SETTINGS: [Setting; 39] = [
         "Seconds that an audited event is kept, 0 to 3153600000. 0 means forever."),
     Setting::new("SWEEP_INTERVAL", Value("300"), "0",
         "Seconds between deletions of rows whose retention is over, 0 to 86400. 0 leaves them to \
-         `keyturn session sweep`."),
+         `keyturn session cleanup`."),
     Setting::new("AUDIT_REFRESH", Value("false"), "true",
         "Whether successful refreshes are audited, which costs a row each: true or false."),
     Setting::new("REGISTRATION", Value("open"), "closed", "Whether anybody can register: open or closed."),
