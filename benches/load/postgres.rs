@@ -107,18 +107,16 @@ impl Database {
 
     /// The version, and the settings that decide what a commit costs.
     pub fn describe(&self) -> Result<String> {
-        self.psql(&[
-            "SELECT format('PostgreSQL %s (fsync %s, synchronous_commit %s)', split_part(current_setting('server_version'), ' ', 1), \
-             current_setting('fsync'), current_setting('synchronous_commit'))",
-        ])
+        self.psql(&["SELECT format('PostgreSQL %s (fsync %s, synchronous_commit %s)', \
+             split_part(current_setting('server_version'), ' ', 1), \
+             current_setting('fsync'), current_setting('synchronous_commit'))"])
     }
 
     /// Which share of the updates so far touched no index, in percent: of keyturn's table and of pgbench's.
     pub fn hot_updates(&self) -> Result<String> {
-        self.psql(&[
-            "SELECT string_agg(format('%s %s %%', relname, n_tup_hot_upd * 100 / n_tup_upd), ', ' ORDER BY relname DESC) \
-             FROM pg_stat_user_tables WHERE relname IN ('sessions', 'bench_sessions') AND n_tup_upd > 0",
-        ])
+        self.psql(&["SELECT string_agg(format('%s %s %%', relname, n_tup_hot_upd * 100 / n_tup_upd), \
+             ', ' ORDER BY relname DESC) \
+             FROM pg_stat_user_tables WHERE relname IN ('sessions', 'bench_sessions') AND n_tup_upd > 0"])
     }
 
     /// Keeps the sessions as they are, for [`Pgbench::prepare`] to see what a refresh changes.

@@ -134,7 +134,8 @@ fn fill(conn: &mut Conn, rows: u64) -> Result<()> {
             &POSTGRES[..],
         ),
         Conn::Sqlite(_) => (
-            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name IN ('audit_log', 'sessions') AND sql IS NOT NULL",
+            "SELECT name, sql FROM sqlite_master \
+             WHERE type = 'index' AND tbl_name IN ('audit_log', 'sessions') AND sql IS NOT NULL",
             &SQLITE[..],
         ),
     };
@@ -161,9 +162,9 @@ const POSTGRES: [&str; 4] = [
      SELECT md5('user' || n)::uuid, 'size-' || n || '@example.com', 'size-' || n || '@example.com', '-', '[\"user\"]', \
      now() - interval '1 year', now() - interval '1 year' FROM generate_series(0, ACCOUNTS - 1) AS n",
     "INSERT INTO sessions (id, user_id, created_at, authenticated_at, last_active_at, expires_at, ends_at, generation, \
-     revision, token_digest, issued_at, access_jti, ip, user_agent, device, amr, client_id) \
+     revision, token_digest, issued_at, access_expires_at, access_jti, ip, user_agent, device, amr, client_id) \
      SELECT md5('session' || n)::uuid, md5('user' || n % ACCOUNTS)::uuid, at, at, at, at + interval '7 days', \
-     at + interval '30 days', 0, 0, sha256(n::text::bytea), at, md5('token' || n)::uuid, '192.0.2.1', \
+     at + interval '30 days', 0, 0, sha256(n::text::bytea), at, at, md5('token' || n)::uuid, '192.0.2.1', \
      'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', \
      '{\"type\": \"desktop\", \"os\": \"Linux\", \"browser\": \"Firefox\", \"label\": \"Firefox on Linux\"}', \
      '[\"pwd\"]', 'keyturn' \
@@ -187,9 +188,9 @@ const SQLITE: [&str; 3] = [
     "WITH RECURSIVE numbers(n, at) AS (SELECT SESSIONS, unixepoch() * 1000 - SESSIONS * 2000 \
      UNION ALL SELECT n - 1, at + 2000 FROM numbers WHERE n > 1) \
      INSERT INTO sessions (id, user_id, created_at, authenticated_at, last_active_at, expires_at, ends_at, generation, \
-     revision, token_digest, issued_at, access_jti, ip, user_agent, device, amr, client_id) \
+     revision, token_digest, issued_at, access_expires_at, access_jti, ip, user_agent, device, amr, client_id) \
      SELECT CAST(printf('sess%012d', n) AS BLOB), CAST(printf('user%012d', n % ACCOUNTS) AS BLOB), at, at, at, \
-     at + 604800000, at + 2592000000, 0, 0, randomblob(32), at, CAST(printf('jti-%012d', n) AS BLOB), '192.0.2.1', \
+     at + 604800000, at + 2592000000, 0, 0, randomblob(32), at, at, CAST(printf('jti-%012d', n) AS BLOB), '192.0.2.1', \
      'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', \
      '{\"type\": \"desktop\", \"os\": \"Linux\", \"browser\": \"Firefox\", \"label\": \"Firefox on Linux\"}', \
      '[\"pwd\"]', 'keyturn' FROM numbers",

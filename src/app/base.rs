@@ -72,7 +72,7 @@ impl Base {
             self.db.clone(),
             self.audit.clone(),
             self.clock.clone(),
-            config.refresh_token_ttl,
+            Policy::new(config),
             self.metrics.clone(),
         )?;
         Ok(Sessions::new(sessions::Inner {

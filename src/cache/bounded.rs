@@ -54,6 +54,13 @@ impl<K: Hash + Eq, V: Clone> BoundedMap<K, V> {
         }
     }
 
+    /// Removes `key`.
+    pub fn remove(&self, key: &K) {
+        let mut shard = self.shard(key);
+        shard.young.remove(key);
+        shard.old.remove(key);
+    }
+
     fn shard(&self, key: &K) -> MutexGuard<'_, Shard<K, V>> {
         let hash = self.hasher.hash_one(key);
         #[expect(clippy::indexing_slicing, clippy::as_conversions, reason = "a remainder of SHARDS is below SHARDS")]

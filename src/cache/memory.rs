@@ -37,6 +37,11 @@ impl Memory {
         Lookup { revoked: false, superseded_from: self.superseded.get(&jti), entry: entry.map(|entry| entry.bytes) }
     }
 
+    /// Deletes the entries of sessions. Marks are for other servers, which do not share this cache.
+    pub fn delete(&self, sessions: impl Iterator<Item = SessionId>) {
+        sessions.for_each(|session| self.entries.remove(&session));
+    }
+
     /// Stores the entry of a session, unless there is a newer one, and the token that was superseded.
     pub fn put(
         &self,

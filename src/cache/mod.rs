@@ -125,14 +125,17 @@ impl Cache {
         }
     }
 
-    /// Marks sessions as revoked, each until its last access token expires. Does nothing if the cache is in the
-    /// process, because the revocation log in memory is checked before the cache.
+    /// Marks sessions as revoked, each until its last access token expires, and deletes their entries. A cache in the
+    /// process needs no marks, because the revocation log in memory is checked before it.
     ///
     /// # Errors
     /// The cache is unavailable.
     pub async fn mark_revoked(&self, revocations: &[(SessionId, Timestamp)], now: Timestamp) -> Result<(), CacheError> {
         match self {
-            Self::Memory(_) => Ok(()),
+            Self::Memory(memory) => {
+                memory.delete(revocations.iter().map(|(session, _)| *session));
+                Ok(())
+            }
             Self::Redis(redis) => redis.mark_revoked(revocations, now).await,
         }
     }

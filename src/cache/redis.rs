@@ -182,18 +182,23 @@ impl RedisCache {
         self.call(async |connection| call.invoke_async::<i64>(connection).await).await.map(drop)
     }
 
-    /// Marks sessions as revoked, each until its last access token expires.
+    /// Marks sessions as revoked, each until its last access token expires, and deletes their entries.
     pub async fn mark_revoked(&self, revocations: &[(SessionId, Timestamp)], now: Timestamp) -> Result<(), CacheError> {
-        if let Pools::Cluster(_) = self.inner.pools {
-            return self.mark_in_cluster(revocations, now).await;
-        }
-        for chunk in revocations.chunks(MARKS_PER_PIPELINE) {
-            let mut pipeline = Pipeline::with_capacity(chunk.len());
-            for (session, expires_at) in chunk {
-                let ttl = millis(expires_at.since(now)).max(1);
-                pipeline.cmd("SET").arg(self.mark_key(*session)).arg(1).arg("PX").arg(ttl).ignore();
+        // In a cluster each session has a slot of its own, and a pipeline cannot span slots.
+        let is_cluster = matches!(self.inner.pools, Pools::Cluster(_));
+        let mut marks = tokio::task::JoinSet::new();
+        for chunk in revocations.chunks(if is_cluster { 1 } else { MARKS_PER_PIPELINE }) {
+            if marks.len() >= MARKS_PER_PIPELINE {
+                marks.join_next().await.transpose().map_err(|_| CacheError)?.transpose()?;
             }
-            self.call(async |connection| pipeline.query_async::<()>(connection).await).await?;
+            let pipeline = self.marks(chunk, now);
+            let cache = self.clone();
+            marks.spawn(
+                async move { cache.call(async |connection| pipeline.query_async::<()>(connection).await).await },
+            );
+        }
+        while let Some(marked) = marks.join_next().await {
+            marked.map_err(|_| CacheError)??;
         }
         Ok(())
     }
@@ -205,22 +210,15 @@ impl RedisCache {
         self.query::<Value>(command.arg("PX").arg(millis(ttl).max(1))).await.map(drop)
     }
 
-    /// Marks sessions in a cluster. Each mark has its own slot and a pipeline cannot span slots, so the commands are
-    /// sent individually and awaited together.
-    async fn mark_in_cluster(&self, revocations: &[(SessionId, Timestamp)], now: Timestamp) -> Result<(), CacheError> {
-        for chunk in revocations.chunks(MARKS_PER_PIPELINE) {
-            let mut marks = tokio::task::JoinSet::new();
-            for (session, expires_at) in chunk {
-                let mut command = cmd("SET");
-                command.arg(self.mark_key(*session)).arg(1).arg("PX").arg(millis(expires_at.since(now)).max(1));
-                let cache = self.clone();
-                marks.spawn(async move { cache.query::<Value>(&command).await.map(drop) });
-            }
-            while let Some(marked) = marks.join_next().await {
-                marked.map_err(|_| CacheError)??;
-            }
+    /// Returns the commands that mark sessions as revoked and delete their entries.
+    fn marks(&self, revocations: &[(SessionId, Timestamp)], now: Timestamp) -> Pipeline {
+        let mut pipeline = Pipeline::new();
+        for (session, expires_at) in revocations {
+            let ttl = millis(expires_at.since(now)).max(1);
+            pipeline.cmd("SET").arg(self.mark_key(*session)).arg(1).arg("PX").arg(ttl).ignore();
+            pipeline.cmd("UNLINK").arg(self.entry_key(*session)).ignore();
         }
-        Ok(())
+        pipeline
     }
 
     /// Counts up to `requested` attempts under `key`.

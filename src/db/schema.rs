@@ -42,6 +42,7 @@ diesel::table! {
         parent_digest -> Nullable<Binary>,
         rotation_salt -> Nullable<Binary>,
         issued_at -> SqlTime,
+        access_expires_at -> SqlTime,
         access_jti -> SqlUuid,
         former_jti -> Nullable<SqlUuid>,
         access_seen -> Bool,

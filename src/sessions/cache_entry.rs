@@ -25,6 +25,8 @@ struct CacheEntry<'a> {
     #[serde(with = "as_millis")]
     issued_at: Timestamp,
     #[serde(with = "as_millis")]
+    access_expires_at: Timestamp,
+    #[serde(with = "as_millis")]
     expires_at: Timestamp,
     #[serde(with = "as_millis")]
     ends_at: Timestamp,
@@ -50,6 +52,7 @@ fn encode(snapshot: &SessionSnapshot) -> Option<Vec<u8>> {
         access_jti: snapshot.access_jti,
         former_access_jti: snapshot.former_access_jti,
         issued_at: snapshot.issued_at,
+        access_expires_at: snapshot.access_expires_at,
         expires_at: snapshot.expires_at,
         ends_at: snapshot.ends_at,
         authenticated_at: snapshot.authenticated_at,
@@ -77,6 +80,7 @@ pub(super) fn decode(entry: &[u8]) -> Option<SessionSnapshot> {
         access_jti: entry.access_jti,
         former_access_jti: entry.former_access_jti,
         issued_at: entry.issued_at,
+        access_expires_at: entry.access_expires_at,
         expires_at: entry.expires_at,
         ends_at: entry.ends_at,
         authenticated_at: entry.authenticated_at,
@@ -121,6 +125,7 @@ mod tests {
             access_jti: Jti(Uuid::from_u128(5)),
             former_access_jti: Some(Jti(Uuid::from_u128(6))),
             issued_at: at,
+            access_expires_at: at.plus(Duration::from_millis(9)),
             expires_at: at.plus(Duration::from_millis(1)),
             ends_at: at.plus(Duration::from_millis(2)),
             authenticated_at: at.plus(Duration::from_millis(3)),

@@ -128,11 +128,6 @@ impl Policy {
             audit_refreshes: config.audit_refreshes,
         }
     }
-
-    /// Returns when every access token issued until `now` has expired, even on a clock that is a minute behind.
-    fn revocation_expires_at(&self, now: Timestamp) -> Timestamp {
-        now.plus(self.access_token_ttl).plus(Duration::from_secs(60))
-    }
 }
 
 /// The account that a session belongs to, with the fields that tokens contain.
@@ -177,6 +172,8 @@ pub(crate) struct SessionSnapshot {
     pub former_access_jti: Option<Jti>,
     /// The time at which the current access token was issued.
     pub issued_at: Timestamp,
+    /// The time at which every access token issued so far has expired.
+    pub access_expires_at: Timestamp,
     /// The time at which the refresh token expires.
     pub expires_at: Timestamp,
     /// The time at which the session ends, however often it is refreshed.
@@ -202,7 +199,8 @@ impl SessionSnapshot {
     }
 
     fn access_token_expires_at(&self, policy: &Policy) -> Timestamp {
-        self.issued_at.plus(policy.access_token_ttl).min(self.ends_at)
+        // Another server may have issued the session's tokens with a shorter lifetime.
+        self.issued_at.plus(policy.access_token_ttl).min(self.ends_at).min(self.access_expires_at)
     }
 }
 

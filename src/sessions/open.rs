@@ -130,6 +130,7 @@ impl PreparedSession {
             access_jti: Jti(sessions.random.id(self.created_at)),
             former_access_jti: None,
             issued_at: self.created_at,
+            access_expires_at: self.created_at.plus(sessions.policy.access_token_ttl).min(self.ends_at),
             expires_at: self.created_at.plus(sessions.policy.refresh_token_ttl).min(self.ends_at),
             ends_at: self.ends_at,
             authenticated_at: self.authenticated_at,

@@ -197,8 +197,7 @@ impl Sessions {
     }
 
     fn rotation_times(&self) -> RotationTimes {
-        let now = self.clock.now();
-        RotationTimes { now, expires_at: now.plus(self.policy.refresh_token_ttl) }
+        RotationTimes::new(self.clock.now(), &self.policy)
     }
 
     async fn issue_rotated(&self, rotated: Rotated, successor: RefreshToken) -> Result<IssuedTokens, RefreshError> {
@@ -263,8 +262,9 @@ impl Sessions {
         let audit = self.audit.clone();
         let expected = family.clone();
         let record = refresh_record(Event::RefreshRecovered, &family, requester);
+        let times = RotationTimes::new(now, &self.policy);
         let recovered = self.db.write(move |conn| {
-            let recovered = store::recover(conn, &expected, access_jti, debt, now)?;
+            let recovered = store::recover(conn, &expected, access_jti, debt, times)?;
             if recovered && !expected.recovered {
                 audit.append(conn, &record)?;
             }
@@ -277,6 +277,7 @@ impl Sessions {
         family.snapshot.former_access_jti = Some(family.snapshot.access_jti);
         family.snapshot.access_jti = access_jti;
         family.snapshot.issued_at = now;
+        family.snapshot.access_expires_at = family.snapshot.access_expires_at.max(times.access_expires_at);
         self.put_in_cache(&family.snapshot, now).await;
         Ok(Some((self.issue(&family.snapshot, successor, now)?, RefreshOutcome::Recovered)))
     }

@@ -2,11 +2,16 @@
 //! next request on this server and on every server that shares the cache or cannot reach it, and on all others when
 //! they next read the revocation log.
 
+use std::time::Duration;
+
 use super::{Sessions, store};
 use crate::audit::{Actor, Event, Record};
 use crate::db::{Conn, DbResult};
 use crate::revocations::{self, Reason, Revocation};
 use crate::types::{SessionId, Timestamp, UserId};
+
+/// The time that a revocation outlives the access tokens that it revokes, for clocks that are behind.
+const MARGIN: Duration = Duration::from_secs(60);
 
 /// A selection of sessions to revoke. The sessions of an account include those in which it impersonates others.
 #[derive(Clone, Copy, Debug)]
@@ -74,15 +79,16 @@ impl Sessions {
         by: &Actor,
     ) -> DbResult<RevokedSessions> {
         let now = self.clock.now();
-        let expires_at = self.policy.revocation_expires_at(now);
-        let sessions = store::revoke(conn, selector, reason, by.user, now)?;
+        let revoked = store::revoke(conn, selector, reason, by.user, now)?;
         let event = if reason == Reason::Logout { Event::SessionLoggedOut } else { Event::SessionRevoked };
-        let mut entries = Vec::with_capacity(sessions.len());
-        for (session, user) in &sessions {
-            let entry = Revocation { session: *session, jti: None, expires_at };
-            revocations::append(conn, &[entry], *user, reason, now)?;
+        let mut sessions = Vec::with_capacity(revoked.len());
+        let mut entries = Vec::with_capacity(revoked.len());
+        for (session, user, expires_at) in revoked {
+            let entry = Revocation { session, jti: None, expires_at: expires_at.plus(MARGIN) };
+            revocations::append(conn, &[entry], user, reason, now)?;
             entries.push(entry);
-            let record = Record::new(event, by).on(*user).session(*session).with("reason", reason.name());
+            sessions.push((session, user));
+            let record = Record::new(event, by).on(user).session(session).with("reason", reason.name());
             self.audit.append(conn, &record)?;
         }
         Ok(RevokedSessions { sessions, entries, at: now })
@@ -93,9 +99,12 @@ impl Sessions {
     /// after the commit.
     pub(crate) fn revoke_access_tokens(&self, conn: &mut Conn, user: UserId) -> DbResult<RevokedSessions> {
         let now = self.clock.now();
-        let expires_at = self.policy.revocation_expires_at(now);
         let tokens = store::access_tokens(conn, user, now)?;
-        let entry = |(session, jti)| Revocation { session, jti: Some(jti), expires_at };
+        let entry = |(session, jti, expires_at): (_, _, Timestamp)| Revocation {
+            session,
+            jti: Some(jti),
+            expires_at: expires_at.plus(MARGIN),
+        };
         let entries: Vec<Revocation> = tokens.into_iter().map(entry).collect();
         revocations::append(conn, &entries, user, Reason::AccountChanged, now)?;
         Ok(RevokedSessions { sessions: Vec::new(), entries, at: now })

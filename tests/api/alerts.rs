@@ -46,12 +46,12 @@ async fn login(server: &Endpoint, email: &str, user_agent: &str, address: &str) 
     Tokens::of(&request.header("user-agent", user_agent).header("x-forwarded-for", address).send().await)
 }
 
-/// Waits for a mail of this subject.
+/// Waits for an email of this subject.
 async fn told(smtp: &SmtpServer, email: &str, subject: &str) -> Received {
     until(subject, async || smtp.mails_to(email).into_iter().find(|mail| mail.subject() == subject)).await
 }
 
-/// Waits until all mails are sent: one that is on its way when the clock is set ahead may be sent twice.
+/// Waits until all emails are sent: one that is on its way when the clock is set ahead may be sent twice.
 async fn until_sent(server: &Endpoint) {
     until("the outbox to be empty", async || (server.count("outbox") == 0).then_some(())).await;
 }
@@ -156,7 +156,7 @@ async fn a_login_that_is_not_committed_is_not_told(backend: Backend) {
     let smtp = SmtpServer::start();
     let server = server(backend, &smtp, &[]).await;
     let own = register(&server, FIREFOX, CAMBRIDGE).await;
-    // The letter is the last that a login writes.
+    // The email is the last that a login writes.
     server.sql("ALTER TABLE outbox RENAME TO gone");
     let request = server.post("/api/v1/auth/login").json(&json!({"email": own.email, "password": PASSWORD}));
     request.header("user-agent", IPAD).send().await.assert_status(503);

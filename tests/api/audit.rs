@@ -26,7 +26,7 @@ both_backends! {
     a_file_has_no_pages,
     entries_are_counted_up_to_two_hundred,
     what_no_index_knows_is_looked_for_in_parts,
-    the_oldest_entries_are_swept_first,
+    the_oldest_entries_are_deleted_first,
 }
 
 async fn get(server: &Endpoint, access: &str, target: &str) -> Value {
@@ -356,15 +356,15 @@ async fn what_no_index_knows_is_looked_for_in_parts(server: Server) {
     assert_eq!(found.len(), 1);
 }
 
-async fn the_oldest_entries_are_swept_first(server: Server) {
+async fn the_oldest_entries_are_deleted_first(server: Server) {
     let tokens = server.register().await;
     fill(&server, &tokens, 10, 100);
     assert_eq!(server.count("audit_log"), 11);
     let before = server.clock.now().minus(std::time::Duration::from_secs(3600));
     let oldest = ids(&own(&server, &tokens, "").await).pop().unwrap();
-    let swept: Vec<usize> =
+    let deleted: Vec<usize> =
         (0..4).map(|_| server.conn().write(|conn| audit::expire(conn, before, 4)).unwrap()).collect();
-    assert_eq!(swept, [4, 4, 2, 0]);
+    assert_eq!(deleted, [4, 4, 2, 0]);
     let left = own(&server, &tokens, "").await;
     assert_eq!(events(&left), [Event::AccountRegistered.name()]);
     assert!(!ids(&left).contains(&oldest));

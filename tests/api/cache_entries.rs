@@ -1,14 +1,16 @@
 //! The cache by itself: which version of an entry stays, and what a mark beats.
 
-use crate::support::{Backend, Deployment};
+use std::sync::Arc;
+use std::time::Duration;
+
 use keyturn::cache::{Cache, EntryVersion};
 use keyturn::clock::Clock;
 use keyturn::config::{CacheKind, Redis as RedisSettings, RedisLayout};
 use keyturn::types::{Jti, SessionId};
-use std::sync::Arc;
-use std::time::Duration;
 use uuid::Uuid;
 use zeroize::Zeroizing;
+
+use crate::support::{Backend, Deployment};
 
 both_backends! {
     an_entry_never_moves_back_to_an_older_version,

@@ -1,12 +1,14 @@
 //! Postgres gone or not answering, alone or with Redis: nobody is logged out.
 
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
 use crate::degraded::{
     World, assert_as_it_was, assert_as_it_was_after_a_restart, assert_retryable, ended, entry_key, until_cache_is,
 };
 use crate::support::http::at_once;
 use crate::support::{Backend, Endpoint, PASSWORD, Tokens, random_hex, until};
-use serde_json::json;
-use std::time::{Duration, Instant};
 
 scaled_only! {
     postgres_down_is_never_a_logout,

@@ -1,4 +1,4 @@
-//! Acting for a person: what an operator may do so, and what the person sees of it.
+//! Acting for a person: what an administrator may do so, and what the person sees of it.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ both_backends! {
     a_cookie_of_the_operator_stays_as_it_is,
 }
 
-/// An operator's session of somebody else.
+/// An administrator's session of somebody else.
 struct Acting {
     access: String,
     session: String,
@@ -59,7 +59,7 @@ async fn an_operator_acts_for_a_person_by_an_access_token_alone(servers: Servers
     assert_eq!((&claims["sub"], &claims["act"]), (&json!(person.user), &json!({"sub": admin.user})));
     assert_eq!((&claims["sid"], &claims["roles"]), (&json!(acting.session), &json!(["user"])));
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 900);
-    assert_eq!(claims["auth_time"], admin.claims()["auth_time"], "the operator's, not the person's");
+    assert_eq!(claims["auth_time"], admin.claims()["auth_time"], "the administrator's, not the person's");
     assert!(person.claims().get("act").is_none());
     for server in servers.all() {
         let me = server.me(&acting.access).await.assert_status(200).json();
@@ -144,7 +144,7 @@ async fn the_person_sees_who_acted_and_why(server: Server) {
     assert_eq!(told(1), (json!("impersonation.started"), json!(admin.user), json!(acting.session)));
     assert_eq!(log["logs"][1]["metadata"], json!({"reason": "the question of last week"}));
     assert_eq!(log["logs"][1]["user_id"], json!(person.user));
-    // It is in the person's log, not in the operator's.
+    // It is in the person's log, not in the administrator's.
     let own = server.get("/api/v1/sessions/audit").bearer(&admin.access).send().await.assert_status(200).json();
     assert_eq!(own["logs"].as_array().unwrap().len(), 1);
 }

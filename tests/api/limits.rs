@@ -1,9 +1,9 @@
 //! Limits: who is refused, what is told, and whom it does not concern.
 
+use keyturn::clock::Clock;
 use serde_json::json;
 
 use crate::support::{Backend, Deployment, Endpoint, PASSWORD, Request, Response, Server, Servers, Tokens, until};
-use keyturn::clock::Clock;
 
 const REGISTER: &str = "/api/v1/auth/register";
 const LOGIN: &str = "/api/v1/auth/login";

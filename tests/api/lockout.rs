@@ -75,7 +75,7 @@ async fn after_five_failures_each_doubles_the_wait(backend: Backend) {
         server.advance(expected);
         fail(&server, ELSEWHERE, &email, 1).await;
     }
-    let guesses = server.texts("SELECT event AS text FROM audit_log WHERE event = 'login.failed'");
+    let guesses = server.audited("event = 'login.failed'");
     assert_eq!(guesses.len(), 5 + 12, "what was not looked at did not fail");
     server.advance(900);
     from(&server, ELSEWHERE, &email, PASSWORD).send().await.assert_status(200);

@@ -1,4 +1,4 @@
-//! Mails: what is posted arrives, once, whatever becomes of the mail server and of ours; and nothing waits for it.
+//! Emails: what is queued arrives, once, whatever becomes of the mail server and of ours; and nothing waits for it.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
@@ -21,7 +21,7 @@ use crate::support::process::command;
 use crate::support::{Backend, Deployment, Endpoint, PASSWORD, Process, Server, SmtpServer, random_hex, smtp, until};
 
 both_backends! {
-    a_letter_arrives_as_text_and_html_with_its_link,
+    an_email_arrives_as_text_and_html_with_its_link,
     without_a_mail_server_mails_are_files_for_their_owner_alone,
     a_mail_server_that_is_down_delays_mails_and_loses_none,
     a_mail_server_that_hangs_blocks_neither_logins_nor_the_end,
@@ -40,7 +40,7 @@ embedded_only! {
     an_address_of_any_script_is_written_to,
     templates_take_the_places_of_those_of_their_names,
     a_template_that_is_wrong_stops_the_start,
-    a_template_that_fails_for_one_letter_leaves_it_to_the_built_in_one,
+    a_template_that_fails_for_one_email_leaves_it_to_the_built_in_one,
     the_log_tells_of_mails_without_what_they_say,
 }
 
@@ -48,7 +48,7 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// Longer than a server may keep a mail that it has claimed.
+/// Longer than a server may keep an email that it has claimed.
 const LEASE: u64 = 301;
 
 /// The longest wait after the first failure.
@@ -110,7 +110,7 @@ async fn until_outbox_is_empty(deployment: &Deployment) {
     until("the outbox to be empty", async || (deployment.count("outbox") == 0).then_some(())).await;
 }
 
-/// Attempts, next attempt and last error of the only mail in the outbox.
+/// Attempts, next attempt and last error of the only email in the outbox.
 fn only_mail(deployment: &Deployment) -> (i32, Option<Timestamp>, Option<String>) {
     let columns = (outbox::attempts, outbox::next_attempt_at, outbox::last_error);
     let mails: Vec<_> = outbox::table.select(columns).load(&mut deployment.conn()).unwrap();
@@ -118,7 +118,7 @@ fn only_mail(deployment: &Deployment) -> (i32, Option<Timestamp>, Option<String>
     mails.into_iter().next().unwrap()
 }
 
-async fn a_letter_arrives_as_text_and_html_with_its_link(backend: Backend) {
+async fn an_email_arrives_as_text_and_html_with_its_link(backend: Backend) {
     let smtp = SmtpServer::start();
     let server = Server::with(backend, &[("SMTP_URL", &smtp.url())]).await;
     let (to, now) = (address(), server.clock.now());
@@ -429,7 +429,7 @@ async fn a_template_that_is_wrong_stops_the_start(deployment: Arc<Deployment>) {
     }
 }
 
-async fn a_template_that_fails_for_one_letter_leaves_it_to_the_built_in_one(_: Backend) {
+async fn a_template_that_fails_for_one_email_leaves_it_to_the_built_in_one(_: Backend) {
     let (smtp, folder) = (SmtpServer::start(), Folder::new());
     let text = "Subject: Own\n\n{% if place == 'Rome' %}{{ nothing }}{% endif %}own\n";
     std::fs::write(folder.path().join("password_changed.txt"), text).unwrap();

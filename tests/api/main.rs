@@ -39,6 +39,7 @@ mod redis_layouts;
 mod refresh;
 mod refused_refreshes;
 mod retention;
+mod revocation_lifetime;
 mod rotation;
 mod session_limit;
 mod sessions;

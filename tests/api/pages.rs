@@ -1,4 +1,4 @@
-//! The pages that links in mails lead to, as a browser without script uses them.
+//! The pages that links in emails lead to, as a browser without script uses them.
 
 use sha2::{Digest as _, Sha256};
 use url::form_urlencoded::Serializer;
@@ -65,7 +65,7 @@ fn form(server: &Server, path: &str, fields: &[(&str, &str)]) -> Request {
     server.post(path).header("content-type", "application/x-www-form-urlencoded").body(body)
 }
 
-/// Follows a link of a mail.
+/// Follows a link of an email.
 async fn follow(server: &Server, link: &url::Url) -> Response {
     server.get(&format!("{}?{}", link.path(), link.query().unwrap())).send().await
 }

@@ -12,14 +12,15 @@ both_backends! {
 
 const LAPTOP: (&str, &str) = ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "131.111.8.1");
 const PHONE: (&str, &str) = (
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 \
+     Mobile/15E148 Safari/604.1",
     "131.111.8.2",
 );
 const DESK: (&str, &str) =
     ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0", "131.111.8.3");
 const STRANGER: (&str, &str) = ("curl/8.5.0", "200.160.2.3");
 
-/// Waits for a mail to `address` whose link leads to `page`, other than those in `seen`.
+/// Waits for an email to `address` whose link leads to `page`, other than those in `seen`.
 async fn mail(mails: &SmtpServer, address: &str, page: &str, seen: &mut Vec<String>) -> Received {
     let leads_there =
         |mail: &Received| mail.text().contains(&format!("/account/{page}?token=")) && !seen.contains(&mail.token());
@@ -49,7 +50,7 @@ async fn a_person_sees_and_ends_devices_and_comes_back_by_mail(backend: Backend)
     let email = format!("person-{}@example.com", random_hex::<6>());
     let mut seen = Vec::new();
 
-    // The address is verified by its mail.
+    // The address is verified by an email.
     let body = json!({"email": email, "password": PASSWORD, "device_name": "first"});
     let registered = servers.post("/api/v1/auth/register").json(&body).header("user-agent", LAPTOP.0);
     let first = Tokens::of(registered.header("x-forwarded-for", LAPTOP.1).send().await.assert_status(201));
@@ -90,7 +91,7 @@ async fn a_person_sees_and_ends_devices_and_comes_back_by_mail(backend: Backend)
         assert_good(&servers, tokens, good).await;
     }
 
-    // A forgotten one is replaced by mail, which ends all.
+    // A forgotten one is replaced by email, which ends all.
     servers.post("/api/v1/auth/password/forgot").json(&json!({"email": email})).send().await.assert_status(202);
     let token = mail(&mails, &email, "reset-password", &mut seen).await.token();
     let reset = format!("{PASSWORD} {}", random_hex::<6>());

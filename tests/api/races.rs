@@ -1,4 +1,5 @@
-//! Refreshes that meet each other, lose their answers or their server: a chain never forks and a client never loses it.
+//! Refreshes that meet each other, lose their answers or their server: a token family never forks and a client never
+//! loses it.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -52,7 +52,7 @@ both_backends! {
     alerts_can_be_switched_off_and_on,
 }
 
-/// A server that mails to a mail server of the test's own.
+/// A server that sends emails to a mail server of the test's own.
 pub struct Post {
     pub server: Server,
     pub smtp: SmtpServer,
@@ -371,11 +371,11 @@ async fn an_account_moves_once_both_addresses_have_agreed(backend: Backend) {
         let tokens = server.register().await;
         let new = format!("New.{}", address());
         change(server, &tokens, &new).await.assert_status(202);
-        let old_letter = post.email(&tokens.email, TO_OLD, 1).await;
-        let new_letter = post.email(&new, TO_NEW, 1).await;
-        assert!(old_letter.text().contains(&new) && !new_letter.raw.contains(&tokens.email));
+        let email_to_old = post.email(&tokens.email, TO_OLD, 1).await;
+        let email_to_new = post.email(&new, TO_NEW, 1).await;
+        assert!(email_to_old.text().contains(&new) && !email_to_new.raw.contains(&tokens.email));
         let reset_link = post.reset_token(&tokens.email, 1).await;
-        let mut ends = [old_letter.token(), new_letter.token()];
+        let mut ends = [email_to_old.token(), email_to_new.token()];
         if !old_agrees_first {
             ends.reverse();
         }

@@ -271,7 +271,7 @@ async fn a_thief_who_shadows_an_idle_client_is_caught_at_the_third_rotation(serv
         if caught {
             thief.assert_problem(401, "refresh_token_reused");
         } else {
-            assert_eq!(Tokens::of(&thief).refresh, client.refresh, "a chain never forks");
+            assert_eq!(Tokens::of(&thief).refresh, client.refresh, "a token family never forks");
         }
     }
     assert_ended_by_theft(&server, &client).await;
@@ -321,7 +321,7 @@ async fn a_token_that_the_database_has_lost_is_followed(server: Server) {
     assert_eq!((server.refreshes("caught_up").await, server.refreshes("rotated").await), (1, 3));
     server.me(&fifth.access).await.assert_status(200);
 
-    // From then on it is a chain as any other.
+    // From then on it is a token family as any other.
     assert_eq!(server.refreshed(&fourth).await.refresh, fifth.refresh);
     server.refreshed(&fifth).await;
     server.refresh(&second.refresh).await.assert_problem(401, "refresh_token_reused");
@@ -350,13 +350,12 @@ async fn recoveries_and_thefts_are_told_to_people_without_the_tokens(backend: Ba
     process.refresh(&first.refresh).await.assert_problem(401, "refresh_token_reused");
     process.refresh(&first.refresh.replace("ktr_A", "ktr_B")).await.assert_problem(401, "invalid_refresh_token");
     process.me(&third.access).await.assert_problem(401, "invalid_token");
-    let about = format!(
-        "SELECT event AS text FROM audit_log WHERE session_id = {} AND user_id = {} ORDER BY event",
-        process.literal(first.session.0),
-        process.literal(first.user.0)
-    );
+    let about =
+        format!("session_id = {} AND user_id = {}", process.literal(first.session.0), process.literal(first.user.0));
+    let mut audited = process.audited(&about);
+    audited.sort();
     let events = ["account.registered", "refresh_token.recovered", "refresh_token.reused", "session.revoked"];
-    assert_eq!(process.texts(&about), events);
+    assert_eq!(audited, events);
     let told = process.log() + &serde_json::to_string(&process.rows("audit_log")).unwrap();
     for tokens in [&first, &second, &recovered, &third] {
         let signature = tokens.access.rsplit_once('.').unwrap().1;

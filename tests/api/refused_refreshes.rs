@@ -1,9 +1,7 @@
 //! Refreshes that are refused: forged tokens, ended sessions, disabled and deleted accounts, a database that is down.
 
-use crate::refresh::settled;
-use crate::support::http::at_once;
-use crate::support::proxy::Wire;
-use crate::support::{Backend, Deployment, Proxy, Server, Tokens, until};
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use diesel::connection::SimpleConnection as _;
@@ -13,7 +11,11 @@ use keyturn::db::Conn;
 use keyturn::db::schema::users;
 use keyturn::secret::MasterSecret;
 use serde_json::json;
-use std::sync::Arc;
+
+use crate::refresh::settled;
+use crate::support::http::at_once;
+use crate::support::proxy::Wire;
+use crate::support::{Backend, Deployment, Proxy, Server, Tokens, until};
 
 both_backends! {
     what_no_server_issued_is_refused,

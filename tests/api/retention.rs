@@ -17,10 +17,10 @@ both_backends! {
     the_refresh_token_of_a_session_that_was_removed_has_expired,
     what_nobody_can_use_any_more_is_removed,
     events_are_removed_when_they_are_too_old_and_never_if_they_are_kept_for_ever,
-    one_server_at_a_time_sweeps_and_another_takes_its_place,
+    one_server_at_a_time_deletes_and_another_takes_its_place,
     many_sessions_are_removed_once_while_refreshes_go_on,
-    where_sweeping_is_left_to_operators_no_server_does,
-    administrators_sweep_by_hand,
+    where_deleting_is_left_to_operators_no_server_does,
+    administrators_delete_by_hand,
 }
 
 const DAY: u64 = 86_400;
@@ -28,9 +28,14 @@ const DAY: u64 = 86_400;
 /// Kept for ten days after their end.
 const RETENTION: [(&str, &str); 2] = [("SESSION_RETENTION", "864000"), ("SWEEP_INTERVAL", "0")];
 
-/// `keyturn session sweep`: sessions and other rows removed.
-fn sweep(deployment: &Deployment, settings: &[(&str, &str)]) -> (u64, u64) {
-    let output = command(deployment, settings).args(["session", "sweep"]).output().unwrap();
+/// Runs `keyturn session cleanup` and gives how many sessions and other rows it deleted.
+fn cleanup(deployment: &Deployment, settings: &[(&str, &str)]) -> (u64, u64) {
+    cleanup_by("cleanup", deployment, settings)
+}
+
+/// Runs the command by one of its names.
+fn cleanup_by(name: &str, deployment: &Deployment, settings: &[(&str, &str)]) -> (u64, u64) {
+    let output = command(deployment, settings).args(["session", name]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let printed = String::from_utf8(output.stdout).unwrap();
     let numbers: Vec<u64> = printed.lines().map(|line| line.rsplit_once(": ").unwrap().1.parse().unwrap()).collect();
@@ -75,11 +80,12 @@ async fn a_session_is_removed_once_it_has_ended_for_as_long_as_it_is_kept(backen
         .set((sessions::expires_at.eq(until), sessions::ends_at.eq(until)))
         .execute(&mut server.conn())
         .unwrap();
-    assert_eq!(sweep(&server, &RETENTION).0, 3);
+    assert_eq!(cleanup(&server, &RETENTION).0, 3);
     let left: Vec<SessionId> = sessions::table.select(sessions::id).load(&mut server.conn()).unwrap();
     let expected = [aged[0], aged[2], used, own.session];
     assert!(left.len() == 4 && expected.iter().all(|id| left.contains(id)), "{left:?}");
-    assert_eq!(sweep(&server, &RETENTION), (0, 0));
+    // The former name of the command still works.
+    assert_eq!(cleanup_by("sweep", &server, &RETENTION), (0, 0));
     server.me(&own.access).await.assert_status(200);
 }
 
@@ -133,7 +139,7 @@ async fn what_nobody_can_use_any_more_is_removed(backend: Backend) {
         time(past)
     ));
     // The rows about a challenge and a device go with their token.
-    assert_eq!(sweep(&deployment, &[]), (0, 4));
+    assert_eq!(cleanup(&deployment, &[]), (0, 4));
     for table in tables {
         assert_eq!(server.count(table), 1, "{table}");
     }
@@ -166,9 +172,10 @@ fn holder(deployment: &Deployment) -> String {
     deployment.rows("leases")[0]["holder"].as_str().unwrap().to_owned()
 }
 
-async fn one_server_at_a_time_sweeps_and_another_takes_its_place(backend: Backend) {
+async fn one_server_at_a_time_deletes_and_another_takes_its_place(backend: Backend) {
     let servers = Servers::with(backend, &[("SWEEP_INTERVAL", "1"), ("SESSION_RETENTION", "60")]).await;
-    let first = until("a server to sweep", async || Some(holder(&servers)).filter(|name| name.len() > 4)).await;
+    let first =
+        until("a server to take the lease", async || Some(holder(&servers)).filter(|name| name.len() > 4)).await;
     let another = servers.all()[0].another().await;
     // The lease lasts for half a minute of a clock that hardly moves: nobody else gets it.
     let own = servers.register().await;
@@ -176,7 +183,7 @@ async fn one_server_at_a_time_sweeps_and_another_takes_its_place(backend: Backen
     until("the session to be removed", async || (servers.count("sessions") == 0).then_some(())).await;
     drop(servers);
     let own = another.register_as(&format!("other-{}", own.email)).await;
-    until("another server to sweep", async || {
+    until("another server to take the lease", async || {
         another.advance(60);
         Some(holder(&another)).filter(|name| *name != first)
     })
@@ -193,7 +200,7 @@ async fn many_sessions_are_removed_once_while_refreshes_go_on(deployment: Arc<De
     let old = age(&server, &server.register().await, 100);
     let row = deployment.literal(old.0);
     let columns = "user_id, created_at, authenticated_at, last_active_at, expires_at, ends_at, generation, revision, \
-                   token_digest, issued_at, access_jti, device, amr, client_id";
+                   token_digest, issued_at, access_expires_at, access_jti, device, amr, client_id";
     // Ids of the same time, made of their number.
     let id = match deployment.backend {
         Backend::Embedded => "CAST(substr(id, 1, 6) || X'7000' || X'8000' || randomblob(6) AS BLOB)",
@@ -205,33 +212,33 @@ async fn many_sessions_are_removed_once_while_refreshes_go_on(deployment: Arc<De
     ));
     assert_eq!(deployment.count("sessions"), i64::try_from(OLD).unwrap() + 1);
     let mut live = server.register().await;
-    let sweeps = [0; 2].map(|_| {
+    let cleanups = [0; 2].map(|_| {
         let deployment = Arc::clone(&deployment);
-        std::thread::spawn(move || sweep(&deployment, &settings).0)
+        std::thread::spawn(move || cleanup(&deployment, &settings).0)
     });
-    while sweeps.iter().any(|sweep| !sweep.is_finished()) {
+    while cleanups.iter().any(|cleanup| !cleanup.is_finished()) {
         live = server.refreshed(&live).await;
         server.me(&live.access).await.assert_status(200);
         tokio::task::yield_now().await;
     }
-    let removed: u64 = sweeps.into_iter().map(|sweep| sweep.join().unwrap()).sum();
+    let removed: u64 = cleanups.into_iter().map(|cleanup| cleanup.join().unwrap()).sum();
     assert_eq!(removed, u64::try_from(OLD).unwrap() + 1, "each by one of the two");
     assert_eq!(deployment.count("sessions"), 1);
 }
 
-async fn where_sweeping_is_left_to_operators_no_server_does(backend: Backend) {
+async fn where_deleting_is_left_to_operators_no_server_does(backend: Backend) {
     let server = Server::with(backend, &[("SWEEP_INTERVAL", "0"), ("SESSION_RETENTION", "0")]).await;
     let own = server.register().await;
     server.logout(&own.access).await.assert_status(204);
-    // Another server that sweeps shows that there is something to be removed.
     let row = age(&server, &own, 1);
     assert!(holder(&server).len() <= 4);
     assert_eq!(server.session(row).revoked_reason.as_deref(), Some("logout"));
-    assert_eq!(sweep(&server, &[("SESSION_RETENTION", "0")]).0, 1);
+    // The command shows that there is something to be deleted.
+    assert_eq!(cleanup(&server, &[("SESSION_RETENTION", "0")]).0, 1);
     assert_eq!(server.count("sessions"), 0);
 }
 
-async fn administrators_sweep_by_hand(server: Server) {
+async fn administrators_delete_by_hand(server: Server) {
     let (own, admin) = (server.register().await, administrator(&server).await);
     let cleanup = |access: &str| server.post("/api/v1/sessions/cleanup").bearer(access).send();
     for _ in 0..3 {

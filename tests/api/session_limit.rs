@@ -83,7 +83,7 @@ async fn sessions_of_others_and_those_that_have_ended_do_not_count(backend: Back
     servers.login(&own.email).await;
     assert_live(&servers, &own).await;
     assert_live(&servers, &stranger).await;
-    // One in which an operator acts is not the owner's.
+    // One in which an administrator acts is not the owner's.
     servers.sql(&format!("UPDATE sessions SET actor_id = user_id WHERE id = {}", servers.literal(own.session.0)));
     servers.login(&own.email).await;
     assert_live(&servers, &own).await;

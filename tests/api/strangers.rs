@@ -23,13 +23,13 @@ pub const OPEN: [(&str, &str); 23] = [
     ("POST", "/api/v1/auth/login"),
     ("POST", "/api/v1/auth/mfa"),
     ("POST", "/api/v1/sessions/refresh"),
-    // These take an address and tell nothing of it, or a one-time token from a mail.
+    // These take an address and tell nothing of it, or a token from an email.
     ("POST", "/api/v1/auth/password/forgot"),
     ("POST", "/api/v1/auth/password/reset"),
     ("POST", "/api/v1/auth/not-me"),
     ("POST", "/api/v1/auth/email/verify"),
     ("POST", "/api/v1/auth/email/change/confirm"),
-    // The pages that these mails lead to, with their tokens.
+    // The pages that these emails lead to, with their tokens.
     ("GET", "/account/verify-email"),
     ("POST", "/account/verify-email"),
     ("GET", "/account/reset-password"),

@@ -1,11 +1,12 @@
 //! Devices that log in with the password alone: trusted, listed, deleted.
 
+use serde_json::json;
+
 use crate::mfa::{
     ACCESS_COOKIE, CHANGE, DAY, FIREFOX, LOGIN, MFA, NEW_PASSWORD, OF_MFA, Person, TOTP, challenge, login, mfa_token,
     person,
 };
 use crate::support::{PASSWORD, Response, Server, Tokens};
-use serde_json::json;
 
 both_backends! {
     a_trusted_device_logs_in_with_the_password_alone,

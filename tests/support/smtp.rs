@@ -1,4 +1,4 @@
-//! A mail server that belongs to one test, and the mails that it has taken.
+//! A mail server that belongs to one test, and the emails that it has taken.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -19,7 +19,7 @@ pub struct SmtpServer {
     child: Option<Child>,
 }
 
-/// A mail as the mail server got it.
+/// An email as the mail server got it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Received {
     /// The sender and the recipients of the envelope.
@@ -33,7 +33,7 @@ pub struct Received {
     pub mail: Mail,
 }
 
-/// What a mail says, as Python's parser decodes it.
+/// What an email says, as Python's parser decodes it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Mail {
     /// Names are in lower case.
@@ -91,7 +91,7 @@ impl SmtpServer {
         self.port
     }
 
-    /// All mails so far, in the order of their arrival.
+    /// All emails so far, in the order of their arrival.
     pub fn mails(&self) -> Vec<Received> {
         let mut files: Vec<_> = std::fs::read_dir(self.folder.path())
             .unwrap()
@@ -102,14 +102,14 @@ impl SmtpServer {
         files.iter().map(|path| parse(&std::fs::read(path).unwrap())).collect()
     }
 
-    /// All mails to `address` so far.
+    /// All emails to `address` so far.
     pub fn mails_to(&self, address: &str) -> Vec<Received> {
         self.mails().into_iter().filter(|mail| mail.to.iter().any(|to| to == address)).collect()
     }
 
-    /// Waits for mails to `address` and gives the latest.
+    /// Waits for emails to `address` and gives the latest.
     pub async fn mail_to(&self, address: &str) -> Received {
-        until("a mail", async || self.mails_to(address).pop()).await
+        until("an email", async || self.mails_to(address).pop()).await
     }
 }
 

@@ -1,4 +1,5 @@
-"""A mail server for one test (aiosmtpd), which keeps each mail that it takes as a JSON file, and reads mails for tests.
+"""A mail server for one test (aiosmtpd), which keeps each email that it takes as a JSON file, and reads emails for
+tests.
 
     smtp_server.py FOLDER [OPTION...]   serves on 127.0.0.1 and prints the port, until its input ends
     smtp_server.py --read FILE          prints what the mail in FILE says, as JSON
@@ -16,7 +17,7 @@ import threading
 
 
 def read(data):
-    """What a person would see of a mail, as Python's own parser decodes it."""
+    """What a person would see of an email, as Python's own parser decodes it."""
     mail = email.message_from_bytes(data, policy=email.policy.default)
 
     def content(kind):
@@ -110,9 +111,9 @@ def main():
     parser.add_argument("--ascii", action="store_true", help="know nothing of SMTPUTF8")
     parser.add_argument("--answer", nargs=2, action="append", default=[], metavar=("WORD", "ANSWER"),
                         help="answer so to recipients with WORD in their address")
-    parser.add_argument("--user", nargs=2, metavar=("USER", "PASSWORD"), help="take mails after this login only")
+    parser.add_argument("--user", nargs=2, metavar=("USER", "PASSWORD"), help="take emails after this login only")
     parser.add_argument("--certificate", nargs=2, metavar=("FILE", "KEY"), help="encrypt from the first byte on")
-    parser.add_argument("--starttls", action="store_true", help="encrypt by STARTTLS, and take mails only so")
+    parser.add_argument("--starttls", action="store_true", help="encrypt by STARTTLS, and take emails only so")
     asyncio.run(serve(parser.parse_args()))
 
 

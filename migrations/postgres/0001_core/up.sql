@@ -36,6 +36,7 @@ CREATE TABLE sessions (
     parent_digest bytea,
     rotation_salt bytea,
     issued_at timestamptz NOT NULL,
+    access_expires_at timestamptz NOT NULL,
     access_jti uuid NOT NULL,
     former_jti uuid,
     access_seen boolean NOT NULL DEFAULT false,
@@ -66,6 +67,7 @@ COMMENT ON COLUMN sessions.revision IS 'number of changes of the cached columns;
 COMMENT ON COLUMN sessions.token_digest IS 'SHA-256 of the current refresh token';
 COMMENT ON COLUMN sessions.parent_digest IS 'SHA-256 of the previous refresh token';
 COMMENT ON COLUMN sessions.rotation_salt IS 'salt that derives the current refresh token from the previous one';
+COMMENT ON COLUMN sessions.access_expires_at IS 'time at which every access token issued so far has expired; never lowered';
 COMMENT ON COLUMN sessions.issued_at IS 'time of issue of the current access token, by a rotation or a recovery';
 COMMENT ON COLUMN sessions.access_seen IS 'whether an access token of this generation was used';
 COMMENT ON COLUMN sessions.recovered IS 'whether this generation was issued again after the replay window';

@@ -31,6 +31,7 @@ CREATE TABLE sessions (
     parent_digest blob,
     rotation_salt blob,
     issued_at bigint NOT NULL,
+    access_expires_at bigint NOT NULL,
     access_jti blob NOT NULL,
     former_jti blob,
     access_seen boolean NOT NULL DEFAULT 0,

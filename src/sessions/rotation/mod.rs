@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::Policy;
 use super::SessionSnapshot;
 use crate::audit::{Actor, Audit, Event, Record};
 use crate::clock::Clock;
@@ -51,6 +52,16 @@ pub(crate) struct Rotation {
 pub(super) struct RotationTimes {
     pub now: Timestamp,
     pub expires_at: Timestamp,
+    /// The time at which the new access token has expired.
+    pub access_expires_at: Timestamp,
+}
+
+impl RotationTimes {
+    /// Returns the times of a rotation at `now`.
+    pub(super) fn new(now: Timestamp, policy: &Policy) -> Self {
+        let expires_at = now.plus(policy.refresh_token_ttl);
+        Self { now, expires_at, access_expires_at: now.plus(policy.access_token_ttl) }
+    }
 }
 
 /// A session that was rotated.
@@ -124,15 +135,9 @@ impl Rotator {
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub(crate) fn start(
-        db: Db,
-        audit: Audit,
-        clock: Clock,
-        refresh_token_ttl: Duration,
-        metrics: Metrics,
-    ) -> std::io::Result<Self> {
+    pub(crate) fn start(db: Db, audit: Audit, clock: Clock, policy: Policy, metrics: Metrics) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let writer = Writer { db, audit, clock, refresh_token_ttl, metrics, conn: None, down_since: None };
+        let writer = Writer { db, audit, clock, policy, metrics, conn: None, down_since: None };
         std::thread::Builder::new().name("rotation".to_owned()).spawn(move || writer.run(queue))?;
         Ok(Self { jobs })
     }
@@ -163,7 +168,7 @@ struct Writer {
     db: Db,
     audit: Audit,
     clock: Clock,
-    refresh_token_ttl: Duration,
+    policy: Policy,
     metrics: Metrics,
     conn: Option<Conn>,
     down_since: Option<Instant>,
@@ -245,7 +250,7 @@ impl Writer {
         };
         self.down_since = None;
         let now = self.clock.now();
-        let times = RotationTimes { now, expires_at: now.plus(self.refresh_token_ttl) };
+        let times = RotationTimes::new(now, &self.policy);
         let result = work(&mut conn, times, self.db.write_queue());
         if result.is_ok() || conn.ping().is_ok() {
             self.conn = Some(conn);

@@ -26,6 +26,7 @@ type RotatedSql = (
     SqlTime,
     SqlTime,
     SqlTime,
+    SqlTime,
     SqlJson,
     Text,
 );
@@ -39,6 +40,7 @@ type RotatedRow = (
     i64,
     Jti,
     Option<Jti>,
+    Timestamp,
     Timestamp,
     Timestamp,
     Timestamp,
@@ -60,6 +62,7 @@ impl From<RotatedRow> for Rotated {
             access_jti,
             former_access_jti,
             issued_at,
+            access_expires_at,
             expires_at,
             ends_at,
             authenticated_at,
@@ -75,6 +78,7 @@ impl From<RotatedRow> for Rotated {
                 access_jti,
                 former_access_jti,
                 issued_at,
+                access_expires_at,
                 expires_at,
                 ends_at,
                 authenticated_at,
@@ -152,7 +156,11 @@ impl QueryFragment<MultiBackend> for RotateOne<'_> {
         out.push_bind_param::<Nullable<SqlInet>, _>(&self.rotation.ip)?;
         out.push_sql(", issued_at = ");
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
-        out.push_sql(", last_active_at = ");
+        out.push_sql(", access_expires_at = CASE WHEN access_expires_at < ");
+        out.push_bind_param::<SqlTime, _>(&self.times.access_expires_at)?;
+        out.push_sql(" THEN ");
+        out.push_bind_param::<SqlTime, _>(&self.times.access_expires_at)?;
+        out.push_sql(" ELSE access_expires_at END, last_active_at = ");
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
         out.push_sql(", expires_at = ");
         out.push_bind_param::<SqlTime, _>(&self.times.expires_at)?;
@@ -169,7 +177,7 @@ impl QueryFragment<MultiBackend> for RotateOne<'_> {
              RETURNING id, user_id, (SELECT email FROM users WHERE users.id = sessions.user_id), \
              (SELECT users.name FROM users WHERE users.id = sessions.user_id), \
              (SELECT roles FROM users WHERE users.id = sessions.user_id), generation, revision, access_jti, \
-             former_jti, issued_at, expires_at, ends_at, authenticated_at, amr, client_id",
+             former_jti, issued_at, access_expires_at, expires_at, ends_at, authenticated_at, amr, client_id",
         );
         Ok(())
     }
@@ -205,7 +213,9 @@ impl QueryFragment<diesel::pg::Pg> for RotateBatch<'_> {
              token_digest = r.successor, rotation_salt = r.salt, access_jti = r.access_jti, ip = r.ip, issued_at = ",
         );
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
-        out.push_sql(", last_active_at = ");
+        out.push_sql(", access_expires_at = greatest(s.access_expires_at, ");
+        out.push_bind_param::<SqlTime, _>(&self.times.access_expires_at)?;
+        out.push_sql("), last_active_at = ");
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
         out.push_sql(", expires_at = ");
         out.push_bind_param::<SqlTime, _>(&self.times.expires_at)?;
@@ -231,7 +241,8 @@ impl QueryFragment<diesel::pg::Pg> for RotateBatch<'_> {
         out.push_sql(
             " AND u.id = s.user_id AND u.disabled_at IS NULL \
              RETURNING s.id, s.user_id, u.email, u.name, u.roles, s.generation, s.revision, s.access_jti, \
-             s.former_jti, s.issued_at, s.expires_at, s.ends_at, s.authenticated_at, s.amr, s.client_id",
+             s.former_jti, s.issued_at, s.access_expires_at, s.expires_at, s.ends_at, s.authenticated_at, s.amr, \
+             s.client_id",
         );
         Ok(())
     }

@@ -4,13 +4,14 @@ mod queries;
 
 use std::net::IpAddr;
 
+use diesel::dsl::case_when;
 use diesel::prelude::*;
 
 use super::revoke::SessionSelector;
 use super::rotation::{Rotation, RotationTimes};
 use super::{SessionSnapshot, Subject};
 use crate::db::schema::{sessions, users};
-use crate::db::types::{IpColumn, Json};
+use crate::db::types::{IpColumn, Json, SqlTime};
 use crate::db::{Conn, DbResult};
 use crate::revocations::Reason;
 use crate::types::{ADMIN, Amr, Jti, Roles, SessionId, Timestamp, UserId};
@@ -48,6 +49,7 @@ pub(super) fn insert(conn: &mut Conn, new: &NewSession<'_>) -> DbResult<()> {
             sessions::revision.eq(snapshot.revision),
             sessions::token_digest.eq(new.token_digest),
             sessions::issued_at.eq(snapshot.issued_at),
+            sessions::access_expires_at.eq(snapshot.access_expires_at),
             sessions::access_jti.eq(snapshot.access_jti),
             sessions::ip.eq(new.ip.map(IpColumn)),
             sessions::user_agent.eq(new.user_agent),
@@ -86,6 +88,7 @@ struct TokenFamilyRow {
     access_jti: Jti,
     former_jti: Option<Jti>,
     issued_at: Timestamp,
+    access_expires_at: Timestamp,
     expires_at: Timestamp,
     ends_at: Timestamp,
     authenticated_at: Timestamp,
@@ -125,6 +128,7 @@ pub(super) fn token_family(conn: &mut Conn, session: SessionId) -> DbResult<Opti
             access_jti: row.access_jti,
             former_access_jti: row.former_jti,
             issued_at: row.issued_at,
+            access_expires_at: row.access_expires_at,
             expires_at: row.expires_at,
             ends_at: row.ends_at,
             authenticated_at: row.authenticated_at,
@@ -150,7 +154,7 @@ pub(super) fn recover(
     family: &TokenFamily,
     access_jti: Jti,
     debt: i32,
-    now: Timestamp,
+    times: RotationTimes,
 ) -> DbResult<bool> {
     let unchanged = sessions::table
         .filter(sessions::id.eq(family.snapshot.session))
@@ -163,8 +167,9 @@ pub(super) fn recover(
             sessions::revision.eq(family.snapshot.revision + 1),
             sessions::former_jti.eq(family.snapshot.access_jti),
             sessions::access_jti.eq(access_jti),
-            sessions::issued_at.eq(now),
-            sessions::last_active_at.eq(now),
+            sessions::issued_at.eq(times.now),
+            sessions::access_expires_at.eq(family.snapshot.access_expires_at.max(times.access_expires_at)),
+            sessions::last_active_at.eq(times.now),
             sessions::recovered.eq(true),
             sessions::recovery_debt.eq(debt),
             sessions::recoveries.eq(sessions::recoveries + i32::from(!family.recovered)),
@@ -181,6 +186,9 @@ pub(super) fn catch_up(conn: &mut Conn, rotation: &Rotation, generation: i64, ti
         .filter(sessions::generation.lt(generation))
         .filter(sessions::actor_id.is_null())
         .filter(sessions::revoked_at.is_null());
+    let own = times.access_expires_at;
+    let latest = case_when(sessions::access_expires_at.lt(own), own.into_sql::<SqlTime>())
+        .otherwise(sessions::access_expires_at);
     let changed = diesel::update(behind)
         .set((
             sessions::generation.eq(generation + 1),
@@ -191,6 +199,7 @@ pub(super) fn catch_up(conn: &mut Conn, rotation: &Rotation, generation: i64, ti
             sessions::former_jti.eq(None::<Jti>),
             sessions::access_jti.eq(rotation.access_jti),
             sessions::issued_at.eq(times.now),
+            sessions::access_expires_at.eq(latest),
             sessions::last_active_at.eq(times.now),
             sessions::expires_at.eq(times.expires_at),
             sessions::access_seen.eq(false),
@@ -209,14 +218,17 @@ pub(super) fn reauthenticate(conn: &mut Conn, session: SessionId, amr: &Amr, now
     Ok(changed == 1)
 }
 
-/// Revokes the live sessions that match `selector`. Returns their ids and accounts.
+/// A session that was revoked, and the time at which every access token of it has expired.
+pub(super) type RevokedSession = (SessionId, UserId, Timestamp);
+
+/// Revokes the live sessions that match `selector`.
 pub(super) fn revoke(
     conn: &mut Conn,
     selector: SessionSelector,
     reason: Reason,
     by: Option<UserId>,
     now: Timestamp,
-) -> DbResult<Vec<(SessionId, UserId)>> {
+) -> DbResult<Vec<RevokedSession>> {
     let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
     let change = (
         sessions::revoked_at.eq(now),
@@ -224,7 +236,7 @@ pub(super) fn revoke(
         sessions::revoked_by.eq(by),
         sessions::revision.eq(sessions::revision + 1),
     );
-    let revoked = (sessions::id, sessions::user_id);
+    let revoked = (sessions::id, sessions::user_id, sessions::access_expires_at);
     macro_rules! revoke {
         ($filter:expr) => {
             diesel::update(sessions::table.filter(live).filter($filter))
@@ -246,17 +258,22 @@ pub(super) fn revoke(
     })
 }
 
-/// Locks the live sessions of an account. Returns the ids of their current and previous access tokens.
-pub(super) fn access_tokens(conn: &mut Conn, user: UserId, now: Timestamp) -> DbResult<Vec<(SessionId, Jti)>> {
+/// Locks the live sessions of an account. Returns the ids of their current and previous access tokens, with the time at
+/// which they have expired.
+pub(super) fn access_tokens(
+    conn: &mut Conn,
+    user: UserId,
+    now: Timestamp,
+) -> DbResult<Vec<(SessionId, Jti, Timestamp)>> {
     let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
     // An update instead of a query, so that a concurrent refresh comes entirely before or after this transaction.
-    let rows: Vec<(SessionId, Jti, Option<Jti>)> =
+    let rows: Vec<(SessionId, Jti, Option<Jti>, Timestamp)> =
         diesel::update(sessions::table.filter(sessions::user_id.eq(user)).filter(live))
             .set(sessions::revision.eq(sessions::revision + 1))
-            .returning((sessions::id, sessions::access_jti, sessions::former_jti))
+            .returning((sessions::id, sessions::access_jti, sessions::former_jti, sessions::access_expires_at))
             .get_results(conn)?;
-    let tokens = rows.into_iter().flat_map(|(session, token, former)| {
-        [Some(token), former].into_iter().flatten().map(move |token| (session, token))
+    let tokens = rows.into_iter().flat_map(|(session, token, former, expires_at)| {
+        [Some(token), former].into_iter().flatten().map(move |token| (session, token, expires_at))
     });
     Ok(tokens.collect())
 }
