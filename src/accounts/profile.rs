@@ -64,11 +64,13 @@ impl Accounts {
         by: &Actor,
     ) -> DbResult<Option<Profile>> {
         let audit = self.audit.clone();
+        let sessions = self.sessions.clone();
         let record = Record::new(Event::ProfileChanged, by).on(user);
         let updated = self.db.write(move |conn| {
             let Some(mut account) = LockedAccount::lock(conn, user)? else { return Ok(()) };
             if let Some(name) = change.name.changed() {
                 account.set_name(conn, name.as_ref().map(Label::as_str))?;
+                sessions.take_over(conn, &account)?;
             }
             if let Some(alerts) = change.alerts {
                 account.set_alerts(conn, alerts)?;

@@ -37,6 +37,8 @@ pub struct AccountRow {
     pub disabled_at: Option<Timestamp>,
     pub email_verified_at: Option<Timestamp>,
     pub alerts: bool,
+    /// Changes of what tokens tell of the account: email address, name, roles.
+    pub revision: i64,
 }
 
 impl AccountRow {
@@ -55,6 +57,7 @@ impl AccountRow {
             disabled_at: None,
             email_verified_at: None,
             alerts: true,
+            revision: 0,
         }
     }
 }
@@ -86,6 +89,10 @@ impl LockedOwner for LockedAccount {
 
     fn wants_alerts(&self) -> bool {
         self.row.alerts
+    }
+
+    fn revision(&self) -> i64 {
+        self.row.revision
     }
 }
 
@@ -159,7 +166,9 @@ impl LockedAccount {
     /// Sets or deletes the name.
     pub(crate) fn set_name(&mut self, conn: &mut Conn, name: Option<&str>) -> DbResult<()> {
         self.row.name = name.map(str::to_owned);
-        diesel::update(self.record()).set(users::name.eq(name)).execute(conn)?;
+        self.row.revision += 1;
+        let change = (users::name.eq(name), users::revision.eq(self.row.revision));
+        diesel::update(self.record()).set(change).execute(conn)?;
         Ok(())
     }
 
@@ -173,7 +182,9 @@ impl LockedAccount {
     /// Replaces the roles.
     pub(crate) fn set_roles(&mut self, conn: &mut Conn, roles: &Roles) -> DbResult<()> {
         self.row.roles = roles.clone();
-        diesel::update(self.record()).set(users::roles.eq(roles)).execute(conn)?;
+        self.row.revision += 1;
+        let change = (users::roles.eq(roles), users::revision.eq(self.row.revision));
+        diesel::update(self.record()).set(change).execute(conn)?;
         Ok(())
     }
 
@@ -201,7 +212,13 @@ impl LockedAccount {
         email.clone_into(&mut self.row.email);
         normalized.clone_into(&mut self.row.email_normalized);
         self.row.email_verified_at = Some(now);
-        let change = (users::email.eq(email), users::email_normalized.eq(normalized), users::email_verified_at.eq(now));
+        self.row.revision += 1;
+        let change = (
+            users::email.eq(email),
+            users::email_normalized.eq(normalized),
+            users::email_verified_at.eq(now),
+            users::revision.eq(self.row.revision),
+        );
         diesel::update(self.record()).set(change).execute(conn)?;
         Ok(())
     }

@@ -112,6 +112,7 @@ impl Admin {
             return Ok(());
         }
         account.set_name(conn, name.as_deref())?;
+        self.sessions.take_over(conn, account)?;
         self.audit.append(conn, &Record::new(Event::ProfileChanged, actor).on(account.id))
     }
 
@@ -132,7 +133,7 @@ impl Admin {
         self.audit.append(conn, &record.with("to", roles.names().to_vec()))?;
         let was_administrator = account.roles.contains(ADMIN);
         account.set_roles(conn, roles)?;
-        let mut revoked = vec![self.sessions.revoke_access_tokens(conn, user)?];
+        let mut revoked = vec![self.sessions.revoke_access_tokens(conn, account)?];
         if was_administrator && !roles.contains(ADMIN) {
             let impersonated = SessionSelector::ImpersonatedBy(user);
             revoked.push(self.sessions.revoke_in(conn, impersonated, Reason::EndedByOperator, actor)?);

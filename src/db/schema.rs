@@ -21,6 +21,7 @@ diesel::table! {
         disabled_at -> Nullable<SqlTime>,
         email_verified_at -> Nullable<SqlTime>,
         alerts -> Bool,
+        revision -> BigInt,
     }
 }
 
@@ -61,6 +62,7 @@ diesel::table! {
         client_id -> Text,
         location -> Nullable<SqlJson>,
         actor_id -> Nullable<SqlUuid>,
+        account_revision -> BigInt,
     }
 }
 

@@ -153,6 +153,9 @@ pub(crate) trait LockedOwner {
 
     /// Returns whether the owner wants emails about unusual logins.
     fn wants_alerts(&self) -> bool;
+
+    /// Returns the revision of the account, which grows with each change of what tokens contain.
+    fn revision(&self) -> i64;
 }
 
 /// The state of a session that a check needs, as stored in the database and the cache.

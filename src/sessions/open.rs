@@ -95,6 +95,7 @@ impl PreparedSession {
             device: Json::from(&self.device),
             location: self.place.as_ref().map(Json::from),
             name: self.device_name.as_deref(),
+            account_revision: owner.revision(),
         };
         store::insert(conn, &new)?;
         let Self { sessions, refresh_token, requester, device, place, .. } = self;

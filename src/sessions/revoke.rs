@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Sessions, store};
+use super::{LockedOwner, Sessions, store};
 use crate::audit::{Actor, Event, Record};
 use crate::db::{Conn, DbResult};
 use crate::revocations::{self, Reason, Revocation};
@@ -94,12 +94,23 @@ impl Sessions {
         Ok(RevokedSessions { sessions, entries, at: now })
     }
 
-    /// Revokes the access tokens of an account, but none of its sessions, in the caller's transaction. This is for
-    /// changes of the account that its tokens contain: clients get new tokens by a refresh. Call [`Self::publish`]
-    /// after the commit.
-    pub(crate) fn revoke_access_tokens(&self, conn: &mut Conn, user: UserId) -> DbResult<RevokedSessions> {
+    /// Has the live sessions of a changed account take over its revision, in the caller's transaction. A refresh that
+    /// read the account before the change then finds another revision, and starts again.
+    pub(crate) fn take_over(&self, conn: &mut Conn, changed: &impl LockedOwner) -> DbResult<()> {
+        store::access_tokens(conn, changed.subject().id, changed.revision(), self.clock.now()).map(drop)
+    }
+
+    /// Revokes the access tokens of a changed account, but none of its sessions, in the caller's transaction. This is
+    /// for changes of what its tokens contain: clients get new tokens by a refresh. Call [`Self::publish`] after the
+    /// commit.
+    pub(crate) fn revoke_access_tokens(
+        &self,
+        conn: &mut Conn,
+        changed: &impl LockedOwner,
+    ) -> DbResult<RevokedSessions> {
         let now = self.clock.now();
-        let tokens = store::access_tokens(conn, user, now)?;
+        let user = changed.subject().id;
+        let tokens = store::access_tokens(conn, user, changed.revision(), now)?;
         let entry = |(session, jti, expires_at): (_, _, Timestamp)| Revocation {
             session,
             jti: Some(jti),

@@ -22,6 +22,7 @@ both_backends! {
     a_client_that_hangs_up_gets_its_answer_by_asking_again,
     a_refresh_and_a_logout_at_once_leave_the_session_ended,
     a_session_that_was_counted_as_ended_amid_logins_is_never_live,
+    a_refresh_beside_a_change_of_roles_never_keeps_the_old_ones,
 }
 
 embedded_only! {
@@ -34,6 +35,33 @@ scaled_only! {
     a_database_that_does_not_answer_is_not_waited_for_in_vain,
     a_locked_row_does_not_hold_up_the_others,
     a_repetition_that_is_overtaken_on_its_way_is_not_taken_for_theft,
+}
+
+async fn a_refresh_beside_a_change_of_roles_never_keeps_the_old_ones(backend: Backend) {
+    const PEOPLE: usize = 12;
+    let limits = ["LIMIT_REFRESH_SESSION", "LIMIT_REFRESH_ADDRESS", "LIMIT_REGISTER_ADDRESS"].map(|name| (name, "off"));
+    let server = Server::with(backend, &limits).await;
+    let admin = crate::audit::administrator(&server).await;
+    let mut people = Vec::new();
+    for _ in 0..PEOPLE {
+        people.push(server.register().await);
+    }
+    for round in 0..15 {
+        let role = format!("role-{round}");
+        let refreshes = people
+            .iter()
+            .map(|person| server.post("/api/v1/sessions/refresh").json(&json!({"refresh_token": person.refresh})));
+        let changes = people.iter().map(|person| {
+            let user = server.patch(&format!("/api/v1/admin/users/{}", person.user)).bearer(&admin.access);
+            user.json(&json!({"roles": ["user", role]}))
+        });
+        let answers = at_once(changes.chain(refreshes)).await;
+        for (person, answer) in people.iter_mut().zip(&answers[PEOPLE..]) {
+            *person = Tokens::of(answer);
+            let is_current = person.claims()["roles"] == json!(["user", role]);
+            assert!(is_current || server.me(&person.access).await.status == 401, "{role}: {}", person.claims());
+        }
+    }
 }
 
 async fn a_hundred_copies_of_one_token_at_two_processes_have_one_successor(deployment: Arc<Deployment>) {

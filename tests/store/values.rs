@@ -48,6 +48,7 @@ struct User {
     disabled_at: Option<Timestamp>,
     email_verified_at: Option<Timestamp>,
     alerts: bool,
+    revision: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Queryable, Insertable)]
@@ -85,6 +86,7 @@ struct Session {
     client_id: String,
     location: Option<Json>,
     actor_id: Option<UserId>,
+    account_revision: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Queryable, Insertable)]
@@ -189,6 +191,7 @@ fn user(n: usize) -> User {
         disabled_at: some(n + 3).map(time),
         email_verified_at: some(n + 4).map(time),
         alerts: n.is_multiple_of(3),
+        revision: i64::MAX,
     }
 }
 
@@ -230,6 +233,7 @@ fn session(n: usize, owner: UserId) -> Session {
         client_id: text(n + 3),
         location: some.then(|| Json(documents[(n + 2) % documents.len()].clone())),
         actor_id: some.then_some(owner),
+        account_revision: extreme[(n + 2) % 4],
     }
 }
 

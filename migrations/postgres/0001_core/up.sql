@@ -12,11 +12,13 @@ CREATE TABLE users (
     disabled_at timestamptz,
     email_verified_at timestamptz,
     alerts boolean NOT NULL DEFAULT true,
+    revision bigint NOT NULL DEFAULT 0,
     CONSTRAINT users_email_normalized_key UNIQUE (email_normalized)
 );
 
 CREATE INDEX users_lower_name_id_idx ON users (lower(name), id);
 
+COMMENT ON COLUMN users.revision IS 'changes of what tokens tell of the account so far: email address, name, roles';
 COMMENT ON COLUMN users.alerts IS 'whether the owner wants emails about unusual logins; some alerts are always sent';
 
 -- Each row is one login on one device. A refresh updates the row and inserts none. No column that a refresh changes is
@@ -54,7 +56,8 @@ CREATE TABLE sessions (
     amr jsonb NOT NULL,
     client_id text NOT NULL,
     location jsonb,
-    actor_id uuid
+    actor_id uuid,
+    account_revision bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at);
@@ -97,5 +100,6 @@ CREATE TABLE revocations (
 CREATE INDEX revocations_txid_idx ON revocations (txid);
 CREATE INDEX revocations_expires_at_idx ON revocations (expires_at);
 
+COMMENT ON COLUMN sessions.account_revision IS 'users.revision when the session last took over what it tells of the account';
 COMMENT ON COLUMN sessions.actor_id IS 'the administrator who acts for the user in this session (RFC 8693 act)';
 COMMENT ON COLUMN revocations.access_jti IS 'the access token that is revoked, if the session itself is not';

@@ -12,6 +12,7 @@ CREATE TABLE users (
     disabled_at bigint,
     email_verified_at bigint,
     alerts boolean NOT NULL DEFAULT 1,
+    revision bigint NOT NULL DEFAULT 0,
     CONSTRAINT users_email_normalized_key UNIQUE (email_normalized)
 );
 
@@ -49,7 +50,8 @@ CREATE TABLE sessions (
     amr text NOT NULL,
     client_id text NOT NULL,
     location text,
-    actor_id blob
+    actor_id blob,
+    account_revision bigint NOT NULL DEFAULT 0
 );
 
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at);

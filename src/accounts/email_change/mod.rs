@@ -220,7 +220,6 @@ impl EmailChanges {
     ) -> DbResult<RevokedSessions> {
         let now = self.clock.now();
         let user = account.id;
-        let revoked = self.sessions.revoke_access_tokens(conn, user)?;
         opaque::revoke(conn, user, &INVALID_AFTER_CHANGE)?;
         store::delete(conn, user)?;
         let record = Record::new(Event::EmailChanged, by).with("from", account.email.as_str());
@@ -228,7 +227,7 @@ impl EmailChanges {
         let email = Email::EmailChanged { new_email: pending.email.clone() };
         self.mail.queue(conn, &account.email, &email, now)?;
         account.set_email(conn, &pending.email, &pending.email_normalized, now)?;
-        Ok(revoked)
+        self.sessions.revoke_access_tokens(conn, account)
     }
 
     /// Cancels a pending change, if there is one.

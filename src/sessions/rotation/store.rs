@@ -173,7 +173,8 @@ impl QueryFragment<MultiBackend> for RotateOne<'_> {
         out.push_sql(" AND ends_at > ");
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
         out.push_sql(
-            " AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL) \
+            " AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL \
+             AND users.revision = sessions.account_revision) \
              RETURNING id, user_id, (SELECT email FROM users WHERE users.id = sessions.user_id), \
              (SELECT users.name FROM users WHERE users.id = sessions.user_id), \
              (SELECT roles FROM users WHERE users.id = sessions.user_id), generation, revision, access_jti, \
@@ -239,7 +240,7 @@ impl QueryFragment<diesel::pg::Pg> for RotateBatch<'_> {
         out.push_sql(" AND s.ends_at > ");
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
         out.push_sql(
-            " AND u.id = s.user_id AND u.disabled_at IS NULL \
+            " AND u.id = s.user_id AND u.disabled_at IS NULL AND u.revision = s.account_revision \
              RETURNING s.id, s.user_id, u.email, u.name, u.roles, s.generation, s.revision, s.access_jti, \
              s.former_jti, s.issued_at, s.access_expires_at, s.expires_at, s.ends_at, s.authenticated_at, s.amr, \
              s.client_id",

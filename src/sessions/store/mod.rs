@@ -31,6 +31,7 @@ pub(super) struct NewSession<'a> {
     /// The place of the login, which refreshes do not change.
     pub location: Option<Json>,
     pub name: Option<&'a str>,
+    pub account_revision: i64,
 }
 
 /// Inserts a session.
@@ -59,6 +60,7 @@ pub(super) fn insert(conn: &mut Conn, new: &NewSession<'_>) -> DbResult<()> {
             sessions::amr.eq(&snapshot.amr),
             sessions::client_id.eq(&snapshot.client_id),
             sessions::actor_id.eq(snapshot.actor),
+            sessions::account_revision.eq(new.account_revision),
         ))
         .execute(conn)?;
     Ok(())
@@ -258,18 +260,19 @@ pub(super) fn revoke(
     })
 }
 
-/// Locks the live sessions of an account. Returns the ids of their current and previous access tokens, with the time at
-/// which they have expired.
+/// Has the live sessions of an account take over its revision, and locks them. Returns the ids of their current and
+/// previous access tokens, with the time at which they have expired.
 pub(super) fn access_tokens(
     conn: &mut Conn,
     user: UserId,
+    account_revision: i64,
     now: Timestamp,
 ) -> DbResult<Vec<(SessionId, Jti, Timestamp)>> {
     let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
     // An update instead of a query, so that a concurrent refresh comes entirely before or after this transaction.
     let rows: Vec<(SessionId, Jti, Option<Jti>, Timestamp)> =
         diesel::update(sessions::table.filter(sessions::user_id.eq(user)).filter(live))
-            .set(sessions::revision.eq(sessions::revision + 1))
+            .set((sessions::revision.eq(sessions::revision + 1), sessions::account_revision.eq(account_revision)))
             .returning((sessions::id, sessions::access_jti, sessions::former_jti, sessions::access_expires_at))
             .get_results(conn)?;
     let tokens = rows.into_iter().flat_map(|(session, token, former, expires_at)| {
