@@ -87,6 +87,10 @@ label_values!(
         Revoked = "revoked",
         /// The session has expired.
         Expired = "expired",
+        /// The request was a copy of an earlier refresh, whose answer was used.
+        AlreadyRefreshed = "already_refreshed",
+        /// A token that was replaced a moment ago was presented, which may be a copy of an earlier request.
+        Doubted = "doubted",
         /// The database was unavailable.
         Unavailable = "unavailable",
     }

@@ -125,10 +125,11 @@ impl Admin {
         roles: &Roles,
         actor: &Actor,
     ) -> DbResult<Vec<RevokedSessions>> {
-        if *roles == account.roles {
-            return Ok(Vec::new());
-        }
         let user = account.id;
+        if *roles == account.roles {
+            // The caller may repeat a change whose answer was lost, and relies on this server from now on.
+            return Ok(vec![self.sessions.recorded_revocations(conn, SessionSelector::AllOf(user))?]);
+        }
         let record = Record::new(Event::RolesChanged, actor).on(user).with("from", account.roles.names().to_vec());
         self.audit.append(conn, &record.with("to", roles.names().to_vec()))?;
         let was_administrator = account.roles.contains(ADMIN);
@@ -149,10 +150,10 @@ impl Admin {
         disabled: bool,
         actor: &Actor,
     ) -> DbResult<Option<RevokedSessions>> {
-        if disabled == account.disabled_at.is_some() {
-            return Ok(None);
-        }
         let user = account.id;
+        if disabled == account.disabled_at.is_some() {
+            return self.sessions.recorded_revocations(conn, SessionSelector::AllOf(user)).map(Some);
+        }
         if !disabled {
             account.set_disabled(conn, None)?;
             self.audit.append(conn, &Record::new(Event::AccountEnabled, actor).on(user))?;

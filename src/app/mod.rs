@@ -189,6 +189,8 @@ impl App {
         .workers(workers)
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
+        // A client that has closed its side is gone: its request is dropped, and a refresh of it is no evidence.
+        .h1_allow_half_closed(false)
         .shutdown_timeout(SHUTDOWN_TIMEOUT)
         .listen(listener)?
         .run();
@@ -242,7 +244,7 @@ fn cors(context: web::Data<HttpContext>) -> Cors {
     Cors::default()
         .allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|origin| context.is_allowed_origin(origin)))
         .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
-        .allowed_headers(["authorization", "content-type", "x-request-id"])
+        .allowed_headers(["authorization", "content-type", "idempotency-key", "x-request-id"])
         .expose_headers([
             REQUEST_ID.as_str(),
             "retry-after",

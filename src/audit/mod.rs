@@ -83,6 +83,9 @@ events! {
     RefreshRecovered = "refresh_token.recovered", Success;
     /// A superseded refresh token was reused, and the session was revoked.
     RefreshTokenReused = "refresh_token.reused", Failure;
+    /// A superseded refresh token was presented for the first time, soon after it was replaced: a copy of an earlier
+    /// request, or a thief. The next time is reuse.
+    RefreshDoubted = "refresh_token.doubted", Failure;
     /// A refresh token was newer than the database, which has lost commits.
     RefreshCaughtUp = "refresh_token.caught_up", Success;
     /// The user changed the password.

@@ -34,7 +34,12 @@ impl Memory {
     pub fn lookup(&self, session: SessionId, jti: Jti) -> Lookup {
         let now = self.clock.now();
         let entry = self.entries.get(&session).filter(|entry| entry.expires_at > now);
-        Lookup { revoked: false, superseded_from: self.superseded.get(&jti), entry: entry.map(|entry| entry.bytes) }
+        Lookup {
+            revoked: false,
+            valid_from: 0,
+            superseded_from: self.superseded.get(&jti),
+            entry: entry.map(|entry| entry.bytes),
+        }
     }
 
     /// Deletes the entries of sessions. Marks are for other servers, which do not share this cache.

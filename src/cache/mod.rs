@@ -5,6 +5,7 @@ pub mod bounded;
 pub mod gcra;
 mod memory;
 mod redis;
+mod scripts;
 
 use std::time::Duration;
 
@@ -44,13 +45,15 @@ pub struct EntryVersion {
 pub struct Lookup {
     /// Whether the session is marked as revoked. This takes precedence over the entry.
     pub revoked: bool,
+    /// The revision from which on the access tokens of the session are valid, if earlier ones are marked as revoked.
+    pub valid_from: i64,
     /// The time from which the token is superseded, if it is marked so.
     pub superseded_from: Option<Timestamp>,
     /// The entry of the session.
     pub entry: Option<Vec<u8>>,
 }
 
-/// An access token that is superseded or revoked from a time on.
+/// An access token that is superseded from a time on.
 #[derive(Clone, Copy)]
 pub struct Superseded {
     /// The access token.
@@ -140,15 +143,15 @@ impl Cache {
         }
     }
 
-    /// Marks an access token as superseded for `ttl`. Does nothing if the cache is in the process, as
-    /// [`Self::mark_revoked`] does.
+    /// Marks the access tokens of a session that were issued before its revision `before` as revoked, for `ttl`. Does
+    /// nothing if the cache is in the process, as [`Self::mark_revoked`] does.
     ///
     /// # Errors
     /// The cache is unavailable.
-    pub async fn supersede(&self, session: SessionId, superseded: Superseded, ttl: Duration) -> Result<(), CacheError> {
+    pub async fn mark_tokens_revoked(&self, session: SessionId, before: i64, ttl: Duration) -> Result<(), CacheError> {
         match self {
             Self::Memory(_) => Ok(()),
-            Self::Redis(redis) => redis.supersede(session, superseded, ttl).await,
+            Self::Redis(redis) => redis.mark_tokens_revoked(session, before, ttl).await,
         }
     }
 

@@ -19,6 +19,7 @@ use deadpool_redis::redis::{
 use deadpool_redis::{Manager, Pool, Runtime, Timeouts, cluster, sentinel};
 
 use super::gcra::{self, Decision};
+use super::scripts;
 use super::{CacheError, EntryVersion, Lookup, Superseded};
 use crate::config::{Redis, RedisLayout};
 use crate::types::{Jti, Rate, SessionId, Timestamp};
@@ -36,20 +37,6 @@ const MAX_CONNECTIONS: usize = 256;
 
 const MARKS_PER_PIPELINE: usize = 1000;
 
-/// Stores an entry unless there is a newer one, and marks the token that was superseded unless there is an earlier
-/// mark. Entries begin with their version, in a form in which a later version is greater as text. KEYS: entry, optional
-/// mark of the token. ARGV: version and entry, TTL in ms, time from which the token is superseded.
-const PUT: &str = r"
-if redis.call('GETRANGE', KEYS[1], 0, 31) <= string.sub(ARGV[1], 1, 32) then
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-end
-if KEYS[2] then
-  local mark = redis.call('GET', KEYS[2])
-  if not mark or tonumber(mark) > tonumber(ARGV[3]) then redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[2]) end
-end
-return 1
-";
-
 /// The length of the version of an entry: two numbers of 16 hexadecimal digits.
 const VERSION_LENGTH: usize = 32;
 
@@ -65,6 +52,7 @@ struct Inner {
     pools: Pools,
     prefix: String,
     put: Script,
+    raise: Script,
     count: Script,
     /// Whether the circuit breaker is open.
     unavailable: AtomicBool,
@@ -142,7 +130,8 @@ impl RedisCache {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             pools: Pools::new(config)?,
             prefix: config.prefix.clone(),
-            put: Script::new(PUT),
+            put: Script::new(scripts::PUT),
+            raise: Script::new(scripts::RAISE),
             count: Script::new(gcra::SCRIPT),
             unavailable: AtomicBool::new(false),
             probing: AtomicBool::new(false),
@@ -153,11 +142,14 @@ impl RedisCache {
 
     /// Reads everything about one access token.
     pub async fn lookup(&self, session: SessionId, jti: Jti) -> Result<Lookup, CacheError> {
+        type Found = (Option<Vec<u8>>, Option<i64>, Option<i64>, Option<Vec<u8>>);
         let mut command = cmd("MGET");
-        command.arg(self.mark_key(session)).arg(self.token_key(session, jti)).arg(self.entry_key(session));
-        let (mark, from, entry): (Option<Vec<u8>>, Option<i64>, Option<Vec<u8>>) = self.query(&command).await?;
+        command.arg(self.mark_key(session)).arg(self.valid_from_key(session));
+        command.arg(self.token_key(session, jti)).arg(self.entry_key(session));
+        let (mark, valid_from, from, entry): Found = self.query(&command).await?;
         Ok(Lookup {
             revoked: mark.is_some(),
+            valid_from: valid_from.unwrap_or(0),
             superseded_from: from.map(Timestamp::from_millis),
             entry: entry.and_then(|entry| entry.get(VERSION_LENGTH..).map(<[u8]>::to_vec)),
         })
@@ -203,11 +195,11 @@ impl RedisCache {
         Ok(())
     }
 
-    /// Marks an access token as superseded for `ttl`.
-    pub async fn supersede(&self, session: SessionId, superseded: Superseded, ttl: Duration) -> Result<(), CacheError> {
-        let mut command = cmd("SET");
-        command.arg(self.token_key(session, superseded.jti)).arg(superseded.from.as_millis());
-        self.query::<Value>(command.arg("PX").arg(millis(ttl).max(1))).await.map(drop)
+    /// Marks the access tokens of a session that were issued before its revision `before` as revoked, for `ttl`.
+    pub async fn mark_tokens_revoked(&self, session: SessionId, before: i64, ttl: Duration) -> Result<(), CacheError> {
+        let mut call = self.inner.raise.prepare_invoke();
+        call.key(self.valid_from_key(session)).arg(before).arg(millis(ttl).max(1));
+        self.call(async |connection| call.invoke_async::<i64>(connection).await).await.map(drop)
     }
 
     /// Returns the commands that mark sessions as revoked and delete their entries.
@@ -278,6 +270,10 @@ impl RedisCache {
 
     fn mark_key(&self, session: SessionId) -> String {
         format!("{}:{{{session}}}:revoked", self.inner.prefix)
+    }
+
+    fn valid_from_key(&self, session: SessionId) -> String {
+        format!("{}:{{{session}}}:valid_from", self.inner.prefix)
     }
 
     fn token_key(&self, session: SessionId, jti: Jti) -> String {

@@ -63,6 +63,11 @@ diesel::table! {
         location -> Nullable<SqlJson>,
         actor_id -> Nullable<SqlUuid>,
         account_revision -> BigInt,
+        valid_from_revision -> BigInt,
+        rotation_key -> Nullable<Binary>,
+        former_rotation_key -> Nullable<Binary>,
+        doubted_generation -> Nullable<BigInt>,
+        doubted_at -> Nullable<SqlTime>,
     }
 }
 
@@ -91,7 +96,7 @@ diesel::table! {
         reason -> Text,
         revoked_at -> SqlTime,
         expires_at -> SqlTime,
-        access_jti -> Nullable<SqlUuid>,
+        before_revision -> Nullable<BigInt>,
     }
 }
 

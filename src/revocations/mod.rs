@@ -11,10 +11,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::cache::{Cache, CacheError, Superseded};
+use crate::cache::{Cache, CacheError};
 use crate::clock::Clock;
 use crate::db::{Conn, Db, DbResult};
-use crate::types::{Jti, SessionId, Timestamp, UserId};
+use crate::types::{SessionId, Timestamp, UserId};
 
 use store::Cursor;
 
@@ -65,13 +65,13 @@ impl Reason {
     }
 }
 
-/// An entry of the log: a revoked session, or a revoked access token of a session that stays valid.
+/// An entry of the log: a revoked session, or the revoked access tokens of a session that stays valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Revocation {
-    /// The session that was revoked, or the session of the access token.
+    /// The session that was revoked, or the session of the access tokens.
     pub session: SessionId,
-    /// The access token, or `None` if the session was revoked.
-    pub jti: Option<Jti>,
+    /// The revision of the session before which its access tokens are revoked, or `None` if the session was revoked.
+    pub before: Option<i64>,
     /// The time at which the last access token that it revokes expires.
     pub expires_at: Timestamp,
 }
@@ -92,12 +92,12 @@ pub(crate) fn append(
 /// # Errors
 /// The cache is unavailable. The revocations are valid nevertheless.
 pub(crate) async fn mark(cache: &Cache, entries: &[Revocation], now: Timestamp) -> Result<(), CacheError> {
-    let sessions = entries.iter().filter(|entry| entry.jti.is_none());
+    let sessions = entries.iter().filter(|entry| entry.before.is_none());
     let sessions: Vec<_> = sessions.map(|entry| (entry.session, entry.expires_at)).collect();
     cache.mark_revoked(&sessions, now).await?;
     for entry in entries {
-        if let Some(jti) = entry.jti {
-            cache.supersede(entry.session, Superseded { jti, from: now }, entry.expires_at.since(now)).await?;
+        if let Some(before) = entry.before {
+            cache.mark_tokens_revoked(entry.session, before, entry.expires_at.since(now)).await?;
         }
     }
     Ok(())
@@ -108,15 +108,13 @@ pub(crate) fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult
     store::expire(conn, before, limit)
 }
 
-/// The status of an access token according to the log.
+/// The status of a session according to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogStatus {
-    /// The log has neither the session nor the token.
-    Absent,
     /// The session was revoked.
-    SessionRevoked,
-    /// The token was revoked, and its session was not.
-    TokenRevoked,
+    Revoked,
+    /// The session was not revoked. Its access tokens of revisions before this one were; 0 if none were.
+    ValidFrom(i64),
 }
 
 /// The unexpired part of the log in memory. Clones share it.
@@ -127,41 +125,42 @@ pub(crate) struct RevocationLog {
 
 #[derive(Default)]
 struct Entries {
+    /// The sessions that were revoked.
     sessions: HashMap<SessionId, Revocation>,
-    tokens: HashMap<Jti, Revocation>,
+    /// The sessions whose access tokens were revoked, each with the latest such entry.
+    tokens: HashMap<SessionId, Revocation>,
 }
 
 impl Entries {
     fn contains(&self, entry: &Revocation) -> bool {
-        match entry.jti {
-            Some(jti) => self.tokens.contains_key(&jti),
+        match entry.before {
+            Some(_) => self.tokens.get(&entry.session).is_some_and(|present| present.before >= entry.before),
             None => self.sessions.contains_key(&entry.session),
+        }
+    }
+
+    fn add(&mut self, entry: &Revocation) {
+        if !self.contains(entry) {
+            let entries = if entry.before.is_some() { &mut self.tokens } else { &mut self.sessions };
+            entries.insert(entry.session, *entry);
         }
     }
 }
 
 impl RevocationLog {
-    /// Returns the status of an access token of `session`.
-    pub(crate) fn status(&self, session: SessionId, jti: Jti) -> LogStatus {
+    /// Returns the status of `session`.
+    pub(crate) fn status(&self, session: SessionId) -> LogStatus {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         if entries.sessions.contains_key(&session) {
-            LogStatus::SessionRevoked
-        } else if entries.tokens.contains_key(&jti) {
-            LogStatus::TokenRevoked
-        } else {
-            LogStatus::Absent
+            return LogStatus::Revoked;
         }
+        LogStatus::ValidFrom(entries.tokens.get(&session).and_then(|entry| entry.before).unwrap_or(0))
     }
 
     /// Adds revocations.
     pub(crate) fn add(&self, revocations: &[Revocation]) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        for entry in revocations {
-            match entry.jti {
-                Some(jti) => entries.tokens.insert(jti, *entry),
-                None => entries.sessions.insert(entry.session, *entry),
-            };
-        }
+        revocations.iter().for_each(|entry| entries.add(entry));
     }
 
     /// Returns the revocations that are not in memory yet.

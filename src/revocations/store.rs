@@ -6,7 +6,7 @@ use diesel::sql_types::BigInt;
 use super::{Reason, Revocation};
 use crate::db::schema::revocations;
 use crate::db::{Conn, DbResult};
-use crate::types::{Jti, SessionId, Timestamp, UserId};
+use crate::types::{SessionId, Timestamp, UserId};
 
 /// The position of a reader. On Postgres it is the oldest transaction that was running at the last read, because a
 /// sequence number is assigned before the commit and a later one can become visible first. On SQLite it is the last
@@ -23,10 +23,10 @@ struct Horizon {
     xmin: i64,
 }
 
-type Row = (SessionId, Option<Jti>, Timestamp);
+type Row = (SessionId, Option<i64>, Timestamp);
 
-fn revocation((session, jti, expires_at): Row) -> Revocation {
-    Revocation { session, jti, expires_at }
+fn revocation((session, before, expires_at): Row) -> Revocation {
+    Revocation { session, before, expires_at }
 }
 
 /// Inserts entries.
@@ -45,7 +45,7 @@ pub(super) fn append(
                 revocations::reason.eq(reason.name()),
                 revocations::revoked_at.eq(now),
                 revocations::expires_at.eq(entry.expires_at),
-                revocations::access_jti.eq(entry.jti),
+                revocations::before_revision.eq(entry.before),
             ))
             .execute(conn)?;
     }
@@ -55,7 +55,7 @@ pub(super) fn append(
 /// Finds the unexpired entries that may not have been visible at `cursor`, and the next cursor.
 pub(super) fn since(conn: &mut Conn, cursor: Cursor, now: Timestamp) -> DbResult<(Vec<Revocation>, Cursor)> {
     let unexpired = revocations::table.filter(revocations::expires_at.gt(now));
-    let columns = (revocations::session_id, revocations::access_jti, revocations::expires_at);
+    let columns = (revocations::session_id, revocations::before_revision, revocations::expires_at);
     if let Conn::Postgres(_) = conn {
         // Read before the rows, so that an entry that is committed in between is read at the next call again.
         let horizon: Horizon =

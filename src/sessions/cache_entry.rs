@@ -35,6 +35,7 @@ struct CacheEntry<'a> {
     amr: Cow<'a, Amr>,
     client_id: Cow<'a, str>,
     actor: Option<UserId>,
+    valid_from_revision: i64,
 }
 
 /// Encodes a snapshot as a cache entry. Returns `None` if that fails.
@@ -59,6 +60,7 @@ fn encode(snapshot: &SessionSnapshot) -> Option<Vec<u8>> {
         amr: Cow::Borrowed(&snapshot.amr),
         client_id: Cow::Borrowed(&snapshot.client_id),
         actor: snapshot.actor,
+        valid_from_revision: snapshot.valid_from_revision,
     };
     serde_json::to_vec(&entry).ok()
 }
@@ -87,6 +89,7 @@ pub(super) fn decode(entry: &[u8]) -> Option<SessionSnapshot> {
         amr: entry.amr.into_owned(),
         client_id: entry.client_id.into_owned(),
         actor: entry.actor,
+        valid_from_revision: entry.valid_from_revision,
     })
 }
 
@@ -132,6 +135,7 @@ mod tests {
             amr: Amr::password(),
             client_id: "keyturn".to_owned(),
             actor: Some(UserId(Uuid::from_u128(7))),
+            valid_from_revision: 2,
         };
         assert_eq!(decode(&encode(&snapshot).unwrap()), Some(snapshot));
         for other in ["", "{}", "null", "{\"session\":1}"] {

@@ -12,7 +12,7 @@ use crate::metrics::CheckSource;
 use crate::revocations::LogStatus;
 use crate::tokens::access::{Claims, InvalidToken};
 use crate::tokens::verified::VerifiedToken;
-use crate::types::{Jti, SessionId, Timestamp};
+use crate::types::Timestamp;
 
 /// How often the activity of a session is recorded.
 const ACTIVITY_INTERVAL: Duration = Duration::from_secs(60);
@@ -68,7 +68,7 @@ impl Sessions {
         let token = self.verified.verify(token, &self.key_ring, &self.expected_claims(), now)?;
         let session = token.claims.sid;
         let jti = token.claims.jti;
-        match self.look_up(session, jti, now).await? {
+        match self.look_up(&token.claims, now).await? {
             Answer::Valid(snapshot) => {
                 if token.should_record_activity(now, ACTIVITY_INTERVAL) {
                     self.rotator.note(Note { session, seen: Some(jti), replay: None, at: now });
@@ -81,18 +81,16 @@ impl Sessions {
     }
 
     /// Looks the token up in the log in memory, the cache and the database, in this order, until one knows it.
-    async fn look_up(&self, session: SessionId, jti: Jti, now: Timestamp) -> Result<Answer, CheckError> {
-        let logged = match self.log.status(session, jti) {
-            LogStatus::Absent => None,
-            LogStatus::SessionRevoked => Some(Answer::Ended),
-            LogStatus::TokenRevoked => Some(Answer::Superseded),
+    async fn look_up(&self, claims: &Claims, now: Timestamp) -> Result<Answer, CheckError> {
+        let valid_from = match self.log.status(claims.sid) {
+            LogStatus::ValidFrom(revision) if claims.rev >= revision => revision,
+            status => {
+                self.metrics.checked(CheckSource::Log);
+                return Ok(if status == LogStatus::Revoked { Answer::Ended } else { Answer::Superseded });
+            }
         };
-        if let Some(answer) = logged {
-            self.metrics.checked(CheckSource::Log);
-            return Ok(answer);
-        }
-        if let Ok(found) = self.cache.lookup(session, jti).await {
-            match judge_lookup(found, jti, self.policy.replay_window, now) {
+        if let Ok(found) = self.cache.lookup(claims.sid, claims.jti).await {
+            match judge_lookup(found, claims, valid_from, self.policy.replay_window, now) {
                 Answer::AskDatabase => {}
                 answer => {
                     self.metrics.checked(CheckSource::Cache);
@@ -101,18 +99,20 @@ impl Sessions {
             }
         }
         self.metrics.checked(CheckSource::Database);
-        self.look_up_in_database(session, jti, now).await
+        self.look_up_in_database(claims, now).await
     }
 
-    async fn look_up_in_database(&self, session: SessionId, jti: Jti, now: Timestamp) -> Result<Answer, CheckError> {
+    async fn look_up_in_database(&self, claims: &Claims, now: Timestamp) -> Result<Answer, CheckError> {
+        let session = claims.sid;
         let Some(family) = self.db.read(move |conn| store::token_family(conn, session)).await? else {
             return Ok(Answer::Ended);
         };
         if family.revoked_at.is_some() || family.disabled_at.is_some() {
+            self.publish_found(&family).await;
             return Ok(Answer::Ended);
         }
         self.put_in_cache(&family.snapshot, now).await;
-        Ok(match judge_snapshot(family.snapshot, jti, self.policy.replay_window, now) {
+        Ok(match judge_snapshot(family.snapshot, claims, self.policy.replay_window, now) {
             // The token is neither the current nor the previous one of the row, so it is older than both.
             Answer::AskDatabase => Answer::Superseded,
             answer => answer,
@@ -120,33 +120,43 @@ impl Sessions {
     }
 }
 
-/// Judges a token by what the cache holds. A mark of a revocation takes precedence over the entry.
-fn judge_lookup(found: Lookup, jti: Jti, replay_window: Duration, now: Timestamp) -> Answer {
+/// Judges a token by what the cache holds. A mark of a revocation takes precedence over the entry, and an entry of a
+/// revision before `valid_from` counts as missing.
+fn judge_lookup(found: Lookup, claims: &Claims, valid_from: i64, replay_window: Duration, now: Timestamp) -> Answer {
+    let valid_from = valid_from.max(found.valid_from);
     if found.revoked {
         return Answer::Ended;
     }
-    if found.superseded_from.is_some_and(|from| now >= from) {
+    if claims.rev < valid_from || found.superseded_from.is_some_and(|from| now >= from) {
         return Answer::Superseded;
     }
     match found.entry.and_then(|entry| cache_entry::decode(&entry)) {
+        None => Answer::AskDatabase,
+        Some(snapshot) if snapshot.revision < valid_from => Answer::AskDatabase,
         // The token is valid until its mark takes effect, even if more than one refresh followed.
-        Some(snapshot) if found.superseded_from.is_some() && now < snapshot.deadline() => {
+        Some(snapshot)
+            if found.superseded_from.is_some()
+                && now < snapshot.deadline()
+                && claims.rev >= snapshot.valid_from_revision =>
+        {
             Answer::Valid(Box::new(snapshot))
         }
-        Some(snapshot) => judge_snapshot(snapshot, jti, replay_window, now),
-        None => Answer::AskDatabase,
+        Some(snapshot) => judge_snapshot(snapshot, claims, replay_window, now),
     }
 }
 
 /// Judges a token by its session's snapshot: the current token is valid, and the previous one during the replay window.
-fn judge_snapshot(snapshot: SessionSnapshot, jti: Jti, replay_window: Duration, now: Timestamp) -> Answer {
+fn judge_snapshot(snapshot: SessionSnapshot, claims: &Claims, replay_window: Duration, now: Timestamp) -> Answer {
     if now >= snapshot.deadline() {
         return Answer::Ended;
     }
-    if snapshot.access_jti == jti {
+    if claims.rev < snapshot.valid_from_revision {
+        return Answer::Superseded;
+    }
+    if snapshot.access_jti == claims.jti {
         return Answer::Valid(Box::new(snapshot));
     }
-    if snapshot.former_access_jti != Some(jti) {
+    if snapshot.former_access_jti != Some(claims.jti) {
         return Answer::AskDatabase;
     }
     if now < snapshot.issued_at.plus(replay_window) { Answer::Valid(Box::new(snapshot)) } else { Answer::Superseded }

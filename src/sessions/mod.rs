@@ -189,6 +189,8 @@ pub(crate) struct SessionSnapshot {
     pub client_id: String,
     /// The administrator who acts for the owner in this session.
     pub actor: Option<UserId>,
+    /// The revision from which on access tokens are valid; those of earlier revisions are revoked.
+    pub valid_from_revision: i64,
 }
 
 impl SessionSnapshot {
@@ -277,6 +279,7 @@ impl Sessions {
             nbf: snapshot.issued_at.as_secs(),
             jti: snapshot.access_jti,
             sid: snapshot.session,
+            rev: snapshot.revision,
             client_id: snapshot.client_id.clone(),
             scope: String::new(),
             roles: snapshot.subject.roles.clone(),

@@ -138,6 +138,7 @@ impl PreparedSession {
             amr: self.amr.clone(),
             client_id: CLIENT_ID.to_owned(),
             actor: self.actor,
+            valid_from_revision: 0,
         }
     }
 }

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::{LockedOwner, Sessions, store};
+use super::store::{self, TokenFamily};
+use super::{LockedOwner, Sessions};
 use crate::audit::{Actor, Event, Record};
 use crate::db::{Conn, DbResult};
 use crate::revocations::{self, Reason, Revocation};
@@ -28,7 +29,7 @@ pub(crate) enum SessionSelector {
     ImpersonatedBy(UserId),
 }
 
-/// Sessions or access tokens that a transaction revoked, to be published after the commit.
+/// Sessions or access tokens that a transaction revoked, or found revoked, to be published after the commit.
 #[must_use = "a revocation that is not published takes effect only when the log is read again"]
 pub(crate) struct RevokedSessions {
     sessions: Vec<(SessionId, UserId)>,
@@ -79,28 +80,41 @@ impl Sessions {
         by: &Actor,
     ) -> DbResult<RevokedSessions> {
         let now = self.clock.now();
+        let mut revocations = self.recorded_revocations(conn, selector)?;
         let revoked = store::revoke(conn, selector, reason, by.user, now)?;
         let event = if reason == Reason::Logout { Event::SessionLoggedOut } else { Event::SessionRevoked };
-        let mut sessions = Vec::with_capacity(revoked.len());
-        let mut entries = Vec::with_capacity(revoked.len());
         for (session, user, expires_at) in revoked {
-            let entry = Revocation { session, jti: None, expires_at: expires_at.plus(MARGIN) };
+            let entry = Revocation { session, before: None, expires_at: expires_at.plus(MARGIN) };
             revocations::append(conn, &[entry], user, reason, now)?;
-            entries.push(entry);
-            sessions.push((session, user));
+            revocations.entries.push(entry);
+            revocations.sessions.push((session, user));
             let record = Record::new(event, by).on(user).session(session).with("reason", reason.name());
             self.audit.append(conn, &record)?;
         }
-        Ok(RevokedSessions { sessions, entries, at: now })
+        Ok(revocations)
+    }
+
+    /// Returns the earlier revocations of the sessions that match `selector` and of their access tokens, to be
+    /// published once more: another server may have been unable to publish them, and whoever repeats a revocation
+    /// relies on the server that answers.
+    pub(crate) fn recorded_revocations(&self, conn: &mut Conn, selector: SessionSelector) -> DbResult<RevokedSessions> {
+        let now = self.clock.now();
+        let recorded = store::recorded_revocations(conn, selector, now.minus(MARGIN))?;
+        let entry = |(session, revoked_at, valid_from, expires_at): (_, Option<Timestamp>, _, Timestamp)| Revocation {
+            session,
+            before: revoked_at.is_none().then_some(valid_from),
+            expires_at: expires_at.plus(MARGIN),
+        };
+        Ok(RevokedSessions { sessions: Vec::new(), entries: recorded.into_iter().map(entry).collect(), at: now })
     }
 
     /// Has the live sessions of a changed account take over its revision, in the caller's transaction. A refresh that
     /// read the account before the change then finds another revision, and starts again.
     pub(crate) fn take_over(&self, conn: &mut Conn, changed: &impl LockedOwner) -> DbResult<()> {
-        store::access_tokens(conn, changed.subject().id, changed.revision(), self.clock.now()).map(drop)
+        store::take_over(conn, changed.subject().id, changed.revision(), self.clock.now())
     }
 
-    /// Revokes the access tokens of a changed account, but none of its sessions, in the caller's transaction. This is
+    /// Revokes all access tokens of a changed account, but none of its sessions, in the caller's transaction. This is
     /// for changes of what its tokens contain: clients get new tokens by a refresh. Call [`Self::publish`] after the
     /// commit.
     pub(crate) fn revoke_access_tokens(
@@ -110,10 +124,10 @@ impl Sessions {
     ) -> DbResult<RevokedSessions> {
         let now = self.clock.now();
         let user = changed.subject().id;
-        let tokens = store::access_tokens(conn, user, changed.revision(), now)?;
-        let entry = |(session, jti, expires_at): (_, _, Timestamp)| Revocation {
+        let tokens = store::revoke_access_tokens(conn, user, changed.revision(), now)?;
+        let entry = |(session, before, expires_at): (_, _, Timestamp)| Revocation {
             session,
-            jti: Some(jti),
+            before: Some(before),
             expires_at: expires_at.plus(MARGIN),
         };
         let entries: Vec<Revocation> = tokens.into_iter().map(entry).collect();
@@ -127,5 +141,19 @@ impl Sessions {
         self.metrics.revoked(revoked.count());
         // If the cache fails, the next reader of the log adds the missing marks.
         let _ = revocations::mark(&self.cache, &revoked.entries, revoked.at).await;
+    }
+
+    /// Publishes a revocation that was found in the row of a session, before the session is refused: what this server
+    /// has refused once, it never accepts again.
+    pub(super) async fn publish_found(&self, family: &TokenFamily) {
+        if family.revoked_at.is_none() {
+            return;
+        }
+        let now = self.clock.now();
+        let expires_at = family.snapshot.access_expires_at.plus(MARGIN);
+        let entry = Revocation { session: family.snapshot.session, before: None, expires_at };
+        if expires_at > now {
+            self.publish(&RevokedSessions { sessions: Vec::new(), entries: vec![entry], at: now }).await;
+        }
     }
 }

@@ -33,6 +33,8 @@ pub struct Claims {
     pub jti: Jti,
     /// The session.
     pub sid: SessionId,
+    /// The revision of the session at which the token was issued. A change of the account revokes earlier ones.
+    pub rev: i64,
     /// The client that the session was opened for.
     pub client_id: String,
     /// The scopes, separated by spaces.

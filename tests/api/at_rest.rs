@@ -125,7 +125,7 @@ async fn use_everything(server: &Server) -> Vec<Tokens> {
     let ended = server.login(&current.email).await;
     let next = server.refreshed(&ended).await;
     let last = server.refreshed(&next).await;
-    server.refresh(&ended.refresh).await.assert_problem(401, "refresh_token_reused");
+    server.assert_reused(&ended.refresh).await;
     issued.extend([ended, next, last]);
     until("the use to be noted", async || server.session(current.session).access_seen.then_some(())).await;
     issued

@@ -193,7 +193,7 @@ async fn a_network_where_a_stolen_session_was_used_is_not_known(backend: Backend
     let second = server.refreshed(&own).await;
     server.refreshing(&second.refresh).header("x-forwarded-for", ELSEWHERE).send().await.assert_status(200);
     server.advance(60);
-    server.refresh(&own.refresh).await.assert_problem(401, "refresh_token_reused");
+    server.assert_reused(&own.refresh).await;
     fail(&server, FURTHER, &own.email, 5).await;
     assert_waits(&from(&server, ELSEWHERE, &own.email, PASSWORD).send().await);
 }

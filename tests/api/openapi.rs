@@ -103,7 +103,7 @@ async fn every_answer_that_the_contract_names_is_declared(server: Server) {
         ("POST", "/api/v1/auth/email/change", "202 401 422 429 503"),
         ("DELETE", "/api/v1/auth/email/change", "204 401 503"),
         ("POST", "/api/v1/auth/email/change/confirm", "200 400 409 422 429 503"),
-        ("POST", "/api/v1/sessions/refresh", "200 401 422 429 503"),
+        ("POST", "/api/v1/sessions/refresh", "200 400 401 409 422 429 503"),
         ("GET", "/api/v1/sessions", "200 401 422 503"),
         ("GET", "/api/v1/sessions/{id}", "200 401 404 503"),
         ("PATCH", "/api/v1/sessions/{id}", "200 401 404 422 503"),
@@ -139,8 +139,12 @@ async fn every_answer_that_the_contract_names_is_declared(server: Server) {
         }
         assert!(operation.get("requestBody").is_none() || declared.contains_key("415"), "{method} {path}");
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
-            let is_in_path = path.contains(&format!("{{{}}}", parameter["name"].as_str().unwrap()));
-            assert_eq!(parameter["in"], if is_in_path { "path" } else { "query" }, "{method} {path} {parameter}");
+            let place = match parameter["name"].as_str().unwrap() {
+                "Idempotency-Key" => "header",
+                name if path.contains(&format!("{{{name}}}")) => "path",
+                _ => "query",
+            };
+            assert_eq!(parameter["in"], place, "{method} {path} {parameter}");
         }
     }
 }

@@ -22,7 +22,7 @@ fn assert_outlives(server: &Server, session: SessionId, tokens: &[&Tokens]) {
     let latest = tokens.iter().map(|tokens| tokens.claims()["exp"].as_i64().unwrap()).max().unwrap();
     let expires_at: Timestamp = revocations::table
         .filter(revocations::session_id.eq(session))
-        .filter(revocations::access_jti.is_null())
+        .filter(revocations::before_revision.is_null())
         .select(revocations::expires_at)
         .first(&mut server.conn())
         .unwrap();

@@ -89,7 +89,7 @@ async fn an_access_token_says_who_where_and_how_long(server: Server) {
     let claims = tokens.claims();
     let mut names: Vec<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
     names.sort_unstable();
-    let expected = "amr aud auth_time client_id exp iat iss jti nbf roles scope sid sub";
+    let expected = "amr aud auth_time client_id exp iat iss jti nbf rev roles scope sid sub";
     assert_eq!(names.join(" "), expected);
     assert_eq!((&claims["iss"], &claims["aud"]), (&json!(PUBLIC_URL), &json!("keyturn")));
     assert_eq!((&claims["sub"], &claims["sid"]), (&json!(tokens.user), &json!(tokens.session)));

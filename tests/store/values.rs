@@ -87,6 +87,11 @@ struct Session {
     location: Option<Json>,
     actor_id: Option<UserId>,
     account_revision: i64,
+    valid_from_revision: i64,
+    rotation_key: Option<Vec<u8>>,
+    former_rotation_key: Option<Vec<u8>>,
+    doubted_generation: Option<i64>,
+    doubted_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Queryable, Insertable)]
@@ -108,7 +113,7 @@ struct Revocation {
     reason: String,
     revoked_at: Timestamp,
     expires_at: Timestamp,
-    access_jti: Option<Jti>,
+    before_revision: Option<i64>,
 }
 
 /// Milliseconds around the epochs of Unix and of Postgres, and at both ends of the calendar.
@@ -234,6 +239,11 @@ fn session(n: usize, owner: UserId) -> Session {
         location: some.then(|| Json(documents[(n + 2) % documents.len()].clone())),
         actor_id: some.then_some(owner),
         account_revision: extreme[(n + 2) % 4],
+        valid_from_revision: extreme[(n + 3) % 4],
+        rotation_key: some.then(|| bytes(n + 1)),
+        former_rotation_key: some.then(|| bytes(n + 2)),
+        doubted_generation: some.then_some(extreme[n % 4]),
+        doubted_at: some.then(|| time(n + 7)),
     }
 }
 
@@ -350,7 +360,7 @@ fn append(conn: &mut Conn, n: usize) {
         revocations::reason.eq(text(n)),
         revocations::revoked_at.eq(time(n)),
         revocations::expires_at.eq(time(n + 1)),
-        revocations::access_jti.eq(n.is_multiple_of(2).then(|| Jti(Uuid::max()))),
+        revocations::before_revision.eq(n.is_multiple_of(2).then_some(i64::MAX)),
     );
     diesel::insert_into(revocations::table).values(values).execute(conn).unwrap();
 }
@@ -368,7 +378,7 @@ async fn revocations_are_numbered_in_their_order(deployment: Arc<Deployment>) {
             reason: text(n),
             revoked_at: time(n),
             expires_at: time(n + 1),
-            access_jti: n.is_multiple_of(2).then(|| Jti(Uuid::max())),
+            before_revision: n.is_multiple_of(2).then_some(i64::MAX),
         };
         assert_eq!(*revocation, written);
     }

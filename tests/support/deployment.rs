@@ -244,6 +244,7 @@ pub struct SessionRow {
     pub recovery_debt: i32,
     pub recoveries: i32,
     pub replays: i32,
+    pub doubted_generation: Option<i64>,
     pub revoked_at: Option<Timestamp>,
     pub revoked_reason: Option<String>,
     pub ip: Option<IpColumn>,

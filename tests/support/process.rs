@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use super::servers::freeze;
 use super::{Backend, Deployment, Endpoint, OnBackend};
 
 /// `keyturn serve` with nothing in its environment but its settings. Killed when dropped. Dereferences to its
@@ -76,6 +77,11 @@ impl Process {
     /// How the process has ended; `None` while it runs.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
+    }
+
+    /// Stops the process as it is (SIGSTOP), or lets it go on.
+    pub fn freeze(&self, frozen: bool) {
+        freeze(&self.child, frozen);
     }
 
     pub fn id(&self) -> u32 {

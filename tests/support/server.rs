@@ -77,6 +77,13 @@ impl Server {
     pub fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
+
+    /// Presents a replaced refresh token twice: the first time it may be an echo, the second time it is theft.
+    pub async fn assert_reused(&self, refresh_token: &str) {
+        self.refresh(refresh_token).await.assert_problem(503, "refresh_token_replaced");
+        self.advance(1);
+        self.refresh(refresh_token).await.assert_problem(401, "refresh_token_reused");
+    }
 }
 
 /// As many servers on one deployment and clock as the backend is made for: one that is embedded, or two. Dereferences

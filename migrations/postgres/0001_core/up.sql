@@ -57,7 +57,12 @@ CREATE TABLE sessions (
     client_id text NOT NULL,
     location jsonb,
     actor_id uuid,
-    account_revision bigint NOT NULL DEFAULT 0
+    account_revision bigint NOT NULL DEFAULT 0,
+    valid_from_revision bigint NOT NULL DEFAULT 0,
+    rotation_key bytea,
+    former_rotation_key bytea,
+    doubted_generation bigint,
+    doubted_at timestamptz
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at);
@@ -74,7 +79,12 @@ COMMENT ON COLUMN sessions.access_expires_at IS 'time at which every access toke
 COMMENT ON COLUMN sessions.issued_at IS 'time of issue of the current access token, by a rotation or a recovery';
 COMMENT ON COLUMN sessions.access_seen IS 'whether an access token of this generation was used';
 COMMENT ON COLUMN sessions.recovered IS 'whether this generation was issued again after the replay window';
-COMMENT ON COLUMN sessions.recovery_debt IS 'plus eight for each recovery, minus one for each rotation';
+COMMENT ON COLUMN sessions.recovery_debt IS 'plus the cost of each recovery, minus one for each rotation';
+COMMENT ON COLUMN sessions.valid_from_revision IS 'access tokens that were issued at an earlier revision are revoked';
+COMMENT ON COLUMN sessions.rotation_key IS 'digest of the Idempotency-Key of the last rotation';
+COMMENT ON COLUMN sessions.former_rotation_key IS 'digest of the Idempotency-Key of the rotation before';
+COMMENT ON COLUMN sessions.doubted_generation IS 'the replaced refresh token that may have been an echo; the next time is reuse';
+COMMENT ON COLUMN sessions.doubted_at IS 'arrival of the request that presented it';
 
 CREATE TABLE signing_keys (
     id uuid PRIMARY KEY,
@@ -94,7 +104,7 @@ CREATE TABLE revocations (
     reason text NOT NULL,
     revoked_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
-    access_jti uuid
+    before_revision bigint
 );
 
 CREATE INDEX revocations_txid_idx ON revocations (txid);
@@ -102,4 +112,4 @@ CREATE INDEX revocations_expires_at_idx ON revocations (expires_at);
 
 COMMENT ON COLUMN sessions.account_revision IS 'users.revision when the session last took over what it tells of the account';
 COMMENT ON COLUMN sessions.actor_id IS 'the administrator who acts for the user in this session (RFC 8693 act)';
-COMMENT ON COLUMN revocations.access_jti IS 'the access token that is revoked, if the session itself is not';
+COMMENT ON COLUMN revocations.before_revision IS 'the access tokens of earlier revisions of the session are revoked; null: the session';

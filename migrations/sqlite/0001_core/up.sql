@@ -51,7 +51,12 @@ CREATE TABLE sessions (
     client_id text NOT NULL,
     location text,
     actor_id blob,
-    account_revision bigint NOT NULL DEFAULT 0
+    account_revision bigint NOT NULL DEFAULT 0,
+    valid_from_revision bigint NOT NULL DEFAULT 0,
+    rotation_key blob,
+    former_rotation_key blob,
+    doubted_generation bigint,
+    doubted_at bigint
 );
 
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at);
@@ -74,7 +79,7 @@ CREATE TABLE revocations (
     reason text NOT NULL,
     revoked_at bigint NOT NULL,
     expires_at bigint NOT NULL,
-    access_jti blob
+    before_revision bigint
 );
 
 CREATE INDEX revocations_txid_idx ON revocations (txid);

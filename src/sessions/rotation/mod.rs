@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Policy;
 use super::SessionSnapshot;
+use super::refresh::IdempotencyKey;
 use crate::audit::{Actor, Audit, Event, Record};
 use crate::clock::Clock;
 use crate::db::types::IpColumn;
@@ -45,6 +46,7 @@ pub(crate) struct Rotation {
     pub salt: RotationSalt,
     pub access_jti: Jti,
     pub ip: Option<IpColumn>,
+    pub key: Option<IdempotencyKey>,
 }
 
 /// The time of a rotation, and the expiry of its refresh token.

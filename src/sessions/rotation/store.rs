@@ -9,6 +9,7 @@ use super::{Note, Rotated, Rotation, RotationTimes};
 use crate::db::connection::MultiBackend;
 use crate::db::types::{IpColumn, SqlInet, SqlJson, SqlTime, SqlUuid};
 use crate::db::{Conn, DbResult};
+use crate::sessions::refresh::IdempotencyKey;
 use crate::sessions::{SessionSnapshot, Subject};
 use crate::types::{Amr, Jti, Roles, SessionId, Timestamp, UserId};
 
@@ -29,6 +30,7 @@ type RotatedSql = (
     SqlTime,
     SqlJson,
     Text,
+    BigInt,
 );
 type RotatedRow = (
     SessionId,
@@ -47,6 +49,7 @@ type RotatedRow = (
     Timestamp,
     Amr,
     String,
+    i64,
 );
 
 impl From<RotatedRow> for Rotated {
@@ -68,6 +71,7 @@ impl From<RotatedRow> for Rotated {
             authenticated_at,
             amr,
             client_id,
+            valid_from_revision,
         ) = row;
         Self {
             snapshot: SessionSnapshot {
@@ -86,6 +90,7 @@ impl From<RotatedRow> for Rotated {
                 client_id,
                 // An impersonation session is never refreshed.
                 actor: None,
+                valid_from_revision,
             },
         }
     }
@@ -94,7 +99,7 @@ impl From<RotatedRow> for Rotated {
 /// Rotates one session by one conditional `UPDATE`, which is atomic with regard to every other change of the row.
 /// Returns `None` if the presented token is not current, the session has ended, or its account is disabled.
 pub(super) fn rotate(conn: &mut Conn, rotation: &Rotation, times: RotationTimes) -> DbResult<Option<Rotated>> {
-    let row: Option<RotatedRow> = RotateOne { rotation, times }.get_result(conn).optional()?;
+    let row: Option<RotatedRow> = RotateOne { rotation, key: key(rotation), times }.get_result(conn).optional()?;
     Ok(row.map(Rotated::from))
 }
 
@@ -115,17 +120,24 @@ pub(super) fn rotate_batch(
         successors: each(rotations, |rotation| rotation.successor.as_bytes()),
         salts: each(rotations, |rotation| rotation.salt.0.as_slice()),
         access_jtis: each(rotations, |rotation| rotation.access_jti),
+        keys: each(rotations, key),
         ips: each(rotations, |rotation| rotation.ip),
         times,
     };
     Ok(batch.load::<RotatedRow>(conn)?.into_iter().map(Rotated::from).collect())
 }
 
+fn key(rotation: &Rotation) -> Option<&[u8]> {
+    rotation.key.as_ref().map(IdempotencyKey::as_bytes)
+}
+
 // The two statements below are custom fragments, because a query of Diesel's DSL would be prepared and planned anew at
-// each call. Both set the same columns: a change of one needs the same change of the other.
+// each call. Both set the same columns: a change of one needs the same change of the other. A key that one of the last
+// two rotations had proves nothing, so it is not stored again.
 
 struct RotateOne<'a> {
     rotation: &'a Rotation,
+    key: Option<&'a [u8]>,
     times: RotationTimes,
 }
 
@@ -150,7 +162,9 @@ impl QueryFragment<MultiBackend> for RotateOne<'_> {
         out.push_bind_param::<Binary, [u8]>(self.rotation.successor.as_bytes())?;
         out.push_sql(", rotation_salt = ");
         out.push_bind_param::<Binary, [u8]>(&self.rotation.salt.0)?;
-        out.push_sql(", access_jti = ");
+        out.push_sql(", former_rotation_key = rotation_key, rotation_key = nullif(nullif(");
+        out.push_bind_param::<Nullable<Binary>, _>(&self.key)?;
+        out.push_sql(", rotation_key), former_rotation_key), access_jti = ");
         out.push_bind_param::<SqlUuid, _>(&self.rotation.access_jti)?;
         out.push_sql(", ip = ");
         out.push_bind_param::<Nullable<SqlInet>, _>(&self.rotation.ip)?;
@@ -178,7 +192,8 @@ impl QueryFragment<MultiBackend> for RotateOne<'_> {
              RETURNING id, user_id, (SELECT email FROM users WHERE users.id = sessions.user_id), \
              (SELECT users.name FROM users WHERE users.id = sessions.user_id), \
              (SELECT roles FROM users WHERE users.id = sessions.user_id), generation, revision, access_jti, \
-             former_jti, issued_at, access_expires_at, expires_at, ends_at, authenticated_at, amr, client_id",
+             former_jti, issued_at, access_expires_at, expires_at, ends_at, authenticated_at, amr, client_id, \
+             valid_from_revision",
         );
         Ok(())
     }
@@ -190,6 +205,7 @@ struct RotateBatch<'a> {
     successors: Vec<&'a [u8]>,
     salts: Vec<&'a [u8]>,
     access_jtis: Vec<Jti>,
+    keys: Vec<Option<&'a [u8]>>,
     ips: Vec<Option<IpColumn>>,
     times: RotationTimes,
 }
@@ -211,7 +227,9 @@ impl QueryFragment<diesel::pg::Pg> for RotateBatch<'_> {
             "UPDATE sessions AS s SET generation = s.generation + 1, revision = s.revision + 1, \
              parent_digest = s.token_digest, former_jti = s.access_jti, access_seen = false, recovered = false, \
              recovery_debt = CASE WHEN s.recovery_debt > 0 THEN s.recovery_debt - 1 ELSE 0 END, \
-             token_digest = r.successor, rotation_salt = r.salt, access_jti = r.access_jti, ip = r.ip, issued_at = ",
+             token_digest = r.successor, rotation_salt = r.salt, former_rotation_key = s.rotation_key, \
+             rotation_key = nullif(nullif(r.rotation_key, s.rotation_key), s.former_rotation_key), \
+             access_jti = r.access_jti, ip = r.ip, issued_at = ",
         );
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
         out.push_sql(", access_expires_at = greatest(s.access_expires_at, ");
@@ -231,9 +249,11 @@ impl QueryFragment<diesel::pg::Pg> for RotateBatch<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Array<SqlUuid>, _>(&self.access_jtis)?;
         out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.keys)?;
+        out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<SqlInet>>, _>(&self.ips)?;
         out.push_sql(
-            ") AS r(id, presented, successor, salt, access_jti, ip), users AS u \
+            ") AS r(id, presented, successor, salt, access_jti, rotation_key, ip), users AS u \
              WHERE s.id = r.id AND s.token_digest = r.presented AND s.revoked_at IS NULL AND s.expires_at > ",
         );
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
@@ -243,7 +263,7 @@ impl QueryFragment<diesel::pg::Pg> for RotateBatch<'_> {
             " AND u.id = s.user_id AND u.disabled_at IS NULL AND u.revision = s.account_revision \
              RETURNING s.id, s.user_id, u.email, u.name, u.roles, s.generation, s.revision, s.access_jti, \
              s.former_jti, s.issued_at, s.access_expires_at, s.expires_at, s.ends_at, s.authenticated_at, s.amr, \
-             s.client_id",
+             s.client_id, s.valid_from_revision",
         );
         Ok(())
     }

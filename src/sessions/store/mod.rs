@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use diesel::dsl::case_when;
 use diesel::prelude::*;
 
+use super::refresh::IdempotencyKey;
 use super::revoke::SessionSelector;
 use super::rotation::{Rotation, RotationTimes};
 use super::{SessionSnapshot, Subject};
@@ -76,6 +77,10 @@ pub(super) struct TokenFamily {
     pub access_seen: bool,
     pub recovered: bool,
     pub recovery_debt: i32,
+    pub rotation_key: Option<Vec<u8>>,
+    pub former_rotation_key: Option<Vec<u8>>,
+    pub doubted_generation: Option<i64>,
+    pub doubted_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
     pub disabled_at: Option<Timestamp>,
 }
@@ -102,8 +107,13 @@ struct TokenFamilyRow {
     access_seen: bool,
     recovered: bool,
     recovery_debt: i32,
+    rotation_key: Option<Vec<u8>>,
+    former_rotation_key: Option<Vec<u8>>,
+    doubted_generation: Option<i64>,
+    doubted_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
     actor_id: Option<UserId>,
+    valid_from_revision: i64,
 }
 
 /// Finds a session's token family.
@@ -137,6 +147,7 @@ pub(super) fn token_family(conn: &mut Conn, session: SessionId) -> DbResult<Opti
             amr: row.amr,
             client_id: row.client_id,
             actor: row.actor_id,
+            valid_from_revision: row.valid_from_revision,
         },
         token_digest: row.token_digest,
         parent_digest: row.parent_digest,
@@ -144,6 +155,10 @@ pub(super) fn token_family(conn: &mut Conn, session: SessionId) -> DbResult<Opti
         access_seen: row.access_seen,
         recovered: row.recovered,
         recovery_debt: row.recovery_debt,
+        rotation_key: row.rotation_key,
+        former_rotation_key: row.former_rotation_key,
+        doubted_generation: row.doubted_generation,
+        doubted_at: row.doubted_at,
         revoked_at: row.revoked_at,
         disabled_at,
     }))
@@ -180,6 +195,18 @@ pub(super) fn recover(
     Ok(changed == 1)
 }
 
+/// Records that a replaced token was presented, unless the row has changed since `family` was read. Returns whether it
+/// was recorded.
+pub(super) fn doubt(conn: &mut Conn, family: &TokenFamily, presented: i64, arrived: Timestamp) -> DbResult<bool> {
+    let unchanged = sessions::table
+        .filter(sessions::id.eq(family.snapshot.session))
+        .filter(sessions::generation.eq(family.snapshot.generation))
+        .filter(sessions::doubted_generation.is_null().or(sessions::doubted_generation.lt(presented)))
+        .filter(sessions::revoked_at.is_null());
+    let doubt = (sessions::doubted_generation.eq(presented), sessions::doubted_at.eq(arrived));
+    Ok(diesel::update(unchanged).set(doubt).execute(conn)? == 1)
+}
+
 /// Updates the row to a token of a later generation, whose rotation the database has lost: the token's successor
 /// becomes current. Returns whether the row still had an earlier generation.
 pub(super) fn catch_up(conn: &mut Conn, rotation: &Rotation, generation: i64, times: RotationTimes) -> DbResult<bool> {
@@ -206,6 +233,8 @@ pub(super) fn catch_up(conn: &mut Conn, rotation: &Rotation, generation: i64, ti
             sessions::expires_at.eq(times.expires_at),
             sessions::access_seen.eq(false),
             sessions::recovered.eq(false),
+            sessions::rotation_key.eq(rotation.key.as_ref().map(IdempotencyKey::as_bytes)),
+            sessions::former_rotation_key.eq(None::<Vec<u8>>),
         ))
         .execute(conn)?;
     Ok(changed == 1)
@@ -223,6 +252,35 @@ pub(super) fn reauthenticate(conn: &mut Conn, session: SessionId, amr: &Amr, now
 /// A session that was revoked, and the time at which every access token of it has expired.
 pub(super) type RevokedSession = (SessionId, UserId, Timestamp);
 
+/// Evaluates an expression with the condition of a selector, which is of another type for each.
+macro_rules! matching {
+    ($selector:expr, $matches:ident => $query:block) => {
+        match $selector {
+            SessionSelector::One(session) => {
+                let $matches = sessions::id.eq(session);
+                $query
+            }
+            SessionSelector::OneOf(session, user) => {
+                let $matches = sessions::id.eq(session).and(sessions::user_id.eq(user));
+                $query
+            }
+            SessionSelector::AllOf(user) => {
+                let $matches = sessions::user_id.eq(user).or(sessions::actor_id.eq(user).assume_not_null());
+                $query
+            }
+            SessionSelector::AllOfExcept(user, session) => {
+                let all = sessions::user_id.eq(user).or(sessions::actor_id.eq(user).assume_not_null());
+                let $matches = all.and(sessions::id.ne(session));
+                $query
+            }
+            SessionSelector::ImpersonatedBy(user) => {
+                let $matches = sessions::actor_id.eq(user).assume_not_null();
+                $query
+            }
+        }
+    };
+}
+
 /// Revokes the live sessions that match `selector`.
 pub(super) fn revoke(
     conn: &mut Conn,
@@ -239,46 +297,62 @@ pub(super) fn revoke(
         sessions::revision.eq(sessions::revision + 1),
     );
     let revoked = (sessions::id, sessions::user_id, sessions::access_expires_at);
-    macro_rules! revoke {
-        ($filter:expr) => {
-            diesel::update(sessions::table.filter(live).filter($filter))
-                .set(change)
-                .returning(revoked)
-                .get_results(conn)?
-        };
-    }
-    Ok(match selector {
-        SessionSelector::One(session) => revoke!(sessions::id.eq(session)),
-        SessionSelector::OneOf(session, user) => revoke!(sessions::id.eq(session).and(sessions::user_id.eq(user))),
-        SessionSelector::AllOf(user) => {
-            revoke!(sessions::user_id.eq(user).or(sessions::actor_id.eq(user).assume_not_null()))
-        }
-        SessionSelector::AllOfExcept(user, session) => revoke!(
-            sessions::user_id.eq(user).or(sessions::actor_id.eq(user).assume_not_null()).and(sessions::id.ne(session))
-        ),
-        SessionSelector::ImpersonatedBy(user) => revoke!(sessions::actor_id.eq(user)),
-    })
+    Ok(matching!(selector, matches => {
+        let target = sessions::table.filter(live).filter(matches);
+        diesel::update(target).set(change).returning(revoked).get_results(conn)?
+    }))
 }
 
-/// Has the live sessions of an account take over its revision, and locks them. Returns the ids of their current and
-/// previous access tokens, with the time at which they have expired.
-pub(super) fn access_tokens(
+/// A revocation that a session's row records: the session, whether it was revoked itself, the revision from which on
+/// its access tokens are valid, and the time at which every access token of it has expired.
+pub(super) type RecordedRevocation = (SessionId, Option<Timestamp>, i64, Timestamp);
+
+/// Finds the revocations that the rows of the sessions that match `selector` record, unless all access tokens have
+/// expired at `expired`.
+pub(super) fn recorded_revocations(
+    conn: &mut Conn,
+    selector: SessionSelector,
+    expired: Timestamp,
+) -> DbResult<Vec<RecordedRevocation>> {
+    let in_force = sessions::access_expires_at
+        .gt(expired)
+        .and(sessions::revoked_at.is_not_null().or(sessions::valid_from_revision.gt(0)));
+    let columns = (sessions::id, sessions::revoked_at, sessions::valid_from_revision, sessions::access_expires_at);
+    Ok(matching!(selector, matches => {
+        sessions::table.filter(in_force).filter(matches).select(columns).load(conn)?
+    }))
+}
+
+/// Has the live sessions of an account take over its revision.
+pub(super) fn take_over(conn: &mut Conn, user: UserId, account_revision: i64, now: Timestamp) -> DbResult<()> {
+    let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
+    let owned = sessions::table.filter(sessions::user_id.eq(user)).filter(live);
+    let change = (sessions::revision.eq(sessions::revision + 1), sessions::account_revision.eq(account_revision));
+    diesel::update(owned).set(change).execute(conn)?;
+    Ok(())
+}
+
+/// A session whose access tokens were revoked: its id, the revision from which on they are valid, and the time at which
+/// every earlier one has expired.
+pub(super) type RevokedAccessTokens = (SessionId, i64, Timestamp);
+
+/// Has the live sessions of an account take over its revision, and revokes the access tokens that they have issued.
+pub(super) fn revoke_access_tokens(
     conn: &mut Conn,
     user: UserId,
     account_revision: i64,
     now: Timestamp,
-) -> DbResult<Vec<(SessionId, Jti, Timestamp)>> {
+) -> DbResult<Vec<RevokedAccessTokens>> {
     let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
+    let owned = sessions::table.filter(sessions::user_id.eq(user)).filter(live);
+    let change = (
+        sessions::revision.eq(sessions::revision + 1),
+        sessions::valid_from_revision.eq(sessions::revision + 1),
+        sessions::account_revision.eq(account_revision),
+    );
     // An update instead of a query, so that a concurrent refresh comes entirely before or after this transaction.
-    let rows: Vec<(SessionId, Jti, Option<Jti>, Timestamp)> =
-        diesel::update(sessions::table.filter(sessions::user_id.eq(user)).filter(live))
-            .set((sessions::revision.eq(sessions::revision + 1), sessions::account_revision.eq(account_revision)))
-            .returning((sessions::id, sessions::access_jti, sessions::former_jti, sessions::access_expires_at))
-            .get_results(conn)?;
-    let tokens = rows.into_iter().flat_map(|(session, token, former, expires_at)| {
-        [Some(token), former].into_iter().flatten().map(move |token| (session, token, expires_at))
-    });
-    Ok(tokens.collect())
+    let revoked = (sessions::id, sessions::valid_from_revision, sessions::access_expires_at);
+    Ok(diesel::update(owned).set(change).returning(revoked).get_results(conn)?)
 }
 
 /// Renames a session. Returns whether the account has it.

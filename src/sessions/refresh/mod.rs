@@ -5,12 +5,18 @@
 //! | the current token | rotation: a new generation of tokens |
 //! | its parent, within the replay window | replay: the same successor, and an access token with the same `jti` |
 //! | its parent, later, while its successors are unused | recovery: the same successor and a new access token |
-//! | its parent otherwise, or an older token | reuse: the session is revoked |
-//! | the same, if a rotation came after the request | refused as retryable: it may have been a replay when sent |
+//! | its parent otherwise, or an older token (a replaced token), with the key of its rotation | echo: refused |
+//! | a replaced token, by a request that arrived before the last rotation | refused as retryable |
+//! | a replaced token for the first time, within the echo horizon | doubt: recorded, and refused as retryable |
+//! | a replaced token otherwise | reuse: the session is revoked |
 //! | a token of a later generation than the row's | catch-up: the database has lost commits, and the row follows |
 //!
 //! The successors are the refresh token that the last rotation issued and its access token. A session has a limited
-//! number of recoveries, which rotations restore.
+//! number of recoveries, which rotations restore. A request whose client has closed the connection is never judged,
+//! because its handler is dropped.
+
+mod idempotency_key;
+mod judgement;
 
 use super::revoke::SessionSelector;
 use super::rotation::{self, Note, Outcome, Replay, Rotated, Rotation, RotationTimes};
@@ -28,8 +34,9 @@ use crate::tokens::opaque::{Purpose, TokenRecord};
 use crate::tokens::refresh::{RefreshToken, RotationSalt};
 use crate::types::{Jti, Requester, SessionId, Timestamp, UserId};
 
-/// The debt that a recovery adds to a session. Each rotation subtracts one.
-const RECOVERY_COST: i32 = 8;
+pub(crate) use idempotency_key::{IdempotencyKey, InvalidIdempotencyKey};
+pub(crate) use judgement::Presented;
+use judgement::{Judgement, judge};
 
 /// The number of attempts at a refresh while concurrent requests change the row.
 const ATTEMPTS: usize = 8;
@@ -49,6 +56,12 @@ pub(crate) enum RefreshError {
     /// The session has expired or was deleted.
     #[error("the session has expired")]
     Expired,
+    /// The request is a copy of an earlier one, whose answer the client has used. The session stays valid.
+    #[error("this refresh was answered before, and the answer was used: read the tokens from your store again")]
+    AlreadyRefreshed,
+    /// The token was replaced a moment ago, and the request may be a copy of an earlier one. The session stays valid.
+    #[error("the refresh token was replaced a moment ago: read the tokens from your store again, then repeat this")]
+    Replaced,
     /// The outcome is not known. The client may repeat the request.
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -66,75 +79,25 @@ impl From<SigningError> for RefreshError {
     }
 }
 
-/// The judgement of a presented token by its session's row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Judgement {
-    Current,
-    Replay,
-    /// The successor is issued again, and the debt of the session becomes `debt`.
-    Recover {
-        debt: i32,
-    },
-    /// The token is newer than the row.
-    CatchUp,
-    /// A replaced token of a live session was used.
-    Reused,
-    /// A replaced token of an ended session was used. Nothing changes.
-    ReusedAfterEnd,
-    Revoked,
-    Expired,
-}
-
-/// Judges a token by its session's row.
-fn judge(family: &TokenFamily, token: &RefreshToken, policy: &Policy, now: Timestamp) -> Judgement {
-    let presented = i64::from(token.generation);
-    let current = family.snapshot.generation;
-    let digest = token.digest();
-    let is_parent = presented.saturating_add(1) == current
-        && family.parent_digest.as_deref().is_some_and(|parent| digest.matches(parent));
-    let is_current = presented == current && digest.matches(&family.token_digest);
-    let revoked = family.revoked_at.is_some() || family.disabled_at.is_some();
-    let expired = now >= family.snapshot.deadline();
-    if !(is_current || is_parent || presented > current) {
-        return if revoked || expired { Judgement::ReusedAfterEnd } else { Judgement::Reused };
-    }
-    if revoked {
-        return Judgement::Revoked;
-    }
-    if expired {
-        return Judgement::Expired;
-    }
-    if is_current {
-        return Judgement::Current;
-    }
-    if !is_parent {
-        return Judgement::CatchUp;
-    }
-    if now.since(family.snapshot.issued_at) < policy.replay_window {
-        return Judgement::Replay;
-    }
-    let debt = if family.recovered { family.recovery_debt } else { family.recovery_debt.saturating_add(RECOVERY_COST) };
-    let limit = i64::from(policy.recoveries).saturating_mul(i64::from(RECOVERY_COST));
-    if family.access_seen || i64::from(debt) > limit { Judgement::Reused } else { Judgement::Recover { debt } }
-}
-
 impl Sessions {
-    /// Refreshes with `token`. The rotation is durable when this returns.
+    /// Refreshes with the token that is `presented`. The rotation is durable when this returns.
     ///
     /// # Errors
     /// The token is refused. After [`RefreshError::Issue`] the outcome is not known, and the same call may be repeated.
     pub(crate) async fn refresh(
         &self,
-        token: &RefreshToken,
+        presented: Presented<'_>,
         requester: &Requester,
     ) -> Result<IssuedTokens, RefreshError> {
-        let outcome = self.try_refresh(token, requester).await;
+        let outcome = self.try_refresh(presented, requester).await;
         self.metrics.refreshed(match &outcome {
             Ok((_, outcome)) => *outcome,
             Err(RefreshError::Invalid) => RefreshOutcome::Invalid,
             Err(RefreshError::Reused) => RefreshOutcome::Reused,
             Err(RefreshError::Revoked) => RefreshOutcome::Revoked,
             Err(RefreshError::Expired) => RefreshOutcome::Expired,
+            Err(RefreshError::AlreadyRefreshed) => RefreshOutcome::AlreadyRefreshed,
+            Err(RefreshError::Replaced) => RefreshOutcome::Doubted,
             Err(RefreshError::Issue(_)) => RefreshOutcome::Unavailable,
         });
         outcome.map(|(tokens, _)| tokens)
@@ -154,10 +117,10 @@ impl Sessions {
 
     async fn try_refresh(
         &self,
-        token: &RefreshToken,
+        presented: Presented<'_>,
         requester: &Requester,
     ) -> Result<(IssuedTokens, RefreshOutcome), RefreshError> {
-        let arrived = self.clock.now();
+        let token = presented.token;
         let salt = RotationSalt(self.random.bytes());
         let successor = token.successor(&salt, &self.refresh_key);
         let rotation = Rotation {
@@ -165,14 +128,15 @@ impl Sessions {
             presented: token.digest(),
             successor: successor.digest(),
             salt,
-            access_jti: Jti(self.random.id(arrived)),
+            access_jti: Jti(self.random.id(presented.arrived)),
             ip: requester.ip.map(IpColumn),
+            key: presented.key,
         };
         for _ in 0..ATTEMPTS {
             if let Some(rotated) = self.rotate(&rotation, requester).await? {
                 return Ok((self.issue_rotated(rotated, successor).await?, RefreshOutcome::Rotated));
             }
-            let attempt = Attempt { token, rotation: &rotation, requester, arrived };
+            let attempt = Attempt { presented, rotation: &rotation, requester };
             if let Some(issued) = self.judge_attempt(attempt).await? {
                 return Ok(issued);
             }
@@ -212,13 +176,14 @@ impl Sessions {
         &self,
         attempt: Attempt<'_>,
     ) -> Result<Option<(IssuedTokens, RefreshOutcome)>, RefreshError> {
-        let Attempt { token, requester, arrived, .. } = attempt;
+        let Attempt { presented, requester, .. } = attempt;
+        let token = presented.token;
         let session = token.session;
         // A missing row was deleted long after the session had ended.
         let found = self.db.read(move |conn| store::token_family(conn, session)).await?;
         let family = found.ok_or(RefreshError::Expired)?;
         let now = self.clock.now();
-        match judge(&family, token, &self.policy, now) {
+        match judge(&family, presented, &self.policy, now) {
             Judgement::Current => Ok(None),
             Judgement::Replay => {
                 let replay = Replay { user: family.snapshot.subject.id, requester: requester.clone() };
@@ -228,17 +193,21 @@ impl Sessions {
             }
             Judgement::Recover { debt } => self.recover(family, attempt, debt, now).await,
             Judgement::CatchUp => self.catch_up(attempt).await,
-            // The client refreshed again while this request was in flight, so it may have been a replay when it was
-            // sent. A thief who repeats the request is detected then.
-            Judgement::Reused if family.snapshot.issued_at > arrived => {
-                Err(DbError::Unavailable("the session was refreshed by a concurrent request".to_owned()).into())
-            }
+            Judgement::Echo => Err(RefreshError::AlreadyRefreshed),
+            Judgement::Overtaken | Judgement::DoubtedBefore => Err(RefreshError::Replaced),
+            Judgement::Doubt => self.doubt(family, attempt).await,
             Judgement::Reused => {
                 self.revoke_reused(session, requester).await?;
                 Err(RefreshError::Reused)
             }
-            Judgement::ReusedAfterEnd => Err(RefreshError::Reused),
-            Judgement::Revoked => Err(RefreshError::Revoked),
+            Judgement::ReusedAfterEnd => {
+                self.publish_found(&family).await;
+                Err(RefreshError::Reused)
+            }
+            Judgement::Revoked => {
+                self.publish_found(&family).await;
+                Err(RefreshError::Revoked)
+            }
             Judgement::Expired => Err(RefreshError::Expired),
         }
     }
@@ -253,11 +222,11 @@ impl Sessions {
     async fn recover(
         &self,
         mut family: TokenFamily,
-        Attempt { token, requester, .. }: Attempt<'_>,
+        Attempt { presented, requester, .. }: Attempt<'_>,
         debt: i32,
         now: Timestamp,
     ) -> Result<Option<(IssuedTokens, RefreshOutcome)>, RefreshError> {
-        let successor = self.same_successor(&family, token)?;
+        let successor = self.same_successor(&family, presented.token)?;
         let access_jti = Jti(self.random.id(now));
         let audit = self.audit.clone();
         let expected = family.clone();
@@ -284,8 +253,9 @@ impl Sessions {
 
     async fn catch_up(
         &self,
-        Attempt { token, rotation, requester, .. }: Attempt<'_>,
+        Attempt { presented, rotation, requester }: Attempt<'_>,
     ) -> Result<Option<(IssuedTokens, RefreshOutcome)>, RefreshError> {
+        let token = presented.token;
         let rotation = *rotation;
         let times = self.rotation_times();
         let generation = i64::from(token.generation);
@@ -308,6 +278,26 @@ impl Sessions {
         self.put_in_cache(&family.snapshot, now).await;
         let successor = self.same_successor(&family, token)?;
         Ok(Some((self.issue(&family.snapshot, successor, now)?, RefreshOutcome::CaughtUp)))
+    }
+
+    /// Records that a replaced token was presented for the first time. Returns `None` if the row has changed.
+    async fn doubt(
+        &self,
+        family: TokenFamily,
+        Attempt { presented, requester, .. }: Attempt<'_>,
+    ) -> Result<Option<(IssuedTokens, RefreshOutcome)>, RefreshError> {
+        let generation = i64::from(presented.token.generation);
+        let arrived = presented.arrived;
+        let audit = self.audit.clone();
+        let record = refresh_record(Event::RefreshDoubted, &family, requester);
+        let doubted = self.db.write(move |conn| {
+            let doubted = store::doubt(conn, &family, generation, arrived)?;
+            if doubted {
+                audit.append(conn, &record)?;
+            }
+            Ok(doubted)
+        });
+        if doubted.await? { Err(RefreshError::Replaced) } else { Ok(None) }
     }
 
     async fn revoke_reused(&self, session: SessionId, requester: &Requester) -> DbResult<()> {
@@ -348,10 +338,9 @@ impl Sessions {
 /// A refresh that is being judged.
 #[derive(Clone, Copy)]
 struct Attempt<'a> {
-    token: &'a RefreshToken,
+    presented: Presented<'a>,
     rotation: &'a Rotation,
     requester: &'a Requester,
-    arrived: Timestamp,
 }
 
 /// Returns the audit record of an event that the holder of a refresh token caused.

@@ -1,0 +1,140 @@
+//! Judges a presented refresh token by its session's row, without I/O.
+
+use std::time::Duration;
+
+use super::{IdempotencyKey, Policy};
+use crate::sessions::store::TokenFamily;
+use crate::tokens::refresh::RefreshToken;
+use crate::types::Timestamp;
+
+/// The debt that a recovery adds to a session. Each rotation subtracts one.
+const RECOVERY_COST: i32 = 8;
+
+/// The debt that a recovery with the key of the rotation adds, which only the client of the rotation has.
+const RECOVERY_COST_WITH_KEY: i32 = 1;
+
+/// How long after a rotation a request that was sent before it can still arrive. TCP sends its bytes again for up to
+/// two minutes, and proxies hold requests for some minutes at the most.
+const ECHO_HORIZON: Duration = Duration::from_secs(300);
+
+/// The time in which a doubted token may be repeated, so that two copies of one request are one echo.
+const DOUBT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A refresh token as it was presented.
+#[derive(Clone, Copy)]
+pub(crate) struct Presented<'a> {
+    /// The token.
+    pub token: &'a RefreshToken,
+    /// The key of the refresh, if the client sent one.
+    pub key: Option<IdempotencyKey>,
+    /// The time at which the request had arrived, by which windows are judged: waiting for the database is not the
+    /// client's fault.
+    pub arrived: Timestamp,
+}
+
+/// The judgement of a presented token by its session's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    Current,
+    Replay,
+    /// The successor is issued again, and the debt of the session becomes `debt`.
+    Recover {
+        debt: i32,
+    },
+    /// The token is newer than the row.
+    CatchUp,
+    /// The request is a copy of the one that replaced the token.
+    Echo,
+    /// A replaced token was presented by a request that arrived before the last rotation.
+    Overtaken,
+    /// A replaced token was presented for the first time, which may be an echo. The doubt is to be recorded.
+    Doubt,
+    /// The token was doubted less than [`DOUBT_INTERVAL`] before.
+    DoubtedBefore,
+    /// A replaced token of a live session was used.
+    Reused,
+    /// A replaced token of an ended session was used. Nothing changes.
+    ReusedAfterEnd,
+    Revoked,
+    Expired,
+}
+
+/// Judges a token by its session's row.
+pub(super) fn judge(family: &TokenFamily, presented: Presented<'_>, policy: &Policy, now: Timestamp) -> Judgement {
+    let generation = i64::from(presented.token.generation);
+    let current = family.snapshot.generation;
+    let digest = presented.token.digest();
+    let is_parent = generation.saturating_add(1) == current
+        && family.parent_digest.as_deref().is_some_and(|parent| digest.matches(parent));
+    let is_current = generation == current && digest.matches(&family.token_digest);
+    let revoked = family.revoked_at.is_some() || family.disabled_at.is_some();
+    let expired = now >= family.snapshot.deadline();
+    if !(is_current || is_parent || generation > current) {
+        return if revoked || expired { Judgement::ReusedAfterEnd } else { judge_replaced(family, presented) };
+    }
+    if revoked {
+        return Judgement::Revoked;
+    }
+    if expired {
+        return Judgement::Expired;
+    }
+    if is_current {
+        return Judgement::Current;
+    }
+    if !is_parent {
+        return Judgement::CatchUp;
+    }
+    if presented.arrived.since(family.snapshot.issued_at) < policy.replay_window {
+        return Judgement::Replay;
+    }
+    let debt = debt_after_recovery(family, presented.key);
+    let limit = i64::from(policy.recoveries).saturating_mul(i64::from(RECOVERY_COST));
+    if family.access_seen || i64::from(debt) > limit {
+        judge_replaced(family, presented)
+    } else {
+        Judgement::Recover { debt }
+    }
+}
+
+/// Returns the debt of the session if its current generation is issued again.
+fn debt_after_recovery(family: &TokenFamily, key: Option<IdempotencyKey>) -> i32 {
+    if family.recovered {
+        return family.recovery_debt;
+    }
+    let has_key = key.is_some_and(|key| key.matches(family.rotation_key.as_deref()));
+    family.recovery_debt.saturating_add(if has_key { RECOVERY_COST_WITH_KEY } else { RECOVERY_COST })
+}
+
+/// Judges a replaced token of a live session: theft, unless the request may be an echo of one that the client has given
+/// up. An echo comes once; a thief, and a client that has only this token, come again.
+fn judge_replaced(family: &TokenFamily, presented: Presented<'_>) -> Judgement {
+    let generation = i64::from(presented.token.generation);
+    let arrived = presented.arrived;
+    if is_echo(family, generation, presented.key) {
+        return Judgement::Echo;
+    }
+    if arrived < family.snapshot.issued_at {
+        return Judgement::Overtaken;
+    }
+    match (family.doubted_generation, family.doubted_at) {
+        (Some(doubted), Some(at)) if generation <= doubted => {
+            if arrived.since(at) < DOUBT_INTERVAL {
+                Judgement::DoubtedBefore
+            } else {
+                Judgement::Reused
+            }
+        }
+        _ if arrived.since(family.snapshot.issued_at) < ECHO_HORIZON => Judgement::Doubt,
+        _ => Judgement::Reused,
+    }
+}
+
+/// Returns whether `key` is that of the rotation that replaced the token of `generation`.
+fn is_echo(family: &TokenFamily, generation: i64, key: Option<IdempotencyKey>) -> bool {
+    let rotation_key = match family.snapshot.generation.saturating_sub(generation) {
+        1 => family.rotation_key.as_deref(),
+        2 => family.former_rotation_key.as_deref(),
+        _ => None,
+    };
+    key.is_some_and(|key| key.matches(rotation_key))
+}
