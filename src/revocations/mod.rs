@@ -63,6 +63,22 @@ impl Reason {
             Self::AccountChanged => "account_changed",
         }
     }
+
+    /// Finds the reason with this name. One that this version does not know counts as an operator's.
+    pub(crate) fn parse(name: &str) -> Self {
+        let all = [
+            Self::Logout,
+            Self::EndedByOwner,
+            Self::EndedByOperator,
+            Self::RefreshTokenReused,
+            Self::PasswordChanged,
+            Self::ReportedByOwner,
+            Self::AccountDisabled,
+            Self::SessionLimit,
+            Self::AccountChanged,
+        ];
+        all.into_iter().find(|reason| reason.name() == name).unwrap_or(Self::EndedByOperator)
+    }
 }
 
 /// An entry of the log: a revoked session, or the revoked access tokens of a session that stays valid.
@@ -74,17 +90,13 @@ pub(crate) struct Revocation {
     pub before: Option<i64>,
     /// The time at which the last access token that it revokes expires.
     pub expires_at: Timestamp,
+    /// The reason.
+    pub reason: Reason,
 }
 
 /// Appends entries about the account `user` to the log, in the caller's transaction.
-pub(crate) fn append(
-    conn: &mut Conn,
-    entries: &[Revocation],
-    user: UserId,
-    reason: Reason,
-    now: Timestamp,
-) -> DbResult<()> {
-    store::append(conn, entries, user, reason, now)
+pub(crate) fn append(conn: &mut Conn, entries: &[Revocation], user: UserId, now: Timestamp) -> DbResult<()> {
+    store::append(conn, entries, user, now)
 }
 
 /// Marks revocations in the cache that servers share.
@@ -181,32 +193,42 @@ impl RevocationLog {
     }
 }
 
+/// Writes revocations to the database again that it has lost, in the caller's transaction.
+pub(crate) type Restore = fn(&mut Conn, &[Revocation], Timestamp) -> DbResult<()>;
+
 /// Reads the log for one server.
 pub(crate) struct LogReader {
     db: Db,
     cache: Cache,
     clock: Clock,
     log: RevocationLog,
+    restore: Restore,
     cursor: Cursor,
     cache_recoveries: u64,
 }
 
 impl LogReader {
     /// Creates a reader that has read nothing yet.
-    pub(crate) fn new(db: Db, cache: Cache, clock: Clock, log: RevocationLog) -> Self {
+    pub(crate) fn new(db: Db, cache: Cache, clock: Clock, log: RevocationLog, restore: Restore) -> Self {
         let cache_recoveries = cache.recoveries();
-        Self { db, cache, clock, log, cursor: Cursor::default(), cache_recoveries }
+        Self { db, cache, clock, log, restore, cursor: Cursor::default(), cache_recoveries }
     }
 
     /// Reads the entries that were appended since the last call and marks them in the cache. The first call reads all
-    /// unexpired entries. If the cache was unavailable, all of them are marked again.
+    /// unexpired entries, and so does one after a failover or a restore of the database; what it has lost is then
+    /// written again. If the cache was unavailable, all entries are marked again.
     pub(crate) async fn read(&mut self) -> DbResult<()> {
         let cursor = self.cursor;
         let now = self.clock.now();
-        let (revocations, next) = self.db.read(move |conn| store::since(conn, cursor, now)).await?;
-        let new = self.log.missing(revocations);
+        // Taken before the database is read, which then has all of it unless it has lost some.
+        let known = self.log.all();
+        let read = self.db.read(move |conn| store::since(conn, cursor, now)).await?;
+        if read.is_complete {
+            self.restore(known, &read.revocations, now).await?;
+        }
+        let new = self.log.missing(read.revocations);
         self.log.add(&new);
-        self.cursor = next;
+        self.cursor = read.cursor;
         let cache_recoveries = self.cache.recoveries();
         let unmarked = if cache_recoveries == self.cache_recoveries { new } else { self.log.all() };
         self.cache_recoveries = cache_recoveries;
@@ -217,6 +239,20 @@ impl LogReader {
             unmarked => mark(&self.cache, unmarked, now).await,
         };
         Ok(())
+    }
+
+    /// Writes those of the `known` revocations again that the database has lost: those that are not among its own.
+    async fn restore(&self, known: Vec<Revocation>, present: &[Revocation], now: Timestamp) -> DbResult<()> {
+        let mut entries = Entries::default();
+        present.iter().for_each(|entry| entries.add(entry));
+        let is_lost = |entry: &Revocation| entry.expires_at > now && !entries.contains(entry);
+        let lost: Vec<Revocation> = known.into_iter().filter(is_lost).collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(lost = lost.len(), "the database has lost revocations, which are written again");
+        let restore = self.restore;
+        self.db.write(move |conn| restore(conn, &lost, now)).await
     }
 
     /// Reads the log twice a second until the future is dropped.

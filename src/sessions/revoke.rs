@@ -80,30 +80,29 @@ impl Sessions {
         by: &Actor,
     ) -> DbResult<RevokedSessions> {
         let now = self.clock.now();
-        let mut revocations = self.recorded_revocations(conn, selector)?;
-        let revoked = store::revoke(conn, selector, reason, by.user, now)?;
         let event = if reason == Reason::Logout { Event::SessionLoggedOut } else { Event::SessionRevoked };
-        for (session, user, expires_at) in revoked {
-            let entry = Revocation { session, before: None, expires_at: expires_at.plus(MARGIN) };
-            revocations::append(conn, &[entry], user, reason, now)?;
-            revocations.entries.push(entry);
-            revocations.sessions.push((session, user));
+        let mut sessions = Vec::new();
+        for (session, user, expires_at) in store::revoke(conn, selector, reason, by.user, now)? {
+            let entry = Revocation { session, before: None, expires_at: expires_at.plus(MARGIN), reason };
+            revocations::append(conn, &[entry], user, now)?;
+            sessions.push((session, user));
             let record = Record::new(event, by).on(user).session(session).with("reason", reason.name());
             self.audit.append(conn, &record)?;
         }
-        Ok(revocations)
+        Ok(RevokedSessions { sessions, ..self.recorded_revocations(conn, selector)? })
     }
 
-    /// Returns the earlier revocations of the sessions that match `selector` and of their access tokens, to be
-    /// published once more: another server may have been unable to publish them, and whoever repeats a revocation
+    /// Returns the revocations that are in force of the sessions that match `selector` and of their access tokens, to
+    /// be published once more: another server may have been unable to publish them, and whoever repeats a revocation
     /// relies on the server that answers.
     pub(crate) fn recorded_revocations(&self, conn: &mut Conn, selector: SessionSelector) -> DbResult<RevokedSessions> {
         let now = self.clock.now();
         let recorded = store::recorded_revocations(conn, selector, now.minus(MARGIN))?;
-        let entry = |(session, revoked_at, valid_from, expires_at): (_, Option<Timestamp>, _, Timestamp)| Revocation {
+        let entry = |(session, reason, valid_from, expires_at): (_, Option<String>, _, Timestamp)| Revocation {
             session,
-            before: revoked_at.is_none().then_some(valid_from),
+            before: reason.is_none().then_some(valid_from),
             expires_at: expires_at.plus(MARGIN),
+            reason: reason.as_deref().map_or(Reason::AccountChanged, Reason::parse),
         };
         Ok(RevokedSessions { sessions: Vec::new(), entries: recorded.into_iter().map(entry).collect(), at: now })
     }
@@ -129,9 +128,10 @@ impl Sessions {
             session,
             before: Some(before),
             expires_at: expires_at.plus(MARGIN),
+            reason: Reason::AccountChanged,
         };
         let entries: Vec<Revocation> = tokens.into_iter().map(entry).collect();
-        revocations::append(conn, &entries, user, Reason::AccountChanged, now)?;
+        revocations::append(conn, &entries, user, now)?;
         Ok(RevokedSessions { sessions: Vec::new(), entries, at: now })
     }
 
@@ -146,14 +146,23 @@ impl Sessions {
     /// Publishes a revocation that was found in the row of a session, before the session is refused: what this server
     /// has refused once, it never accepts again.
     pub(super) async fn publish_found(&self, family: &TokenFamily) {
-        if family.revoked_at.is_none() {
-            return;
-        }
+        let Some(reason) = family.revoked_reason.as_deref().map(Reason::parse) else { return };
         let now = self.clock.now();
         let expires_at = family.snapshot.access_expires_at.plus(MARGIN);
-        let entry = Revocation { session: family.snapshot.session, before: None, expires_at };
+        let entry = Revocation { session: family.snapshot.session, before: None, expires_at, reason };
         if expires_at > now {
             self.publish(&RevokedSessions { sessions: Vec::new(), entries: vec![entry], at: now }).await;
         }
     }
+}
+
+/// Writes revocations again that the database has lost, in the caller's transaction: in the rows of the sessions that it
+/// still has, and in the log.
+pub(crate) fn restore_revocations(conn: &mut Conn, lost: &[Revocation], now: Timestamp) -> DbResult<()> {
+    for entry in lost {
+        if let Some(user) = store::restore_revocation(conn, entry, now)? {
+            revocations::append(conn, &[*entry], user, now)?;
+        }
+    }
+    Ok(())
 }

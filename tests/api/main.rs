@@ -26,6 +26,7 @@ mod database_down;
 mod degraded;
 mod devices;
 mod echoes;
+mod failover;
 mod impersonation;
 mod limits;
 mod lockout;

@@ -1,6 +1,8 @@
-//! The rows of sessions: inserted, changed, revoked and deleted here, and listed and counted in [`queries`].
+//! The rows of sessions: inserted, changed and deleted here, revoked in [`revoke`], and listed and counted in
+//! [`queries`].
 
 mod queries;
+mod revoke;
 
 use std::net::IpAddr;
 
@@ -8,19 +10,18 @@ use diesel::dsl::case_when;
 use diesel::prelude::*;
 
 use super::refresh::IdempotencyKey;
-use super::revoke::SessionSelector;
 use super::rotation::{Rotation, RotationTimes};
 use super::{SessionSnapshot, Subject};
 use crate::db::schema::{sessions, users};
 use crate::db::types::{IpColumn, Json, SqlTime};
 use crate::db::{Conn, DbResult};
-use crate::revocations::Reason;
 use crate::types::{ADMIN, Amr, Jti, Roles, SessionId, Timestamp, UserId};
 
 pub(super) use queries::{
     ExcessSession, PastSession, SessionRow, count_by_device, count_ended, count_live, excess_sessions, exists, find,
     ips, list, past_sessions, summary,
 };
+pub(super) use revoke::{recorded_revocations, restore_revocation, revoke, revoke_access_tokens};
 
 /// A new session.
 pub(super) struct NewSession<'a> {
@@ -82,6 +83,7 @@ pub(super) struct TokenFamily {
     pub doubted_generation: Option<i64>,
     pub doubted_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
+    pub revoked_reason: Option<String>,
     pub disabled_at: Option<Timestamp>,
 }
 
@@ -112,6 +114,7 @@ struct TokenFamilyRow {
     doubted_generation: Option<i64>,
     doubted_at: Option<Timestamp>,
     revoked_at: Option<Timestamp>,
+    revoked_reason: Option<String>,
     actor_id: Option<UserId>,
     valid_from_revision: i64,
 }
@@ -160,6 +163,7 @@ pub(super) fn token_family(conn: &mut Conn, session: SessionId) -> DbResult<Opti
         doubted_generation: row.doubted_generation,
         doubted_at: row.doubted_at,
         revoked_at: row.revoked_at,
+        revoked_reason: row.revoked_reason,
         disabled_at,
     }))
 }
@@ -249,80 +253,6 @@ pub(super) fn reauthenticate(conn: &mut Conn, session: SessionId, amr: &Amr, now
     Ok(changed == 1)
 }
 
-/// A session that was revoked, and the time at which every access token of it has expired.
-pub(super) type RevokedSession = (SessionId, UserId, Timestamp);
-
-/// Evaluates an expression with the condition of a selector, which is of another type for each.
-macro_rules! matching {
-    ($selector:expr, $matches:ident => $query:block) => {
-        match $selector {
-            SessionSelector::One(session) => {
-                let $matches = sessions::id.eq(session);
-                $query
-            }
-            SessionSelector::OneOf(session, user) => {
-                let $matches = sessions::id.eq(session).and(sessions::user_id.eq(user));
-                $query
-            }
-            SessionSelector::AllOf(user) => {
-                let $matches = sessions::user_id.eq(user).or(sessions::actor_id.eq(user).assume_not_null());
-                $query
-            }
-            SessionSelector::AllOfExcept(user, session) => {
-                let all = sessions::user_id.eq(user).or(sessions::actor_id.eq(user).assume_not_null());
-                let $matches = all.and(sessions::id.ne(session));
-                $query
-            }
-            SessionSelector::ImpersonatedBy(user) => {
-                let $matches = sessions::actor_id.eq(user).assume_not_null();
-                $query
-            }
-        }
-    };
-}
-
-/// Revokes the live sessions that match `selector`.
-pub(super) fn revoke(
-    conn: &mut Conn,
-    selector: SessionSelector,
-    reason: Reason,
-    by: Option<UserId>,
-    now: Timestamp,
-) -> DbResult<Vec<RevokedSession>> {
-    let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
-    let change = (
-        sessions::revoked_at.eq(now),
-        sessions::revoked_reason.eq(reason.name()),
-        sessions::revoked_by.eq(by),
-        sessions::revision.eq(sessions::revision + 1),
-    );
-    let revoked = (sessions::id, sessions::user_id, sessions::access_expires_at);
-    Ok(matching!(selector, matches => {
-        let target = sessions::table.filter(live).filter(matches);
-        diesel::update(target).set(change).returning(revoked).get_results(conn)?
-    }))
-}
-
-/// A revocation that a session's row records: the session, whether it was revoked itself, the revision from which on
-/// its access tokens are valid, and the time at which every access token of it has expired.
-pub(super) type RecordedRevocation = (SessionId, Option<Timestamp>, i64, Timestamp);
-
-/// Finds the revocations that the rows of the sessions that match `selector` record, unless all access tokens have
-/// expired at `expired`.
-pub(super) fn recorded_revocations(
-    conn: &mut Conn,
-    selector: SessionSelector,
-    expired: Timestamp,
-) -> DbResult<Vec<RecordedRevocation>> {
-    let in_force = sessions::access_expires_at
-        .gt(expired)
-        .and(sessions::revoked_at.is_not_null().or(sessions::valid_from_revision.gt(0)));
-    let columns = (sessions::id, sessions::revoked_at, sessions::valid_from_revision, sessions::access_expires_at);
-    Ok(matching!(selector, matches => {
-        sessions::table.filter(in_force).filter(matches).select(columns).load(conn)?
-    }))
-}
-
 /// Has the live sessions of an account take over its revision.
 pub(super) fn take_over(conn: &mut Conn, user: UserId, account_revision: i64, now: Timestamp) -> DbResult<()> {
     let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
@@ -330,29 +260,6 @@ pub(super) fn take_over(conn: &mut Conn, user: UserId, account_revision: i64, no
     let change = (sessions::revision.eq(sessions::revision + 1), sessions::account_revision.eq(account_revision));
     diesel::update(owned).set(change).execute(conn)?;
     Ok(())
-}
-
-/// A session whose access tokens were revoked: its id, the revision from which on they are valid, and the time at which
-/// every earlier one has expired.
-pub(super) type RevokedAccessTokens = (SessionId, i64, Timestamp);
-
-/// Has the live sessions of an account take over its revision, and revokes the access tokens that they have issued.
-pub(super) fn revoke_access_tokens(
-    conn: &mut Conn,
-    user: UserId,
-    account_revision: i64,
-    now: Timestamp,
-) -> DbResult<Vec<RevokedAccessTokens>> {
-    let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
-    let owned = sessions::table.filter(sessions::user_id.eq(user)).filter(live);
-    let change = (
-        sessions::revision.eq(sessions::revision + 1),
-        sessions::valid_from_revision.eq(sessions::revision + 1),
-        sessions::account_revision.eq(account_revision),
-    );
-    // An update instead of a query, so that a concurrent refresh comes entirely before or after this transaction.
-    let revoked = (sessions::id, sessions::valid_from_revision, sessions::access_expires_at);
-    Ok(diesel::update(owned).set(change).returning(revoked).get_results(conn)?)
 }
 
 /// Renames a session. Returns whether the account has it.

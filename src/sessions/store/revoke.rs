@@ -1,0 +1,129 @@
+//! Revokes sessions and access tokens in the rows of sessions.
+
+use diesel::prelude::*;
+
+use crate::db::schema::sessions;
+use crate::db::{Conn, DbResult};
+use crate::revocations::{Reason, Revocation};
+use crate::sessions::SessionSelector;
+use crate::types::{SessionId, Timestamp, UserId};
+
+/// A session that was revoked, and the time at which every access token of it has expired.
+pub(crate) type RevokedSession = (SessionId, UserId, Timestamp);
+
+/// Evaluates an expression with the condition of a selector, which is of another type for each.
+macro_rules! matching {
+    ($selector:expr, $matches:ident => $query:block) => {
+        match $selector {
+            SessionSelector::One(session) => {
+                let $matches = sessions::id.eq(session);
+                $query
+            }
+            SessionSelector::OneOf(session, user) => {
+                let $matches = sessions::id.eq(session).and(sessions::user_id.eq(user));
+                $query
+            }
+            SessionSelector::AllOf(user) => {
+                let $matches = sessions::user_id.eq(user).or(sessions::actor_id.eq(user).assume_not_null());
+                $query
+            }
+            SessionSelector::AllOfExcept(user, session) => {
+                let all = sessions::user_id.eq(user).or(sessions::actor_id.eq(user).assume_not_null());
+                let $matches = all.and(sessions::id.ne(session));
+                $query
+            }
+            SessionSelector::ImpersonatedBy(user) => {
+                let $matches = sessions::actor_id.eq(user).assume_not_null();
+                $query
+            }
+        }
+    };
+}
+
+/// Revokes the live sessions that match `selector`.
+pub(crate) fn revoke(
+    conn: &mut Conn,
+    selector: SessionSelector,
+    reason: Reason,
+    by: Option<UserId>,
+    now: Timestamp,
+) -> DbResult<Vec<RevokedSession>> {
+    let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
+    let change = (
+        sessions::revoked_at.eq(now),
+        sessions::revoked_reason.eq(reason.name()),
+        sessions::revoked_by.eq(by),
+        sessions::revision.eq(sessions::revision + 1),
+    );
+    let revoked = (sessions::id, sessions::user_id, sessions::access_expires_at);
+    Ok(matching!(selector, matches => {
+        let target = sessions::table.filter(live).filter(matches);
+        diesel::update(target).set(change).returning(revoked).get_results(conn)?
+    }))
+}
+
+/// A revocation that a session's row records: the session, the reason if it was revoked itself, the revision from which
+/// on its access tokens are valid, and the time at which every access token of it has expired.
+pub(crate) type RecordedRevocation = (SessionId, Option<String>, i64, Timestamp);
+
+/// Finds the revocations that the rows of the sessions that match `selector` record, unless all access tokens have
+/// expired at `expired`.
+pub(crate) fn recorded_revocations(
+    conn: &mut Conn,
+    selector: SessionSelector,
+    expired: Timestamp,
+) -> DbResult<Vec<RecordedRevocation>> {
+    let in_force = sessions::access_expires_at
+        .gt(expired)
+        .and(sessions::revoked_at.is_not_null().or(sessions::valid_from_revision.gt(0)));
+    let columns = (sessions::id, sessions::revoked_reason, sessions::valid_from_revision, sessions::access_expires_at);
+    Ok(matching!(selector, matches => {
+        sessions::table.filter(in_force).filter(matches).select(columns).load(conn)?
+    }))
+}
+
+/// Writes a revocation to the row of its session again. Returns the account of the session, or `None` if the row does
+/// not exist.
+pub(crate) fn restore_revocation(conn: &mut Conn, lost: &Revocation, now: Timestamp) -> DbResult<Option<UserId>> {
+    let session = sessions::table.filter(sessions::id.eq(lost.session));
+    match lost.before {
+        None => {
+            let change = (
+                sessions::revoked_at.eq(now),
+                sessions::revoked_reason.eq(lost.reason.name()),
+                sessions::revision.eq(sessions::revision + 1),
+            );
+            diesel::update(session.filter(sessions::revoked_at.is_null())).set(change).execute(conn)?;
+        }
+        Some(before) => {
+            let earlier = session.filter(sessions::valid_from_revision.lt(before));
+            diesel::update(earlier).set(sessions::valid_from_revision.eq(before)).execute(conn)?;
+            let behind = session.filter(sessions::revision.lt(before));
+            diesel::update(behind).set(sessions::revision.eq(before)).execute(conn)?;
+        }
+    }
+    Ok(session.select(sessions::user_id).first(conn).optional()?)
+}
+
+/// A session whose access tokens were revoked: its id, the revision from which on they are valid, and the time at which
+/// every earlier one has expired.
+pub(crate) type RevokedAccessTokens = (SessionId, i64, Timestamp);
+
+/// Has the live sessions of an account take over its revision, and revokes the access tokens that they have issued.
+pub(crate) fn revoke_access_tokens(
+    conn: &mut Conn,
+    user: UserId,
+    account_revision: i64,
+    now: Timestamp,
+) -> DbResult<Vec<RevokedAccessTokens>> {
+    let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
+    let owned = sessions::table.filter(sessions::user_id.eq(user)).filter(live);
+    let change = (
+        sessions::revision.eq(sessions::revision + 1),
+        sessions::valid_from_revision.eq(sessions::revision + 1),
+        sessions::account_revision.eq(account_revision),
+    );
+    // An update instead of a query, so that a concurrent refresh comes entirely before or after this transaction.
+    let revoked = (sessions::id, sessions::valid_from_revision, sessions::access_expires_at);
+    Ok(diesel::update(owned).set(change).returning(revoked).get_results(conn)?)
+}
