@@ -1,16 +1,16 @@
-//! Password attempts: admits them and verifies the password.
+//! Attempts at passwords and codes: admits them, and verifies passwords.
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::store::{self, AccountRow};
-use crate::audit::Record;
-use crate::db::{Db, DbError, DbResult};
+use crate::audit::{Actor, Record};
+use crate::db::{Conn, Db, DbError, DbResult};
 use crate::mfa::Mfa;
 use crate::passwords::{Hasher, HasherError, Password, Verification};
 use crate::sessions::Sessions;
-use crate::throttle::{AttemptError, AttemptSource, PasswordAttempt, Throttle};
+use crate::throttle::{AttemptError, AttemptSource, CodeAttempt, PasswordAttempt, Throttle};
 use crate::tokens::opaque::OpaqueToken;
 use crate::types::{EmailAddress, Requester, UserId};
 
@@ -78,18 +78,27 @@ impl PasswordAttempts {
         let by = requester.clone();
         let found = self.db.read(move |conn| {
             let Some(account) = store::find(conn, user)? else { return Ok(None) };
-            let source = if sessions.knows_network(conn, user, &by)? {
-                AttemptSource::KnownNetwork
-            } else {
-                AttemptSource::UnknownNetwork
-            };
-            Ok(Some((account, source)))
+            Ok(Some((account, network(conn, &sessions, user, &by)?)))
         });
         let Some((account, source)) = found.await? else { return Ok(None) };
         let email = EmailAddress::parse(&account.email)
             .map_err(|_| DbError::Unexpected("an account has an invalid email address".to_owned()))?;
         let attempt = self.throttle.admit(&email, Some(user), &source, requester).await?;
         Ok(Some((account, attempt)))
+    }
+
+    /// Admits an attempt at a code of the account's second factor. The transaction that compares the code has to claim
+    /// it.
+    pub(super) async fn admit_code(&self, user: UserId, by: &Actor) -> Result<CodeAttempt, AttemptError> {
+        let sessions = self.sessions.clone();
+        let requester = by.requester.clone();
+        let source = self.db.read(move |conn| network(conn, &sessions, user, &requester)).await?;
+        self.throttle.admit_code(user, &source, by).await
+    }
+
+    /// Audits that an attempt at a code had to wait, after its transaction.
+    pub(super) async fn record_code_refused(&self, attempt: &CodeAttempt) {
+        self.throttle.record_code_refused(attempt).await;
     }
 
     /// Reads an account and determines the source of the attempt. Does the same work if the account does not exist, so
@@ -113,8 +122,8 @@ impl PasswordAttempts {
             {
                 return Ok((account, AttemptSource::TrustedDevice(device.digest())));
             }
-            let is_known = sessions.knows_network(conn, user, &requester)?;
-            Ok((account, if is_known { AttemptSource::KnownNetwork } else { AttemptSource::UnknownNetwork }))
+            let source = network(conn, &sessions, user, &requester)?;
+            Ok((account, source))
         });
         read.await
     }
@@ -130,7 +139,8 @@ impl PasswordAttempts {
     }
 
     /// Verifies the password of `account`. Without an account this takes as long. `None` stands for a text that cannot
-    /// be a password. A failure is counted, and audited with `failure`.
+    /// be a password. A failure stays counted, and is audited with `failure`. An attempt whose password was not judged
+    /// is taken back.
     pub(super) async fn verify(
         &self,
         account: Option<AccountRow>,
@@ -142,24 +152,52 @@ impl PasswordAttempts {
             self.throttle.record_failure(attempt, failure).await?;
             return Err(PasswordError::Wrong);
         };
-        let stored = account.as_ref().map(|account| account.password_hash.clone());
-        let verification = self.hasher.verify(password.clone(), stored).await?;
-        match (account, verification) {
-            (Some(account), Verification::Match) => Ok(VerifiedPassword { account, rehashed: None }),
-            (Some(account), Verification::MatchOutdated) if account.disabled_at.is_none() => {
-                let rehashed = Some(self.hasher.hash(password).await?);
-                Ok(VerifiedPassword { account, rehashed })
-            }
-            (Some(account), Verification::MatchOutdated) => Ok(VerifiedPassword { account, rehashed: None }),
-            (_, Verification::Mismatch) | (None, _) => {
+        match self.compare(account, password).await {
+            Ok(Some(verified)) => Ok(verified),
+            Ok(None) => {
                 self.throttle.record_failure(attempt, failure).await?;
                 Err(PasswordError::Wrong)
             }
+            Err(error) => {
+                self.throttle.take_back(attempt).await;
+                Err(error.into())
+            }
         }
+    }
+
+    /// Compares a password with that of `account`. Returns `None` if it is wrong.
+    async fn compare(
+        &self,
+        account: Option<AccountRow>,
+        password: Password,
+    ) -> Result<Option<VerifiedPassword>, HasherError> {
+        let stored = account.as_ref().map(|account| account.password_hash.clone());
+        let verification = self.hasher.verify(password.clone(), stored).await?;
+        Ok(match (account, verification) {
+            (Some(account), Verification::MatchOutdated) if account.disabled_at.is_none() => {
+                let rehashed = Some(self.hasher.hash(password).await?);
+                Some(VerifiedPassword { account, rehashed })
+            }
+            (Some(account), Verification::Match | Verification::MatchOutdated) => {
+                Some(VerifiedPassword { account, rehashed: None })
+            }
+            (_, Verification::Mismatch) | (None, _) => None,
+        })
+    }
+
+    /// Takes back an attempt that was no failure, but resets nothing either.
+    pub(super) async fn take_back(&self, attempt: &PasswordAttempt) {
+        self.throttle.take_back(attempt).await;
     }
 
     /// Resets the counts of failures after a success, in a separate transaction.
     pub(super) async fn record_success(&self, attempt: &PasswordAttempt) -> DbResult<()> {
         self.throttle.record_success(attempt).await
     }
+}
+
+/// Determines whether a requester comes from a network that the account knows.
+fn network(conn: &mut Conn, sessions: &Sessions, user: UserId, requester: &Requester) -> DbResult<AttemptSource> {
+    let is_known = sessions.knows_network(conn, user, requester)?;
+    Ok(if is_known { AttemptSource::KnownNetwork } else { AttemptSource::UnknownNetwork })
 }

@@ -12,7 +12,7 @@ use crate::metrics::{LoginOutcome, Metrics};
 use crate::mfa::{Method, Mfa, Owner};
 use crate::passwords::{HasherError, Password};
 use crate::sessions::{IssueError, IssuedTokens, OpenedSession, Sessions};
-use crate::throttle::{AttemptError, PasswordAttempt};
+use crate::throttle::{AttemptError, ClaimedCode, CodeAttempt, PasswordAttempt};
 use crate::tokens::opaque::OpaqueToken;
 use crate::types::{Amr, EmailAddress, Label, Requester, Transport, UserId};
 
@@ -136,6 +136,9 @@ pub(crate) enum CompleteError {
     /// The code is wrong or was used before.
     #[error("the code is wrong or was used before")]
     InvalidCode,
+    /// The attempt was refused before the code was compared.
+    #[error(transparent)]
+    Attempt(#[from] AttemptError),
     /// The tokens were not issued.
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -193,17 +196,25 @@ impl Logins {
     ) -> Result<LoginStep, LoginError> {
         let device = options.trusted_device.as_ref();
         let (mut account, attempt) = self.attempts.admit(email, device, requester).await?;
-        let password = password.ok_or(LoginError::InvalidCredentials)?;
+        let Some(password) = password else {
+            self.attempts.take_back(&attempt).await;
+            return Err(LoginError::InvalidCredentials);
+        };
         for _ in 0..ATTEMPTS {
             let user = account.as_ref().map(|account| account.id);
             let failure = login_failed(user, "invalid_credentials", requester);
             let verified = self.attempts.verify(account, &attempt, Some(password.clone()), failure).await?;
             if verified.account.disabled_at.is_some() {
+                self.attempts.take_back(&attempt).await;
                 self.audit.append_alone(login_failed(user, "account_disabled", requester)).await?;
                 return Err(LoginError::AccountDisabled);
             }
             let id = verified.account.id;
-            match self.open(verified, options, &attempt).await? {
+            let opened = self.open(verified, options, &attempt).await;
+            if opened.is_err() {
+                self.attempts.take_back(&attempt).await;
+            }
+            match opened? {
                 Some(PendingStep::Opened(opened)) => {
                     return Ok(LoginStep::Complete(Box::new(self.sessions.issue_opened(*opened).await?)));
                 }
@@ -212,6 +223,7 @@ impl Logins {
                 None => account = self.attempts.read_again(id).await?,
             }
         }
+        self.attempts.take_back(&attempt).await;
         Err(LoginError::InvalidCredentials)
     }
 
@@ -286,11 +298,17 @@ impl Logins {
         requester: &Requester,
     ) -> Result<CompletedLogin, CompleteError> {
         let result = self.try_complete(user, factor, requester).await;
-        self.metrics.logged_in(match &result {
-            Ok(_) => LoginOutcome::Succeeded,
-            Err(CompleteError::NoChallenge | CompleteError::InvalidCode) => LoginOutcome::Refused,
-            Err(CompleteError::Issue(_)) => LoginOutcome::Unavailable,
-        });
+        match &result {
+            Ok(_) => self.metrics.logged_in(LoginOutcome::Succeeded),
+            Err(CompleteError::NoChallenge | CompleteError::InvalidCode) => {
+                self.metrics.logged_in(LoginOutcome::Refused);
+            }
+            // Counted as an exceeded limit.
+            Err(CompleteError::Attempt(AttemptError::TooManyFailures { .. } | AttemptError::RateLimited(_))) => {}
+            Err(CompleteError::Attempt(AttemptError::Database(_)) | CompleteError::Issue(_)) => {
+                self.metrics.logged_in(LoginOutcome::Unavailable);
+            }
+        }
         result
     }
 
@@ -300,11 +318,19 @@ impl Logins {
         factor: SecondFactor,
         requester: &Requester,
     ) -> Result<CompletedLogin, CompleteError> {
+        let by = Actor { user: Some(user), ..Actor::anonymous(requester) };
+        let attempt = self.attempts.admit_code(user, &by).await?;
         let logins = self.clone();
         let requester = requester.clone();
-        let committed = self.db.transact(move |conn| logins.complete_in(conn, user, &factor, &requester));
-        let PendingCompletion { opened, transport, trusted_device } = committed.await?.into_result()?;
+        let claimed = attempt.clone();
+        let committed =
+            self.db.transact(move |conn| logins.complete_in(conn, user, &factor, &claimed, &requester)).await;
+        if let Err(CompleteError::Attempt(AttemptError::TooManyFailures { .. })) = committed {
+            self.attempts.record_code_refused(&attempt).await;
+        }
+        // A wrong code may have queued an email, too.
         self.mail.wake();
+        let PendingCompletion { opened, transport, trusted_device } = committed?.into_result()?;
         let tokens = self.sessions.issue_opened(*opened).await?;
         Ok(CompletedLogin { tokens, transport, trusted_device })
     }
@@ -314,6 +340,7 @@ impl Logins {
         conn: &mut Conn,
         user: UserId,
         factor: &SecondFactor,
+        attempt: &CodeAttempt,
         requester: &Requester,
     ) -> Result<Committed<PendingCompletion, CompleteError>, CompleteError> {
         // The account's row is locked before the challenge's, as by every operation that deletes challenges.
@@ -321,16 +348,19 @@ impl Logins {
         let mut account = locked.ok_or(CompleteError::NoChallenge)?;
         let pending = self.mfa.attempt_challenge(conn, user, &factor.challenge)?;
         let pending = pending.ok_or(CompleteError::NoChallenge)?;
+        let claim = attempt.claim_in(conn)?;
         let method = factor.method;
         if !self.mfa.redeem_code(conn, user, method, &factor.code)? {
-            let failed = Record::new(Event::MfaFailed, &Actor::anonymous(requester)).on(user);
-            self.audit.append(conn, &failed.with("method", method.name()))?;
+            let by = Actor::anonymous(requester);
+            self.audit.append(conn, &Record::new(Event::MfaFailed, &by).on(user).with("method", method.name()))?;
+            self.record_wrong_code(conn, &account, claim, &by)?;
             // The transaction is committed, so that the attempt is counted.
             return Ok(Committed::Refused(CompleteError::InvalidCode));
         }
         if !self.mfa.redeem_challenge(conn, user, &factor.challenge)? {
             return Err(CompleteError::NoChallenge);
         }
+        claim.record_success_in(conn)?;
         let opened = self.open_in(conn, &mut account, method.amr(), pending.device_name, requester)?;
         let actor = Actor { user: Some(user), session: Some(opened.session()), requester: requester.clone() };
         self.audit.append(conn, &Record::new(Event::MfaSucceeded, &actor).with("method", method.name()))?;
@@ -342,6 +372,22 @@ impl Logins {
             if factor.remember_device { Some(self.mfa.trust_device(conn, user, &actor)?) } else { None };
         let opened = Box::new(opened);
         Ok(Committed::Accepted(PendingCompletion { opened, transport: pending.transport, trusted_device }))
+    }
+}
+
+impl Logins {
+    /// Keeps a wrong code that followed a right password counted, and tells the owner of the tenth.
+    pub(super) fn record_wrong_code(
+        &self,
+        conn: &mut Conn,
+        account: &LockedAccount,
+        claim: ClaimedCode<'_>,
+        by: &Actor,
+    ) -> DbResult<()> {
+        if claim.record_failure_in(conn)? {
+            self.mfa.warn_of_wrong_codes(conn, Owner { id: account.id, email: &account.email }, by)?;
+        }
+        Ok(())
     }
 }
 

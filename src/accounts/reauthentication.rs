@@ -11,7 +11,7 @@ use crate::mail::MfaChange;
 use crate::mfa::{Method, Owner};
 use crate::passwords::{HasherError, Password};
 use crate::sessions::{IssueError, IssuedTokens, Reauthenticated};
-use crate::throttle::AttemptError;
+use crate::throttle::{AttemptError, CodeAttempt};
 use crate::tokens::access::Claims;
 use crate::types::Amr;
 
@@ -30,7 +30,7 @@ pub(crate) enum ReauthenticateError {
     /// The session has ended.
     #[error("the session has ended")]
     Ended,
-    /// The attempt was refused before the password was verified.
+    /// The attempt was refused before the password or the code was compared.
     #[error(transparent)]
     Attempt(#[from] AttemptError),
     /// The password could not be hashed.
@@ -71,6 +71,11 @@ impl Logins {
         code: Option<Zeroizing<String>>,
         by: &Actor,
     ) -> Result<IssuedTokens, ReauthenticateError> {
+        let code = match code {
+            Some(code) => Some((code, self.attempts.admit_code(presented.sub, by).await?)),
+            None => None,
+        };
+        let code_attempt = code.as_ref().map(|(_, attempt)| attempt.clone());
         let admitted = self.attempts.admit_owner(presented.sub, &by.requester).await?;
         let (account, attempt) = admitted.ok_or(ReauthenticateError::Ended)?;
         let failure = failed(by, "invalid_credentials");
@@ -78,17 +83,29 @@ impl Logins {
         let logins = self.clone();
         let by = by.clone();
         let claims = presented.clone();
+        let password_attempt = attempt.clone();
         let committed = self.db.transact(move |conn| {
             let VerifiedPassword { account, rehashed } = &verified;
             // The password may have been changed, or the account disabled, while the hash was computed.
             let locked = LockedAccount::lock_verified(conn, account.id, &account.password_hash, rehashed.as_deref())?;
             let account = locked.ok_or(ReauthenticateError::Ended)?;
             attempt.record_success_in(conn)?;
-            let code = code.as_deref().map(String::as_str);
+            let code = code.as_ref().map(|(code, attempt)| (code.as_str(), attempt));
             logins.reauthenticate_in(conn, &account, &claims, code, &by)
         });
-        let reauthenticated = committed.await?.into_result()?;
+        let committed = committed.await;
+        if committed.is_err() {
+            self.attempts.take_back(&password_attempt).await;
+        }
+        let result = committed?.into_result();
+        if let (Err(ReauthenticateError::Attempt(AttemptError::TooManyFailures { .. })), Some(attempt)) =
+            (&result, &code_attempt)
+        {
+            self.attempts.record_code_refused(attempt).await;
+        }
+        // A wrong code may have queued an email, too.
         self.mail.wake();
+        let reauthenticated = result?;
         let issued = self.sessions.issue_reauthenticated(*reauthenticated, presented).await;
         Ok(issued.map_err(IssueError::from)?)
     }
@@ -98,21 +115,29 @@ impl Logins {
         conn: &mut Conn,
         account: &LockedAccount,
         presented: &Claims,
-        code: Option<&str>,
+        code: Option<(&str, &CodeAttempt)>,
         by: &Actor,
     ) -> Result<Committed<Box<Reauthenticated>, ReauthenticateError>, ReauthenticateError> {
         let user = account.id;
         let mut amr = Amr::password();
         if self.mfa.is_enabled(conn, user)? {
-            let Some(code) = code else {
+            let Some((code, attempt)) = code else {
                 self.audit.append(conn, &failed(by, "mfa_required"))?;
                 return Ok(Committed::Refused(ReauthenticateError::MfaRequired));
+            };
+            // The password was right, so the transaction is committed in any case.
+            let claim = match attempt.claim_in(conn) {
+                Ok(claim) => claim,
+                Err(AttemptError::Database(error)) => return Err(error.into()),
+                Err(refused) => return Ok(Committed::Refused(refused.into())),
             };
             let method = Method::from_code(code);
             if !self.mfa.redeem_code(conn, user, method, code)? {
                 self.audit.append(conn, &failed(by, "invalid_code").with("method", method.name()))?;
+                self.record_wrong_code(conn, account, claim, by)?;
                 return Ok(Committed::Refused(ReauthenticateError::InvalidCode));
             }
+            claim.record_success_in(conn)?;
             if method == Method::RecoveryCode {
                 let owner = Owner { id: user, email: &account.email };
                 self.mfa.notify(conn, owner, MfaChange::RecoveryCodeUsed, by)?;

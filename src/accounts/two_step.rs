@@ -2,11 +2,13 @@
 
 use zeroize::Zeroizing;
 
+use super::attempts::PasswordAttempts;
 use super::store::LockedAccount;
 use crate::audit::Actor;
-use crate::db::{Conn, Db};
+use crate::db::{Committed, Conn, Db, DbError};
 use crate::mail::Mail;
 use crate::mfa::{Mfa, MfaError, Owner, RecoveryCodes, TotpEnrolment};
+use crate::throttle::{AttemptError, CodeAttempt};
 use crate::types::UserId;
 
 /// The operations on the second factor of accounts. Clones share everything.
@@ -18,6 +20,25 @@ pub(crate) struct TwoStep {
     pub mail: Mail,
     /// The second factors.
     pub mfa: Mfa,
+    /// The attempts at codes.
+    pub attempts: PasswordAttempts,
+}
+
+/// Why two-step login was not enabled.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfirmTotpError {
+    /// The second factor refused.
+    #[error(transparent)]
+    Mfa(#[from] MfaError),
+    /// The attempt was refused before the code was compared.
+    #[error(transparent)]
+    Attempt(#[from] AttemptError),
+}
+
+impl From<DbError> for ConfirmTotpError {
+    fn from(error: DbError) -> Self {
+        Self::Mfa(error.into())
+    }
 }
 
 impl TwoStep {
@@ -33,16 +54,46 @@ impl TwoStep {
     /// Enables two-step login with a code of the unconfirmed secret. Returns the recovery codes.
     ///
     /// # Errors
-    /// The code is wrong, there is no unconfirmed secret, two-step login is already enabled, or the account is
-    /// disabled.
+    /// The code is wrong, there is no unconfirmed secret, two-step login is already enabled, the account is disabled,
+    /// or there were too many attempts.
     pub(crate) async fn confirm_totp(
         &self,
         user: UserId,
         code: Zeroizing<String>,
         by: &Actor,
-    ) -> Result<RecoveryCodes, MfaError> {
+    ) -> Result<RecoveryCodes, ConfirmTotpError> {
+        let attempt = self.attempts.admit_code(user, by).await?;
+        let claimed = attempt.clone();
+        let two_step = self.clone();
         let by = by.clone();
-        self.change(user, move |mfa, conn, owner| mfa.confirm_totp(conn, owner, &code, &by)).await
+        let confirmed = self.db.transact(move |conn| two_step.confirm_in(conn, user, &code, &claimed, &by)).await;
+        if let Err(ConfirmTotpError::Attempt(AttemptError::TooManyFailures { .. })) = confirmed {
+            self.attempts.record_code_refused(&attempt).await;
+        }
+        let codes = confirmed?.into_result()?;
+        self.mail.wake();
+        Ok(codes)
+    }
+
+    fn confirm_in(
+        &self,
+        conn: &mut Conn,
+        user: UserId,
+        code: &str,
+        attempt: &CodeAttempt,
+        by: &Actor,
+    ) -> Result<Committed<RecoveryCodes, ConfirmTotpError>, ConfirmTotpError> {
+        let account = LockedAccount::lock_enabled(conn, user)?.ok_or(MfaError::NoAccount)?;
+        let claim = attempt.claim_in(conn)?;
+        match self.mfa.confirm_totp(conn, Owner { id: user, email: &account.email }, code, by) {
+            Ok(codes) => {
+                claim.record_success_in(conn)?;
+                Ok(Committed::Accepted(codes))
+            }
+            // The transaction is committed, so that the attempt is counted.
+            Err(MfaError::InvalidCode) => Ok(Committed::Refused(MfaError::InvalidCode.into())),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Replaces the recovery codes. Returns the new ones.

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::access::{By, ByUser};
 use super::accounts::optional_label;
-use super::mfa::{Method, count_code};
+use super::mfa::Method;
 use super::refusals::{Forbidden, TooMany, Unauthorized, account_disabled, invalid_code};
 use super::token_response::{TokenResponse, token_response};
 use crate::accounts::Logins;
@@ -124,13 +124,9 @@ pub(super) struct ReauthenticateRequest {
     responses((status = 200, body = TokenResponse), TooMany))]
 pub(super) async fn reauthenticate(
     logins: web::Data<Logins>,
-    throttle: web::Data<Throttle>,
     context: web::Data<HttpContext>,
     By { caller, input: Body(body, _), .. }: ByUser<Body<ReauthenticateRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    if body.code.is_some() {
-        count_code(&throttle, &context, &caller).await?;
-    }
     let password = Password::parse(body.password).ok();
     let tokens = logins.reauthenticate(caller.claims(), password, body.code, &caller.actor(&context)).await?;
     Ok(token_response(&context, StatusCode::OK, &tokens, caller.transport))

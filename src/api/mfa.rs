@@ -10,16 +10,14 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::access::{By, ByRecentUser, ByUser};
-use super::caller::Caller;
 use super::refusals::{Conflict, NotFound, TooMany, Unauthorized, invalid_code};
 use super::schema::Device;
 use super::token_response::{TokenResponse, token_response_with_device};
 use crate::accounts::login::{CompleteError, SecondFactor};
+use crate::accounts::two_step::ConfirmTotpError;
 use crate::accounts::{Logins, TwoStep};
-use crate::audit::Actor;
 use crate::http::{Body, HttpContext, Problem};
 use crate::mfa;
-use crate::throttle::{Limit, RateLimited, Throttle};
 use crate::tokens::opaque::{Kind, OpaqueToken};
 use crate::types::{Timestamp, TrustedDeviceId};
 
@@ -61,15 +59,12 @@ pub(super) struct SecondFactorRequest {
 pub(super) async fn complete_login(
     request: HttpRequest,
     logins: web::Data<Logins>,
-    throttle: web::Data<Throttle>,
     context: web::Data<HttpContext>,
     Body(body, _): Body<SecondFactorRequest>,
 ) -> Result<HttpResponse, Problem> {
     let challenge = OpaqueToken::parse(Kind::MfaChallenge, body.mfa_token).ok_or(CompleteError::NoChallenge)?;
     let user = logins.challenged_user(&challenge).await?.ok_or(CompleteError::NoChallenge)?;
     let requester = context.requester(&request);
-    let actor = Actor { user: Some(user), ..Actor::anonymous(&requester) };
-    throttle.count(Limit::MfaAccount, user.0.as_bytes(), &actor).await?;
     let factor =
         SecondFactor { challenge, method: body.method.into(), code: body.code, remember_device: body.remember_device };
     let completed = logins.complete(user, factor, &requester).await?;
@@ -85,14 +80,10 @@ impl From<CompleteError> for Problem {
                 "The `mfa_token` is not valid or has expired: log in with the password again.",
             ),
             CompleteError::InvalidCode => invalid_code(),
+            CompleteError::Attempt(error) => error.into(),
             CompleteError::Issue(error) => error.into(),
         }
     }
-}
-
-/// Counts an attempt at a code of the caller's account, from wherever it is made.
-pub(super) async fn count_code(throttle: &Throttle, context: &HttpContext, caller: &Caller) -> Result<(), RateLimited> {
-    throttle.count(Limit::MfaAccount, caller.user().0.as_bytes(), &caller.actor(context)).await
 }
 
 /// A secret for an authenticator app. It is shown only once.
@@ -138,13 +129,20 @@ pub(super) struct RecoveryCodes<'a> {
     responses((status = 200, body = RecoveryCodes), Conflict, TooMany))]
 pub(super) async fn confirm_totp(
     two_step: web::Data<TwoStep>,
-    throttle: web::Data<Throttle>,
     context: web::Data<HttpContext>,
     By { caller, input: Body(body, _), .. }: ByUser<Body<ConfirmTotpRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    count_code(&throttle, &context, &caller).await?;
     let codes = two_step.confirm_totp(caller.user(), body.code, &caller.actor(&context)).await?;
     Ok(show_once(&codes))
+}
+
+impl From<ConfirmTotpError> for Problem {
+    fn from(error: ConfirmTotpError) -> Self {
+        match error {
+            ConfirmTotpError::Mfa(error) => error.into(),
+            ConfirmTotpError::Attempt(error) => error.into(),
+        }
+    }
 }
 
 fn show_once(codes: &[Zeroizing<String>]) -> HttpResponse {

@@ -218,6 +218,7 @@ diesel::table! {
     login_failures (source) {
         source -> Binary,
         failures -> Integer,
+        pending -> Integer,
         last_failed_at -> SqlTime,
     }
 }

@@ -69,6 +69,13 @@ pub enum Email {
         /// The link that reports the change as somebody else's.
         link: Link,
     },
+    /// A notice that somebody who knows the password has tried many wrong codes of the second factor.
+    WrongCodes {
+        /// The last attempt.
+        activity: Activity,
+        /// The link that reports the attempts as somebody else's.
+        link: Link,
+    },
     /// A notice that a login revoked the least recently used session, because of the limit of sessions.
     SessionLimit {
         /// The device of the revoked session.
@@ -184,6 +191,7 @@ impl Email {
             Self::RefreshReused { .. } => "refresh_reused",
             Self::PasswordChanged { .. } => "password_changed",
             Self::MfaChanged { .. } => "mfa_changed",
+            Self::WrongCodes { .. } => "wrong_codes",
             Self::SessionLimit { .. } => "session_limit",
         }
     }
@@ -201,6 +209,7 @@ impl Email {
             | Self::RefreshReused { .. }
             | Self::PasswordChanged { .. }
             | Self::MfaChanged { .. }
+            | Self::WrongCodes { .. }
             | Self::SessionLimit { .. } => None,
         }
     }
@@ -218,7 +227,9 @@ impl Email {
                 let reasons: Vec<&str> = reasons.iter().map(|reason| reason.name()).collect();
                 variables.link(link).activity(activity).set("reasons", reasons);
             }
-            Self::RefreshReused { activity, link } | Self::PasswordChanged { activity, link } => {
+            Self::RefreshReused { activity, link }
+            | Self::PasswordChanged { activity, link }
+            | Self::WrongCodes { activity, link } => {
                 variables.link(link).activity(activity);
             }
             Self::MfaChanged { what, activity, link } => {
@@ -259,6 +270,7 @@ impl Email {
                 Self::NewLogin { activity: activity.clone(), reasons: Vec::new(), link: link() },
                 Self::RefreshReused { activity: activity.clone(), link: link() },
                 Self::PasswordChanged { activity: activity.clone(), link: link() },
+                Self::WrongCodes { activity: activity.clone(), link: link() },
                 Self::SessionLimit {
                     revoked_device: "App".to_owned(),
                     revoked_active_at: at,

@@ -18,7 +18,7 @@ macro_rules! built_in {
 }
 
 /// The built-in templates by their file names.
-pub(super) const BUILT_IN: [(&str, &str); 21] = built_in![
+pub(super) const BUILT_IN: [(&str, &str); 23] = built_in![
     "layout.html",
     "verify_email.txt",
     "verify_email.html",
@@ -38,6 +38,8 @@ pub(super) const BUILT_IN: [(&str, &str); 21] = built_in![
     "password_changed.html",
     "mfa_changed.txt",
     "mfa_changed.html",
+    "wrong_codes.txt",
+    "wrong_codes.html",
     "session_limit.txt",
     "session_limit.html",
 ];

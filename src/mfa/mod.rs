@@ -185,6 +185,18 @@ impl Mfa {
     }
 }
 
+impl Mfa {
+    /// Queues an email that tells the owner of wrong codes after the right password. Call [`Mail::wake`] after the
+    /// commit.
+    pub(crate) fn warn_of_wrong_codes(&self, conn: &mut Conn, owner: Owner<'_>, by: &Actor) -> DbResult<()> {
+        let now = self.clock.now();
+        let record = TokenRecord { purpose: Purpose::ReportLogin, user: owner.id, session: None };
+        let link = self.mail.issue_link(conn, record, now)?;
+        let activity = Activity::new(&self.devices, &by.requester, now);
+        self.mail.queue(conn, owner.email, &Email::WrongCodes { activity, link }, now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,13 @@
-//! Delays after failed password attempts: after consecutive failures the next attempt has to wait, longer each time,
-//! but nobody can lock the owner of an account out.
+//! Delays after failed attempts at passwords and at codes of the second factor: after consecutive failures the next
+//! attempt has to wait, longer each time, but nobody can lock the owner of an account out.
 //!
 //! An attempt from a trusted device is delayed by the failures of that device only, and an attempt from a network in
 //! which the account has or had a session by the failures of that network only. Any other attempt is delayed by the
 //! failures of its network and by those of all unknown networks together. Accounts that do not exist are treated the
 //! same.
+//!
+//! Every attempt is counted as a failure before anything is compared, and taken back if it was none. So of attempts at
+//! once no more are compared than of attempts one after another.
 
 use std::time::Duration;
 
@@ -24,10 +27,19 @@ const MAX_DELAY: Duration = Duration::from_secs(900);
 /// The time that failures count after the last: a day.
 pub(crate) const FAILURES_KEPT: Duration = Duration::from_secs(86_400);
 
-/// The name in metrics and the audit log, next to the names of the limits.
-const NAME: &str = "login-failures";
+/// The time after which an attempt that was never judged counts as one that was: its server has ended.
+const LONGEST_JUDGEMENT: Duration = Duration::from_secs(30);
 
-/// Why a password attempt is refused before the password is verified.
+/// The first pause of an attempt that waits until others are judged. Each further pause is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest such pause: an attempt waits for two and a half seconds altogether.
+const LONGEST_PAUSE: Duration = Duration::from_millis(1280);
+
+/// The name for passwords in metrics and the audit log, next to the names of the limits.
+const PASSWORDS: &str = "login-failures";
+
+/// Why an attempt is refused before anything is compared.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttemptError {
     /// There were too many consecutive failures.
@@ -44,7 +56,7 @@ pub(crate) enum AttemptError {
     Database(#[from] DbError),
 }
 
-/// The source of a password attempt, as far as the account knows it.
+/// The source of an attempt, as far as the account knows it.
 #[derive(Clone, Debug)]
 pub(crate) enum AttemptSource {
     /// A device that the account trusts, with the digest of its token.
@@ -55,18 +67,54 @@ pub(crate) enum AttemptSource {
     UnknownNetwork,
 }
 
-/// The key of a count of failures: a MAC of the account's email address and the source of the attempts.
-type FailureKey = Vec<u8>;
+impl AttemptSource {
+    const fn is_known(&self) -> bool {
+        matches!(self, Self::TrustedDevice(_) | Self::KnownNetwork)
+    }
+}
 
-/// A password attempt that was admitted. The caller has to record whether it failed or succeeded.
+/// The key of a count of failures: a MAC of the account and the source of the attempts.
+pub(super) type FailureKey = Vec<u8>;
+
+/// Why an attempt cannot be counted at present.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ClaimError {
+    /// There were too many consecutive failures.
+    #[error("too many failures in a row")]
+    Delayed {
+        /// The time until the next attempt is allowed, if all that are not judged yet fail.
+        retry_after: Duration,
+        /// Whether some are not judged yet.
+        is_pending: bool,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+impl From<ClaimError> for AttemptError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Delayed { retry_after, .. } => Self::TooManyFailures { retry_after },
+            ClaimError::Database(error) => error.into(),
+        }
+    }
+}
+
+/// An attempt that is counted as a failure with one source.
+#[derive(Clone)]
+pub(super) struct Claim {
+    pub key: FailureKey,
+    /// The count before the attempt.
+    pub former: Failures,
+    /// The count with the attempt.
+    claimed: Failures,
+}
+
+/// A password attempt that was admitted. It is counted as a failure until the caller says that it was none.
 #[derive(Clone)]
 pub(crate) struct PasswordAttempt {
-    /// The counts that a failure adds to and a success resets.
-    keys: Vec<FailureKey>,
-    /// Whether any failures are counted at present.
-    has_failed: bool,
-    /// The account, if there is one.
-    pub user: Option<UserId>,
+    claims: Vec<Claim>,
     /// Where the attempt comes from.
     pub requester: Requester,
 }
@@ -80,14 +128,55 @@ fn delay(failures: i32) -> Duration {
     }
 }
 
-/// Returns how long an attempt at `now` has to wait.
-fn remaining_delay(failures: &Failures, now: Timestamp) -> Duration {
-    failures.last_failed_at.plus(delay(failures.failures)).since(now)
+/// Checks that an attempt at `now` need not wait.
+///
+/// # Errors
+/// It has to wait.
+fn check_delay(counts: &[Failures], now: Timestamp) -> Result<(), ClaimError> {
+    let remaining = |count: &Failures| count.last_failed_at.plus(delay(count.failures)).since(now);
+    let retry_after = counts.iter().map(remaining).max().unwrap_or_default();
+    if retry_after.is_zero() {
+        return Ok(());
+    }
+    let mut delayed = counts.iter().filter(|count| !remaining(count).is_zero());
+    let is_pending = delayed.all(|count| count.pending > 0 && now.since(count.last_failed_at) < LONGEST_JUDGEMENT);
+    Err(ClaimError::Delayed { retry_after, is_pending })
+}
+
+/// Counts an attempt as a failure with each of `keys`, unless it has to wait for one of them. `pending` is 1 if it is
+/// judged after the transaction.
+///
+/// # Errors
+/// There were too many consecutive failures. Nothing was counted then.
+pub(super) fn claim(
+    conn: &mut Conn,
+    keys: &[FailureKey],
+    now: Timestamp,
+    pending: i32,
+) -> Result<Vec<Claim>, ClaimError> {
+    let mut claims = Vec::new();
+    // Every transaction locks the counts in the same order, so that concurrent ones cannot deadlock.
+    for key in keys {
+        let mut former = store::lock(conn, key, now, now.minus(FAILURES_KEPT))?;
+        if now.since(former.last_failed_at) >= LONGEST_JUDGEMENT {
+            former.pending = 0;
+        }
+        let failures = former.failures.saturating_add(1);
+        let pending = former.pending.saturating_add(pending);
+        let claimed = Failures { failures, pending, last_failed_at: now };
+        claims.push(Claim { key: key.clone(), former, claimed });
+    }
+    let former: Vec<Failures> = claims.iter().map(|claim| claim.former).collect();
+    check_delay(&former, now)?;
+    for claim in &claims {
+        store::set(conn, &claim.key, claim.claimed)?;
+    }
+    Ok(claims)
 }
 
 impl Throttle {
-    /// Decides whether a password attempt for `email` is admitted, before the password is hashed. `user` is the
-    /// account, if there is one.
+    /// Decides whether a password attempt for `email` is admitted, before the password is hashed, and counts it as a
+    /// failure. `user` is the account, if there is one.
     ///
     /// # Errors
     /// There were too many failures or attempts, which is audited, or the database fails.
@@ -99,64 +188,90 @@ impl Throttle {
         requester: &Requester,
     ) -> Result<PasswordAttempt, AttemptError> {
         let now = self.clock.now();
-        let keys = self.failure_keys(email, source, requester);
+        let keys = self.failure_keys(email.normalized(), source, requester);
+        let anonymous = Actor::anonymous(requester);
+        let record = || Record::new(Event::LimitExceeded, &anonymous).on(user);
         let looked_up = keys.clone();
         let since = now.minus(FAILURES_KEPT);
+        // Whoever has to wait anyway costs no write, and uses up no attempt of the rate limit.
         let failures = self.db.read(move |conn| store::failures(conn, &looked_up, since)).await?;
-        let retry_after = failures.iter().map(|failures| remaining_delay(failures, now)).max().unwrap_or_default();
-        let attempt = PasswordAttempt { keys, has_failed: !failures.is_empty(), user, requester: requester.clone() };
-        if !retry_after.is_zero() {
-            self.record_refused(NAME, &attempt).await;
-            return Err(AttemptError::TooManyFailures { retry_after });
+        if let Err(error @ ClaimError::Delayed { is_pending: false, .. }) = check_delay(&failures, now) {
+            self.record_refused(PASSWORDS, &keys, record()).await;
+            return Err(error.into());
         }
-        // A known source has its own count, which attempts from elsewhere cannot use up.
-        let subject = match (source, attempt.keys.first()) {
-            (AttemptSource::TrustedDevice(_) | AttemptSource::KnownNetwork, Some(key)) => key.as_slice(),
-            _ => email.normalized().as_bytes(),
-        };
-        match self.limits.check(&self.cache, Limit::LoginAccount, subject).await {
-            Ok(_) => Ok(attempt),
-            Err(limited) => {
-                self.record_refused(Limit::LoginAccount.name(), &attempt).await;
-                Err(AttemptError::RateLimited(limited))
+        let subject = limited_subject(source, &keys, email.normalized().as_bytes());
+        if let Err(limited) = self.limits.check(&self.cache, Limit::LoginAccount, subject).await {
+            self.record_refused(Limit::LoginAccount.name(), &keys, record()).await;
+            return Err(AttemptError::RateLimited(limited));
+        }
+        match self.claim(&keys).await {
+            Ok(claims) => Ok(PasswordAttempt { claims, requester: requester.clone() }),
+            Err(error) => {
+                if let ClaimError::Delayed { .. } = error {
+                    self.record_refused(PASSWORDS, &keys, record()).await;
+                }
+                Err(error.into())
             }
         }
     }
 
-    async fn record_refused(&self, limit: &'static str, attempt: &PasswordAttempt) {
-        let Some(key) = attempt.keys.first() else { return };
-        let record = Record::new(Event::LimitExceeded, &Actor::anonymous(&attempt.requester)).on(attempt.user);
+    /// Counts a password attempt as a failure. While attempts that are not judged yet could delay it, it waits for
+    /// them: if one of them is right, they were no failures.
+    async fn claim(&self, keys: &[FailureKey]) -> Result<Vec<Claim>, ClaimError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let keys = keys.to_vec();
+            let now = self.clock.now();
+            match self.db.transact(move |conn| claim(conn, &keys, now, 1)).await {
+                Err(ClaimError::Delayed { is_pending: true, .. }) if pause <= LONGEST_PAUSE => {
+                    tokio::time::sleep(pause).await;
+                    pause = pause.saturating_mul(2);
+                }
+                claimed => return claimed,
+            }
+        }
+    }
+
+    pub(super) async fn record_refused(&self, limit: &'static str, keys: &[FailureKey], record: Record) {
+        let Some(key) = keys.first() else { return };
         self.record_exceeded(limit, key, record).await;
     }
 
-    fn failure_keys(&self, email: &EmailAddress, source: &AttemptSource, requester: &Requester) -> Vec<FailureKey> {
+    pub(super) fn failure_keys(&self, account: &str, source: &AttemptSource, requester: &Requester) -> Vec<FailureKey> {
         let network = requester.ip.map_or_else(|| "nowhere".to_owned(), |ip| Network::from_ip(ip).to_string());
         match source {
             AttemptSource::TrustedDevice(digest) => {
                 let device: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-                vec![self.failure_key(email, &device)]
+                vec![self.failure_key(account, &device)]
             }
-            AttemptSource::KnownNetwork => vec![self.failure_key(email, &network)],
+            AttemptSource::KnownNetwork => vec![self.failure_key(account, &network)],
             AttemptSource::UnknownNetwork => {
-                vec![self.failure_key(email, &network), self.failure_key(email, "elsewhere")]
+                vec![self.failure_key(account, &network), self.failure_key(account, "elsewhere")]
             }
         }
     }
 
     /// Returns the key of a count. It is a MAC, so that the database contains no email or IP addresses of failed
     /// attempts.
-    fn failure_key(&self, email: &EmailAddress, source: &str) -> FailureKey {
-        self.failure_key.tag(format!("{source} {}", email.normalized()).as_bytes()).to_vec()
+    pub(super) fn failure_key(&self, account: &str, source: &str) -> FailureKey {
+        self.failure_key.tag(format!("{source} {account}").as_bytes()).to_vec()
     }
 
-    /// Counts a failed attempt and audits it with `record`.
+    /// Keeps an attempt counted as a failure, and audits it with `record`.
     pub(crate) async fn record_failure(&self, attempt: &PasswordAttempt, record: Record) -> DbResult<()> {
         let audit = self.audit.clone();
-        let keys = attempt.keys.clone();
+        let attempt = attempt.clone();
         let now = self.clock.now();
         let recorded = self.db.write(move |conn| {
-            for key in &keys {
-                store::count(conn, key, now, now.minus(FAILURES_KEPT))?;
+            for claim in &attempt.claims {
+                let mut count = store::lock(conn, &claim.key, now, now.minus(FAILURES_KEPT))?;
+                if count.pending > 0 {
+                    count.pending -= 1;
+                } else {
+                    // A success in the meantime has reset the count, and this attempt with it.
+                    count = Failures { failures: count.failures.saturating_add(1), last_failed_at: now, ..count };
+                }
+                store::set(conn, &claim.key, count)?;
             }
             audit.append(conn, &record)
         });
@@ -165,11 +280,45 @@ impl Throttle {
 
     /// Resets the counts of failures after a success.
     pub(crate) async fn record_success(&self, attempt: &PasswordAttempt) -> DbResult<()> {
-        if !attempt.has_failed {
-            return Ok(());
-        }
         let attempt = attempt.clone();
         self.db.write(move |conn| attempt.record_success_in(conn)).await
+    }
+
+    /// Takes back an attempt whose password was not judged, or was right and let nobody in.
+    pub(crate) async fn take_back(&self, attempt: &PasswordAttempt) {
+        let claims = attempt.claims.clone();
+        let now = self.clock.now();
+        let taken_back = self.db.write(move |conn| {
+            for claim in &claims {
+                let count = store::lock(conn, &claim.key, now, now.minus(FAILURES_KEPT))?;
+                store::set(conn, &claim.key, claim.taken_back_from(count))?;
+            }
+            Ok(())
+        });
+        if let Err(error) = taken_back.await {
+            tracing::warn!(%error, "a password attempt that was not judged stays counted as a failure");
+        }
+    }
+}
+
+impl Claim {
+    /// Returns the count without the attempt. The time of the last failure is the former one only if no other attempt
+    /// was counted meanwhile.
+    fn taken_back_from(&self, count: Failures) -> Failures {
+        let is_last = count.failures == self.claimed.failures && count.last_failed_at == self.claimed.last_failed_at;
+        Failures {
+            failures: count.failures.saturating_sub(1).max(0),
+            pending: count.pending.saturating_sub(1).max(0),
+            last_failed_at: if is_last { self.former.last_failed_at } else { count.last_failed_at },
+        }
+    }
+}
+
+/// Returns the subject of a rate limit. A known source has its own count, which attempts from elsewhere cannot use up.
+pub(super) fn limited_subject<'a>(source: &AttemptSource, keys: &'a [FailureKey], account: &'a [u8]) -> &'a [u8] {
+    match keys.first() {
+        Some(key) if source.is_known() => key,
+        _ => account,
     }
 }
 
@@ -177,7 +326,7 @@ impl PasswordAttempt {
     /// Resets the counts of failures after a success, in the caller's transaction.
     pub(crate) fn record_success_in(&self, conn: &mut Conn) -> DbResult<()> {
         // Failures are counted in the same order, so that concurrent transactions cannot deadlock.
-        self.keys.iter().try_for_each(|key| store::reset(conn, key))
+        self.claims.iter().try_for_each(|claim| store::reset(conn, &claim.key))
     }
 }
 
@@ -193,11 +342,43 @@ mod tests {
         assert_eq!([15, 16, 100, i32::MAX].map(seconds), [900; 4]);
     }
 
+    fn wait(counts: &[Failures], second: i64) -> Option<(u64, bool)> {
+        match check_delay(counts, Timestamp::from_secs(second)) {
+            Err(ClaimError::Delayed { retry_after, is_pending }) => Some((retry_after.as_secs(), is_pending)),
+            _ => None,
+        }
+    }
+
     #[test]
     fn a_delay_counts_from_the_last_failure() {
         let last_failed_at = Timestamp::from_secs(1000);
-        let failures = Failures { failures: 7, last_failed_at };
-        let remaining_at = |second| remaining_delay(&failures, Timestamp::from_secs(second)).as_secs();
-        assert_eq!([1000, 1001, 1004, 2000].map(remaining_at), [4, 3, 0, 0]);
+        let failures = [Failures { failures: 7, pending: 0, last_failed_at }];
+        assert_eq!([1000, 1001].map(|second| wait(&failures, second)), [Some((4, false)), Some((3, false))]);
+        assert_eq!([1004, 2000].map(|second| wait(&failures, second)), [None; 2]);
+    }
+
+    #[test]
+    fn a_delay_may_end_sooner_only_while_attempts_of_every_count_that_delays_are_not_judged() {
+        let last_failed_at = Timestamp::from_secs(1000);
+        let count = |failures, pending| Failures { failures, pending, last_failed_at };
+        assert_eq!(wait(&[count(6, 1), count(2, 0)], 1000), Some((2, true)));
+        assert_eq!(wait(&[count(6, 1), count(5, 0)], 1000), Some((2, false)));
+        assert_eq!(wait(&[count(12, 1)], 1029), Some((99, true)));
+        assert_eq!(wait(&[count(12, 1)], 1030), Some((98, false)), "nobody is left to judge it");
+    }
+
+    #[test]
+    fn an_attempt_that_is_taken_back_leaves_the_count_as_if_it_had_not_been() {
+        let at = Timestamp::from_secs;
+        let former = Failures { failures: 6, pending: 0, last_failed_at: at(1000) };
+        let claimed = Failures { failures: 7, pending: 1, last_failed_at: at(1002) };
+        let claim = Claim { key: Vec::new(), former, claimed };
+        let left = |count| {
+            let Failures { failures, pending, last_failed_at } = claim.taken_back_from(count);
+            (failures, pending, last_failed_at)
+        };
+        assert_eq!(left(claimed), (6, 0, at(1000)));
+        assert_eq!(left(Failures { failures: 8, pending: 2, last_failed_at: at(1006) }), (7, 1, at(1006)));
+        assert_eq!(left(Failures { failures: 0, pending: 0, last_failed_at: at(1007) }), (0, 0, at(1007)));
     }
 }

@@ -1,5 +1,6 @@
-//! Throttling: rate limits, delays after failed password attempts, and the audit of both.
+//! Throttling: rate limits, delays after failed attempts at passwords and codes, and the audit of both.
 
+mod codes;
 mod limits;
 mod lockout;
 mod store;
@@ -16,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::secret::MacKey;
 use crate::types::{Requester, Timestamp};
 
+pub(crate) use codes::{ClaimedCode, CodeAttempt};
 pub(crate) use limits::{Limit, RateLimited};
 pub(crate) use lockout::{AttemptError, AttemptSource, FAILURES_KEPT, PasswordAttempt};
 
@@ -90,7 +92,7 @@ impl Throttle {
     }
 }
 
-/// Deletes up to `limit` counts of failed password attempts whose last failure was at `before` or earlier. Returns how
+/// Deletes up to `limit` counts of failed attempts whose last failure was at `before` or earlier. Returns how
 /// many.
 pub(crate) fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult<usize> {
     store::expire(conn, before, limit)

@@ -1,4 +1,4 @@
-//! The rows of failed password attempts.
+//! The rows of failed attempts at passwords and codes.
 
 use diesel::prelude::*;
 
@@ -7,10 +7,13 @@ use crate::db::{Conn, DbResult};
 use crate::types::Timestamp;
 
 /// The consecutive failures of one source.
-#[derive(Queryable, Selectable)]
+#[derive(Clone, Copy, Queryable, Selectable)]
 #[diesel(table_name = login_failures)]
 pub(super) struct Failures {
+    /// The failures, with the attempts that are not judged yet.
     pub failures: i32,
+    /// The attempts that are not judged yet.
+    pub pending: i32,
     pub last_failed_at: Timestamp,
 }
 
@@ -22,29 +25,38 @@ pub(super) fn failures(conn: &mut Conn, sources: &[Vec<u8>], since: Timestamp) -
     Ok(recent.select(Failures::as_select()).load(conn)?)
 }
 
-/// Counts one failure of a source. The count restarts at one if the last failure was at `until` or earlier.
-pub(super) fn count(conn: &mut Conn, source: &[u8], now: Timestamp, until: Timestamp) -> DbResult<()> {
-    let current = login_failures::table.filter(login_failures::source.eq(source));
-    diesel::delete(current.filter(login_failures::last_failed_at.le(until))).execute(conn)?;
-    let first =
-        (login_failures::source.eq(source), login_failures::failures.eq(1), login_failures::last_failed_at.eq(now));
-    macro_rules! count {
+/// Locks the count of a source until the transaction ends, also if there is none yet, and returns it. The count is zero
+/// if the last failure was at `until` or earlier.
+pub(super) fn lock(conn: &mut Conn, source: &[u8], now: Timestamp, until: Timestamp) -> DbResult<Failures> {
+    let none =
+        (login_failures::source.eq(source), login_failures::failures.eq(0), login_failures::last_failed_at.eq(now));
+    macro_rules! lock {
         ($conn:expr) => {
             diesel::insert_into(login_failures::table)
-                .values(first)
+                .values(none)
                 .on_conflict(login_failures::source)
                 .do_update()
-                .set((
-                    login_failures::failures.eq(login_failures::failures + 1),
-                    login_failures::last_failed_at.eq(now),
-                ))
-                .execute($conn)?
+                .set(login_failures::failures.eq(login_failures::failures))
+                .returning(Failures::as_select())
+                .get_result($conn)?
         };
     }
-    match conn {
-        Conn::Postgres(conn) => count!(conn),
-        Conn::Sqlite(conn) => count!(conn),
+    let locked: Failures = match conn {
+        Conn::Postgres(conn) => lock!(conn),
+        Conn::Sqlite(conn) => lock!(conn),
     };
+    let is_recent = locked.last_failed_at > until;
+    Ok(if is_recent { locked } else { Failures { failures: 0, pending: 0, last_failed_at: now } })
+}
+
+/// Sets the count of a source.
+pub(super) fn set(conn: &mut Conn, source: &[u8], count: Failures) -> DbResult<()> {
+    let change = (
+        login_failures::failures.eq(count.failures),
+        login_failures::pending.eq(count.pending),
+        login_failures::last_failed_at.eq(count.last_failed_at),
+    );
+    diesel::update(login_failures::table.find(source)).set(change).execute(conn)?;
     Ok(())
 }
 

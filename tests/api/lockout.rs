@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use crate::support::http::at_once;
 use crate::support::{Backend, Endpoint, PASSWORD, Request, Response, Server, Servers, hex};
 
 const WRONG: &str = "copper lantern beneath willows";
@@ -26,6 +27,9 @@ both_backends! {
     a_network_where_a_stolen_session_was_used_is_not_known,
     a_device_that_is_trusted_is_let_in_from_anywhere,
     guesses_with_a_stolen_session_count,
+    of_guesses_at_once_no_more_are_looked_at_than_of_guesses_one_after_another,
+    right_passwords_at_once_are_no_failures,
+    who_is_refused_for_another_reason_than_the_password_has_not_failed,
     no_address_is_kept_in_clear,
     what_hits_a_limit_is_noted_once_a_minute,
 }
@@ -219,6 +223,50 @@ async fn guesses_with_a_stolen_session_count(backend: Backend) {
     server.login(&own.email).await;
 }
 
+async fn of_guesses_at_once_no_more_are_looked_at_than_of_guesses_one_after_another(backend: Backend) {
+    let settings = [("TRUSTED_PROXIES", "127.0.0.1"), ("LIMIT_LOGIN_ACCOUNT", "off"), ("LIMIT_LOGIN_ADDRESS", "off")];
+    let servers = Servers::with(backend, &settings).await;
+    let known = at_home(&servers).await;
+    for email in [known.as_str(), "nobody@example.com"] {
+        for (promised, pause) in [(5, 1), (1, 2), (1, 4), (1, 8)] {
+            let all = servers.all();
+            let guesses = (0..12).map(|n| from(&all[n % all.len()], ELSEWHERE, email, WRONG));
+            let answers = at_once(guesses.collect::<Vec<_>>()).await;
+            let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
+            assert_eq!(looked_at, promised, "{answers:?}");
+            for answer in answers.iter().filter(|answer| answer.status != 401) {
+                assert_waits(answer);
+            }
+            servers.advance(pause);
+        }
+    }
+}
+
+async fn right_passwords_at_once_are_no_failures(backend: Backend) {
+    let servers = Servers::with(backend, &[&[("TRUSTED_PROXIES", "127.0.0.1")], &NO_LIMIT[..]].concat()).await;
+    let email = at_home(&servers).await;
+    fail(&servers, ELSEWHERE, &email, 4).await;
+    let all = servers.all();
+    let logins = (0..16).map(|n| from(&all[n % all.len()], ELSEWHERE, &email, PASSWORD));
+    for answer in at_once(logins.collect::<Vec<_>>()).await {
+        answer.assert_status(200);
+    }
+    assert_eq!(servers.count("login_failures"), 0);
+}
+
+async fn who_is_refused_for_another_reason_than_the_password_has_not_failed(backend: Backend) {
+    let server = behind_proxy(backend, &NO_LIMIT).await;
+    let email = at_home(&server).await;
+    fail(&server, ELSEWHERE, &email, 4).await;
+    server.sql("UPDATE users SET disabled_at = created_at");
+    for _ in 0..6 {
+        from(&server, ELSEWHERE, &email, PASSWORD).send().await.assert_problem(403, "account_disabled");
+    }
+    assert_eq!(server.count("login_failures WHERE failures = 4 AND pending = 0"), 2);
+    fail(&server, ELSEWHERE, &email, 1).await;
+    assert_waits(&from(&server, ELSEWHERE, &email, WRONG).send().await);
+}
+
 async fn no_address_is_kept_in_clear(backend: Backend) {
     let server = behind_proxy(backend, &NO_LIMIT).await;
     fail(&server, ELSEWHERE, "nobody@example.com", 2).await;
@@ -227,7 +275,7 @@ async fn no_address_is_kept_in_clear(backend: Backend) {
     for row in rows {
         let source = row["source"].as_str().unwrap().trim_start_matches("\\x").to_lowercase();
         assert!(source.len() == 32 && !source.contains("cb007107"), "{source}");
-        assert_eq!(row["failures"], 2);
+        assert_eq!((&row["failures"], &row["pending"]), (&json!(2), &json!(0)));
     }
 }
 

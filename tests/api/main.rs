@@ -32,6 +32,7 @@ mod limits;
 mod lockout;
 mod mail;
 mod mfa;
+mod mfa_guesses;
 mod openapi;
 mod pages;
 mod people;

@@ -57,7 +57,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("admin", "everything that operators do, for the API and the command line alike"),
     ("accounts", "registration, logins, profiles, passwords, email addresses, recovery, import and export"),
     ("mfa", "the second factor: TOTP, recovery codes, challenges, trusted devices"),
-    ("throttle", "rate limits, and delays after failed passwords"),
+    ("throttle", "rate limits, and delays after failed passwords and codes"),
     ("passwords", "password rules, hashing with Argon2id, imported hashes"),
     ("sessions", "sessions and their refresh tokens: open, refresh, check, list, revoke"),
     ("mail", "emails: their templates, the outbox, the delivery"),

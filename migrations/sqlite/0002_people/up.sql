@@ -94,10 +94,12 @@ CREATE TABLE trusted_devices (
     CONSTRAINT trusted_devices_digest_key UNIQUE (digest)
 );
 
--- Consecutive failed logins, by a MAC of the account's email address and the source of the attempts.
+-- Consecutive failed attempts at passwords and codes, by a MAC of the account and the source of the attempts. Those that
+-- are not judged yet are counted in failures and in pending.
 CREATE TABLE login_failures (
     source blob NOT NULL PRIMARY KEY,
     failures integer NOT NULL,
+    pending integer NOT NULL DEFAULT 0,
     last_failed_at bigint NOT NULL
 );
 
