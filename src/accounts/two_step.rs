@@ -5,11 +5,13 @@ use zeroize::Zeroizing;
 use super::attempts::PasswordAttempts;
 use super::store::LockedAccount;
 use crate::audit::Actor;
-use crate::db::{Committed, Conn, Db, DbError};
+use crate::db::{Committed, Conn, Db, DbError, DbResult};
 use crate::mail::Mail;
-use crate::mfa::{Mfa, MfaError, Owner, RecoveryCodes, TotpEnrolment};
+use crate::mfa::{Method, Mfa, MfaError, Owner, RecoveryCodes, TotpEnrolment};
+use crate::revocations::Reason;
+use crate::sessions::{Reauthenticated, RevokedSessions, SessionSelector, Sessions};
 use crate::throttle::{AttemptError, CodeAttempt};
-use crate::types::UserId;
+use crate::types::{Amr, TrustedDeviceId, UserId};
 
 /// The operations on the second factor of accounts. Clones share everything.
 #[derive(Clone)]
@@ -22,6 +24,32 @@ pub(crate) struct TwoStep {
     pub mfa: Mfa,
     /// The attempts at codes.
     pub attempts: PasswordAttempts,
+    /// The sessions.
+    pub sessions: Sessions,
+}
+
+/// A confirmation of a secret.
+pub(crate) struct Confirmation {
+    /// The code.
+    pub code: Zeroizing<String>,
+    /// Whether all sessions but the caller's are revoked: they were opened without the second factor.
+    pub revoke_other_sessions: bool,
+}
+
+/// Two-step login that was enabled.
+pub(crate) struct EnabledTwoStep {
+    /// The recovery codes.
+    pub recovery_codes: RecoveryCodes,
+    /// The number of sessions that were revoked.
+    pub sessions_revoked: usize,
+}
+
+/// Two-step login that is enabled once the transaction is committed.
+struct PendingTwoStep {
+    recovery_codes: RecoveryCodes,
+    /// The caller's session, which has shown the second factor.
+    shown: Option<Reauthenticated>,
+    revoked: Option<RevokedSessions>,
 }
 
 /// Why two-step login was not enabled.
@@ -51,7 +79,8 @@ impl TwoStep {
         self.change(user, move |mfa, conn, owner| mfa.enrol_totp(conn, owner)).await
     }
 
-    /// Enables two-step login with a code of the unconfirmed secret. Returns the recovery codes.
+    /// Enables two-step login with a code of the unconfirmed secret. The session that calls has shown the second factor
+    /// by this.
     ///
     /// # Errors
     /// The code is wrong, there is no unconfirmed secret, two-step login is already enabled, the account is disabled,
@@ -59,36 +88,46 @@ impl TwoStep {
     pub(crate) async fn confirm_totp(
         &self,
         user: UserId,
-        code: Zeroizing<String>,
+        confirmation: Confirmation,
         by: &Actor,
-    ) -> Result<RecoveryCodes, ConfirmTotpError> {
+    ) -> Result<EnabledTwoStep, ConfirmTotpError> {
         let attempt = self.attempts.admit_code(user, by).await?;
         let claimed = attempt.clone();
         let two_step = self.clone();
         let by = by.clone();
-        let confirmed = self.db.transact(move |conn| two_step.confirm_in(conn, user, &code, &claimed, &by)).await;
+        let confirmed =
+            self.db.transact(move |conn| two_step.confirm_in(conn, user, &confirmation, &claimed, &by)).await;
         if let Err(ConfirmTotpError::Attempt(AttemptError::TooManyFailures { .. })) = confirmed {
             self.attempts.record_code_refused(&attempt).await;
         }
-        let codes = confirmed?.into_result()?;
+        let PendingTwoStep { recovery_codes, shown, revoked } = confirmed?.into_result()?;
+        if let Some(revoked) = &revoked {
+            self.sessions.publish(revoked).await;
+        }
+        if let Some(shown) = shown {
+            self.sessions.publish_factor(shown).await;
+        }
         self.mail.wake();
-        Ok(codes)
+        let sessions_revoked = revoked.map_or(0, |revoked| revoked.count());
+        Ok(EnabledTwoStep { recovery_codes, sessions_revoked })
     }
 
     fn confirm_in(
         &self,
         conn: &mut Conn,
         user: UserId,
-        code: &str,
+        confirmation: &Confirmation,
         attempt: &CodeAttempt,
         by: &Actor,
-    ) -> Result<Committed<RecoveryCodes, ConfirmTotpError>, ConfirmTotpError> {
+    ) -> Result<Committed<PendingTwoStep, ConfirmTotpError>, ConfirmTotpError> {
         let account = LockedAccount::lock_enabled(conn, user)?.ok_or(MfaError::NoAccount)?;
         let claim = attempt.claim_in(conn)?;
-        match self.mfa.confirm_totp(conn, Owner { id: user, email: &account.email }, code, by) {
-            Ok(codes) => {
+        match self.mfa.confirm_totp(conn, Owner { id: user, email: &account.email }, &confirmation.code, by) {
+            Ok(recovery_codes) => {
                 claim.record_success_in(conn)?;
-                Ok(Committed::Accepted(codes))
+                let shown = self.add_factor(conn, by)?;
+                let revoked = self.revoke_others(conn, user, confirmation, by)?;
+                Ok(Committed::Accepted(PendingTwoStep { recovery_codes, shown, revoked }))
             }
             // The transaction is committed, so that the attempt is counted.
             Err(MfaError::InvalidCode) => Ok(Committed::Refused(MfaError::InvalidCode.into())),
@@ -96,13 +135,80 @@ impl TwoStep {
         }
     }
 
-    /// Replaces the recovery codes. Returns the new ones.
+    fn add_factor(&self, conn: &mut Conn, by: &Actor) -> DbResult<Option<Reauthenticated>> {
+        let Some(session) = by.session else { return Ok(None) };
+        self.sessions.add_factor(conn, session, &Method::Totp.amr())
+    }
+
+    fn revoke_others(
+        &self,
+        conn: &mut Conn,
+        user: UserId,
+        confirmation: &Confirmation,
+        by: &Actor,
+    ) -> DbResult<Option<RevokedSessions>> {
+        let Some(session) = by.session.filter(|_| confirmation.revoke_other_sessions) else { return Ok(None) };
+        let others = SessionSelector::AllOfExcept(user, session);
+        self.sessions.revoke_in(conn, others, Reason::EndedByOwner, by).map(Some)
+    }
+
+    /// Replaces the recovery codes, if the caller has authenticated with the second factor, as `amr` says. Returns the
+    /// new ones.
     ///
     /// # Errors
-    /// Two-step login is not enabled, or the account is disabled.
-    pub(crate) async fn replace_recovery_codes(&self, user: UserId, by: &Actor) -> Result<RecoveryCodes, MfaError> {
+    /// Two-step login is not enabled, its second factor was not shown, or the account is disabled.
+    pub(crate) async fn replace_recovery_codes(
+        &self,
+        user: UserId,
+        amr: Amr,
+        by: &Actor,
+    ) -> Result<RecoveryCodes, MfaError> {
         let by = by.clone();
-        self.change(user, move |mfa, conn, owner| mfa.replace_recovery_codes(conn, owner, &by)).await
+        let replaced = self.change(user, move |mfa, conn, owner| {
+            mfa.require_factor(conn, owner.id, &amr)?;
+            mfa.replace_recovery_codes(conn, owner, &by)
+        });
+        replaced.await
+    }
+
+    /// Deletes one of the account's trusted devices, or all of them, if the caller has authenticated with the second
+    /// factor, as `amr` says. Returns how many were deleted.
+    ///
+    /// # Errors
+    /// The second factor was not shown, or the account is disabled.
+    pub(crate) async fn delete_trusted_devices(
+        &self,
+        user: UserId,
+        device: Option<TrustedDeviceId>,
+        amr: Amr,
+        by: &Actor,
+    ) -> Result<usize, MfaError> {
+        let by = by.clone();
+        let deleted = self.change(user, move |mfa, conn, owner| {
+            mfa.require_factor(conn, owner.id, &amr)?;
+            Ok(mfa.delete_trusted_devices(conn, owner.id, device, &by)?)
+        });
+        deleted.await
+    }
+
+    /// Disables two-step login of the caller's account, as [`Self::disable`] does, if the caller has authenticated with
+    /// the second factor, as `amr` says.
+    ///
+    /// # Errors
+    /// Two-step login is not enabled, its second factor was not shown, or the account is disabled.
+    pub(crate) async fn disable_own(&self, user: UserId, amr: Amr, by: &Actor) -> Result<(), MfaError> {
+        let by = by.clone();
+        let disabled = self.change(user, move |mfa, conn, owner| {
+            mfa.require_factor(conn, owner.id, &amr)?;
+            mfa.disable(conn, owner, &by)
+        });
+        disabled.await
+    }
+
+    /// Returns whether logins of the account need a second factor.
+    pub(crate) async fn is_enabled(&self, user: UserId) -> DbResult<bool> {
+        let mfa = self.mfa.clone();
+        self.db.read(move |conn| mfa.is_enabled(conn, user)).await
     }
 
     /// Disables two-step login and deletes its secret, recovery codes, challenges and trusted devices. The account may

@@ -9,8 +9,10 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, ResponseError};
 
 use super::caller::{AccessError, Caller, authenticate, state};
+use crate::accounts::TwoStep;
 use crate::admin::Admin;
 use crate::http::{HttpContext, Problem};
+use crate::types::Amr;
 
 /// The longest time since the caller of a sensitive route authenticated (RFC 9470).
 pub(super) const RECENT: Duration = Duration::from_secs(600);
@@ -28,13 +30,15 @@ pub(super) trait Access: 'static {
 /// to change is the account's credentials and sessions. Only logging out is possible, by a handler without this rule.
 pub(super) struct User;
 
-/// Admits the owner of an account who has authenticated within the last ten minutes.
+/// Admits the owner of an account who has authenticated within the last ten minutes, with the second factor if the
+/// account has one.
 pub(super) struct RecentUser;
 
 /// Admits an account that the database calls an administrator's at this moment, whatever the access token says.
 pub(super) struct Administrator;
 
-/// Admits an administrator who has authenticated within the last ten minutes.
+/// Admits an administrator who has authenticated within the last ten minutes, with the second factor if their account
+/// has one.
 pub(super) struct RecentAdministrator;
 
 impl Access for User {
@@ -50,7 +54,7 @@ impl Access for User {
 impl Access for RecentUser {
     async fn admit(request: &HttpRequest) -> Result<Caller, AccessError> {
         let caller = User::admit(request).await?;
-        require_recent(request, &caller)?;
+        require_recent(request, &caller).await?;
         Ok(caller)
     }
 }
@@ -67,7 +71,7 @@ impl Access for Administrator {
 impl Access for RecentAdministrator {
     async fn admit(request: &HttpRequest) -> Result<Caller, AccessError> {
         let caller = Administrator::admit(request).await?;
-        require_recent(request, &caller)?;
+        require_recent(request, &caller).await?;
         Ok(caller)
     }
 }
@@ -76,10 +80,25 @@ fn require_owner(caller: &Caller) -> Result<(), AccessError> {
     if caller.impersonator().is_some() { Err(AccessError::Impersonated) } else { Ok(()) }
 }
 
-fn require_recent(request: &HttpRequest, caller: &Caller) -> Result<(), AccessError> {
-    let context: &HttpContext = state(request)?;
-    let age = context.clock.now().since(caller.authenticated_at());
-    if age <= RECENT { Ok(()) } else { Err(AccessError::AuthenticationTooOld) }
+async fn require_recent(request: &HttpRequest, caller: &Caller) -> Result<(), AccessError> {
+    let shown = recent_methods(caller, state(request)?).ok_or(AccessError::AuthenticationTooOld)?;
+    let two_step: &TwoStep = state(request)?;
+    // A device that is trusted, or a session from before two-step login was enabled, has not shown the second factor.
+    if !shown.has_second_factor() && two_step.is_enabled(caller.user()).await? {
+        return Err(AccessError::SecondFactorRequired);
+    }
+    Ok(())
+}
+
+/// Returns the methods by which the caller has authenticated within the last ten minutes.
+fn recent_methods<'a>(caller: &'a Caller, context: &HttpContext) -> Option<&'a Amr> {
+    caller.authenticated_since(context.clock.now().minus(RECENT))
+}
+
+/// Returns the methods by which an admitted caller has recently authenticated, for operations that look again under the
+/// lock of the account.
+pub(super) fn shown_methods(caller: &Caller, context: &HttpContext) -> Amr {
+    recent_methods(caller, context).cloned().unwrap_or_else(Amr::password)
 }
 
 /// A caller whom the rule `A` admits, and what was read of the request after that. `E` is the response to others.

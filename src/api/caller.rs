@@ -10,7 +10,7 @@ use crate::http::HttpContext;
 use crate::sessions::check::{CheckError, CheckedToken};
 use crate::sessions::{SessionSnapshot, Sessions};
 use crate::tokens::access::Claims;
-use crate::types::{SessionId, Timestamp, Transport, UserId};
+use crate::types::{Amr, SessionId, Timestamp, Transport, UserId};
 
 /// The caller of a request, whose access token is valid at this moment.
 pub(super) struct Caller {
@@ -30,6 +30,8 @@ pub(crate) enum AccessError {
     Impersonated,
     /// The caller's last authentication is too long ago.
     AuthenticationTooOld,
+    /// The caller's last authentication lacks the second factor that the account has.
+    SecondFactorRequired,
     NotAdministrator,
     Database(DbError),
     /// The server lacks what the handler needs, which is a defect.
@@ -66,10 +68,14 @@ impl Caller {
         self.checked.claims()
     }
 
-    /// Returns when the caller last authenticated: by the session, so that a reauthentication counts for the token in
-    /// hand, or by the token, because a cache may be behind.
-    pub(super) fn authenticated_at(&self) -> Timestamp {
-        self.snapshot().authenticated_at.max(Timestamp::from_secs(self.claims().auth_time))
+    /// Returns the methods by which the caller has authenticated since `since`, with the second factor if it was among
+    /// them: by the session, so that a reauthentication counts for the token in hand, or by the token, because a cache
+    /// may be behind.
+    pub(super) fn authenticated_since(&self, since: Timestamp) -> Option<&Amr> {
+        let by_session = (self.snapshot().authenticated_at, &self.snapshot().amr);
+        let by_token = (Timestamp::from_secs(self.claims().auth_time), &self.claims().amr);
+        let recent = [by_session, by_token].into_iter().filter(|(at, _)| *at >= since).map(|(_, amr)| amr);
+        recent.max_by_key(|amr| amr.has_second_factor())
     }
 
     /// Returns the administrator who acts for the account.

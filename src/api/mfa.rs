@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::access::{By, ByRecentUser, ByUser};
+use super::access::{By, ByRecentUser, ByUser, shown_methods};
 use super::refusals::{Conflict, NotFound, TooMany, Unauthorized, invalid_code};
 use super::schema::Device;
 use super::token_response::{TokenResponse, token_response_with_device};
 use crate::accounts::login::{CompleteError, SecondFactor};
-use crate::accounts::two_step::ConfirmTotpError;
+use crate::accounts::two_step::{ConfirmTotpError, Confirmation};
 use crate::accounts::{Logins, TwoStep};
 use crate::http::{Body, HttpContext, Problem};
 use crate::mfa;
@@ -116,6 +116,18 @@ pub(super) struct ConfirmTotpRequest {
     /// The current code of the app.
     #[schema(value_type = String)]
     code: Zeroizing<String>,
+    /// Whether all sessions but the one that calls are revoked. They were opened without the second factor.
+    #[serde(default)]
+    revoke_other_sessions: bool,
+}
+
+/// Two-step login that was enabled, with codes to log in with when the app is lost, each valid once. They are shown
+/// only once.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct TwoStepEnabled<'a> {
+    recovery_codes: Vec<&'a str>,
+    /// The number of sessions that were revoked.
+    sessions_revoked: usize,
 }
 
 /// Codes to log in with when the app is lost, each valid once. They are shown only once.
@@ -124,16 +136,21 @@ pub(super) struct RecoveryCodes<'a> {
     recovery_codes: Vec<&'a str>,
 }
 
-/// Enables two-step login.
+/// Enables two-step login, and revokes the other sessions if wanted. The session that calls has shown the second factor
+/// by this.
 #[utoipa::path(post, path = "/api/v1/auth/mfa/totp/confirm", tag = "Second factor", request_body = ConfirmTotpRequest,
-    responses((status = 200, body = RecoveryCodes), Conflict, TooMany))]
+    responses((status = 200, body = TwoStepEnabled), Conflict, TooMany))]
 pub(super) async fn confirm_totp(
     two_step: web::Data<TwoStep>,
     context: web::Data<HttpContext>,
     By { caller, input: Body(body, _), .. }: ByUser<Body<ConfirmTotpRequest>>,
 ) -> Result<HttpResponse, Problem> {
-    let codes = two_step.confirm_totp(caller.user(), body.code, &caller.actor(&context)).await?;
-    Ok(show_once(&codes))
+    let confirmation = Confirmation { code: body.code, revoke_other_sessions: body.revoke_other_sessions };
+    let enabled = two_step.confirm_totp(caller.user(), confirmation, &caller.actor(&context)).await?;
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(TwoStepEnabled {
+        recovery_codes: enabled.recovery_codes.iter().map(|code| code.as_str()).collect(),
+        sessions_revoked: enabled.sessions_revoked,
+    }))
 }
 
 impl From<ConfirmTotpError> for Problem {
@@ -145,12 +162,7 @@ impl From<ConfirmTotpError> for Problem {
     }
 }
 
-fn show_once(codes: &[Zeroizing<String>]) -> HttpResponse {
-    let recovery_codes = codes.iter().map(|code| code.as_str()).collect();
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(RecoveryCodes { recovery_codes })
-}
-
-/// Disables two-step login. Needs a recent login.
+/// Disables two-step login. Needs a recent login with the second factor.
 #[utoipa::path(delete, path = "/api/v1/auth/mfa/totp", tag = "Second factor",
     responses((status = 204, description = "Two-step login is disabled"), Conflict))]
 pub(super) async fn disable_totp(
@@ -158,11 +170,11 @@ pub(super) async fn disable_totp(
     context: web::Data<HttpContext>,
     By { caller, .. }: ByRecentUser,
 ) -> Result<HttpResponse, Problem> {
-    two_step.disable(caller.user(), &caller.actor(&context)).await?;
+    two_step.disable_own(caller.user(), shown_methods(&caller, &context), &caller.actor(&context)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Replaces the recovery codes; the old ones are no longer valid. Needs a recent login.
+/// Replaces the recovery codes; the old ones are no longer valid. Needs a recent login with the second factor.
 #[utoipa::path(post, path = "/api/v1/auth/mfa/recovery-codes", tag = "Second factor",
     responses((status = 200, body = RecoveryCodes), Conflict))]
 pub(super) async fn replace_recovery_codes(
@@ -170,8 +182,10 @@ pub(super) async fn replace_recovery_codes(
     context: web::Data<HttpContext>,
     By { caller, .. }: ByRecentUser,
 ) -> Result<HttpResponse, Problem> {
-    let codes = two_step.replace_recovery_codes(caller.user(), &caller.actor(&context)).await?;
-    Ok(show_once(&codes))
+    let shown = shown_methods(&caller, &context);
+    let codes = two_step.replace_recovery_codes(caller.user(), shown, &caller.actor(&context)).await?;
+    let recovery_codes = codes.iter().map(|code| code.as_str()).collect();
+    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(RecoveryCodes { recovery_codes }))
 }
 
 /// A device from which the account logs in without a second factor.
@@ -226,16 +240,17 @@ pub(super) struct TrustedDevicesDeleted {
     devices_removed: usize,
 }
 
-/// Deletes one of the caller's trusted devices, or all.
+/// Deletes one of the caller's trusted devices, or all. Needs a recent login with the second factor.
 #[utoipa::path(delete, path = "/api/v1/auth/trusted-devices", tag = "Second factor", params(TrustedDevicesQuery),
     responses((status = 200, body = TrustedDevicesDeleted), NotFound))]
 pub(super) async fn delete_trusted_devices(
     two_step: web::Data<TwoStep>,
     context: web::Data<HttpContext>,
-    By { caller, input: query, .. }: ByUser<web::Query<TrustedDevicesQuery>>,
+    By { caller, input: query, .. }: ByRecentUser<web::Query<TrustedDevicesQuery>>,
 ) -> Result<web::Json<TrustedDevicesDeleted>, Problem> {
     let device = query.id.map(TrustedDeviceId);
-    let deleted = two_step.mfa.delete_trusted_devices(caller.user(), device, &caller.actor(&context)).await?;
+    let shown = shown_methods(&caller, &context);
+    let deleted = two_step.delete_trusted_devices(caller.user(), device, shown, &caller.actor(&context)).await?;
     if device.is_some() && deleted == 0 {
         return Err(Problem::not_found());
     }

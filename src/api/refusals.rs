@@ -44,6 +44,7 @@ impl From<AccessError> for Problem {
             ),
             AccessError::Impersonated => Self::forbidden("impersonated", "Only the owner of the account may do this."),
             AccessError::AuthenticationTooOld => Self::insufficient_user_authentication(RECENT),
+            AccessError::SecondFactorRequired => Self::second_factor_required(RECENT),
             AccessError::NotAdministrator => not_administrator(),
             AccessError::Database(error) => error.into(),
             AccessError::Missing(what) => Self::internal(&format_args!("a handler lacks {what}")),
@@ -155,6 +156,7 @@ impl From<MfaError> for Problem {
         match error {
             MfaError::AlreadyEnabled => Self::conflict("mfa_already_enabled", "Two-step login is enabled already."),
             MfaError::NotEnabled => Self::conflict("mfa_not_enabled", "Two-step login is not enabled."),
+            MfaError::FactorRequired => Self::second_factor_required(RECENT),
             MfaError::NotStarted => Self::conflict("mfa_not_started", "No secret waits for confirmation."),
             MfaError::InvalidCode => invalid_code(),
             MfaError::NoAccount => Self::invalid_token(),

@@ -145,8 +145,13 @@ impl App {
         let attempts =
             PasswordAttempts::new(base.db.clone(), sessions.clone(), mfa.clone(), throttle.clone(), hasher.clone());
         let retention = Retention::new(rules(&config.retention), base.db.clone(), base.clock.clone(), base.random);
-        let two_step =
-            TwoStep { db: base.db.clone(), mail: base.mail.clone(), mfa: mfa.clone(), attempts: attempts.clone() };
+        let two_step = TwoStep {
+            db: base.db.clone(),
+            mail: base.mail.clone(),
+            mfa: mfa.clone(),
+            attempts: attempts.clone(),
+            sessions: sessions.clone(),
+        };
         let accounts = base.accounts(config, &sessions, &attempts, hasher.clone());
         let context = HttpContext::new(config, base.clock.clone(), base.metrics.clone());
         Ok(Self {

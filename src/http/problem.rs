@@ -108,14 +108,22 @@ impl Problem {
     /// Creates a 401 for a caller whose last authentication is too long ago (RFC 9470 §3).
     pub(crate) fn insufficient_user_authentication(max_age: Duration) -> Self {
         let detail = "A more recent authentication is required.";
+        Self::step_up("insufficient_user_authentication", detail, max_age)
+    }
+
+    /// Creates a 401 for a caller who has to authenticate with the second factor, too (RFC 9470 §3).
+    pub(crate) fn second_factor_required(max_age: Duration) -> Self {
+        let detail = "A recent authentication with the second factor is required.";
+        Self::step_up("second_factor_required", detail, max_age)
+    }
+
+    fn step_up(code: &'static str, detail: &'static str, max_age: Duration) -> Self {
         let challenge = format!(
             "Bearer error=\"insufficient_user_authentication\", error_description=\"{detail}\", max_age={}",
             max_age.as_secs()
         );
         match HeaderValue::from_str(&challenge) {
-            Ok(challenge) => {
-                Self::unauthorized("insufficient_user_authentication", detail).with(WWW_AUTHENTICATE, challenge)
-            }
+            Ok(challenge) => Self::unauthorized(code, detail).with(WWW_AUTHENTICATE, challenge),
             Err(error) => Self::internal(&error),
         }
     }

@@ -134,6 +134,9 @@ pub(crate) enum MfaError {
     /// Two-step login is not enabled.
     #[error("two-step login is not enabled")]
     NotEnabled,
+    /// The account has a second factor, which the caller has not shown.
+    #[error("the caller has not shown a second factor")]
+    FactorRequired,
     /// There is no secret to confirm.
     #[error("no secret waits for confirmation")]
     NotStarted,
@@ -157,6 +160,18 @@ impl Mfa {
     /// Returns whether logins of the account need a second factor.
     pub(crate) fn is_enabled(&self, conn: &mut Conn, user: UserId) -> DbResult<bool> {
         store::is_enabled(conn, user)
+    }
+
+    /// Checks that whoever has authenticated with the methods of `amr` has shown the account's second factor, if it has
+    /// one.
+    ///
+    /// # Errors
+    /// The second factor was not shown.
+    pub(crate) fn require_factor(&self, conn: &mut Conn, user: UserId, amr: &Amr) -> Result<(), MfaError> {
+        if !amr.has_second_factor() && store::is_enabled(conn, user)? {
+            return Err(MfaError::FactorRequired);
+        }
+        Ok(())
     }
 
     /// Redeems `code`, which is accepted only once. Returns whether it is valid for the account.

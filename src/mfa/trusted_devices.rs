@@ -76,18 +76,7 @@ impl Mfa {
     }
 
     /// Deletes one of the account's trusted devices, or all of them. Returns how many were deleted.
-    pub(crate) async fn delete_trusted_devices(
-        &self,
-        user: UserId,
-        device: Option<TrustedDeviceId>,
-        by: &Actor,
-    ) -> DbResult<usize> {
-        let mfa = self.clone();
-        let by = by.clone();
-        self.db.write(move |conn| mfa.delete_trusted_devices_in(conn, user, device, &by)).await
-    }
-
-    fn delete_trusted_devices_in(
+    pub(crate) fn delete_trusted_devices(
         &self,
         conn: &mut Conn,
         user: UserId,

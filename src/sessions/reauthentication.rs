@@ -7,7 +7,7 @@ use crate::tokens::access::{Claims, SigningError};
 use crate::types::{Amr, SessionId, Timestamp};
 
 /// A session whose owner has authenticated again, in a transaction that is not committed yet.
-#[must_use = "the new access token has to be issued"]
+#[must_use = "it has to be made known to all servers"]
 pub(crate) struct Reauthenticated {
     snapshot: SessionSnapshot,
     at: Timestamp,
@@ -27,6 +27,26 @@ impl Sessions {
             return Ok(None);
         }
         Ok(store::token_family(conn, session)?.map(|family| Reauthenticated { snapshot: family.snapshot, at }))
+    }
+
+    /// Records in the caller's transaction that the owner of a session has shown a second factor, so that the methods of
+    /// the last authentication are those of `amr`. Its time stays. Returns `None` if the session has ended.
+    pub(crate) fn add_factor(
+        &self,
+        conn: &mut Conn,
+        session: SessionId,
+        amr: &Amr,
+    ) -> DbResult<Option<Reauthenticated>> {
+        let at = self.clock.now();
+        if !store::set_amr(conn, session, amr, at)? {
+            return Ok(None);
+        }
+        Ok(store::token_family(conn, session)?.map(|family| Reauthenticated { snapshot: family.snapshot, at }))
+    }
+
+    /// Makes a change of a session's methods known to all servers, after its commit.
+    pub(crate) async fn publish_factor(&self, reauthenticated: Reauthenticated) {
+        self.put_in_cache(&reauthenticated.snapshot, reauthenticated.at).await;
     }
 
     /// Issues a new access token after the reauthentication is committed. It has the id and expiry of the token that

@@ -20,6 +20,11 @@ impl Amr {
         Self::new(&["pwd"])
     }
 
+    /// Returns whether a second factor is among the methods.
+    pub fn has_second_factor(&self) -> bool {
+        self.methods.iter().any(|method| method == "mfa")
+    }
+
     /// Returns the names of the methods.
     pub fn methods(&self) -> &[String] {
         &self.methods

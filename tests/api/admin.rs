@@ -78,7 +78,7 @@ fn reading(server: &Endpoint, victim: &Tokens) -> Vec<Request> {
     ]
 }
 
-fn changing(server: &Endpoint, victim: &Tokens) -> Vec<Request> {
+pub fn changing(server: &Endpoint, victim: &Tokens) -> Vec<Request> {
     vec![
         server.patch(&user(victim.user)).json(&json!({"disabled": true})),
         server.delete(&format!("{}/sessions", user(victim.user))),

@@ -33,6 +33,7 @@ mod lockout;
 mod mail;
 mod mfa;
 mod mfa_guesses;
+mod mfa_step_up;
 mod openapi;
 mod pages;
 mod people;

@@ -16,7 +16,7 @@ both_backends! {
     a_browser_keeps_its_trusted_device_in_a_cookie_of_the_login,
 }
 
-const DEVICES: &str = "/api/v1/auth/trusted-devices";
+pub const DEVICES: &str = "/api/v1/auth/trusted-devices";
 
 pub const DEVICE_COOKIE: &str = "__Secure-keyturn_device";
 

@@ -253,6 +253,16 @@ pub(super) fn reauthenticate(conn: &mut Conn, session: SessionId, amr: &Amr, now
     Ok(changed == 1)
 }
 
+/// Records that a session's owner has shown another factor since the last authentication. Returns whether the session
+/// is live.
+pub(super) fn set_amr(conn: &mut Conn, session: SessionId, amr: &Amr, now: Timestamp) -> DbResult<bool> {
+    let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
+    let changed = diesel::update(sessions::table.filter(sessions::id.eq(session)).filter(live))
+        .set((sessions::amr.eq(amr), sessions::revision.eq(sessions::revision + 1)))
+        .execute(conn)?;
+    Ok(changed == 1)
+}
+
 /// Has the live sessions of an account take over its revision.
 pub(super) fn take_over(conn: &mut Conn, user: UserId, account_revision: i64, now: Timestamp) -> DbResult<()> {
     let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
