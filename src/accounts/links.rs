@@ -1,12 +1,15 @@
 //! Links in emails: the account of a token, and the details that its page shows.
 
+use std::time::Duration;
+
 use super::email_change;
 use super::store::{self, AccountRow, LockedAccount};
 use crate::audit::Actor;
 use crate::clock::Clock;
 use crate::db::{Conn, Db, DbError, DbResult};
+use crate::sessions::Sessions;
 use crate::tokens::opaque::{self, OpaqueToken, Purpose, TokenRecord};
-use crate::types::Requester;
+use crate::types::{Requester, Timestamp};
 
 /// Why a link was refused.
 #[derive(Debug, thiserror::Error)]
@@ -29,13 +32,34 @@ pub(crate) struct LinkInfo {
     pub new_email: Option<String>,
     /// Whether a report of a login revokes one session instead of all.
     pub is_about_one_session: bool,
+    /// Whether the link is the first proof of the address.
+    pub is_first_proof: bool,
+    /// The creation of the account, for the verification of its address.
+    pub creation: Creation,
 }
+
+/// The creation of an account.
+pub(crate) struct Creation {
+    /// The name of the account.
+    pub name: Option<String>,
+    /// The time.
+    pub at: Timestamp,
+    /// The device of the registration, unless an operator created the account.
+    pub device: Option<String>,
+    /// The place of the registration, if it is known.
+    pub place: Option<String>,
+}
+
+/// The longest time between an account and the session that was opened with it.
+const REGISTRATION: Duration = Duration::from_secs(60);
 
 /// The links in emails. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Links {
     /// The database.
     pub db: Db,
+    /// The sessions.
+    pub sessions: Sessions,
     /// The clock.
     pub clock: Clock,
 }
@@ -77,8 +101,18 @@ impl Links {
             | Purpose::MfaChallenge
             | Purpose::TrustedDevice => None,
         };
-        let is_about_one_session = record.session.is_some();
-        Ok(LinkInfo { purpose: record.purpose, email: account.email, new_email, is_about_one_session })
+        let sessions = self.sessions.clone();
+        let first = self.db.read(move |conn| sessions.first_login(conn, user)).await?;
+        let first = first.filter(|login| login.at.since(account.created_at) < REGISTRATION);
+        let (device, place) = first.map_or((None, None), |login| (Some(login.device), login.place));
+        Ok(LinkInfo {
+            purpose: record.purpose,
+            email: account.email,
+            new_email,
+            is_about_one_session: record.session.is_some(),
+            is_first_proof: account.email_verified_at.is_none(),
+            creation: Creation { name: account.name, at: account.created_at, device, place },
+        })
     }
 
     /// Finds a link that is valid for one of `purposes` and whose account is enabled. The transaction of the operation

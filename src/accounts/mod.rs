@@ -3,6 +3,7 @@
 
 mod attempts;
 pub(crate) mod email_change;
+mod first_proof;
 pub(crate) mod links;
 pub(crate) mod login;
 mod notices;

@@ -7,12 +7,13 @@ use zeroize::Zeroizing;
 
 use super::links::{LinkError, Links, ValidLink, redeem};
 use super::store::{self, LockedAccount};
-use super::{email_change, notices};
+use super::{email_change, first_proof, notices};
 use crate::audit::{Actor, Audit, Event, Record};
 use crate::clock::Clock;
 use crate::db::{Conn, Db, DbError, DbResult};
 use crate::devices::Devices;
 use crate::mail::Mail;
+use crate::mfa::Mfa;
 use crate::passwords::{Hasher, HasherError, Password, WeakPassword};
 use crate::revocations::Reason;
 use crate::sessions::{RevokedSessions, SessionSelector, Sessions};
@@ -30,6 +31,8 @@ pub(crate) struct Recovery {
     pub mail: Mail,
     /// The sessions.
     pub sessions: Sessions,
+    /// The second factors.
+    pub mfa: Mfa,
     /// The databases of user agents and places.
     pub devices: Devices,
     /// The hasher of passwords.
@@ -94,7 +97,8 @@ impl Recovery {
         Ok(())
     }
 
-    /// Sets a new password with the token of a link and revokes all sessions of the account, in one transaction.
+    /// Sets a new password with the token of a link and revokes all sessions of the account, in one transaction. At the
+    /// first proof of the address, what was set before it is dropped.
     ///
     /// # Errors
     /// The link is not valid, or the password is too weak.
@@ -124,14 +128,20 @@ impl Recovery {
     ) -> Result<RevokedSessions, LinkError> {
         let now = self.clock.now();
         let mut account = redeem(conn, link, &self.clock)?;
-        account.set_password(conn, hash, now)?;
+        let mut reason = Reason::PasswordChanged;
         // The link proves that its holder reads the emails of this address.
-        account.verify_email(conn, now)?;
+        if account.email_verified_at.is_none() {
+            first_proof::drop_earlier(conn, &mut account, &self.mfa, &self.sessions, by)?;
+            opaque::revoke(conn, account.id, &[Purpose::VerifyEmail])?;
+            account.verify_email(conn, now)?;
+            reason = Reason::EmailProved;
+        }
+        account.set_password(conn, hash, now)?;
         email_change::cancel(conn, account.id)?;
         notices::password_changed(conn, &account, by, &self.mail, &self.devices, now)?;
         self.audit.append(conn, &Record::new(Event::PasswordReset, by))?;
         let all = SessionSelector::AllOf(account.id);
-        Ok(self.sessions.revoke_in(conn, all, Reason::PasswordChanged, by)?)
+        Ok(self.sessions.revoke_in(conn, all, reason, by)?)
     }
 
     /// Reports a login as somebody else's. In one transaction, this revokes the session of the link or all sessions of

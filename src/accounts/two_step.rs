@@ -48,7 +48,7 @@ pub(crate) struct EnabledTwoStep {
 struct PendingTwoStep {
     recovery_codes: RecoveryCodes,
     /// The caller's session, which has shown the second factor.
-    shown: Option<Reauthenticated>,
+    shown: Reauthenticated,
     revoked: Option<RevokedSessions>,
 }
 
@@ -104,9 +104,7 @@ impl TwoStep {
         if let Some(revoked) = &revoked {
             self.sessions.publish(revoked).await;
         }
-        if let Some(shown) = shown {
-            self.sessions.publish_factor(shown).await;
-        }
+        self.sessions.publish_factor(shown).await;
         self.mail.wake();
         let sessions_revoked = revoked.map_or(0, |revoked| revoked.count());
         Ok(EnabledTwoStep { recovery_codes, sessions_revoked })
@@ -125,7 +123,7 @@ impl TwoStep {
         match self.mfa.confirm_totp(conn, Owner { id: user, email: &account.email }, &confirmation.code, by) {
             Ok(recovery_codes) => {
                 claim.record_success_in(conn)?;
-                let shown = self.add_factor(conn, by)?;
+                let shown = self.add_factor(conn, by)?.ok_or(MfaError::NoAccount)?;
                 let revoked = self.revoke_others(conn, user, confirmation, by)?;
                 Ok(Committed::Accepted(PendingTwoStep { recovery_codes, shown, revoked }))
             }
@@ -135,6 +133,8 @@ impl TwoStep {
         }
     }
 
+    /// Records that the caller's session has shown the factor. Returns `None` if the session has ended while the
+    /// request waited: a reset by the owner of the address must not be followed by a second factor of somebody else.
     fn add_factor(&self, conn: &mut Conn, by: &Actor) -> DbResult<Option<Reauthenticated>> {
         let Some(session) = by.session else { return Ok(None) };
         self.sessions.add_factor(conn, session, &Method::Totp.amr())

@@ -80,7 +80,7 @@ impl Caller {
 
     /// Returns the administrator who acts for the account.
     pub(super) fn impersonator(&self) -> Option<UserId> {
-        self.snapshot().actor.or(self.claims().act.map(|act| act.sub))
+        self.checked.impersonator()
     }
 
     /// Returns the caller, or the administrator who acts for the account, as the actor of the audit log.
@@ -112,6 +112,19 @@ pub(super) async fn authenticate(request: &HttpRequest, method: &Method) -> Resu
     };
     let checked = sessions.check(&token).await.map_err(refuse)?;
     Ok(Caller { checked, request: request.clone(), transport })
+}
+
+/// Finds the account whose owner makes a request that needs no access token. Whoever has none, an invalid one, or one
+/// of an administrator who acts for the account is nobody.
+///
+/// # Errors
+/// The database fails.
+pub(super) async fn optional_owner(request: &HttpRequest) -> Result<Option<UserId>, AccessError> {
+    match authenticate(request, request.method()).await {
+        Ok(caller) => Ok(caller.checked.owner()),
+        Err(error @ (AccessError::Database(_) | AccessError::Missing(_))) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Returns what the server shares with its handlers.

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::access::{By, ByRecentUser, ByUser};
-use super::caller::Caller;
+use super::caller::{Caller, optional_owner};
 use super::recovery::TokenRequest;
 use super::refusals::{BadRequest, Conflict, TooMany};
 use crate::accounts::EmailChanges;
@@ -14,7 +14,9 @@ use crate::http::{Body, HttpContext, Problem};
 use crate::throttle::{Limit, RateLimited, Throttle};
 use crate::types::{EmailAddress, EmailAddressError};
 
-/// Verifies the account's email address with the token of the link that was sent there.
+/// Verifies the account's email address with the token of the link that was sent there. Without an access token of the
+/// account, what was set before is dropped: the second factor, trusted devices, the setting of alerts, names of
+/// sessions.
 #[utoipa::path(post, path = "/api/v1/auth/email/verify", tag = "Accounts", security(()), request_body = TokenRequest,
     responses((status = 204, description = "The email address is verified"), BadRequest, TooMany))]
 pub(super) async fn verify_email(
@@ -26,7 +28,8 @@ pub(super) async fn verify_email(
 ) -> Result<HttpResponse, Problem> {
     let requester = context.requester(&request);
     throttle.count_ip(Limit::LoginAddress, &requester).await?;
-    email_changes.verify(body.into_token(), &requester).await?;
+    let caller = optional_owner(&request).await?;
+    email_changes.verify(body.into_token(), caller, &requester).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -153,34 +153,36 @@ impl Base {
     }
 
     /// Creates the recovery of accounts.
-    pub(super) fn recovery(&self, sessions: &Sessions, hasher: Arc<Hasher>) -> Recovery {
+    pub(super) fn recovery(&self, sessions: &Sessions, mfa: &Mfa, hasher: Arc<Hasher>) -> Recovery {
         Recovery {
             db: self.db.clone(),
             audit: self.audit.clone(),
             mail: self.mail.clone(),
             sessions: sessions.clone(),
+            mfa: mfa.clone(),
             devices: self.devices.clone(),
             hasher,
-            links: self.links(),
+            links: self.links(sessions),
             clock: self.clock.clone(),
         }
     }
 
     /// Creates the changes of email address.
-    pub(super) fn email_changes(&self, sessions: &Sessions) -> EmailChanges {
+    pub(super) fn email_changes(&self, sessions: &Sessions, mfa: &Mfa) -> EmailChanges {
         EmailChanges {
             db: self.db.clone(),
             audit: self.audit.clone(),
             mail: self.mail.clone(),
             sessions: sessions.clone(),
-            links: self.links(),
+            mfa: mfa.clone(),
+            links: self.links(sessions),
             clock: self.clock.clone(),
         }
     }
 
     /// Creates the links of emails.
-    pub(super) fn links(&self) -> Links {
-        Links { db: self.db.clone(), clock: self.clock.clone() }
+    pub(super) fn links(&self, sessions: &Sessions) -> Links {
+        Links { db: self.db.clone(), sessions: sessions.clone(), clock: self.clock.clone() }
     }
 
     /// Creates the operations of operators.

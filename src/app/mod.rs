@@ -157,9 +157,9 @@ impl App {
         Ok(Self {
             admin: base.admin(&accounts, &two_step, &sessions, &retention),
             logins: base.logins(&sessions, &mfa, attempts),
-            recovery: base.recovery(&sessions, hasher),
-            email_changes: base.email_changes(&sessions),
-            links: base.links(),
+            recovery: base.recovery(&sessions, &mfa, hasher),
+            email_changes: base.email_changes(&sessions, &mfa),
+            links: base.links(&sessions),
             transfer: Transfer::new(base.db.clone(), base.audit.clone()),
             accounts,
             two_step,

@@ -45,6 +45,8 @@ macro_rules! events {
 events! {
     /// A user registered.
     AccountRegistered = "account.registered", Success;
+    /// The owner of an email address reported that somebody else has created the account.
+    AccountDisowned = "account.disowned", Success;
     /// An account was disabled.
     AccountDisabled = "account.disabled", Success;
     /// An account was enabled.

@@ -315,7 +315,7 @@ impl Variables {
 }
 
 /// Formats a time for people: `22 November 2026, 01:30 UTC`.
-fn format_time(time: Timestamp) -> String {
+pub fn format_time(time: Timestamp) -> String {
     let time = jiff::Timestamp::from_millisecond(time.as_millis()).unwrap_or_default();
     time.strftime("%-d %B %Y, %H:%M UTC").to_string()
 }

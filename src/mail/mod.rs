@@ -26,7 +26,7 @@ use crate::tokens::opaque::{self, IssuedToken, Purpose, TokenRecord};
 use crate::types::{EmailId, Timestamp};
 
 pub use delivery::Delivery;
-pub use email::{Activity, Email, Link, LoginRisk, MfaChange};
+pub use email::{Activity, Email, Link, LoginRisk, MfaChange, format_time};
 pub use templates::TemplateError;
 
 use smtp::Relay;

@@ -120,6 +120,13 @@ impl Mfa {
         Ok(())
     }
 
+    /// Deletes all of an account's second factor, as [`Self::disable`] does, without a notice. Returns whether two-step
+    /// login was enabled.
+    pub(crate) fn discard(&self, conn: &mut Conn, user: UserId) -> DbResult<bool> {
+        opaque::revoke(conn, user, &[Purpose::MfaChallenge, Purpose::TrustedDevice])?;
+        Ok(store::delete(conn, user)? == Some(true))
+    }
+
     /// Redeems a code of the account's app. Afterwards neither this code nor one of an earlier time step is accepted.
     /// Returns whether the code is valid.
     pub(super) fn redeem_totp(&self, conn: &mut Conn, user: UserId, code: &str) -> DbResult<bool> {

@@ -18,9 +18,11 @@ use crate::accounts::recovery::ResetError;
 use crate::accounts::{EmailChanges, Recovery};
 use crate::http::body::{FormBody, form_field};
 use crate::http::{HttpContext, Problem};
+use crate::sessions::Sessions;
+use crate::sessions::check::CheckError;
 use crate::throttle::{Limit, Throttle};
 use crate::tokens::opaque::{Kind, OpaqueToken, Purpose};
-use crate::types::Requester;
+use crate::types::{Requester, UserId};
 
 /// Declares the responses of pages for the OpenAPI attributes of handlers.
 macro_rules! page_responses {
@@ -51,6 +53,7 @@ pub(crate) struct Visit {
     links: web::Data<Links>,
     email_changes: web::Data<EmailChanges>,
     recovery: web::Data<Recovery>,
+    sessions: web::Data<Sessions>,
     throttle: web::Data<Throttle>,
     context: web::Data<HttpContext>,
 }
@@ -67,20 +70,30 @@ impl FromRequest for Visit {
 /// The form that the button of a page sends.
 type SentForm = Result<FormBody, Problem>;
 
-/// Asks whether an email address is the visitor's.
+/// Asks whether the visitor has created the account of an email address.
 #[utoipa::path(get, path = "/account/verify-email", tag = "Pages", security(()), responses(PageResponses))]
 pub(crate) async fn show_verify_email(visit: Visit) -> HttpResponse {
     visit.show(&[Purpose::VerifyEmail]).await
 }
 
-/// Verifies the email address.
+/// Verifies the email address, or reports that somebody else has created its account.
 #[utoipa::path(post, path = "/account/verify-email", tag = "Pages", security(()),
     request_body(content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
 pub(crate) async fn submit_verify_email(visit: Visit, form: SentForm) -> HttpResponse {
     let answer = async {
-        let token = visit.token(&form?).await?;
-        visit.email_changes.verify(token, &visit.requester()).await?;
+        let form = form?;
+        let token = visit.token(&form).await?;
         let site = visit.pages.site();
+        if form.get("refused").is_some() {
+            visit.email_changes.disown(token, &visit.requester()).await?;
+            let text = format!(
+                "Whoever created the account at {site} is logged out and cannot log in again. If you want to use it \
+                 yourself, ask for a new password there."
+            );
+            return Ok(Answer::text("Thank you for telling us", text));
+        }
+        let owner = visit.owner().await?;
+        visit.email_changes.verify(token, owner, &visit.requester()).await?;
         let text = format!("This email address belongs to your account at {site}. You can close this page.");
         Ok(Answer::text("Your email address is verified", text))
     };
@@ -188,6 +201,7 @@ impl Visit {
             links: state(request)?,
             email_changes: state(request)?,
             recovery: state(request)?,
+            sessions: state(request)?,
             throttle: state(request)?,
             context: state(request)?,
         })
@@ -213,6 +227,19 @@ impl Visit {
     async fn token(&self, form: &FormBody) -> Result<Option<OpaqueToken>, Problem> {
         self.count().await?;
         Ok(form.get("token").and_then(|text| OpaqueToken::parse(Kind::Link, text)))
+    }
+
+    /// Finds the account that the visitor's browser is logged in to. The page of another origin gains nothing by a
+    /// request with its cookie: the token of the link decides.
+    async fn owner(&self) -> Result<Option<UserId>, Problem> {
+        let Some(token) = self.context.cookies.access_token(&self.request) else { return Ok(None) };
+        match self.sessions.check(&token).await {
+            Ok(checked) => Ok(checked.owner()),
+            Err(CheckError::Database(_)) => {
+                Err(Problem::unavailable("database_unavailable", "The database cannot be reached at the moment."))
+            }
+            Err(CheckError::Invalid(_) | CheckError::Ended | CheckError::Superseded) => Ok(None),
+        }
     }
 
     /// Counts the request by its IP address.

@@ -40,6 +40,8 @@ pub(crate) struct Form<'a> {
     pub token: &'a str,
     /// The text of the button.
     pub button: &'a str,
+    /// The text of a second button, which sends the field `refused`.
+    pub refusal: Option<&'a str>,
     /// The field for a new password, if one is needed.
     pub password: Option<PasswordField<'a>>,
 }
@@ -80,7 +82,8 @@ impl Pages {
     pub(crate) fn render(&self, page: &Page<'_>) -> Result<String, minijinja::Error> {
         let form = page.form.as_ref().map(|form| {
             let password = form.password.as_ref().map(|field| context! { email => field.email, error => &field.error });
-            context! { action => form.action, token => form.token, button => form.button, password }
+            let refusal = form.refusal;
+            context! { action => form.action, token => form.token, button => form.button, refusal, password }
         });
         let site = &self.site;
         let style = STYLE;
@@ -98,7 +101,8 @@ mod tests {
     #[test]
     fn texts_of_a_page_are_escaped() {
         let password = Some(PasswordField { email: "\"<b>@example.com", error: Some("<i>".to_owned()) });
-        let form = Some(Form { action: "reset-password", token: "\"><script>", button: "Go", password });
+        let form =
+            Some(Form { action: "reset-password", token: "\"><script>", button: "Go", refusal: Some("<b>"), password });
         let page = Page { title: "<title>", text: vec!["<script>alert(1)</script>".to_owned()], form };
         let html = Pages::new("auth.example").render(&page).unwrap();
         for markup in ["<script", "<b>", "<i>", "\"\""] {

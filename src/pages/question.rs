@@ -1,7 +1,8 @@
 //! The pages that ask for a confirmation before the button has an effect.
 
 use super::{Form, Page, PasswordField};
-use crate::accounts::links::LinkInfo;
+use crate::accounts::links::{Creation, LinkInfo};
+use crate::mail::format_time;
 use crate::tokens::opaque::Purpose;
 
 /// Returns the page that asks for a confirmation of a link's operation. `error` is the error of a password that was
@@ -10,16 +11,20 @@ pub(super) fn question<'a>(site: &str, link: &'a LinkInfo, token: &'a str, error
     let email = link.email.as_str();
     let new_email = link.new_email.as_deref().unwrap_or_default();
     let unchanged = "Nothing changes before both addresses have confirmed.".to_owned();
-    let form = |action: &'static str, button: &'static str| Form { action, token, button, password: None };
+    let form =
+        |action: &'static str, button: &'static str| Form { action, token, button, refusal: None, password: None };
     match link.purpose {
         Purpose::VerifyEmail => Page {
-            title: "Is this your email address?",
-            text: vec![format!("An account at {site} was registered with {email}.")],
-            form: Some(form("verify-email", "Yes, it is mine")),
+            title: "Did you create this account?",
+            text: creation_text(site, link),
+            form: Some(Form {
+                refusal: Some("No, I did not create this account"),
+                ..form("verify-email", "Yes, it is mine")
+            }),
         },
         Purpose::ResetPassword => Page {
             title: "Choose a new password",
-            text: vec![format!("For your account at {site}. All devices are logged out then.")],
+            text: reset_text(site, link),
             form: Some(Form {
                 password: Some(PasswordField { email, error }),
                 ..form("reset-password", "Set the password")
@@ -47,6 +52,34 @@ pub(super) fn question<'a>(site: &str, link: &'a LinkInfo, token: &'a str, error
         // No link has such a token.
         Purpose::MfaChallenge | Purpose::TrustedDevice => Page { title: "", text: Vec::new(), form: None },
     }
+}
+
+/// Tells for which account an address is verified, so that nobody confirms one that a stranger has created with it.
+fn creation_text(site: &str, link: &LinkInfo) -> Vec<String> {
+    let Creation { name, at, device, place } = &link.creation;
+    let mut text = vec![format!("An account at {site} has the email address {}.", link.email)];
+    if let Some(name) = name {
+        text.push(format!("Name: {name}"));
+    }
+    text.push(format!("Created: {}", format_time(*at)));
+    text.extend(device.as_ref().map(|device| format!("Device: {device}")));
+    text.extend(place.as_ref().map(|place| format!("Place: {place}")));
+    text.push(
+        "Confirm it only if you created it yourself. Unless you are logged in here, two-step login and settings from \
+         before are removed."
+            .to_owned(),
+    );
+    text
+}
+
+fn reset_text(site: &str, link: &LinkInfo) -> Vec<String> {
+    let mut text = vec![format!("For your account at {site}. All devices are logged out then.")];
+    if link.is_first_proof {
+        let removed = "Two-step login and settings from before are removed, because this email address is confirmed \
+                       for the first time.";
+        text.push(removed.to_owned());
+    }
+    text
 }
 
 fn report_text(site: &str, is_about_one_session: bool) -> String {

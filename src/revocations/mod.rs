@@ -39,6 +39,9 @@ pub(crate) enum Reason {
     PasswordChanged,
     /// The user reported it as somebody else's.
     ReportedByOwner,
+    /// The owner of the account's email address proved it for the first time, by setting a password. Whoever opened the
+    /// session may be somebody else.
+    EmailProved,
     /// The account was disabled.
     AccountDisabled,
     /// A login exceeded the limit on the sessions of an account, and this session was the least recently used.
@@ -58,6 +61,7 @@ impl Reason {
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::PasswordChanged => "password_changed",
             Self::ReportedByOwner => "reported_by_owner",
+            Self::EmailProved => "email_proved",
             Self::AccountDisabled => "account_disabled",
             Self::SessionLimit => "session_limit",
             Self::AccountChanged => "account_changed",

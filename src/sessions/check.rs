@@ -12,7 +12,7 @@ use crate::metrics::CheckSource;
 use crate::revocations::LogStatus;
 use crate::tokens::access::{Claims, InvalidToken};
 use crate::tokens::verified::VerifiedToken;
-use crate::types::Timestamp;
+use crate::types::{Timestamp, UserId};
 
 /// How often the activity of a session is recorded.
 const ACTIVITY_INTERVAL: Duration = Duration::from_secs(60);
@@ -45,6 +45,16 @@ impl CheckedToken {
     /// Returns the claims of the token.
     pub(crate) fn claims(&self) -> &Claims {
         &self.token.claims
+    }
+
+    /// Returns the administrator who acts for the account.
+    pub(crate) fn impersonator(&self) -> Option<UserId> {
+        self.snapshot.actor.or(self.claims().act.map(|act| act.sub))
+    }
+
+    /// Returns the account, unless an administrator acts for it.
+    pub(crate) fn owner(&self) -> Option<UserId> {
+        self.impersonator().is_none().then_some(self.claims().sub)
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::Sessions;
 use super::store::{self, SessionRow};
 use crate::audit::{Actor, Event, Record};
-use crate::db::DbResult;
+use crate::db::{Conn, DbResult};
 use crate::devices::{Device, Devices, Place};
 use crate::types::{Amr, Label, SessionId, Timestamp, UserId};
 
@@ -68,7 +68,32 @@ impl Session {
     }
 }
 
+/// The device and place of a login, as labels.
+pub(crate) struct FirstLogin {
+    /// The time.
+    pub at: Timestamp,
+    /// The device, such as "Firefox on Windows".
+    pub device: String,
+    /// The place, if it is known.
+    pub place: Option<String>,
+}
+
 impl Sessions {
+    /// Finds the login that opened the first session of an account.
+    pub(crate) fn first_login(&self, conn: &mut Conn, user: UserId) -> DbResult<Option<FirstLogin>> {
+        let first = store::first_login(conn, user)?;
+        Ok(first.map(|row| FirstLogin {
+            at: row.created_at,
+            device: Device::from_column(&row.device).label,
+            place: row.location.as_ref().and_then(Place::from_column).map(|place| place.label()),
+        }))
+    }
+
+    /// Deletes the names that were given to an account's sessions, in the caller's transaction.
+    pub(crate) fn clear_names(&self, conn: &mut Conn, user: UserId) -> DbResult<()> {
+        store::clear_names(conn, user)
+    }
+
     /// Lists the sessions of `user`, newest first. Ended sessions are included if `include_ended` is set.
     pub(crate) async fn list(&self, user: UserId, include_ended: bool) -> DbResult<Vec<Session>> {
         let now = self.clock.now();

@@ -29,8 +29,8 @@ impl Sessions {
         Ok(store::token_family(conn, session)?.map(|family| Reauthenticated { snapshot: family.snapshot, at }))
     }
 
-    /// Records in the caller's transaction that the owner of a session has shown a second factor, so that the methods of
-    /// the last authentication are those of `amr`. Its time stays. Returns `None` if the session has ended.
+    /// Records in the caller's transaction that the owner of a session has shown a second factor, so that the methods
+    /// of the last authentication are those of `amr`. Its time stays. Returns `None` if the session has ended.
     pub(crate) fn add_factor(
         &self,
         conn: &mut Conn,

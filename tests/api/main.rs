@@ -27,6 +27,7 @@ mod degraded;
 mod devices;
 mod echoes;
 mod failover;
+mod first_proof;
 mod impersonation;
 mod limits;
 mod lockout;

@@ -24,11 +24,11 @@ const PATHS: [&str; 4] =
     ["/account/verify-email", "/account/reset-password", "/account/confirm-email-change", "/account/not-me"];
 
 /// A page as it was answered.
-struct Shown(Response);
+pub struct Shown(pub Response);
 
 impl Shown {
     #[track_caller]
-    fn of(answer: Response, status: u16) -> Self {
+    pub fn of(answer: Response, status: u16) -> Self {
         answer.assert_status(status);
         assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -40,12 +40,12 @@ impl Shown {
         Self(answer)
     }
 
-    fn title(&self) -> String {
+    pub fn title(&self) -> String {
         between(&self.0.text(), "<h1>", "</h1>")
     }
 
     /// Presses the button: sends the form's hidden field, and what was typed.
-    fn press(&self, server: &Server, path: &str, typed: &[(&str, &str)]) -> Request {
+    pub fn press(&self, server: &Server, path: &str, typed: &[(&str, &str)]) -> Request {
         let html = self.0.text();
         assert_eq!(between(&html, "<form method=\"post\" action=\"", "\">"), path.rsplit_once('/').unwrap().1);
         let token = between(&html, "<input type=\"hidden\" name=\"token\" value=\"", "\">");
@@ -66,7 +66,7 @@ fn form(server: &Server, path: &str, fields: &[(&str, &str)]) -> Request {
 }
 
 /// Follows a link of an email.
-async fn follow(server: &Server, link: &url::Url) -> Response {
+pub async fn follow(server: &Server, link: &url::Url) -> Response {
     server.get(&format!("{}?{}", link.path(), link.query().unwrap())).send().await
 }
 
@@ -76,7 +76,7 @@ async fn an_address_is_verified_on_its_page(backend: Backend) {
     let tokens = server.register().await;
     let link = post.email(&tokens.email, VERIFICATION, 1).await.link();
     let page = Shown::of(follow(server, &link).await, 200);
-    assert_eq!(page.title(), "Is this your email address?");
+    assert_eq!(page.title(), "Did you create this account?");
     assert!(page.0.text().contains(&tokens.email));
     let done = Shown::of(page.press(server, link.path(), &[]).send().await, 200);
     assert_eq!(done.title(), "Your email address is verified");

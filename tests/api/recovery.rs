@@ -145,7 +145,7 @@ async fn a_forgotten_password_is_replaced_by_a_link_and_every_session_ends(backe
     for tokens in [&first, &second] {
         server.me(&tokens.access).await.assert_problem(401, "invalid_token");
         server.refresh(&tokens.refresh).await.assert_problem(401, "session_revoked");
-        assert_eq!(server.session(tokens.session).revoked_reason.as_deref(), Some("password_changed"));
+        assert_eq!(server.session(tokens.session).revoked_reason.as_deref(), Some("email_proved"));
     }
     server.me(&bystander.access).await.assert_status(200);
     server.try_login(&first.email, PASSWORD).await.assert_problem(401, "invalid_credentials");

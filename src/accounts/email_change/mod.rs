@@ -9,6 +9,7 @@ use crate::audit::{Actor, Audit, Event, Record};
 use crate::clock::Clock;
 use crate::db::{Conn, Db, DbError, DbResult};
 use crate::mail::{Email, Mail};
+use crate::mfa::Mfa;
 use crate::sessions::{RevokedSessions, Sessions};
 use crate::tokens::opaque::{self, OpaqueToken, Purpose, TokenRecord};
 use crate::types::{EmailAddress, Requester, Timestamp, UserId};
@@ -34,6 +35,8 @@ pub(crate) struct EmailChanges {
     pub mail: Mail,
     /// The sessions.
     pub sessions: Sessions,
+    /// The second factors.
+    pub mfa: Mfa,
     /// The links in emails.
     pub links: Links,
     /// The clock.
@@ -113,22 +116,6 @@ impl EmailChanges {
         queued.await?;
         self.mail.wake();
         Ok(())
-    }
-
-    /// Marks the account's address as verified.
-    ///
-    /// # Errors
-    /// The link is not valid.
-    pub(crate) async fn verify(&self, token: Option<OpaqueToken>, requester: &Requester) -> Result<(), LinkError> {
-        let link = self.links.find(token, &[Purpose::VerifyEmail]).await?;
-        let record = Record::new(Event::EmailVerified, &link.actor(requester));
-        let changes = self.clone();
-        let verified = self.db.transact(move |conn| {
-            let mut account = redeem(conn, &link, &changes.clock)?;
-            account.verify_email(conn, changes.clock.now())?;
-            Ok::<_, LinkError>(changes.audit.append(conn, &record)?)
-        });
-        verified.await
     }
 
     /// Starts a change of address, which replaces a pending one: queues an email with a link to each of the two

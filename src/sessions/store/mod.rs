@@ -19,7 +19,7 @@ use crate::types::{ADMIN, Amr, Jti, Roles, SessionId, Timestamp, UserId};
 
 pub(super) use queries::{
     ExcessSession, PastSession, SessionRow, count_by_device, count_ended, count_live, excess_sessions, exists, find,
-    ips, list, past_sessions, summary,
+    first_login, ips, list, past_sessions, summary,
 };
 pub(super) use revoke::{recorded_revocations, restore_revocation, revoke, revoke_access_tokens};
 
@@ -261,6 +261,13 @@ pub(super) fn set_amr(conn: &mut Conn, session: SessionId, amr: &Amr, now: Times
         .set((sessions::amr.eq(amr), sessions::revision.eq(sessions::revision + 1)))
         .execute(conn)?;
     Ok(changed == 1)
+}
+
+/// Deletes the names that were given to an account's sessions.
+pub(super) fn clear_names(conn: &mut Conn, user: UserId) -> DbResult<()> {
+    let named = sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::name.is_not_null());
+    diesel::update(named).set(sessions::name.eq(None::<&str>)).execute(conn)?;
+    Ok(())
 }
 
 /// Has the live sessions of an account take over its revision.

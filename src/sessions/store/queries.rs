@@ -88,6 +88,27 @@ pub(crate) fn excess_sessions(conn: &mut Conn, newest: &SessionSnapshot, kept: i
     Ok(others.order(last_used_first).limit(i64::MAX).offset(kept).select(ExcessSession::as_select()).load(conn)?)
 }
 
+/// Returns the reasons that a session was revoked for because somebody else may have opened it.
+fn foreign() -> [&'static str; 2] {
+    [Reason::ReportedByOwner, Reason::EmailProved].map(Reason::name)
+}
+
+/// The login that opened the first session of an account.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+pub(crate) struct FirstLogin {
+    pub created_at: Timestamp,
+    pub device: Json,
+    pub location: Option<Json>,
+}
+
+/// Finds the first session of an account that is still kept.
+pub(crate) fn first_login(conn: &mut Conn, user: UserId) -> DbResult<Option<FirstLogin>> {
+    let own = sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::actor_id.is_null());
+    let oldest_first = (sessions::created_at, sessions::id);
+    Ok(own.order(oldest_first).select(FirstLogin::as_select()).first(conn).optional()?)
+}
+
 /// A past session that a new login is compared with.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = sessions)]
@@ -99,7 +120,7 @@ pub(crate) struct PastSession {
 }
 
 /// Finds up to `limit` sessions that the owner of an account has opened, except `session`, live or ended, newest first.
-/// Sessions that the owner reported as somebody else's do not count.
+/// Sessions that may be somebody else's do not count.
 pub(crate) fn past_sessions(
     conn: &mut Conn,
     user: UserId,
@@ -110,7 +131,7 @@ pub(crate) fn past_sessions(
         .filter(sessions::user_id.eq(user))
         .filter(sessions::id.ne(session))
         .filter(sessions::actor_id.is_null())
-        .filter(sessions::revoked_reason.is_null().or(sessions::revoked_reason.ne(Reason::ReportedByOwner.name())));
+        .filter(sessions::revoked_reason.is_null().or(sessions::revoked_reason.ne_all(foreign())));
     let newest_first = (sessions::created_at.desc(), sessions::id.desc());
     Ok(others.order(newest_first).limit(limit).select(PastSession::as_select()).load(conn)?)
 }
@@ -118,7 +139,7 @@ pub(crate) fn past_sessions(
 /// Returns the last IP addresses of the newest `limit` sessions of an account. Sessions that were stolen or opened by
 /// somebody else do not count.
 pub(crate) fn ips(conn: &mut Conn, user: UserId, limit: i64) -> DbResult<Vec<IpAddr>> {
-    let compromised = [Reason::RefreshTokenReused, Reason::ReportedByOwner].map(Reason::name);
+    let compromised = foreign().into_iter().chain([Reason::RefreshTokenReused.name()]);
     let trusted = sessions::table
         .filter(sessions::user_id.eq(user))
         .filter(sessions::actor_id.is_null())
