@@ -42,3 +42,18 @@ pub(super) fn reset_password(conn: &mut Conn, account: &LockedAccount, mail: &Ma
     let link = mail.issue_link(conn, record, now)?;
     mail.queue(conn, &account.email, &Email::ResetPassword { link }, now)
 }
+
+/// Queues the email that tells the owner that there are no more emails about unusual logins.
+pub(super) fn alerts_disabled(
+    conn: &mut Conn,
+    account: &LockedAccount,
+    by: &Actor,
+    mail: &Mail,
+    devices: &Devices,
+    now: Timestamp,
+) -> DbResult<()> {
+    let record = TokenRecord { purpose: Purpose::ReportLogin, user: account.id, session: None };
+    let link = mail.issue_link(conn, record, now)?;
+    let activity = Activity::new(devices, &by.requester, now);
+    mail.queue(conn, &account.email, &Email::AlertsDisabled { activity, link }, now)
+}

@@ -1,7 +1,7 @@
 //! Profiles: an account as its owner reads and changes it.
 
-use super::Accounts;
 use super::store::{self, AccountRow, LockedAccount};
+use super::{Accounts, notices};
 use crate::audit::{Actor, Event, Record};
 use crate::db::DbResult;
 use crate::sessions::Subject;
@@ -65,7 +65,11 @@ impl Accounts {
     ) -> DbResult<Option<Profile>> {
         let audit = self.audit.clone();
         let sessions = self.sessions.clone();
-        let record = Record::new(Event::ProfileChanged, by).on(user);
+        let mail = self.mail.clone();
+        let devices = self.devices.clone();
+        let by = by.clone();
+        let now = self.clock.now();
+        let record = Record::new(Event::ProfileChanged, &by).on(user);
         let updated = self.db.write(move |conn| {
             let Some(mut account) = LockedAccount::lock(conn, user)? else { return Ok(()) };
             if let Some(name) = change.name.changed() {
@@ -73,11 +77,15 @@ impl Accounts {
                 sessions.take_over(conn, &account)?;
             }
             if let Some(alerts) = change.alerts {
+                if account.alerts && !alerts {
+                    notices::alerts_disabled(conn, &account, &by, &mail, &devices, now)?;
+                }
                 account.set_alerts(conn, alerts)?;
             }
             audit.append(conn, &record)
         });
         updated.await?;
+        self.mail.wake();
         self.profile(user).await
     }
 }

@@ -54,7 +54,7 @@ impl Access for User {
 impl Access for RecentUser {
     async fn admit(request: &HttpRequest) -> Result<Caller, AccessError> {
         let caller = User::admit(request).await?;
-        require_recent(request, &caller).await?;
+        require_recent(&caller).await?;
         Ok(caller)
     }
 }
@@ -71,7 +71,7 @@ impl Access for Administrator {
 impl Access for RecentAdministrator {
     async fn admit(request: &HttpRequest) -> Result<Caller, AccessError> {
         let caller = Administrator::admit(request).await?;
-        require_recent(request, &caller).await?;
+        require_recent(&caller).await?;
         Ok(caller)
     }
 }
@@ -80,7 +80,13 @@ fn require_owner(caller: &Caller) -> Result<(), AccessError> {
     if caller.impersonator().is_some() { Err(AccessError::Impersonated) } else { Ok(()) }
 }
 
-async fn require_recent(request: &HttpRequest, caller: &Caller) -> Result<(), AccessError> {
+/// Requires that the caller has authenticated within the last ten minutes, with the second factor if the account has
+/// one.
+///
+/// # Errors
+/// The caller has to authenticate again, or the database fails.
+pub(super) async fn require_recent(caller: &Caller) -> Result<(), AccessError> {
+    let request = caller.request();
     let shown = recent_methods(caller, state(request)?).ok_or(AccessError::AuthenticationTooOld)?;
     let two_step: &TwoStep = state(request)?;
     // A device that is trusted, or a session from before two-step login was enabled, has not shown the second factor.

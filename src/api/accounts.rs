@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::access::{By, ByUser};
+use super::access::{By, ByUser, require_recent};
 use super::caller::Caller;
 use super::refusals::{Conflict, Forbidden, TooMany, email_taken, weak_password};
 use super::schema::{SessionsRevoked, User};
@@ -141,7 +141,7 @@ fn not_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<
     bool::deserialize(deserializer).map(Some)
 }
 
-/// Changes the profile of the account that calls.
+/// Changes the profile of the account that calls. To disable alerts needs a recent login, and an email tells of it.
 #[utoipa::path(patch, path = "/api/v1/auth/me", tag = "Accounts", request_body = UpdateMeRequest,
     responses((status = 200, body = Me)))]
 pub(super) async fn update_me(
@@ -152,6 +152,10 @@ pub(super) async fn update_me(
     let mut fields = Fields::default();
     let name = patch_label(&mut fields, "name", body.name);
     fields.into_result()?;
+    if body.alerts == Some(false) {
+        // Whoever found an open session must not hide what they do next.
+        require_recent(&caller).await?;
+    }
     let change = ProfileChange { name, alerts: body.alerts };
     let profile = if change.is_empty() {
         accounts.profile(caller.user()).await?

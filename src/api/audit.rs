@@ -6,10 +6,10 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::access::{By, ByAdministrator, ByUser};
+use super::access::{By, ByAdministrator, ByUser, require_recent};
 use super::audit_export::{Format, export};
 use super::schema::Device;
-use crate::audit::{Audit, Entry, Event, Filter, Outcome};
+use crate::audit::{Audit, Entry, Event, Filter, Outcome, Record};
 use crate::http::problem::Fields;
 use crate::http::{HttpContext, Problem, pagination};
 use crate::types::{AuditId, SessionId, Timestamp, UserId};
@@ -128,17 +128,21 @@ pub(super) async fn list_own_audit(
     read_page(&audit, &filter, selection.after, selection.limit).await
 }
 
-/// Lists the audit log of all accounts, newest first; with `format` as a file.
+/// Lists the audit log of all accounts, newest first; with `format` as a file, which needs a recent login and is
+/// audited.
 #[utoipa::path(get, path = "/api/v1/admin/audit", tag = "Administration", params(AuditQuery),
     responses((status = 200, content(
         (AuditPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson")))))]
 pub(super) async fn list_audit(
     audit: web::Data<Audit>,
     context: web::Data<HttpContext>,
-    By { input: web::Query(query), .. }: ByAdministrator<web::Query<AuditQuery>>,
+    By { caller, input: web::Query(query), .. }: ByAdministrator<web::Query<AuditQuery>>,
 ) -> Result<HttpResponse, Problem> {
     let selection = query.parse()?;
     if let Some(format) = selection.format {
+        require_recent(&caller).await?;
+        let record = Record::new(Event::AuditExported, &caller.actor(&context));
+        audit.append_alone(record.with("format", format.name())).await?;
         return Ok(export(Audit::clone(&audit), selection.filter, format, context.clock.now()));
     }
     Ok(HttpResponse::Ok().json(read_page(&audit, &selection.filter, selection.after, selection.limit).await?))

@@ -38,7 +38,7 @@ impl Format {
     }
 
     /// Returns the name, which is also the extension of the file.
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Csv => "csv",
             Self::Ndjson => "ndjson",

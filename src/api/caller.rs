@@ -48,6 +48,11 @@ impl From<DbError> for AccessError {
 const SCHEMES_OF_PROXIES: [&str; 3] = ["basic", "digest", "negotiate"];
 
 impl Caller {
+    /// Returns the request.
+    pub(super) fn request(&self) -> &HttpRequest {
+        &self.request
+    }
+
     /// Returns the account that calls.
     pub(super) fn user(&self) -> UserId {
         self.claims().sub

@@ -59,6 +59,8 @@ events! {
     AccountsImported = "accounts.imported", Success;
     /// The command line exported all accounts.
     AccountsExported = "accounts.exported", Success;
+    /// An administrator exported the audit log. Details: `format`.
+    AuditExported = "audit_log.exported", Success;
     /// A login succeeded.
     LoginSucceeded = "login.succeeded", Success;
     /// A login failed. Details: `reason`.

@@ -76,6 +76,13 @@ pub enum Email {
         /// The link that reports the attempts as somebody else's.
         link: Link,
     },
+    /// A notice that emails about unusual logins were disabled.
+    AlertsDisabled {
+        /// The change.
+        activity: Activity,
+        /// The link that reports the change as somebody else's.
+        link: Link,
+    },
     /// A notice that a login revoked the least recently used session, because of the limit of sessions.
     SessionLimit {
         /// The device of the revoked session.
@@ -192,6 +199,7 @@ impl Email {
             Self::PasswordChanged { .. } => "password_changed",
             Self::MfaChanged { .. } => "mfa_changed",
             Self::WrongCodes { .. } => "wrong_codes",
+            Self::AlertsDisabled { .. } => "alerts_disabled",
             Self::SessionLimit { .. } => "session_limit",
         }
     }
@@ -210,6 +218,7 @@ impl Email {
             | Self::PasswordChanged { .. }
             | Self::MfaChanged { .. }
             | Self::WrongCodes { .. }
+            | Self::AlertsDisabled { .. }
             | Self::SessionLimit { .. } => None,
         }
     }
@@ -229,7 +238,8 @@ impl Email {
             }
             Self::RefreshReused { activity, link }
             | Self::PasswordChanged { activity, link }
-            | Self::WrongCodes { activity, link } => {
+            | Self::WrongCodes { activity, link }
+            | Self::AlertsDisabled { activity, link } => {
                 variables.link(link).activity(activity);
             }
             Self::MfaChanged { what, activity, link } => {
@@ -271,6 +281,7 @@ impl Email {
                 Self::RefreshReused { activity: activity.clone(), link: link() },
                 Self::PasswordChanged { activity: activity.clone(), link: link() },
                 Self::WrongCodes { activity: activity.clone(), link: link() },
+                Self::AlertsDisabled { activity: activity.clone(), link: link() },
                 Self::SessionLimit {
                     revoked_device: "App".to_owned(),
                     revoked_active_at: at,

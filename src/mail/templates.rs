@@ -18,7 +18,7 @@ macro_rules! built_in {
 }
 
 /// The built-in templates by their file names.
-pub(super) const BUILT_IN: [(&str, &str); 23] = built_in![
+pub(super) const BUILT_IN: [(&str, &str); 25] = built_in![
     "layout.html",
     "verify_email.txt",
     "verify_email.html",
@@ -40,6 +40,8 @@ pub(super) const BUILT_IN: [(&str, &str); 23] = built_in![
     "mfa_changed.html",
     "wrong_codes.txt",
     "wrong_codes.html",
+    "alerts_disabled.txt",
+    "alerts_disabled.html",
     "session_limit.txt",
     "session_limit.html",
 ];

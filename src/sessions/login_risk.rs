@@ -19,12 +19,8 @@ const MIN_TRAVEL_KM: f64 = 100.0;
 /// The number of past sessions that a login is compared with, newest first.
 const MAX_PAST_SESSIONS: i64 = 500;
 
-/// Returns the risks of a login, given the account's past sessions, newest first. The first login of an account has
-/// none.
+/// Returns the risks of a login, given the past sessions that are the owner's, newest first.
 fn risks(past: &[PastSession], device: &Device, place: Option<&Place>, at: Timestamp) -> Vec<LoginRisk> {
-    if past.is_empty() {
-        return Vec::new();
-    }
     let mut reasons = Vec::new();
     if !past.iter().any(|session| Device::from_column(&session.device).resembles(device)) {
         reasons.push(LoginRisk::NewDevice);
@@ -58,7 +54,12 @@ impl Sessions {
         let session = login.snapshot.session;
         let now = login.snapshot.issued_at;
         let past = store::past_sessions(conn, subject.id, session, MAX_PAST_SESSIONS)?;
-        let reasons = risks(&past, login.device, login.place, now);
+        if past.is_empty() {
+            // The first login of an account is not unusual.
+            return Ok(false);
+        }
+        let own: Vec<PastSession> = past.into_iter().filter(PastSession::is_owners).collect();
+        let reasons = risks(&own, login.device, login.place, now);
         if reasons.is_empty() {
             return Ok(false);
         }
@@ -113,15 +114,15 @@ mod tests {
     }
 
     fn past(device: &Device, place: Option<&Place>, created_at: Timestamp) -> PastSession {
-        PastSession { device: Json::from(device), location: place.map(Json::from), created_at }
+        PastSession { device: Json::from(device), location: place.map(Json::from), created_at, revoked_reason: None }
     }
 
     #[test]
-    fn the_first_login_and_one_like_the_last_are_usual() {
+    fn a_login_like_the_last_is_usual_and_one_without_any_that_is_the_owners_is_not() {
         let firefox = device("Windows", "Firefox");
         let london = place("GB", 51.5, -0.1);
         let at = Timestamp::from_secs(0);
-        assert_eq!(risks(&[], &firefox, Some(&london), at), []);
+        assert_eq!(risks(&[], &firefox, Some(&london), at), [LoginRisk::NewDevice]);
         let before = [past(&firefox, Some(&london), at)];
         assert_eq!(risks(&before, &firefox, Some(&london), at), []);
         assert_eq!(risks(&before, &firefox, None, at), [], "a place that is not known is not new");

@@ -27,6 +27,8 @@ both_backends! {
     who_wants_no_alerts_gets_none_and_the_log_has_them,
     a_login_that_is_not_committed_is_not_told,
     the_end_of_a_session_by_the_limit_is_told,
+    a_device_whose_session_the_owner_ended_is_not_usual,
+    who_disables_alerts_has_logged_in_recently_and_the_owner_is_told,
 }
 
 async fn server(backend: Backend, smtp: &SmtpServer, settings: &[(&str, &str)]) -> Server {
@@ -186,4 +188,52 @@ async fn the_end_of_a_session_by_the_limit_is_told(backend: Backend) {
     assert_eq!(server.count("sessions WHERE revoked_reason = 'reported_by_owner'"), 1);
     until_sent(&server).await;
     assert!(smtp.mails_to(&quiet.email).iter().all(|mail| mail.subject() != LOGGED_OUT));
+}
+
+async fn a_device_whose_session_the_owner_ended_is_not_usual(backend: Backend) {
+    let smtp = SmtpServer::start();
+    let server = server(backend, &smtp, &[("LIMIT_LOGIN_ACCOUNT", "off")]).await;
+    let own = register(&server, FIREFOX, CAMBRIDGE).await;
+    let thief = login(&server, &own.email, IPAD, BERLIN).await;
+    login(&server, &own.email, IPAD, BERLIN).await;
+    assert_eq!(suspicious(&server).len(), 1, "the second was like the first");
+    let others = server.delete("/api/v1/sessions").bearer(&own.access).send().await;
+    others.assert_status(200);
+    assert_eq!(server.session(thief.session).revoked_reason.as_deref(), Some("ended_by_owner"));
+    server.advance(86_400);
+    login(&server, &own.email, IPAD, BERLIN).await;
+    assert_eq!(suspicious(&server).len(), 2);
+    server.advance(86_400);
+    login(&server, &own.email, NEWER_FIREFOX, CAMBRIDGE).await;
+    assert_eq!(suspicious(&server).len(), 2);
+
+    // Nor is a login usual because all others were reported.
+    let other = register(&server, FIREFOX, CAMBRIDGE).await;
+    login(&server, &other.email, IPAD, CAMBRIDGE).await;
+    server.sql(&format!(
+        "UPDATE sessions SET revoked_at = created_at, revoked_reason = 'reported_by_owner' WHERE user_id = {}",
+        server.literal(other.user.0)
+    ));
+    login(&server, &other.email, IPAD, CAMBRIDGE).await;
+    assert_eq!(suspicious(&server).len(), 4);
+}
+
+async fn who_disables_alerts_has_logged_in_recently_and_the_owner_is_told(backend: Backend) {
+    const DISABLED: &str = "Emails about unusual logins were disabled at keyturn.example";
+    let smtp = SmtpServer::start();
+    let server = server(backend, &smtp, &[]).await;
+    let own = register(&server, FIREFOX, CAMBRIDGE).await;
+    let patch = |body: Value| server.patch("/api/v1/auth/me").bearer(&own.access).json(&body).send();
+    server.advance(601);
+    patch(json!({"alerts": false, "name": "Eve"})).await.assert_problem(401, "insufficient_user_authentication");
+    let kept = patch(json!({"alerts": true, "name": "Ada"})).await;
+    assert_eq!((&kept.json()["alerts"], &kept.json()["user"]["name"]), (&json!(true), &json!("Ada")));
+    let body = json!({"password": PASSWORD});
+    server.post("/api/v1/auth/reauthenticate").bearer(&own.access).json(&body).send().await.assert_status(200);
+    for _ in 0..2 {
+        assert_eq!(patch(json!({"alerts": false})).await.assert_status(200).json()["alerts"], false);
+    }
+    until_sent(&server).await;
+    assert!(told(&smtp, &own.email, DISABLED).await.link().path().ends_with("/account/not-me"));
+    assert_eq!(smtp.mails_to(&own.email).iter().filter(|mail| mail.subject() == DISABLED).count(), 1);
 }

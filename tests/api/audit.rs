@@ -22,6 +22,7 @@ both_backends! {
     only_administrators_read_everybodys_log,
     administrators_find_entries_of_one_account,
     a_file_holds_what_the_pages_hold,
+    a_file_needs_a_recent_login_and_is_noted,
     a_file_with_a_formula_in_it_is_text,
     a_file_has_no_pages,
     entries_are_counted_up_to_two_hundred,
@@ -260,9 +261,11 @@ async fn a_file_holds_what_the_pages_hold(server: Server) {
     let admin = administrator(&server).await;
     fill(&server, &admin, 1200, 7);
     for query in ["", &format!("user_id={}", admin.user), "status=failure", "event_type=session.logged_out"] {
-        let pages = all_pages(&server, &admin.access, &format!("{ALL}?{query}&").replace("?&", "?"), 100).await;
-        assert!(!pages.is_empty(), "{query}");
+        let target = format!("{ALL}?{query}&").replace("?&", "?");
         let file = export(&server, &admin.access, &format!("format=ndjson&{query}")).await;
+        // The export is the newest entry of both.
+        let pages = all_pages(&server, &admin.access, &target, 100).await;
+        assert!(!pages.is_empty(), "{query}");
         assert_eq!(file.header("content-type"), Some("application/x-ndjson"));
         let disposition = file.header("content-disposition").unwrap();
         assert!(disposition.starts_with("attachment; filename=\"audit-") && disposition.ends_with(".ndjson\""));
@@ -270,6 +273,7 @@ async fn a_file_holds_what_the_pages_hold(server: Server) {
         assert_eq!(lines, pages, "{query}");
 
         let file = export(&server, &admin.access, &format!("format=csv&{query}")).await;
+        let pages = all_pages(&server, &admin.access, &target, 100).await;
         assert_eq!(file.header("content-type"), Some("text/csv; charset=utf-8; header=present"));
         let text = file.text();
         let (head, rows) = text.split_once("\r\n").unwrap();
@@ -278,6 +282,20 @@ async fn a_file_holds_what_the_pages_hold(server: Server) {
         let ids: Vec<&str> = pages.iter().map(|entry| entry["id"].as_str().unwrap()).collect();
         assert_eq!(first_cells, ids, "{query}");
     }
+}
+
+async fn a_file_needs_a_recent_login_and_is_noted(server: Server) {
+    let admin = administrator(&server).await;
+    let exported = || server.rows("audit_log").into_iter().filter(|row| row["event"] == "audit_log.exported");
+    export(&server, &admin.access, "format=csv").await;
+    let noted: Vec<Value> = exported().collect();
+    assert!(noted.len() == 1 && noted[0]["metadata"].to_string().contains("csv"), "{noted:?}");
+    assert!(noted[0]["session_id"].is_string() && noted[0]["user_id"].is_string(), "{noted:?}");
+    server.advance(601);
+    let refused = server.get(&format!("{ALL}?format=ndjson")).bearer(&admin.access).send().await;
+    refused.assert_problem(401, "insufficient_user_authentication");
+    get(&server, &admin.access, ALL).await;
+    assert_eq!(exported().count(), 1);
 }
 
 async fn a_file_with_a_formula_in_it_is_text(server: Server) {

@@ -88,10 +88,9 @@ pub(crate) fn excess_sessions(conn: &mut Conn, newest: &SessionSnapshot, kept: i
     Ok(others.order(last_used_first).limit(i64::MAX).offset(kept).select(ExcessSession::as_select()).load(conn)?)
 }
 
-/// Returns the reasons that a session was revoked for because somebody else may have opened it.
-fn foreign() -> [&'static str; 2] {
-    [Reason::ReportedByOwner, Reason::EmailProved].map(Reason::name)
-}
+/// The reasons for which a session was revoked that somebody else may have opened: its device and network are not
+/// familiar because of it.
+const FOREIGN: [Reason; 3] = [Reason::ReportedByOwner, Reason::EndedByOwner, Reason::EmailProved];
 
 /// The login that opened the first session of an account.
 #[derive(Queryable, Selectable)]
@@ -117,10 +116,18 @@ pub(crate) struct PastSession {
     /// The place of the login.
     pub location: Option<Json>,
     pub created_at: Timestamp,
+    pub revoked_reason: Option<String>,
+}
+
+impl PastSession {
+    /// Returns whether nothing says that somebody else has opened the session.
+    pub(crate) fn is_owners(&self) -> bool {
+        self.revoked_reason.as_deref().is_none_or(|reason| !FOREIGN.map(Reason::name).contains(&reason))
+    }
 }
 
 /// Finds up to `limit` sessions that the owner of an account has opened, except `session`, live or ended, newest first.
-/// Sessions that may be somebody else's do not count.
+/// Those that the first proof of the address ended are not included.
 pub(crate) fn past_sessions(
     conn: &mut Conn,
     user: UserId,
@@ -131,7 +138,7 @@ pub(crate) fn past_sessions(
         .filter(sessions::user_id.eq(user))
         .filter(sessions::id.ne(session))
         .filter(sessions::actor_id.is_null())
-        .filter(sessions::revoked_reason.is_null().or(sessions::revoked_reason.ne_all(foreign())));
+        .filter(sessions::revoked_reason.is_null().or(sessions::revoked_reason.ne(Reason::EmailProved.name())));
     let newest_first = (sessions::created_at.desc(), sessions::id.desc());
     Ok(others.order(newest_first).limit(limit).select(PastSession::as_select()).load(conn)?)
 }
@@ -139,7 +146,7 @@ pub(crate) fn past_sessions(
 /// Returns the last IP addresses of the newest `limit` sessions of an account. Sessions that were stolen or opened by
 /// somebody else do not count.
 pub(crate) fn ips(conn: &mut Conn, user: UserId, limit: i64) -> DbResult<Vec<IpAddr>> {
-    let compromised = foreign().into_iter().chain([Reason::RefreshTokenReused.name()]);
+    let compromised = FOREIGN.into_iter().chain([Reason::RefreshTokenReused]).map(Reason::name);
     let trusted = sessions::table
         .filter(sessions::user_id.eq(user))
         .filter(sessions::actor_id.is_null())
