@@ -88,8 +88,8 @@
 //!    an entry to the log of revocations ([`sessions::Sessions::revoke_in`], [`revocations::append`]), writes the
 //!    audit log and queues an email to the owner.
 //! 2. After the commit [`sessions::Sessions::publish`] adds the entry to this server's copy of the log
-//!    ([`revocations::RevocationLog`]) and marks the session in the cache ([`revocations::mark`]). Then the refresh
-//!    is refused.
+//!    ([`revocations::RevocationLog`]) and marks the session in the cache ([`revocations::RevocationLog::mark`]). Then
+//!    the refresh is refused.
 //! 3. From then on [`sessions::Sessions::check`] refuses the session's access tokens. It verifies the token's
 //!    signature and claims, then asks the log in memory, then the cache (mark, token's mark and snapshot in one round
 //!    trip), and the database where these give no answer.
@@ -112,7 +112,7 @@ mod devices;
 mod http;
 pub mod keys;
 pub mod mail;
-mod metrics;
+pub mod metrics;
 mod mfa;
 mod pages;
 mod passwords;

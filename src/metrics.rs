@@ -31,6 +31,7 @@ struct Counters {
     emails_waiting: Gauge,
     emails_failed: Gauge,
     cache_available: Gauge,
+    cache_faults: Family<Label<CacheAccess>, Counter>,
 }
 
 /// A set of one label: its name and its value.
@@ -109,6 +110,16 @@ label_values!(
 );
 
 label_values!(
+    /// What a call to the cache does.
+    CacheAccess {
+        /// It reads.
+        Read = "read",
+        /// It writes.
+        Write = "write",
+    }
+);
+
+label_values!(
     /// The outcome of a login.
     LoginOutcome {
         /// A session was opened.
@@ -156,6 +167,7 @@ impl Counters {
         registry.register("emails_waiting", "Emails waiting in the outbox", self.emails_waiting.clone());
         registry.register("emails_failed", "Emails given up in the last two weeks", self.emails_failed.clone());
         registry.register("cache_available", "Whether the cache is available: 1 or 0", self.cache_available.clone());
+        registry.register("cache_faults", "Times at which calls to the cache were given up", self.cache_faults.clone());
     }
 }
 
@@ -182,6 +194,7 @@ impl Metrics {
             emails_waiting: Gauge::default(),
             emails_failed: Gauge::default(),
             cache_available: Gauge::default(),
+            cache_faults: Family::default(),
             registry: Registry::default(),
         };
         counters.register(&mut registry);
@@ -191,6 +204,11 @@ impl Metrics {
     /// Counts a refresh.
     pub fn refreshed(&self, outcome: RefreshOutcome) {
         self.counters.refreshes.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    /// Counts that the circuit breaker of the cache's reads or writes opened.
+    pub fn cache_breaker_opened(&self, access: CacheAccess) {
+        self.counters.cache_faults.get_or_create(&[("access", access)]).inc();
     }
 
     /// Counts a check of an access token.

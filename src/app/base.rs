@@ -53,11 +53,12 @@ impl Base {
         let db = Db::new(&config.database);
         let key_ring = open_database(&db, config, &clock, random).await?;
         let devices = Devices::new(config);
+        let metrics = Metrics::new();
         Ok(Self {
-            cache: Cache::new(&config.cache, clock.clone()).map_err(StartError::Cache)?,
+            cache: Cache::new(&config.cache, clock.clone(), &metrics).map_err(StartError::Cache)?,
             audit: Audit::new(db.clone(), clock.clone(), random, devices.clone()),
             mail: Mail::new(config, random)?,
-            metrics: Metrics::new(),
+            metrics,
             db,
             key_ring,
             clock,

@@ -5,12 +5,12 @@ pub mod bounded;
 pub mod gcra;
 mod memory;
 mod redis;
-mod scripts;
 
 use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::CacheKind;
+use crate::metrics::Metrics;
 use crate::types::{Jti, Rate, SessionId, Timestamp};
 
 use gcra::Decision;
@@ -62,6 +62,25 @@ pub struct Superseded {
     pub from: Timestamp,
 }
 
+/// The mark of a revoked session, or of the revoked access tokens of a session that stays valid.
+#[derive(Clone, Copy, Debug)]
+pub struct RevocationMark {
+    /// The session that was revoked, or the session of the access tokens.
+    pub session: SessionId,
+    /// The revision of the session before which its access tokens are revoked, or `None` if the session was revoked.
+    pub before: Option<i64>,
+    /// The time at which the last access token that was revoked expires.
+    pub expires_at: Timestamp,
+}
+
+/// The identity of the data that a cache holds. It changes when the cache may have lost marks: when its data was
+/// flushed, or when it was restarted or another server took over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Incarnation {
+    canary: Vec<u8>,
+    servers: Vec<String>,
+}
+
 /// The status of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheStatus {
@@ -89,10 +108,10 @@ impl Cache {
     ///
     /// # Errors
     /// The settings of Redis cannot be used.
-    pub fn new(kind: &CacheKind, clock: Clock) -> Result<Self, String> {
+    pub fn new(kind: &CacheKind, clock: Clock, metrics: &Metrics) -> Result<Self, String> {
         match kind {
             CacheKind::Memory => Ok(Self::Memory(std::sync::Arc::new(Memory::new(clock)))),
-            CacheKind::Redis(redis) => RedisCache::new(redis).map(Self::Redis),
+            CacheKind::Redis(redis) => RedisCache::new(redis, metrics).map(Self::Redis),
         }
     }
 
@@ -128,30 +147,19 @@ impl Cache {
         }
     }
 
-    /// Marks sessions as revoked, each until its last access token expires, and deletes their entries. A cache in the
-    /// process needs no marks, because the revocation log in memory is checked before it.
+    /// Marks sessions and access tokens as revoked, each until its last access token expires, and deletes the entries
+    /// of the sessions. A cache in the process needs no marks, because the revocation log in memory is checked before
+    /// it.
     ///
     /// # Errors
-    /// The cache is unavailable.
-    pub async fn mark_revoked(&self, revocations: &[(SessionId, Timestamp)], now: Timestamp) -> Result<(), CacheError> {
+    /// The cache is unavailable. Some of the marks may have been set.
+    pub async fn mark_revoked(&self, marks: &[RevocationMark], now: Timestamp) -> Result<(), CacheError> {
         match self {
             Self::Memory(memory) => {
-                memory.delete(revocations.iter().map(|(session, _)| *session));
+                memory.delete(marks.iter().filter(|mark| mark.before.is_none()).map(|mark| mark.session));
                 Ok(())
             }
-            Self::Redis(redis) => redis.mark_revoked(revocations, now).await,
-        }
-    }
-
-    /// Marks the access tokens of a session that were issued before its revision `before` as revoked, for `ttl`. Does
-    /// nothing if the cache is in the process, as [`Self::mark_revoked`] does.
-    ///
-    /// # Errors
-    /// The cache is unavailable.
-    pub async fn mark_tokens_revoked(&self, session: SessionId, before: i64, ttl: Duration) -> Result<(), CacheError> {
-        match self {
-            Self::Memory(_) => Ok(()),
-            Self::Redis(redis) => redis.mark_tokens_revoked(session, before, ttl).await,
+            Self::Redis(redis) => redis.mark_revoked(marks, now).await,
         }
     }
 
@@ -176,15 +184,18 @@ impl Cache {
         }
     }
 
-    /// Returns how often the cache has become available again.
-    pub fn recoveries(&self) -> u64 {
+    /// Returns the identity of the cache's data. What it does not tell this time is taken from `previous`.
+    ///
+    /// # Errors
+    /// The cache is unavailable.
+    pub async fn incarnation(&self, previous: Option<&Incarnation>) -> Result<Incarnation, CacheError> {
         match self {
-            Self::Memory(_) => 0,
-            Self::Redis(redis) => redis.recoveries(),
+            Self::Memory(_) => Ok(Incarnation::default()),
+            Self::Redis(redis) => redis.incarnation(previous).await,
         }
     }
 
-    /// Checks whether the cache responds.
+    /// Checks whether the cache can be read and written to. Waits for connections as long as opening them may take.
     ///
     /// # Errors
     /// The cache is unavailable.

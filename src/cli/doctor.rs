@@ -12,6 +12,7 @@ use crate::config::{CacheKind, Config, Database};
 use crate::db::{Conn, DbError, migrate};
 use crate::keys::{KeyRing, key_ring};
 use crate::mail;
+use crate::metrics::Metrics;
 
 use super::output::say;
 use super::{Outcome, block_on, load};
@@ -122,12 +123,16 @@ fn cache(config: &Config) -> Result<Finding, Box<dyn Error>> {
     if let CacheKind::Memory = config.cache {
         return Ok(Ok("in the process".to_owned()));
     }
-    let cache = match Cache::new(&config.cache, Clock::default()) {
+    let cache = match Cache::new(&config.cache, Clock::default(), &Metrics::new()) {
         Ok(cache) => cache,
         Err(error) => return Ok(Err((error, advice))),
     };
     let answers = block_on(async { Ok::<_, io::Error>(cache.ping().await.is_ok()) })?;
-    Ok(if answers { Ok("Redis answers".to_owned()) } else { Err(("Redis does not answer".to_owned(), advice)) })
+    Ok(if answers {
+        Ok("Redis answers".to_owned())
+    } else {
+        Err(("Redis does not answer, or takes no writes".to_owned(), advice))
+    })
 }
 
 /// Checks the mail server.

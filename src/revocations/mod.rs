@@ -8,10 +8,10 @@
 mod store;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::cache::{Cache, CacheError};
+use crate::cache::{Cache, Incarnation, RevocationMark};
 use crate::clock::Clock;
 use crate::db::{Conn, Db, DbResult};
 use crate::types::{SessionId, Timestamp, UserId};
@@ -20,6 +20,9 @@ use store::Cursor;
 
 /// The time between two reads of the log.
 const READ_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The number of revocations that are marked in the cache by one call.
+const MARKS_PER_CALL: usize = 1000;
 
 /// The time between two removals of expired entries from memory.
 const REMOVAL_INTERVAL: Duration = Duration::from_secs(60);
@@ -103,22 +106,6 @@ pub(crate) fn append(conn: &mut Conn, entries: &[Revocation], user: UserId, now:
     store::append(conn, entries, user, now)
 }
 
-/// Marks revocations in the cache that servers share.
-///
-/// # Errors
-/// The cache is unavailable. The revocations are valid nevertheless.
-pub(crate) async fn mark(cache: &Cache, entries: &[Revocation], now: Timestamp) -> Result<(), CacheError> {
-    let sessions = entries.iter().filter(|entry| entry.before.is_none());
-    let sessions: Vec<_> = sessions.map(|entry| (entry.session, entry.expires_at)).collect();
-    cache.mark_revoked(&sessions, now).await?;
-    for entry in entries {
-        if let Some(before) = entry.before {
-            cache.mark_tokens_revoked(entry.session, before, entry.expires_at.since(now)).await?;
-        }
-    }
-    Ok(())
-}
-
 /// Deletes up to `limit` entries that expired at `before` or earlier. Returns their number.
 pub(crate) fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult<usize> {
     store::expire(conn, before, limit)
@@ -137,6 +124,8 @@ pub(crate) enum LogStatus {
 #[derive(Clone, Default)]
 pub(crate) struct RevocationLog {
     entries: Arc<RwLock<Entries>>,
+    /// The revocations whose marks could not be set in the cache.
+    unmarked: Arc<Mutex<Vec<Revocation>>>,
 }
 
 #[derive(Default)]
@@ -179,6 +168,31 @@ impl RevocationLog {
         revocations.iter().for_each(|entry| entries.add(entry));
     }
 
+    /// Marks revocations in the cache that servers share. Those that it could not mark are kept for the reader, which
+    /// tries again. They are valid nevertheless.
+    pub(crate) async fn mark(&self, cache: &Cache, revocations: &[Revocation], now: Timestamp) {
+        let mark = |entry: &Revocation| RevocationMark {
+            session: entry.session,
+            before: entry.before,
+            expires_at: entry.expires_at,
+        };
+        let mut rest = revocations;
+        while let Some((chunk, after)) =
+            rest.split_at_checked(MARKS_PER_CALL.min(rest.len())).filter(|_| !rest.is_empty())
+        {
+            let marks: Vec<RevocationMark> = chunk.iter().map(mark).collect();
+            if cache.mark_revoked(&marks, now).await.is_err() {
+                break;
+            }
+            rest = after;
+        }
+        self.unmarked().extend_from_slice(rest);
+    }
+
+    fn unmarked(&self) -> MutexGuard<'_, Vec<Revocation>> {
+        self.unmarked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns the revocations that are not in memory yet.
     fn missing(&self, revocations: Vec<Revocation>) -> Vec<Revocation> {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
@@ -189,6 +203,8 @@ impl RevocationLog {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         entries.sessions.retain(|_, entry| entry.expires_at > now);
         entries.tokens.retain(|_, entry| entry.expires_at > now);
+        drop(entries);
+        self.unmarked().retain(|entry| entry.expires_at > now);
     }
 
     fn all(&self) -> Vec<Revocation> {
@@ -208,45 +224,41 @@ pub(crate) struct LogReader {
     log: RevocationLog,
     restore: Restore,
     cursor: Cursor,
-    cache_recoveries: u64,
+    /// The data of the cache in which the log was marked.
+    marked_in: Option<Incarnation>,
 }
 
 impl LogReader {
     /// Creates a reader that has read nothing yet.
     pub(crate) fn new(db: Db, cache: Cache, clock: Clock, log: RevocationLog, restore: Restore) -> Self {
-        let cache_recoveries = cache.recoveries();
-        Self { db, cache, clock, log, restore, cursor: Cursor::default(), cache_recoveries }
+        Self { db, cache, clock, log, restore, cursor: Cursor::default(), marked_in: None }
     }
 
     /// Reads the entries that were appended since the last call and marks them in the cache. The first call reads all
     /// unexpired entries, and so does one after a failover or a restore of the database; what it has lost is then
-    /// written again. If the cache was unavailable, all entries are marked again.
+    /// written again. If the cache has lost data, all entries are marked again.
     pub(crate) async fn read(&mut self) -> DbResult<()> {
         let cursor = self.cursor;
         let now = self.clock.now();
-        // Taken before the database is read, which then has all of it unless it has lost some.
-        let known = self.log.all();
         let read = self.db.read(move |conn| store::since(conn, cursor, now)).await?;
         if read.is_complete {
-            self.restore(known, &read.revocations, now).await?;
+            self.restore(now).await?;
         }
         let new = self.log.missing(read.revocations);
         self.log.add(&new);
         self.cursor = read.cursor;
-        let cache_recoveries = self.cache.recoveries();
-        let unmarked = if cache_recoveries == self.cache_recoveries { new } else { self.log.all() };
-        self.cache_recoveries = cache_recoveries;
-        // An error of the cache does no harm, because the log is checked first. The ping detects an unavailable cache
-        // also on a server without requests.
-        let _ = match unmarked.as_slice() {
-            [] => self.cache.ping().await,
-            unmarked => mark(&self.cache, unmarked, now).await,
-        };
+        self.mark(new, now).await;
         Ok(())
     }
 
-    /// Writes those of the `known` revocations again that the database has lost: those that are not among its own.
-    async fn restore(&self, known: Vec<Revocation>, present: &[Revocation], now: Timestamp) -> DbResult<()> {
+    /// Writes those revocations again that this server knows and the database has lost.
+    async fn restore(&self, now: Timestamp) -> DbResult<()> {
+        // Taken before the database is read, which then has all of it unless it has lost some.
+        let known = self.log.all();
+        if known.is_empty() {
+            return Ok(());
+        }
+        let present = self.db.read(move |conn| store::since(conn, Cursor::default(), now)).await?.revocations;
         let mut entries = Entries::default();
         present.iter().for_each(|entry| entries.add(entry));
         let is_lost = |entry: &Revocation| entry.expires_at > now && !entries.contains(entry);
@@ -257,6 +269,21 @@ impl LogReader {
         tracing::warn!(lost = lost.len(), "the database has lost revocations, which are written again");
         let restore = self.restore;
         self.db.write(move |conn| restore(conn, &lost, now)).await
+    }
+
+    /// Marks what the cache does not have: new entries, those that it could not take before, and all of them if it has
+    /// lost data. An error of the cache does no harm, because the log is checked first. Asking for the data's identity
+    /// detects an unavailable cache also on a server without requests.
+    async fn mark(&mut self, new: Vec<Revocation>, now: Timestamp) {
+        let incarnation = self.cache.incarnation(self.marked_in.as_ref()).await.ok();
+        let mut unmarked = std::mem::take(&mut *self.log.unmarked());
+        if incarnation.is_some() && incarnation != self.marked_in {
+            self.marked_in = incarnation;
+            unmarked = self.log.all();
+        } else {
+            unmarked.extend(new);
+        }
+        self.log.mark(&self.cache, &unmarked, now).await;
     }
 
     /// Reads the log twice a second until the future is dropped.

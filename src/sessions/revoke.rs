@@ -139,8 +139,8 @@ impl Sessions {
     pub(crate) async fn publish(&self, revoked: &RevokedSessions) {
         self.log.add(&revoked.entries);
         self.metrics.revoked(revoked.count());
-        // If the cache fails, the next reader of the log adds the missing marks.
-        let _ = revocations::mark(&self.cache, &revoked.entries, revoked.at).await;
+        // If the cache fails, the reader of the log adds the missing marks.
+        self.log.mark(&self.cache, &revoked.entries, revoked.at).await;
     }
 
     /// Publishes a revocation that was found in the row of a session, before the session is refused: what this server

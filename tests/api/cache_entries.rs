@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyturn::cache::{Cache, EntryVersion};
+use keyturn::cache::{Cache, EntryVersion, RevocationMark};
 use keyturn::clock::Clock;
 use keyturn::config::{CacheKind, Redis as RedisSettings, RedisLayout};
+use keyturn::metrics::Metrics;
 use keyturn::types::{Jti, SessionId};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -31,7 +32,7 @@ pub fn cache(backend: Backend) -> (Cache, Arc<Deployment>) {
             prefix: "keyturn".to_owned(),
         }),
     };
-    (Cache::new(&kind, Clock::default()).unwrap(), deployment)
+    (Cache::new(&kind, Clock::default(), &Metrics::new()).unwrap(), deployment)
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -96,7 +97,7 @@ async fn a_mark_beats_every_entry(backend: Backend) {
     };
     put(1).await;
     assert!(!cache.lookup(session, TOKEN).await.unwrap().revoked);
-    cache.mark_revoked(&[(session, now.plus(HOUR))], now).await.unwrap();
+    cache.mark_revoked(&[RevocationMark { session, before: None, expires_at: now.plus(HOUR) }], now).await.unwrap();
     put(2).await;
     assert!(cache.lookup(session, TOKEN).await.unwrap().revoked);
 
@@ -107,7 +108,10 @@ async fn a_mark_beats_every_entry(backend: Backend) {
             tokio::spawn(async move {
                 let version = EntryVersion { generation, revision: 0 };
                 if generation == 25 {
-                    cache.mark_revoked(&[(session, now.plus(HOUR))], now).await.unwrap();
+                    cache
+                        .mark_revoked(&[RevocationMark { session, before: None, expires_at: now.plus(HOUR) }], now)
+                        .await
+                        .unwrap();
                 }
                 cache.put(session, version, b"active".to_vec(), None, HOUR).await.unwrap();
                 assert!(cache.lookup(session, TOKEN).await.unwrap().revoked);

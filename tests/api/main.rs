@@ -21,6 +21,7 @@ mod alerts;
 mod at_rest;
 mod audit;
 mod cache_entries;
+mod cache_faults;
 mod conventions;
 mod database_down;
 mod degraded;

@@ -95,6 +95,13 @@ impl Watched {
         format!("redis+sentinel://127.0.0.1:{}/{SERVICE}/7", self.sentinel.port())
     }
 
+    /// Sends a command about one key to the database of the service on the replica. `None` if there is no such key.
+    fn of_replica(&self, command: &[&str]) -> Option<()> {
+        let database = format!("{}/7", self.replica.url());
+        let mut conn = redis::Client::open(database).unwrap().get_connection().unwrap();
+        (redis::Cmd::new().arg(command).query::<u8>(&mut conn).unwrap() == 1).then_some(())
+    }
+
     async fn until_replica_leads(&self) {
         until("the replica to lead", async || has_role(&self.replica, "master")).await;
     }
@@ -109,12 +116,17 @@ async fn behind_sentinel_a_server_follows_the_master(deployment: Arc<Deployment>
     server.logout(&gone.access).await.assert_status(204);
     until_cache_answers(&server, &live).await;
 
+    // The replica that takes over has all but the mark.
+    let mark = format!("keyturn:{{{}}}:revoked", gone.session);
+    ask::<()>(&redis.replica, &["CONFIG", "SET", "replica-read-only", "no"]);
+    until("the replica to lose the mark", async || redis.of_replica(&["DEL", &mark])).await;
     redis.master.stop();
     until_cache_is(&server, "unavailable").await;
     server.verify(&live.access).await.assert_status(200);
     server.verify(&gone.access).await.assert_problem(401, "invalid_token");
     redis.until_replica_leads().await;
     until_cache_is(&server, "redis").await;
+    until("the mark to be set again", async || redis.of_replica(&["EXISTS", &mark])).await;
     goes_on(&server, live, &gone).await;
 }
 

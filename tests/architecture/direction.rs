@@ -113,7 +113,7 @@ fn a_wrong_turn_is_seen_in_whatever_form() {
         ("sessions/check.rs", "use crate::tokens::access;\n#[cfg(test)]\nmod tests { use crate::http::Problem; }"),
         ("sessions/rotation/mod.rs", "use super::SessionSnapshot;\npub(super) fn f() {}"),
         ("keys/key_ring.rs", "// see crate::sessions\nlet text = \"crate::sessions\";"),
-        ("cache/redis.rs", "use crate::cache::gcra;"),
+        ("cache/redis/mod.rs", "use crate::cache::gcra;"),
         ("lib.rs", "use crate::app::App;"),
     ] {
         assert_kept(text, against_direction(&Source::new(path, text)));

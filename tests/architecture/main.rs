@@ -121,8 +121,8 @@ const TASKS: &[Task] = &[
     Task {
         name: "Redis probe",
         room: "cache",
-        file: "cache/redis.rs",
-        spawn: "spawn(Arc::clone(&self.inner).probe())",
+        file: "cache/redis/lane.rs",
+        spawn: "spawn(Arc::clone(self).probe(pause))",
     },
 ];
 

@@ -7,7 +7,8 @@ use crate::{ROOMS, TASKS, assert_kept};
 const SHORT_LIVED: &[(&str, &str, &str)] = &[
     ("accounts/recovery.rs", "spawn(queueing", "the answer must not tell by its time whether there is an account"),
     ("api/audit_export.rs", "spawn(async move", "entries are read while those before them are sent"),
-    ("cache/redis.rs", "marks.spawn(", "the marks of a cluster's slots are set at once, and awaited"),
+    ("cache/redis/lane.rs", "spawn(Arc::clone(self).connect(", "a call does not wait for a connection that takes long"),
+    ("cache/redis/mod.rs", "calls.spawn(", "the marks of a cluster's slots are set at once, and awaited"),
     ("cli/serve.rs", "spawn(move || devices.warm_up())", "the patterns of user agents are compiled beside requests"),
     ("cli/transfer.rs", "spawn(move ||", "a file is read while the database is busy with what was read before"),
     ("mail/delivery.rs", "deliveries.spawn(", "several emails are delivered at once, by the task of the delivery"),
