@@ -108,7 +108,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod db;
-mod devices;
+pub mod devices;
 mod http;
 pub mod keys;
 pub mod mail;

@@ -144,6 +144,8 @@ label_values!(
         GivenUp = "given_up",
         /// The link in the email had expired.
         Expired = "expired",
+        /// Its recipient was sent too many, so it was not queued.
+        Dropped = "dropped",
     }
 );
 

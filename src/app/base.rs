@@ -54,10 +54,11 @@ impl Base {
         let key_ring = open_database(&db, config, &clock, random).await?;
         let devices = Devices::new(config);
         let metrics = Metrics::new();
+        let audit = Audit::new(db.clone(), clock.clone(), random, devices.clone());
         Ok(Self {
             cache: Cache::new(&config.cache, clock.clone(), &metrics).map_err(StartError::Cache)?,
-            audit: Audit::new(db.clone(), clock.clone(), random, devices.clone()),
-            mail: Mail::new(config, random)?,
+            mail: Mail::new(config, random, audit.clone(), metrics.clone())?,
+            audit,
             metrics,
             db,
             key_ring,

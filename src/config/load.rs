@@ -201,6 +201,8 @@ fn limits(reader: &mut Reader) -> Limits {
         refresh_session: reader.get_or_default("LIMIT_REFRESH_SESSION", parse::rate),
         refresh_address: reader.get_or_default("LIMIT_REFRESH_ADDRESS", parse::rate),
         forgot_account: reader.get_or_default("LIMIT_FORGOT_ACCOUNT", parse::rate),
+        email_verified: reader.get_or_default("LIMIT_EMAIL_VERIFIED", parse::rate),
+        email_unverified: reader.get_or_default("LIMIT_EMAIL_UNVERIFIED", parse::rate),
         mfa_account: reader.get_or_default("LIMIT_MFA_ACCOUNT", parse::rate),
     }
 }

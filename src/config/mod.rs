@@ -230,6 +230,10 @@ pub struct Limits {
     pub refresh_address: Option<Rate>,
     /// Requested emails to one account.
     pub forgot_account: Option<Rate>,
+    /// Emails of one class to one verified address.
+    pub email_verified: Option<Rate>,
+    /// Emails to one address that no account has verified.
+    pub email_unverified: Option<Rate>,
     /// Attempts at the second factor of one account.
     pub mfa_account: Option<Rate>,
 }

@@ -80,7 +80,7 @@ fn without_credentials(rest: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 39] = [
+static SETTINGS: [Setting; 41] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -150,6 +150,10 @@ static SETTINGS: [Setting; 39] = [
     Setting::new("LIMIT_REFRESH_SESSION", Value("120/60"), "60/60", "Limit on refreshes of one session."),
     Setting::new("LIMIT_REFRESH_ADDRESS", Value("1000/60"), "off", "Limit on refreshes from one IP address."),
     Setting::new("LIMIT_FORGOT_ACCOUNT", Value("5/3600"), "off", "Limit on requested emails to one account."),
+    Setting::new("LIMIT_EMAIL_VERIFIED", Value("10/3600"), "30/3600",
+        "Limit on emails of one class to one verified address."),
+    Setting::new("LIMIT_EMAIL_UNVERIFIED", Value("10/86400"), "5/86400",
+        "Limit on all emails to one address that is not verified."),
     Setting::new("LIMIT_MFA_ACCOUNT", Value("10/600"), "20/600",
         "Limit on attempts at the second factor of one account."),
     Setting::new("LOG", Value("info"), "info,keyturn=debug",

@@ -227,6 +227,17 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::SqlTime;
 
+    email_counts (key) {
+        key -> Binary,
+        full_at -> SqlTime,
+        dropped_at -> Nullable<SqlTime>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::SqlTime;
+
     hourly_counts (hour, name) {
         hour -> SqlTime,
         name -> Text,

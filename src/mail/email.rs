@@ -204,6 +204,25 @@ impl Email {
         }
     }
 
+    /// Returns the email without anything that a stranger can have chosen, for an address that nobody has verified:
+    /// whoever gives somebody else's address must not be able to write to them.
+    pub(super) fn without_chosen_texts(&self) -> Self {
+        let mut email = self.clone();
+        match &mut email {
+            Self::VerifyEmail { .. } | Self::ResetPassword { .. } | Self::ChangeEmailNew { .. } => {}
+            Self::ChangeEmailOld { new_email, .. } | Self::EmailChanged { new_email } => new_email.clear(),
+            Self::NewLogin { activity, .. }
+            | Self::RefreshReused { activity, .. }
+            | Self::PasswordChanged { activity, .. }
+            | Self::MfaChanged { activity, .. } => activity.device.clear(),
+            Self::SessionLimit { revoked_device, activity, .. } => {
+                revoked_device.clear();
+                activity.device.clear();
+            }
+        }
+        email
+    }
+
     /// Returns when the email becomes useless: when its link expires, if the link is its only purpose. A notice never
     /// becomes useless.
     pub const fn expires_at(&self) -> Option<Timestamp> {
@@ -295,6 +314,8 @@ impl Email {
                 link: link(),
             }));
         }
+        let unverified: Vec<Self> = samples.iter().map(Self::without_chosen_texts).collect();
+        samples.extend(unverified);
         samples
     }
 }

@@ -6,6 +6,7 @@
 mod delivery;
 mod email;
 mod files;
+mod limit;
 mod message;
 mod smtp;
 mod store;
@@ -18,8 +19,10 @@ use tokio::sync::Notify;
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::audit::{Actor, Audit, Event, Record};
 use crate::config::Config;
 use crate::db::{Conn, DbError, DbResult};
+use crate::metrics::{EmailOutcome, Metrics};
 use crate::random::Random;
 use crate::secret::SealKey;
 use crate::tokens::opaque::{self, IssuedToken, Purpose, TokenRecord};
@@ -29,6 +32,7 @@ pub use delivery::Delivery;
 pub use email::{Activity, Email, Link, LoginRisk, MfaChange, format_time};
 pub use templates::TemplateError;
 
+use limit::{Admission, Limits};
 use smtp::Relay;
 use store::NewMail;
 use templates::Templates;
@@ -100,6 +104,12 @@ pub fn outbox_status(conn: &mut Conn) -> DbResult<OutboxStatus> {
     store::status(conn)
 }
 
+/// Deletes up to `limit` counts of emails to recipients who can be sent as many as ever since `before`. Returns how
+/// many.
+pub fn expire_counts(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult<usize> {
+    store::expire_counts(conn, before, limit)
+}
+
 /// Deletes up to `limit` emails that were given up and queued before `before`. Returns how many.
 pub fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult<usize> {
     store::expire(conn, before, limit)
@@ -129,6 +139,9 @@ pub struct Mail {
 /// The parts of [`Mail`].
 struct Inner {
     templates: Templates,
+    limits: Limits,
+    audit: Audit,
+    metrics: Metrics,
     seal: SealKey,
     /// The URL of the server, without a trailing slash.
     public_url: String,
@@ -142,11 +155,14 @@ impl Mail {
     ///
     /// # Errors
     /// A custom template cannot be used.
-    pub fn new(config: &Config, random: Random) -> Result<Self, SetupError> {
+    pub fn new(config: &Config, random: Random, audit: Audit, metrics: Metrics) -> Result<Self, SetupError> {
         let site = site(&config.public_url).to_owned();
         let templates = Templates::load(config.mail.templates.as_deref(), &site)?;
         let inner = Inner {
             templates,
+            limits: Limits::new(config),
+            audit,
+            metrics,
             seal: config.secret.email_seal(),
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
             site,
@@ -181,7 +197,29 @@ impl Mail {
 
     /// Queues an email in the caller's transaction. It is delivered after the commit. Call [`Self::wake`] then,
     /// otherwise it waits until the outbox is next polled.
+    ///
+    /// An email that exceeds the limit on emails to its recipient is dropped, which the caller is not told, so that
+    /// nobody learns of it. To an address that no account has verified, nothing is written that a stranger can have
+    /// chosen.
     pub fn queue(&self, conn: &mut Conn, to: &str, email: &Email, now: Timestamp) -> DbResult<()> {
+        let inner = &self.inner;
+        let recipient = store::recipient(conn, to)?;
+        if let Admission::Dropped { limit, is_first } = inner.limits.count(conn, &recipient, email.class(), now)? {
+            inner.metrics.email_attempted(EmailOutcome::Dropped);
+            if !is_first {
+                return Ok(());
+            }
+            let record = Record::new(Event::LimitExceeded, &Actor::default()).on(recipient.user);
+            return inner.audit.append(conn, &record.with("limit", limit));
+        }
+        if recipient.is_verified {
+            self.insert(conn, to, email, now)
+        } else {
+            self.insert(conn, to, &email.without_chosen_texts(), now)
+        }
+    }
+
+    fn insert(&self, conn: &mut Conn, to: &str, email: &Email, now: Timestamp) -> DbResult<()> {
         let inner = &self.inner;
         let unexpected = |error: &dyn std::error::Error| DbError::Unexpected(error.to_string());
         let rendered = inner.templates.render(email).map_err(|error| unexpected(&error))?;

@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 
 use diesel::prelude::*;
 
-use crate::db::schema::outbox;
+use crate::db::schema::{email_counts, outbox, users};
 use crate::db::{Conn, DbResult};
-use crate::types::{EmailId, Timestamp};
+use crate::types::{EmailAddress, EmailId, Timestamp, UserId};
 
 /// The row of a new email.
 #[derive(Insertable)]
@@ -33,6 +33,77 @@ pub(super) struct MailRow {
     pub expires_at: Option<Timestamp>,
     /// The number of attempts that were started.
     pub attempts: i32,
+}
+
+/// The recipient of an email.
+pub(super) struct Recipient {
+    /// The normalized email address.
+    pub normalized: String,
+    /// The account that has the address.
+    pub user: Option<UserId>,
+    /// Whether that account has verified it.
+    pub is_verified: bool,
+}
+
+/// The count of emails to a recipient.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = email_counts)]
+pub(super) struct Count {
+    /// The time at which all emails are available again.
+    pub full_at: Timestamp,
+    /// The time of the last dropped email that was audited.
+    pub dropped_at: Option<Timestamp>,
+}
+
+/// Finds who has an email address.
+pub(super) fn recipient(conn: &mut Conn, address: &str) -> DbResult<Recipient> {
+    let normalized =
+        EmailAddress::parse(address).map_or_else(|_| address.to_lowercase(), |address| address.normalized().to_owned());
+    let account = users::table.filter(users::email_normalized.eq(&normalized));
+    let account: Option<(UserId, Option<Timestamp>)> =
+        account.select((users::id, users::email_verified_at)).first(conn).optional()?;
+    let (user, verified_at) = account.unzip();
+    Ok(Recipient { normalized, user, is_verified: verified_at.flatten().is_some() })
+}
+
+/// Reads the count with this key, and locks it until the transaction ends.
+pub(super) fn lock_count(conn: &mut Conn, key: &[u8], now: Timestamp) -> DbResult<Count> {
+    macro_rules! lock {
+        ($conn:expr) => {
+            diesel::insert_into(email_counts::table)
+                .values((email_counts::key.eq(key), email_counts::full_at.eq(now)))
+                .on_conflict(email_counts::key)
+                .do_update()
+                .set(email_counts::key.eq(key))
+                .returning(Count::as_returning())
+                .get_result($conn)?
+        };
+    }
+    Ok(match conn {
+        Conn::Postgres(conn) => lock!(conn),
+        Conn::Sqlite(conn) => lock!(conn),
+    })
+}
+
+/// Sets when all emails of a count are available again.
+pub(super) fn set_count(conn: &mut Conn, key: &[u8], full_at: Timestamp) -> DbResult<()> {
+    let count = email_counts::table.filter(email_counts::key.eq(key));
+    diesel::update(count).set(email_counts::full_at.eq(full_at)).execute(conn)?;
+    Ok(())
+}
+
+/// Notes that a dropped email was audited.
+pub(super) fn set_dropped(conn: &mut Conn, key: &[u8], now: Timestamp) -> DbResult<()> {
+    let count = email_counts::table.filter(email_counts::key.eq(key));
+    diesel::update(count).set(email_counts::dropped_at.eq(now)).execute(conn)?;
+    Ok(())
+}
+
+/// Deletes up to `limit` counts of which all emails are available since `before`. Returns how many.
+pub(super) fn expire_counts(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult<usize> {
+    let full = email_counts::table.filter(email_counts::full_at.le(before));
+    let keys: Vec<Vec<u8>> = full.select(email_counts::key).limit(limit).load(conn)?;
+    Ok(diesel::delete(email_counts::table.filter(email_counts::key.eq_any(keys))).execute(conn)?)
 }
 
 /// Inserts an email.

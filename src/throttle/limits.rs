@@ -348,6 +348,8 @@ mod tests {
             refresh_session: None,
             refresh_address: rate(1, HOUR),
             forgot_account: None,
+            email_verified: None,
+            email_unverified: None,
             mfa_account: None,
         };
         Limits::new(&rates, &MasterSecret::parse(&"limit".repeat(20)).unwrap(), clock)

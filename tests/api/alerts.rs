@@ -37,10 +37,13 @@ async fn server(backend: Backend, smtp: &SmtpServer, settings: &[(&str, &str)]) 
     Server::with(backend, &[&own, settings].concat()).await
 }
 
+/// An account whose email address is verified.
 async fn register(server: &Endpoint, user_agent: &str, address: &str) -> Tokens {
     let email = format!("person-{}@example.com", crate::support::random_hex::<6>());
     let request = server.post("/api/v1/auth/register").json(&json!({"email": email, "password": PASSWORD}));
-    Tokens::of(&request.header("user-agent", user_agent).header("x-forwarded-for", address).send().await)
+    let tokens = Tokens::of(&request.header("user-agent", user_agent).header("x-forwarded-for", address).send().await);
+    server.verify_email(&email);
+    tokens
 }
 
 async fn login(server: &Endpoint, email: &str, user_agent: &str, address: &str) -> Tokens {

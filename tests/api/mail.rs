@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use keyturn::clock::Clock;
-use keyturn::config::Config;
 use keyturn::db::schema::outbox;
 use keyturn::mail::{Activity, Email, Mail, Page};
-use keyturn::random::Random;
 use keyturn::types::Timestamp;
 
 use crate::audit::administrator;
@@ -64,9 +62,7 @@ fn mail(deployment: &Deployment) -> Mail {
 }
 
 fn mail_with(deployment: &Deployment, settings: &[(&str, &str)]) -> Mail {
-    let settings = deployment.settings(settings);
-    let pairs: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (&**name, &**value)).collect();
-    Mail::new(&Config::from_settings(&pairs, &Random).unwrap(), Random).unwrap()
+    deployment.mail(settings)
 }
 
 fn queue(deployment: &Deployment, to: &str, email: &Email, now: Timestamp) {
@@ -138,12 +134,15 @@ async fn an_email_arrives_as_text_and_html_with_its_link(backend: Backend) {
     // Lines that every mail server takes (RFC 5321 §4.5.3.1.6).
     assert!(mail.raw.is_ascii() && mail.raw.split("\r\n").all(|line| line.len() <= 998 && !line.contains('\n')));
 
-    let somebody = queue_notice(&server, now);
-    let mail = smtp.mail_to(&somebody).await;
+    let somebody = server.register().await.email;
+    server.verify_email(&somebody);
+    queue(&server, &somebody, &notice(&server, now), now);
+    let is_notice = |mail: &smtp::Received| mail.text().contains("Device");
+    let mail = until("the notice", async || smtp.mails_to(&somebody).into_iter().find(is_notice)).await;
     assert!(mail.text().contains("Device: Firefox on <b>Windows< b>\nPlace: Oslo, Norway\n"), "{}", mail.text());
     assert!(mail.html().contains("&lt;b&gt;Windows") && !mail.html().contains("<b>"), "{}", mail.html());
     until_outbox_is_empty(&server).await;
-    until_outcomes(&server, "delivered", 2).await;
+    until_outcomes(&server, "delivered", 3).await;
 }
 
 async fn without_a_mail_server_mails_are_files_for_their_owner_alone(server: Server) {

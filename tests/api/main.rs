@@ -33,6 +33,7 @@ mod impersonation;
 mod limits;
 mod lockout;
 mod mail;
+mod mail_limits;
 mod mfa;
 mod mfa_guesses;
 mod mfa_step_up;

@@ -369,6 +369,7 @@ async fn an_account_moves_once_both_addresses_have_agreed(backend: Backend) {
         let post = Post::on(backend).await;
         let server = &post.server;
         let tokens = server.register().await;
+        server.verify_email(&tokens.email);
         let new = format!("New.{}", address());
         change(server, &tokens, &new).await.assert_status(202);
         let email_to_old = post.email(&tokens.email, TO_OLD, 1).await;
@@ -478,12 +479,8 @@ async fn a_change_of_address_needs_a_recent_login_and_another_address(server: Se
 
 /// Puts a token for "this wasn't me" into the database, as an alert would carry it.
 fn alert(server: &Server, tokens: &Tokens, about_session: bool) -> String {
-    use keyturn::mail::Mail;
     use keyturn::tokens::opaque::{Purpose, TokenRecord};
-    let settings = server.settings(&[]);
-    let pairs: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (&**name, &**value)).collect();
-    let random = keyturn::random::Random;
-    let mail = Mail::new(&keyturn::config::Config::from_settings(&pairs, &random).unwrap(), random).unwrap();
+    let mail = server.mail(&[]);
     let session = about_session.then_some(tokens.session);
     let record = TokenRecord { user: tokens.user, purpose: Purpose::ReportLogin, session };
     let link = server.conn().write(|conn| mail.issue_link(conn, record, server.clock.now())).unwrap();

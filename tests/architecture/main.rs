@@ -87,6 +87,7 @@ const TABLES: &[(&str, &str)] = &[
     ("audit_log", "audit"),
     ("opaque_tokens", "tokens"),
     ("outbox", "mail"),
+    ("email_counts", "mail"),
     ("totp_secrets", "mfa"),
     ("recovery_codes", "mfa"),
     ("mfa_challenges", "mfa"),

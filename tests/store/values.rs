@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 use keyturn::db::schema::{
-    audit_log, email_changes, hourly_counts, leases, login_failures, mfa_challenges, opaque_tokens, outbox,
-    recovery_codes, revocations, sessions, signing_keys, totp_secrets, trusted_devices, users,
+    audit_log, email_changes, email_counts, hourly_counts, leases, login_failures, mfa_challenges, opaque_tokens,
+    outbox, recovery_codes, revocations, sessions, signing_keys, totp_secrets, trusted_devices, users,
 };
 use keyturn::db::types::{IpColumn, Json};
 use keyturn::db::{Conn, DbError, DbResult};
@@ -277,6 +277,7 @@ async fn the_tables_have_the_columns_that_the_schema_has(deployment: Arc<Deploym
         opaque_tokens,
         email_changes,
         outbox,
+        email_counts,
         totp_secrets,
         recovery_codes,
         mfa_challenges,

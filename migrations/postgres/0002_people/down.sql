@@ -5,6 +5,7 @@ DROP TABLE trusted_devices;
 DROP TABLE mfa_challenges;
 DROP TABLE recovery_codes;
 DROP TABLE totp_secrets;
+DROP TABLE email_counts;
 DROP TABLE outbox;
 DROP TABLE email_changes;
 DROP TABLE opaque_tokens;

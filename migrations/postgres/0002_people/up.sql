@@ -65,6 +65,15 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_next_attempt_at_idx ON outbox (next_attempt_at);
 
+-- Emails queued for each recipient, by a MAC. All are available again at `full_at`; a drop was audited at `dropped_at`.
+CREATE TABLE email_counts (
+    key bytea PRIMARY KEY,
+    full_at timestamptz NOT NULL,
+    dropped_at timestamptz
+);
+
+CREATE INDEX email_counts_full_at_idx ON email_counts (full_at);
+
 COMMENT ON COLUMN outbox.next_attempt_at IS 'null if the email was given up; then its message is empty';
 COMMENT ON COLUMN outbox.expires_at IS 'expiry of the link, if the link is the only purpose of the email';
 

@@ -60,6 +60,15 @@ CREATE TABLE outbox (
 
 CREATE INDEX outbox_next_attempt_at_idx ON outbox (next_attempt_at);
 
+-- Emails queued for each recipient, by a MAC. All are available again at `full_at`; a drop was audited at `dropped_at`.
+CREATE TABLE email_counts (
+    key blob NOT NULL PRIMARY KEY,
+    full_at bigint NOT NULL,
+    dropped_at bigint
+);
+
+CREATE INDEX email_counts_full_at_idx ON email_counts (full_at);
+
 -- One secret per account. It has no effect before it is confirmed.
 CREATE TABLE totp_secrets (
     user_id blob NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
