@@ -120,8 +120,8 @@ impl App {
     pub async fn build(config: &Config, clock: Clock) -> Result<(Self, Background), StartError> {
         let base = Base::open(config, clock).await?;
         let log = RevocationLog::default();
-        let restore = sessions::restore_revocations;
-        let mut reader = LogReader::new(base.db.clone(), base.cache.clone(), base.clock.clone(), log.clone(), restore);
+        let rewrite = sessions::rewrite_revocations;
+        let mut reader = LogReader::new(base.db.clone(), base.cache.clone(), base.clock.clone(), log.clone(), rewrite);
         reader.read().await?;
         let app = Self::assemble(config, &base, log)?;
         let delivery =

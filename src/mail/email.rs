@@ -214,7 +214,9 @@ impl Email {
             Self::NewLogin { activity, .. }
             | Self::RefreshReused { activity, .. }
             | Self::PasswordChanged { activity, .. }
-            | Self::MfaChanged { activity, .. } => activity.device.clear(),
+            | Self::MfaChanged { activity, .. }
+            | Self::WrongCodes { activity, .. }
+            | Self::AlertsDisabled { activity, .. } => activity.device.clear(),
             Self::SessionLimit { revoked_device, activity, .. } => {
                 revoked_device.clear();
                 activity.device.clear();

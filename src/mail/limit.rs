@@ -99,6 +99,8 @@ impl Email {
             Self::RefreshReused { .. }
             | Self::PasswordChanged { .. }
             | Self::EmailChanged { .. }
+            | Self::WrongCodes { .. }
+            | Self::AlertsDisabled { .. }
             | Self::MfaChanged { what: MfaChange::Disabled | MfaChange::RecoveryCodeUsed, .. } => EmailClass::Theft,
             Self::NewLogin { .. }
             | Self::SessionLimit { .. }

@@ -214,7 +214,7 @@ impl RevocationLog {
 }
 
 /// Writes revocations to the database again that it has lost, in the caller's transaction.
-pub(crate) type Restore = fn(&mut Conn, &[Revocation], Timestamp) -> DbResult<()>;
+pub(crate) type Rewrite = fn(&mut Conn, &[Revocation], Timestamp) -> DbResult<()>;
 
 /// Reads the log for one server.
 pub(crate) struct LogReader {
@@ -222,7 +222,7 @@ pub(crate) struct LogReader {
     cache: Cache,
     clock: Clock,
     log: RevocationLog,
-    restore: Restore,
+    rewrite: Rewrite,
     cursor: Cursor,
     /// The data of the cache in which the log was marked.
     marked_in: Option<Incarnation>,
@@ -230,8 +230,8 @@ pub(crate) struct LogReader {
 
 impl LogReader {
     /// Creates a reader that has read nothing yet.
-    pub(crate) fn new(db: Db, cache: Cache, clock: Clock, log: RevocationLog, restore: Restore) -> Self {
-        Self { db, cache, clock, log, restore, cursor: Cursor::default(), marked_in: None }
+    pub(crate) fn new(db: Db, cache: Cache, clock: Clock, log: RevocationLog, rewrite: Rewrite) -> Self {
+        Self { db, cache, clock, log, rewrite, cursor: Cursor::default(), marked_in: None }
     }
 
     /// Reads the entries that were appended since the last call and marks them in the cache. The first call reads all
@@ -242,7 +242,7 @@ impl LogReader {
         let now = self.clock.now();
         let read = self.db.read(move |conn| store::since(conn, cursor, now)).await?;
         if read.is_complete {
-            self.restore(now).await?;
+            self.rewrite_lost(now).await?;
         }
         let new = self.log.missing(read.revocations);
         self.log.add(&new);
@@ -252,7 +252,7 @@ impl LogReader {
     }
 
     /// Writes those revocations again that this server knows and the database has lost.
-    async fn restore(&self, now: Timestamp) -> DbResult<()> {
+    async fn rewrite_lost(&self, now: Timestamp) -> DbResult<()> {
         // Taken before the database is read, which then has all of it unless it has lost some.
         let known = self.log.all();
         if known.is_empty() {
@@ -267,8 +267,8 @@ impl LogReader {
             return Ok(());
         }
         tracing::warn!(lost = lost.len(), "the database has lost revocations, which are written again");
-        let restore = self.restore;
-        self.db.write(move |conn| restore(conn, &lost, now)).await
+        let rewrite = self.rewrite;
+        self.db.write(move |conn| rewrite(conn, &lost, now)).await
     }
 
     /// Marks what the cache does not have: new entries, those that it could not take before, and all of them if it has

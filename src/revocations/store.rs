@@ -18,7 +18,7 @@ pub(super) struct Cursor {
     server: i64,
 }
 
-/// What one read of the log found.
+/// The result of one read of the log.
 pub(super) struct Read {
     /// The unexpired entries that may not have been visible at the cursor.
     pub revocations: Vec<Revocation>,

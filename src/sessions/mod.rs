@@ -40,7 +40,7 @@ pub(crate) use impersonation::{Impersonation, Impersonator};
 pub(crate) use list::Session;
 pub(crate) use open::OpenedSession;
 pub(crate) use reauthentication::Reauthenticated;
-pub(crate) use revoke::{RevokedSessions, SessionSelector, restore_revocations};
+pub(crate) use revoke::{RevokedSessions, SessionSelector, rewrite_revocations};
 pub(crate) use rotation::Rotator;
 
 /// The `client_id` claim of access tokens (RFC 9068 §2.2 requires one): the name of this API's only client.

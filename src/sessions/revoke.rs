@@ -156,11 +156,11 @@ impl Sessions {
     }
 }
 
-/// Writes revocations again that the database has lost, in the caller's transaction: in the rows of the sessions that it
-/// still has, and in the log.
-pub(crate) fn restore_revocations(conn: &mut Conn, lost: &[Revocation], now: Timestamp) -> DbResult<()> {
+/// Writes revocations again that the database has lost, in the caller's transaction: in the rows of the sessions that
+/// it still has, and in the log.
+pub(crate) fn rewrite_revocations(conn: &mut Conn, lost: &[Revocation], now: Timestamp) -> DbResult<()> {
     for entry in lost {
-        if let Some(user) = store::restore_revocation(conn, entry, now)? {
+        if let Some(user) = store::rewrite_revocation(conn, entry, now)? {
             revocations::append(conn, &[*entry], user, now)?;
         }
     }

@@ -121,7 +121,7 @@ async fn behind_sentinel_a_server_follows_the_master(deployment: Arc<Deployment>
     ask::<()>(&redis.replica, &["CONFIG", "SET", "replica-read-only", "no"]);
     until("the replica to lose the mark", async || redis.of_replica(&["DEL", &mark])).await;
     redis.master.stop();
-    until_cache_is(&server, "unavailable").await;
+    // The sentinel may be faster than the breaker.
     server.verify(&live.access).await.assert_status(200);
     server.verify(&gone.access).await.assert_problem(401, "invalid_token");
     redis.until_replica_leads().await;

@@ -341,7 +341,8 @@ async fn a_lost_token_that_is_presented_often_at_once_has_one_successor(server: 
 }
 
 async fn recoveries_and_thefts_are_told_to_people_without_the_tokens(backend: Backend) {
-    let process = Process::with(backend, &[("REFRESH_REPLAY_WINDOW", "0"), ("LOG", "debug")]);
+    let settings = [("REFRESH_REPLAY_WINDOW", "0"), ("LOG", "debug"), ("LIMIT_REFRESH_SESSION", "off")];
+    let process = Process::with(backend, &settings);
     let first = process.register().await;
     let second = process.refreshed(&first).await;
     let recovered = process.refreshed(&first).await;

@@ -171,7 +171,8 @@ async fn a_request_under_way_is_answered_before_the_server_ends(deployment: Arc<
 async fn the_log_holds_no_token_no_password_and_no_address(deployment: Arc<Deployment>) {
     let password = format!("{PASSWORD} {}", random_hex::<4>());
     let wrong = format!("wrong {}", random_hex::<8>());
-    let mut process = Process::start(&deployment, &[("LOG", "trace"), ("REFRESH_REPLAY_WINDOW", "0")]);
+    let settings = [("LOG", "trace"), ("REFRESH_REPLAY_WINDOW", "0"), ("LIMIT_REFRESH_SESSION", "off")];
+    let mut process = Process::start(&deployment, &settings);
     let mut busy = vec![process.register().await];
     let email = busy[0].email.clone();
     for _ in 0..3 {

@@ -232,7 +232,21 @@ pub fn freeze(server: &Child, frozen: bool) {
         // One that has ended meanwhile is no harm.
         let _ = Command::new("kill").arg("-s").arg(name).args(children.split_whitespace()).output().unwrap();
     }
-    if !frozen {
+    if frozen {
+        wait_until_stopped(server);
+    } else {
         signal(server, name);
+    }
+}
+
+/// Waits until no thread of a process runs any more: SIGSTOP returns before that.
+fn wait_until_stopped(server: &Child) {
+    let is_stopped = |thread: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_none_or(|(_, state)| state.starts_with(" T"))
+    };
+    let threads = || std::fs::read_dir(format!("/proc/{}/task", server.id())).unwrap().flatten();
+    while !threads().all(is_stopped) {
+        std::thread::yield_now();
     }
 }

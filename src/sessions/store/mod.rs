@@ -21,7 +21,7 @@ pub(super) use queries::{
     ExcessSession, PastSession, SessionRow, count_by_device, count_ended, count_live, excess_sessions, exists, find,
     first_login, ips, list, past_sessions, summary,
 };
-pub(super) use revoke::{recorded_revocations, restore_revocation, revoke, revoke_access_tokens};
+pub(super) use revoke::{recorded_revocations, revoke, revoke_access_tokens, rewrite_revocation};
 
 /// A new session.
 pub(super) struct NewSession<'a> {

@@ -84,7 +84,7 @@ pub(crate) fn recorded_revocations(
 
 /// Writes a revocation to the row of its session again. Returns the account of the session, or `None` if the row does
 /// not exist.
-pub(crate) fn restore_revocation(conn: &mut Conn, lost: &Revocation, now: Timestamp) -> DbResult<Option<UserId>> {
+pub(crate) fn rewrite_revocation(conn: &mut Conn, lost: &Revocation, now: Timestamp) -> DbResult<Option<UserId>> {
     let session = sessions::table.filter(sessions::id.eq(lost.session));
     match lost.before {
         None => {
