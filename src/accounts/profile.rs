@@ -56,7 +56,8 @@ impl Accounts {
         read.await
     }
 
-    /// Changes the profile of an account. Returns `None` if the account does not exist.
+    /// Changes the profile of an account. What it has already is neither written nor audited. Returns `None` if the
+    /// account does not exist.
     pub(crate) async fn update_profile(
         &self,
         user: UserId,
@@ -72,11 +73,17 @@ impl Accounts {
         let record = Record::new(Event::ProfileChanged, &by).on(user);
         let updated = self.db.write(move |conn| {
             let Some(mut account) = LockedAccount::lock(conn, user)? else { return Ok(()) };
-            if let Some(name) = change.name.changed() {
-                account.set_name(conn, name.as_ref().map(Label::as_str))?;
+            let name = change.name.changed().map(|name| name.map(Label::into_string));
+            let name = name.filter(|name| *name != account.name);
+            let alerts = change.alerts.filter(|alerts| *alerts != account.alerts);
+            if name.is_none() && alerts.is_none() {
+                return Ok(());
+            }
+            if let Some(name) = name {
+                account.set_name(conn, name.as_deref())?;
                 sessions.take_over(conn, &account)?;
             }
-            if let Some(alerts) = change.alerts {
+            if let Some(alerts) = alerts {
                 if account.alerts && !alerts {
                     notices::alerts_disabled(conn, &account, &by, &mail, &devices, now)?;
                 }

@@ -195,13 +195,14 @@ impl LockedAccount {
         Ok(())
     }
 
-    /// Marks the email address as verified, if it is not yet.
-    pub(crate) fn verify_email(&mut self, conn: &mut Conn, now: Timestamp) -> DbResult<()> {
-        if self.row.email_verified_at.is_none() {
-            self.row.email_verified_at = Some(now);
-            diesel::update(self.record()).set(users::email_verified_at.eq(now)).execute(conn)?;
+    /// Marks the email address as verified. Returns whether it was not yet.
+    pub(crate) fn verify_email(&mut self, conn: &mut Conn, now: Timestamp) -> DbResult<bool> {
+        if self.row.email_verified_at.is_some() {
+            return Ok(false);
         }
-        Ok(())
+        self.row.email_verified_at = Some(now);
+        diesel::update(self.record()).set(users::email_verified_at.eq(now)).execute(conn)?;
+        Ok(true)
     }
 
     /// Changes the email address to a verified one.

@@ -76,7 +76,8 @@ impl TwoStep {
     /// # Errors
     /// Two-step login is already enabled, or the account is disabled.
     pub(crate) async fn enrol_totp(&self, user: UserId) -> Result<TotpEnrolment, MfaError> {
-        self.change(user, move |mfa, conn, owner| mfa.enrol_totp(conn, owner)).await
+        let new = self.change(user, move |mfa, conn, owner| mfa.enrol_totp(conn, owner)).await?;
+        Ok(self.mfa.show_totp(&new)?)
     }
 
     /// Enables two-step login with a code of the unconfirmed secret. The session that calls has shown the second factor

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{Admin, store};
+use crate::cache::latest::Latest;
 use crate::clock::Clock;
-use crate::db::{Db, DbResult};
+use crate::db::{Db, DbError, DbResult};
 use crate::metrics::Metrics;
 use crate::types::Timestamp;
 
@@ -60,7 +61,7 @@ struct Counts {
 /// The cache of the counts of accounts and sessions.
 #[derive(Default)]
 pub(crate) struct StatsCache {
-    counts: Mutex<Option<Counts>>,
+    counts: Latest<Counts>,
 }
 
 impl Admin {
@@ -81,15 +82,13 @@ impl Admin {
     }
 
     async fn counts(&self, now: Timestamp) -> DbResult<Counts> {
-        let cached = self.stats.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(cached) = cached.filter(|cached| now.since(cached.counted_at) < CACHED_FOR) {
-            return Ok(cached);
-        }
-        let users = self.accounts.count().await?;
-        let by_device = self.sessions.count_by_device().await?;
-        let counts = Counts { users, by_device, counted_at: now };
-        *self.stats.counts.lock().unwrap_or_else(PoisonError::into_inner) = Some(counts.clone());
-        Ok(counts)
+        let admin = self.clone();
+        let counts = self.stats.counts.get(CACHED_FOR, now, async move {
+            let users = admin.accounts.count().await?;
+            let by_device = admin.sessions.count_by_device().await?;
+            DbResult::Ok(Counts { users, by_device, counted_at: now })
+        });
+        counts.await?.ok_or_else(|| DbError::Unavailable("nothing could be counted a moment ago".to_owned()))
     }
 }
 

@@ -6,13 +6,27 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
+use actix_web::http::Method;
 use actix_web::{FromRequest, HttpRequest, ResponseError};
 
 use super::caller::{AccessError, Caller, authenticate, state};
 use crate::accounts::TwoStep;
 use crate::admin::Admin;
 use crate::http::{HttpContext, Problem};
+use crate::throttle::{Limit, Throttle};
 use crate::types::Amr;
+
+/// The routes of callers that are not counted: what an app asks at each of its pages, and what ends sessions, so that a
+/// thief with one session cannot use up the owner's requests to end it.
+const UNCOUNTED: [(&str, &str); 7] = [
+    ("GET", "/api/v1/auth/me"),
+    ("GET", "/api/v1/auth/verify"),
+    ("POST", "/api/v1/auth/logout"),
+    ("POST", "/api/v1/auth/logout-all"),
+    ("DELETE", "/api/v1/sessions"),
+    ("DELETE", "/api/v1/sessions/{id}"),
+    ("POST", "/api/v1/sessions/revoke"),
+];
 
 /// The longest time since the caller of a sensitive route authenticated (RFC 9470).
 pub(super) const RECENT: Duration = Duration::from_secs(600);
@@ -41,9 +55,28 @@ pub(super) struct Administrator;
 /// has one.
 pub(super) struct RecentAdministrator;
 
+/// Returns the limit by which requests of a caller are counted.
+pub(super) fn limit_of(method: &Method, route: &str) -> Option<Limit> {
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    let is_uncounted = UNCOUNTED.contains(&(method.as_str(), route.trim_end_matches('/')));
+    let limit = if method.is_safe() { Limit::SearchAccount } else { Limit::WriteAccount };
+    (!is_uncounted).then_some(limit)
+}
+
+/// Finds the caller and counts the request by the account that calls: each costs queries, and a write a row.
+async fn counted(request: &HttpRequest) -> Result<Caller, AccessError> {
+    let caller = authenticate(request, request.method()).await?;
+    if let Some(limit) = limit_of(request.method(), &request.match_pattern().unwrap_or_default()) {
+        let (throttle, context): (&Throttle, &HttpContext) = (state(request)?, state(request)?);
+        let account = caller.impersonator().unwrap_or(caller.user());
+        throttle.count(limit, account.0.as_bytes(), &caller.actor(context)).await?;
+    }
+    Ok(caller)
+}
+
 impl Access for User {
     async fn admit(request: &HttpRequest) -> Result<Caller, AccessError> {
-        let caller = authenticate(request, request.method()).await?;
+        let caller = counted(request).await?;
         if !request.method().is_safe() {
             require_owner(&caller)?;
         }
@@ -61,7 +94,7 @@ impl Access for RecentUser {
 
 impl Access for Administrator {
     async fn admit(request: &HttpRequest) -> Result<Caller, AccessError> {
-        let caller = authenticate(request, request.method()).await?;
+        let caller = counted(request).await?;
         require_owner(&caller)?;
         let admin: &Admin = state(request)?;
         if admin.is_administrator(caller.user()).await? { Ok(caller) } else { Err(AccessError::NotAdministrator) }

@@ -155,12 +155,8 @@ async fn read_page(
     limit: usize,
 ) -> Result<web::Json<AuditPage>, Problem> {
     let page = audit.page(filter, after, limit).await?;
-    let total = match (after, page.next) {
-        (None, None) => Some(page.entries.len()),
-        _ => audit.count(filter).await?,
-    };
     let next_cursor = page.next.map(|id| pagination::next_cursor(id.0.as_bytes()));
-    let pagination = AuditPagination { limit, has_more: next_cursor.is_some(), next_cursor, total };
+    let pagination = AuditPagination { limit, has_more: next_cursor.is_some(), next_cursor, total: page.total };
     Ok(web::Json(AuditPage { logs: page.entries.into_iter().map(AuditEntry::from).collect(), pagination }))
 }
 

@@ -9,6 +9,7 @@ use crate::db::DbError;
 use crate::http::HttpContext;
 use crate::sessions::check::{CheckError, CheckedToken};
 use crate::sessions::{SessionSnapshot, Sessions};
+use crate::throttle::RateLimited;
 use crate::tokens::access::Claims;
 use crate::types::{Amr, SessionId, Timestamp, Transport, UserId};
 
@@ -33,9 +34,17 @@ pub(crate) enum AccessError {
     /// The caller's last authentication lacks the second factor that the account has.
     SecondFactorRequired,
     NotAdministrator,
+    /// The account has sent too many requests.
+    RateLimited(RateLimited),
     Database(DbError),
     /// The server lacks what the handler needs, which is a defect.
     Missing(&'static str),
+}
+
+impl From<RateLimited> for AccessError {
+    fn from(limited: RateLimited) -> Self {
+        Self::RateLimited(limited)
+    }
 }
 
 impl From<DbError> for AccessError {

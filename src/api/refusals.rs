@@ -46,6 +46,7 @@ impl From<AccessError> for Problem {
             AccessError::AuthenticationTooOld => Self::insufficient_user_authentication(RECENT),
             AccessError::SecondFactorRequired => Self::second_factor_required(RECENT),
             AccessError::NotAdministrator => not_administrator(),
+            AccessError::RateLimited(limited) => limited.into(),
             AccessError::Database(error) => error.into(),
             AccessError::Missing(what) => Self::internal(&format_args!("a handler lacks {what}")),
         }

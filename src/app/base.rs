@@ -13,6 +13,7 @@ use crate::admin::stats::StatsCache;
 use crate::admin::{self, Admin};
 use crate::audit::Audit;
 use crate::cache::Cache;
+use crate::cache::latest::Latest;
 use crate::clock::Clock;
 use crate::config::{Config, Database};
 use crate::db::{Db, DbResult, migrate};
@@ -91,6 +92,7 @@ impl Base {
             policy: Policy::new(config),
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
+            live_count: Latest::default(),
             clock: self.clock.clone(),
             random: self.random,
             metrics: self.metrics.clone(),

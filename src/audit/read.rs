@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::store::{self, AuditRow};
+use super::store::{self, AuditRow, PageRows};
 use super::{Audit, Event, Outcome};
 use crate::db::DbResult;
 use crate::devices::{Device, Devices};
@@ -39,6 +39,9 @@ pub struct Page {
     pub entries: Vec<Entry>,
     /// The entry after which the next page begins, or `None` on the last page.
     pub next: Option<AuditId>,
+    /// The number of entries on all pages, or `None` if there are more than 200, or if too many would have to be
+    /// scanned.
+    pub total: Option<usize>,
 }
 
 /// An entry of the audit log.
@@ -106,20 +109,19 @@ impl Audit {
     /// Reads a page of up to `limit` entries that follow the entry `after`.
     pub async fn page(&self, filter: &Filter, after: Option<AuditId>, limit: usize) -> DbResult<Page> {
         if filter.contradicts_itself() {
-            return Ok(Page { entries: Vec::new(), next: None });
+            return Ok(Page { entries: Vec::new(), next: None, total: Some(0) });
         }
         let filter = filter.clone();
-        let (rows, next) = self.db.read(move |conn| store::page(conn, &filter, after, limit)).await?;
-        Ok(Page { entries: entries(rows, &self.devices), next })
-    }
-
-    /// Counts the entries that match `filter`. Returns `None` if there are more than 200, or if too many would have to
-    /// be scanned.
-    pub async fn count(&self, filter: &Filter) -> DbResult<Option<usize>> {
-        if filter.contradicts_itself() {
-            return Ok(Some(0));
-        }
-        let filter = filter.clone();
-        self.db.read(move |conn| store::count(conn, &filter)).await
+        let read = self.db.read(move |conn| {
+            let page = store::page(conn, &filter, after, limit)?;
+            let total = match after {
+                None if page.is_cut => None,
+                None if page.next.is_none() => Some(page.rows.len()),
+                _ => store::count(conn, &filter)?,
+            };
+            Ok((page, total))
+        });
+        let (PageRows { rows, next, .. }, total) = read.await?;
+        Ok(Page { entries: entries(rows, &self.devices), next, total })
     }
 }

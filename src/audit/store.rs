@@ -12,8 +12,8 @@ use crate::db::types::{IpColumn, Json, SqlUuid};
 use crate::db::{Conn, DbResult};
 use crate::types::{AuditId, SessionId, Timestamp, UserId};
 
-/// The most entries that are scanned for one page if no index covers the whole filter, which takes some 20 ms.
-const MAX_SCANNED: usize = 20_000;
+/// The most entries that are scanned for one page if no index covers the whole filter, which takes some 2 ms.
+const MAX_SCANNED: usize = 2_000;
 
 /// The highest count that is returned.
 const MAX_COUNT: usize = 200;
@@ -135,23 +135,27 @@ fn last_scanned(conn: &mut Conn, filter: &Filter, span: Span) -> DbResult<Option
     Ok(last.first(conn).optional()?)
 }
 
-/// Finds up to `limit` rows that follow `after`, newest first, and the id after which the next page begins.
-pub(super) fn page(
-    conn: &mut Conn,
-    filter: &Filter,
-    after: Option<AuditId>,
-    limit: usize,
-) -> DbResult<(Vec<AuditRow>, Option<AuditId>)> {
+/// The rows of a page, newest first.
+pub(super) struct PageRows {
+    pub rows: Vec<AuditRow>,
+    /// The id after which the next page begins.
+    pub next: Option<AuditId>,
+    /// Whether more rows would have to be scanned than one page may.
+    pub is_cut: bool,
+}
+
+/// Finds up to `limit` rows that follow `after`, newest first.
+pub(super) fn page(conn: &mut Conn, filter: &Filter, after: Option<AuditId>, limit: usize) -> DbResult<PageRows> {
     let (first, last) = span(filter, after);
     let last_scanned = last_scanned(conn, filter, (first, last))?;
     let rows = matching(filter, (last_scanned.unwrap_or(first), last)).limit(count_of(limit.saturating_add(1)));
     let mut rows: Vec<AuditRow> = rows.select(AuditRow::as_select()).load(conn)?;
     if rows.len() <= limit {
-        return Ok((rows, last_scanned));
+        return Ok(PageRows { rows, next: last_scanned, is_cut: last_scanned.is_some() });
     }
     rows.truncate(limit);
     let next = rows.last().map(|row| row.id);
-    Ok((rows, next))
+    Ok(PageRows { rows, next, is_cut: last_scanned.is_some() })
 }
 
 /// Counts the rows that match the filter. Returns `None` if there are too many.

@@ -3,6 +3,7 @@
 
 pub mod bounded;
 pub mod gcra;
+pub mod latest;
 mod memory;
 mod redis;
 

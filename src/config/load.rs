@@ -204,5 +204,7 @@ fn limits(reader: &mut Reader) -> Limits {
         email_verified: reader.get_or_default("LIMIT_EMAIL_VERIFIED", parse::rate),
         email_unverified: reader.get_or_default("LIMIT_EMAIL_UNVERIFIED", parse::rate),
         mfa_account: reader.get_or_default("LIMIT_MFA_ACCOUNT", parse::rate),
+        write_account: reader.get_or_default("LIMIT_WRITE_ACCOUNT", parse::rate),
+        search_account: reader.get_or_default("LIMIT_SEARCH_ACCOUNT", parse::rate),
     }
 }

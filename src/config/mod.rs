@@ -236,4 +236,8 @@ pub struct Limits {
     pub email_unverified: Option<Rate>,
     /// Attempts at the second factor of one account.
     pub mfa_account: Option<Rate>,
+    /// Requests of one account that change something.
+    pub write_account: Option<Rate>,
+    /// Requests of one account that look something up.
+    pub search_account: Option<Rate>,
 }

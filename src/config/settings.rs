@@ -80,7 +80,7 @@ fn without_credentials(rest: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 41] = [
+static SETTINGS: [Setting; 43] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -156,6 +156,10 @@ static SETTINGS: [Setting; 41] = [
         "Limit on all emails to one address that is not verified."),
     Setting::new("LIMIT_MFA_ACCOUNT", Value("10/600"), "20/600",
         "Limit on attempts at the second factor of one account."),
+    Setting::new("LIMIT_WRITE_ACCOUNT", Value("120/60"), "600/60",
+        "Limit on requests of one account that change something."),
+    Setting::new("LIMIT_SEARCH_ACCOUNT", Value("300/60"), "off",
+        "Limit on requests of one account that look something up."),
     Setting::new("LOG", Value("info"), "info,keyturn=debug",
         "Log level (off, error, warn, info, debug, trace), or a list of `module=level`."),
 ];

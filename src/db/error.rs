@@ -22,6 +22,12 @@ pub enum DbError {
     Unexpected(String),
 }
 
+impl From<tokio::task::JoinError> for DbError {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::Unexpected(error.to_string())
+    }
+}
+
 impl From<Error> for DbError {
     fn from(error: Error) -> Self {
         match error {

@@ -23,6 +23,12 @@ const SECRET_BYTES: usize = 20;
 /// The size of one module of the QR code, in pixels.
 const MODULE_PIXELS: u32 = 4;
 
+/// A new secret that was stored for an account.
+pub(crate) struct NewTotpSecret {
+    secret: Zeroizing<[u8; SECRET_BYTES]>,
+    account: String,
+}
+
 /// A new secret for an authenticator app, which is shown only once.
 pub(crate) struct TotpEnrolment {
     /// The secret in Base32, for manual entry.
@@ -71,14 +77,20 @@ impl Mfa {
     ///
     /// # Errors
     /// Two-step login is already enabled.
-    pub(crate) fn enrol_totp(&self, conn: &mut Conn, owner: Owner<'_>) -> Result<TotpEnrolment, MfaError> {
+    pub(crate) fn enrol_totp(&self, conn: &mut Conn, owner: Owner<'_>) -> Result<NewTotpSecret, MfaError> {
         if store::is_enabled(conn, owner.id)? {
             return Err(MfaError::AlreadyEnabled);
         }
         let secret: Zeroizing<[u8; SECRET_BYTES]> = Zeroizing::new(self.random.bytes());
         let sealed = self.keys.seal.seal(secret.as_slice(), owner.id.0.as_bytes(), &self.random);
         store::replace_totp_secret(conn, owner.id, &sealed, self.clock.now())?;
-        Ok(TotpEnrolment::new(secret.as_slice(), &self.keys.issuer, owner.email)?)
+        Ok(NewTotpSecret { secret, account: owner.email.to_owned() })
+    }
+
+    /// Returns a new secret in the forms that apps take. Drawing the QR code takes a while: do it after the
+    /// transaction.
+    pub(crate) fn show_totp(&self, new: &NewTotpSecret) -> DbResult<TotpEnrolment> {
+        TotpEnrolment::new(new.secret.as_slice(), &self.keys.issuer, &new.account)
     }
 
     /// Enables two-step login with a code of the unconfirmed secret, and notifies the owner. Returns the recovery

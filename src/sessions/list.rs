@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::Sessions;
 use super::store::{self, SessionRow};
 use crate::audit::{Actor, Event, Record};
-use crate::db::{Conn, DbResult};
+use crate::db::{Conn, DbError, DbResult};
 use crate::devices::{Device, Devices, Place};
 use crate::types::{Amr, Label, SessionId, Timestamp, UserId};
+
+/// How long the count of all live sessions is kept.
+const COUNT_KEPT: Duration = Duration::from_secs(5);
 
 /// Bytes of the refresh token's digest that identify it to its owner.
 const HINT_BYTES: usize = 4;
@@ -119,10 +123,13 @@ impl Sessions {
         let audit = self.audit.clone();
         let record = Record::new(Event::SessionRenamed, by).on(user).session(session);
         let renamed = self.db.write(move |conn| {
-            if !store::rename(conn, session, user, name.as_ref().map(Label::as_str))? {
+            let Some(was_changed) = store::rename(conn, session, user, name.as_ref().map(Label::as_str))? else {
                 return Ok(false);
+            };
+            if was_changed {
+                audit.append(conn, &record)?;
             }
-            audit.append(conn, &record).map(|()| true)
+            Ok(true)
         });
         if renamed.await? { self.find(session, user).await } else { Ok(None) }
     }
@@ -132,10 +139,14 @@ impl Sessions {
         self.db.read(move |conn| store::exists(conn, session)).await
     }
 
-    /// Counts the live sessions of all accounts.
+    /// Counts the live sessions of all accounts, as of [`COUNT_KEPT`] ago at most. Reads every row then.
     pub(crate) async fn count_live(&self) -> DbResult<i64> {
         let now = self.clock.now();
-        self.db.read(move |conn| store::count_live(conn, now)).await
+        let db = self.db.clone();
+        let count = self
+            .live_count
+            .get(COUNT_KEPT, now, async move { db.read(move |conn| store::count_live(conn, now)).await });
+        count.await?.ok_or_else(|| DbError::Unavailable("the sessions could not be counted a moment ago".to_owned()))
     }
 
     /// Counts the ended sessions that are still stored.

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::Audit;
+use crate::cache::latest::Latest;
 use crate::cache::{Cache, EntryVersion};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -88,6 +89,8 @@ pub(crate) struct Inner {
     pub issuer: String,
     /// The `aud` claim of every access token.
     pub audience: String,
+    /// The number of live sessions of all accounts.
+    pub live_count: Latest<i64>,
     /// The clock.
     pub clock: Clock,
     /// The source of random bytes.

@@ -34,10 +34,14 @@ pub(crate) enum Limit {
     ForgotAccount,
     /// Codes of the second factor by account.
     MfaAccount,
+    /// Requests that change something by account.
+    WriteAccount,
+    /// Requests that look something up by account.
+    SearchAccount,
 }
 
 impl Limit {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::LoginAccount,
         Self::LoginAddress,
         Self::RegisterAddress,
@@ -45,6 +49,8 @@ impl Limit {
         Self::RefreshAddress,
         Self::ForgotAccount,
         Self::MfaAccount,
+        Self::WriteAccount,
+        Self::SearchAccount,
     ];
 
     /// Returns the name in keys, metrics and the audit log.
@@ -57,6 +63,8 @@ impl Limit {
             Self::RefreshAddress => "refresh-address",
             Self::ForgotAccount => "forgot-account",
             Self::MfaAccount => "mfa-account",
+            Self::WriteAccount => "write-account",
+            Self::SearchAccount => "search-account",
         }
     }
 }
@@ -102,6 +110,8 @@ pub(super) struct Limits {
     refresh_address: Option<Limiter>,
     forgot_account: Option<Limiter>,
     mfa_account: Option<Limiter>,
+    write_account: Option<Limiter>,
+    search_account: Option<Limiter>,
 }
 
 impl Limits {
@@ -119,6 +129,8 @@ impl Limits {
             refresh_address: limiter(rates.refresh_address),
             forgot_account: limiter(rates.forgot_account),
             mfa_account: limiter(rates.mfa_account),
+            write_account: limiter(rates.write_account),
+            search_account: limiter(rates.search_account),
         }
     }
 
@@ -180,6 +192,8 @@ impl Limits {
             Limit::RefreshAddress => self.refresh_address.as_ref(),
             Limit::ForgotAccount => self.forgot_account.as_ref(),
             Limit::MfaAccount => self.mfa_account.as_ref(),
+            Limit::WriteAccount => self.write_account.as_ref(),
+            Limit::SearchAccount => self.search_account.as_ref(),
         }
     }
 
@@ -350,6 +364,8 @@ mod tests {
             forgot_account: None,
             email_verified: None,
             email_unverified: None,
+            write_account: None,
+            search_account: None,
             mfa_account: None,
         };
         Limits::new(&rates, &MasterSecret::parse(&"limit".repeat(20)).unwrap(), clock)

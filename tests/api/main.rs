@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod account_limits;
 mod accounts;
 mod admin;
 mod alerts;

@@ -333,6 +333,8 @@ async fn the_summary_counts_live_sessions_and_names_the_cache(server: Server) {
     let cache = if redis { "redis" } else { "memory" };
     assert_eq!(summary().await, json!({"active_sessions": 3, "redis_available": redis, "cache": cache}));
     server.logout(&other.access).await.assert_status(204);
+    assert_eq!(summary().await["active_sessions"], 3, "counted a moment ago");
+    server.advance(5);
     assert_eq!(summary().await["active_sessions"], 2);
 }
 

@@ -279,10 +279,15 @@ pub(super) fn take_over(conn: &mut Conn, user: UserId, account_revision: i64, no
     Ok(())
 }
 
-/// Renames a session. Returns whether the account has it.
-pub(super) fn rename(conn: &mut Conn, session: SessionId, user: UserId, name: Option<&str>) -> DbResult<bool> {
+/// Renames a session. Returns whether it had another name; `None` if the account does not have the session.
+pub(super) fn rename(conn: &mut Conn, session: SessionId, user: UserId, name: Option<&str>) -> DbResult<Option<bool>> {
     let target = sessions::table.filter(sessions::id.eq(session)).filter(sessions::user_id.eq(user));
-    Ok(diesel::update(target).set(sessions::name.eq(name)).execute(conn)? == 1)
+    let present: Option<Option<String>> = target.select(sessions::name).first(conn).optional()?;
+    let Some(present) = present else { return Ok(None) };
+    if present.as_deref() == name {
+        return Ok(Some(false));
+    }
+    Ok((diesel::update(target).set(sessions::name.eq(name)).execute(conn)? == 1).then_some(true))
 }
 
 /// Deletes the sessions that ended at `before` or earlier among the `limit` sessions after `after` in the order of ids,
