@@ -5,7 +5,6 @@ use serde_json::json;
 use crate::mfa::{CHANGE, Person, person};
 use crate::recovery::FORGOT;
 use crate::support::http::at_once;
-use crate::support::servers::free_port;
 use crate::support::{Backend, Endpoint, PASSWORD, Server, SmtpServer, Tokens, until};
 
 both_backends! {
@@ -18,14 +17,17 @@ both_backends! {
 /// What the limit lets through.
 const MOST: i64 = 10;
 
-/// A server whose mail server is not there, so that emails stay in the outbox, and an account with a second factor.
-async fn with_person(backend: Backend, more: &[(&str, &str)]) -> (Server, Person) {
-    let relay = format!("smtp://127.0.0.1:{}", free_port());
+/// A mail server that does not answer, so that emails stay in the outbox, a server that has it, and an account with a
+/// second factor.
+async fn with_person(backend: Backend, more: &[(&str, &str)]) -> (SmtpServer, Server, Person) {
+    let smtp = SmtpServer::start();
+    smtp.freeze(true);
+    let relay = smtp.url();
     let off = ["LIMIT_LOGIN_ACCOUNT", "LIMIT_LOGIN_ADDRESS", "LIMIT_MFA_ACCOUNT"].map(|name| (name, "off"));
     let settings = [&[("SMTP_URL", &*relay)][..], &off, more].concat();
     let server = Server::with(backend, &settings).await;
     let person = person(&server, &server.clock).await;
-    (server, person)
+    (smtp, server, person)
 }
 
 /// Replaces the recovery codes, many times at once. Each time an email tells the owner.
@@ -50,7 +52,7 @@ fn drops_audited(server: &Endpoint) -> usize {
 
 async fn an_address_that_nobody_has_verified_gets_few_emails_whatever_is_done(backend: Backend) {
     const CALLS: usize = 30;
-    let (server, Person { tokens, .. }) = with_person(backend, &[]).await;
+    let (_smtp, server, Person { tokens, .. }) = with_person(backend, &[]).await;
     let before = queued(&server, &tokens.email);
     flood(&server, &tokens, CALLS).await;
     assert_eq!(queued(&server, &tokens.email), MOST);
@@ -78,7 +80,7 @@ async fn an_address_that_nobody_has_verified_gets_few_emails_whatever_is_done(ba
 }
 
 async fn a_verified_address_is_told_of_a_theft_after_any_flood(backend: Backend) {
-    let (server, Person { tokens, .. }) = with_person(backend, &[]).await;
+    let (_smtp, server, Person { tokens, .. }) = with_person(backend, &[]).await;
     server.verify_email(&tokens.email);
     flood(&server, &tokens, 30).await;
     let of_kind =
@@ -93,7 +95,7 @@ async fn a_verified_address_is_told_of_a_theft_after_any_flood(backend: Backend)
 }
 
 async fn the_limit_on_emails_is_off_where_it_is_off(backend: Backend) {
-    let (server, Person { tokens, .. }) = with_person(backend, &[("LIMIT_EMAIL_UNVERIFIED", "off")]).await;
+    let (_smtp, server, Person { tokens, .. }) = with_person(backend, &[("LIMIT_EMAIL_UNVERIFIED", "off")]).await;
     let before = queued(&server, &tokens.email);
     flood(&server, &tokens, 15).await;
     assert_eq!((queued(&server, &tokens.email), dropped(&server).await), (before + 15, 0));

@@ -39,8 +39,8 @@ scaled_only! {
 
 async fn a_refresh_beside_a_change_of_roles_never_keeps_the_old_ones(backend: Backend) {
     const PEOPLE: usize = 12;
-    let limits = ["LIMIT_REFRESH_SESSION", "LIMIT_REFRESH_ADDRESS", "LIMIT_REGISTER_ADDRESS"].map(|name| (name, "off"));
-    let server = Server::with(backend, &limits).await;
+    let limits = ["LIMIT_REFRESH_SESSION", "LIMIT_REFRESH_ADDRESS", "LIMIT_REGISTER_ADDRESS", "LIMIT_WRITE_ACCOUNT"];
+    let server = Server::with(backend, &limits.map(|name| (name, "off"))).await;
     let admin = crate::audit::administrator(&server).await;
     let mut people = Vec::new();
     for _ in 0..PEOPLE {
