@@ -75,8 +75,10 @@ impl EmailChanges {
         if account.email_verified_at.is_none() && caller != Some(account.id) {
             drop_earlier(conn, &mut account, &self.mfa, &self.sessions, by)?;
         }
-        account.verify_email(conn, self.clock.now())?;
-        Ok(self.audit.append(conn, &Record::new(Event::EmailVerified, by))?)
+        if account.verify_email(conn, self.clock.now())? {
+            self.audit.append(conn, &Record::new(Event::EmailVerified, by))?;
+        }
+        Ok(())
     }
 
     /// Reports an account that somebody else has created with the address to which the link was sent: ends all its
