@@ -21,7 +21,7 @@ use support::{Backend, OnBackend as _, Server, until};
 fn threads_of_servers() -> Vec<String> {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok);
     let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
-    let of_server = |name: &String| ["rotation", "hasher", "actix"].iter().any(|of| name.starts_with(of));
+    let of_server = |name: &String| ["rotation", "hasher", "database", "actix"].iter().any(|of| name.starts_with(of));
     names.filter(of_server).collect()
 }
 
@@ -37,7 +37,7 @@ async fn serve_and_end(backend: Backend) {
     let tokens = server.register().await;
     let tokens = server.refreshed(&tokens).await;
     server.verify(&tokens.access).await.assert_status(200);
-    for name in ["rotation", "hasher"] {
+    for name in ["rotation", "hasher", "database"] {
         assert!(threads_of_servers().iter().any(|thread| thread.starts_with(name)), "{name}");
     }
     drop(server);

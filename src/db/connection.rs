@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
-use url::Url;
+use percent_encoding::percent_decode_str;
 
 use super::error::{DbError, DbResult};
 use crate::config::Database;
@@ -28,14 +28,44 @@ pub enum Conn {
 /// process, such as the command line, can hold the lock.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The longest time that a statement of an operation waits for a locked row. It is much shorter than the time that the
+/// caller waits, so that operations that wait for a lock return their connections in time for the others.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The longest time that a statement may take. Nobody waits for it that long, so it only ends what was left behind.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest time that a transaction may wait for its next statement. A machine that dies or is cut off in a
+/// transaction holds locks on rows no longer than this.
+const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The pause between two attempts to enable the write-ahead log.
 const WAL_RETRY_INTERVAL: Duration = Duration::from_millis(5);
+
+/// The parameters of libpq by which a server detects a lost database, and their values unless the URL sets them.
+const DEFAULTS: [(&str, &str); 8] = [
+    ("connect_timeout", "2"),
+    ("tcp_user_timeout", "5000"),
+    ("keepalives", "1"),
+    ("keepalives_idle", "10"),
+    ("keepalives_interval", "5"),
+    ("keepalives_count", "3"),
+    ("application_name", "keyturn"),
+    ("target_session_attrs", "read-write"),
+];
 
 impl Conn {
     /// Opens a connection. Blocks, on Postgres at most for `connect_timeout`, which is 2 s unless the URL sets it.
     pub fn open(database: &Database) -> DbResult<Self> {
         match database {
-            Database::Postgres { url } => Ok(Self::Postgres(PgConnection::establish(&with_defaults(url))?)),
+            Database::Postgres { url } => {
+                let mut conn = PgConnection::establish(&with_defaults(url))?;
+                conn.batch_execute(&format!(
+                    "SET idle_in_transaction_session_timeout = {}",
+                    IDLE_IN_TRANSACTION_TIMEOUT.as_millis()
+                ))?;
+                Ok(Self::Postgres(conn))
+            }
             Database::Sqlite { path } => {
                 create_private(path)?;
                 let mut conn = SqliteConnection::establish(&path.to_string_lossy())?;
@@ -50,25 +80,35 @@ impl Conn {
         }
     }
 
+    /// Opens a connection for the operations of a server. No statement on it takes long or waits long for a lock.
+    pub fn open_for_operations(database: &Database) -> DbResult<Self> {
+        let mut conn = Self::open(database)?;
+        conn.set_timeouts(LOCK_TIMEOUT)?;
+        Ok(conn)
+    }
+
     /// Prepares a connection for statements on arrays of rows. Postgres then uses generic plans that process an array
     /// in its order, so rows are locked in that order, and no statement waits longer than `lock_timeout` for a lock.
     /// Does nothing on SQLite, which has no row locks.
     pub fn prepare_for_batches(&mut self, lock_timeout: Duration) -> DbResult<()> {
         if let Self::Postgres(conn) = self {
-            conn.batch_execute(&format!(
+            conn.batch_execute(
                 "SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-                 SET enable_seqscan = off; SET jit = off; SET lock_timeout = {}",
-                lock_timeout.as_millis()
-            ))?;
+                 SET enable_seqscan = off; SET jit = off",
+            )?;
         }
-        Ok(())
+        self.set_timeouts(lock_timeout)
     }
 
-    /// Sets the longest time that a statement waits for a locked row or table. Does nothing on SQLite, whose timeout is
-    /// set when the connection is opened.
-    pub fn set_lock_timeout(&mut self, timeout: Duration) -> DbResult<()> {
+    /// Sets the longest time that a statement waits for a locked row or table, and the longest that it takes. Does
+    /// nothing on SQLite, whose timeout is set when the connection is opened.
+    fn set_timeouts(&mut self, lock_timeout: Duration) -> DbResult<()> {
         if let Self::Postgres(conn) = self {
-            conn.batch_execute(&format!("SET lock_timeout = {}", timeout.as_millis()))?;
+            conn.batch_execute(&format!(
+                "SET lock_timeout = {}; SET statement_timeout = {}",
+                lock_timeout.as_millis(),
+                STATEMENT_TIMEOUT.as_millis()
+            ))?;
         }
         Ok(())
     }
@@ -129,22 +169,62 @@ fn create_private(path: &Path) -> DbResult<()> {
     }
 }
 
-/// Returns `url` with the parameters by which a server detects a lost database, unless they are set.
+/// Returns `url` with the parameters by which a server detects a lost database, unless they are set. Works on the text:
+/// libpq accepts several hosts, ports and characters that other parsers of URLs refuse.
 fn with_defaults(url: &str) -> String {
-    let Ok(mut parsed) = Url::parse(url) else { return url.to_owned() };
-    let present: Vec<String> = parsed.query_pairs().map(|(name, _)| name.into_owned()).collect();
-    let defaults = [
-        ("connect_timeout", "2"),
-        ("tcp_user_timeout", "5000"),
-        ("keepalives_idle", "10"),
-        ("keepalives_interval", "5"),
-        ("application_name", "keyturn"),
-        ("target_session_attrs", "read-write"),
-    ];
-    for (name, value) in defaults {
-        if !present.iter().any(|parameter| parameter == name) {
-            parsed.query_pairs_mut().append_pair(name, value);
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    // As in libpq, a user and a password end at the first `@`, unless there is a `/` before, and may contain a `?`.
+    let address = match after_scheme.find(['@', '/']) {
+        Some(at) if after_scheme[at..].starts_with('@') => &after_scheme[at..],
+        _ => after_scheme,
+    };
+    let (separator, query) = match address.split_once('?') {
+        None => ("?", ""),
+        Some((_, query)) if query.is_empty() || query.ends_with('&') => ("", query),
+        Some((_, query)) => ("&", query),
+    };
+    let names = query.split('&').filter_map(|parameter| parameter.split('=').next());
+    let present: Vec<_> = names.map(|name| percent_decode_str(name).decode_utf8_lossy()).collect();
+    let missing: Vec<String> = DEFAULTS
+        .iter()
+        .filter(|(name, _)| !present.iter().any(|parameter| parameter == name))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    if missing.is_empty() { url.to_owned() } else { format!("{url}{separator}{}", missing.join("&")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: &str = "connect_timeout=2&tcp_user_timeout=5000&keepalives=1&keepalives_idle=10&keepalives_interval=5&\
+                       keepalives_count=3&application_name=keyturn&target_session_attrs=read-write";
+
+    #[test]
+    fn every_form_of_url_gets_the_defaults() {
+        for (url, separator) in [
+            ("postgres://db.example/keyturn", "?"),
+            ("postgresql://keyturn:secret@db.example:5432/keyturn", "?"),
+            ("postgres://a.example:5432,b.example:5433/keyturn", "?"),
+            ("postgres://keyturn@[::1]:5432,[::2]:5433", "?"),
+            ("postgres:///keyturn?host=/var/run/postgresql", "&"),
+            ("postgres://%2Fvar%2Frun%2Fpostgresql/keyturn", "?"),
+            ("postgres://u:what?not#this@db.example/keyturn", "?"),
+            ("postgres://u:what?not@a.example,b.example/keyturn?sslmode=require", "&"),
+            ("postgres://db.example/keyturn?", ""),
+            ("postgres://db.example/keyturn?sslmode=require&", ""),
+            ("postgres://db.example/key@turn?sslmode=require", "&"),
+        ] {
+            assert_eq!(with_defaults(url), format!("{url}{separator}{ALL}"));
         }
     }
-    parsed.into()
+
+    #[test]
+    fn what_the_url_sets_stays() {
+        let url = "postgres://a.example,b.example/keyturn?connect_timeout=9&target%5Fsession_attrs=any";
+        let with_defaults = with_defaults(url);
+        let added = with_defaults.strip_prefix(url).unwrap();
+        assert!(!added.contains("connect_timeout") && !added.contains("target_session_attrs"), "{added}");
+        assert!(added.starts_with("&tcp_user_timeout=5000&"), "{added}");
+    }
 }

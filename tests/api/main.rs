@@ -55,6 +55,7 @@ mod sessions;
 mod statements;
 mod step_up;
 mod strangers;
+mod stuck_connections;
 mod tls;
 mod tokens;
 mod trusted_devices;

@@ -110,9 +110,10 @@ const TASKS: &[Task] = &[
     Task {
         name: "rotation",
         room: "sessions",
-        file: "sessions/rotation/mod.rs",
-        spawn: "spawn(move || writer.run(queue))",
+        file: "sessions/rotation/writers.rs",
+        spawn: "spawn(move || writer.run())",
     },
+    Task { name: "connections", room: "db", file: "db/pool.rs", spawn: "spawn(move || carry_out(&queue, &pool))" },
     Task { name: "hashers", room: "passwords", file: "passwords/hasher.rs", spawn: "spawn(move || work(&queue," },
     Task { name: "log reader", room: "revocations", file: "app/mod.rs", spawn: "spawn(reader.run())" },
     Task { name: "mail delivery", room: "mail", file: "app/mod.rs", spawn: "spawn(delivery.run())" },

@@ -12,6 +12,7 @@ const SHORT_LIVED: &[(&str, &str, &str)] = &[
     ("cache/redis/mod.rs", "calls.spawn(", "the marks of a cluster's slots are set at once, and awaited"),
     ("cli/serve.rs", "spawn(move || devices.warm_up())", "the patterns of user agents are compiled beside requests"),
     ("cli/transfer.rs", "spawn(move ||", "a file is read while the database is busy with what was read before"),
+    ("db/pool.rs", "spawn(watch(", "each operation is watched, so that a connection that does not answer is left"),
     ("mail/delivery.rs", "deliveries.spawn(", "several emails are delivered at once, by the task of the delivery"),
 ];
 

@@ -7,8 +7,10 @@
 //! sees every earlier note of this server.
 
 mod store;
+mod writers;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -23,6 +25,7 @@ use crate::db::{Conn, Db, DbError, DbResult, WriteQueue, with_timeout};
 use crate::metrics::Metrics;
 use crate::tokens::refresh::{RotationSalt, TokenDigest};
 use crate::types::{Jti, Requester, SessionId, Timestamp, UserId};
+use writers::Writers;
 
 /// The maximum number of rotations in one batch.
 const BATCH: usize = 256;
@@ -36,6 +39,9 @@ const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// How long rotations fail immediately after the database could not be reached.
 const RECONNECT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How often a rotation that waits looks whether the batch before it takes too long.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A rotation, to be executed if the presented token is current.
 #[derive(Clone, Copy)]
@@ -130,6 +136,7 @@ enum Job {
 #[derive(Clone)]
 pub(crate) struct Rotator {
     jobs: mpsc::Sender<Job>,
+    writers: Arc<Writers>,
 }
 
 impl Rotator {
@@ -139,9 +146,9 @@ impl Rotator {
     /// The thread cannot be started.
     pub(crate) fn start(db: Db, audit: Audit, clock: Clock, policy: Policy, metrics: Metrics) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let writer = Writer { db, audit, clock, policy, metrics, conn: None, down_since: None };
-        std::thread::Builder::new().name("rotation".to_owned()).spawn(move || writer.run(queue))?;
-        Ok(Self { jobs })
+        let writers = Arc::new(Writers::new(queue, Parts { db, audit, clock, policy, metrics }));
+        Writer::start(&writers, 0)?;
+        Ok(Self { jobs, writers })
     }
 
     /// Executes `rotation` in a batch with all others that wait, and audits it if there is an `audited` requester.
@@ -152,7 +159,17 @@ impl Rotator {
         let (answer, outcome) = oneshot::channel();
         let waiting = Job::Rotate(Waiting { rotation, audited, answer });
         self.jobs.try_send(waiting).map_err(|_| unavailable("too many rotations are waiting"))?;
-        with_timeout(async { outcome.await.unwrap_or_else(|_| Err(unavailable("the rotation was dropped"))) }).await
+        with_timeout(self.wait(outcome)).await
+    }
+
+    /// Waits for the outcome of a rotation, and replaces the writer if it is stuck.
+    async fn wait(&self, mut outcome: oneshot::Receiver<DbResult<Outcome>>) -> DbResult<Outcome> {
+        loop {
+            self.writers.replace_stuck();
+            if let Ok(outcome) = tokio::time::timeout(CHECK_INTERVAL, &mut outcome).await {
+                return outcome.unwrap_or_else(|_| Err(unavailable("the rotation was dropped")));
+            }
+        }
     }
 
     /// Queues a note for a session's row. The note is lost if the queue is full or the database is unavailable.
@@ -165,36 +182,39 @@ fn unavailable(reason: &str) -> DbError {
     DbError::Unavailable(reason.to_owned())
 }
 
-/// The thread that executes the jobs.
-struct Writer {
+/// What a writer needs.
+struct Parts {
     db: Db,
     audit: Audit,
     clock: Clock,
     policy: Policy,
     metrics: Metrics,
+}
+
+/// The thread that executes the jobs.
+struct Writer {
+    writers: Arc<Writers>,
+    number: u64,
     conn: Option<Conn>,
     down_since: Option<Instant>,
 }
 
 impl Writer {
-    fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        let mut jobs = Vec::with_capacity(BATCH);
-        while queue.blocking_recv_many(&mut jobs, BATCH) > 0 {
-            let mut waiting = Vec::new();
-            let mut notes = Vec::new();
-            for job in jobs.drain(..) {
-                match job {
-                    // The client is gone: without the rotation its token stays current for the next attempt.
-                    Job::Rotate(job) if job.answer.is_closed() => {}
-                    Job::Rotate(job) => waiting.push(job),
-                    Job::Note(note) => notes.push(note),
-                }
+    fn execute(&mut self, jobs: &mut Vec<Job>) {
+        let mut waiting = Vec::new();
+        let mut notes = Vec::new();
+        for job in jobs.drain(..) {
+            match job {
+                // The client is gone: without the rotation its token stays current for the next attempt.
+                Job::Rotate(job) if job.answer.is_closed() => {}
+                Job::Rotate(job) => waiting.push(job),
+                Job::Note(note) => notes.push(note),
             }
-            let not_current = self.rotate(waiting);
-            self.write_notes(notes);
-            for job in not_current {
-                let _ = job.answer.send(Ok(Outcome::NotCurrent));
-            }
+        }
+        let not_current = self.rotate(waiting);
+        self.write_notes(notes);
+        for job in not_current {
+            let _ = job.answer.send(Ok(Outcome::NotCurrent));
         }
     }
 
@@ -204,8 +224,8 @@ impl Writer {
             return waiting;
         }
         waiting.sort_unstable_by_key(key);
-        self.metrics.rotation_batch(waiting.len());
-        let audit = self.audit.clone();
+        self.writers.parts.metrics.rotation_batch(waiting.len());
+        let audit = self.writers.parts.audit.clone();
         match self.with_connection(|conn, times, write_queue| {
             let _writing = write_queue.wait();
             rotate_all(conn, &waiting, times, &audit)
@@ -224,7 +244,7 @@ impl Writer {
     fn write_notes(&mut self, mut notes: Vec<Note>) {
         while !notes.is_empty() {
             let (batch, rest) = first_of_each_session(notes);
-            let audit = self.audit.clone();
+            let audit = self.writers.parts.audit.clone();
             let written = self.with_connection(|conn, _, write_queue| {
                 let _writing = write_queue.wait();
                 write_all(conn, &batch, &audit)
@@ -248,12 +268,12 @@ impl Writer {
         }
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
-            None => open(&self.db).inspect_err(|_| self.down_since = Some(Instant::now()))?,
+            None => open(&self.writers.parts.db).inspect_err(|_| self.down_since = Some(Instant::now()))?,
         };
         self.down_since = None;
-        let now = self.clock.now();
-        let times = RotationTimes::new(now, &self.policy);
-        let result = work(&mut conn, times, self.db.write_queue());
+        let now = self.writers.parts.clock.now();
+        let times = RotationTimes::new(now, &self.writers.parts.policy);
+        let result = work(&mut conn, times, self.writers.parts.db.write_queue());
         if result.is_ok() || conn.ping().is_ok() {
             self.conn = Some(conn);
         }
