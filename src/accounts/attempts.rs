@@ -61,6 +61,8 @@ impl PasswordAttempts {
         device: Option<&OpaqueToken>,
         requester: &Requester,
     ) -> Result<(Option<AccountRow>, PasswordAttempt), AttemptError> {
+        // Before the password is hashed for nothing.
+        self.sessions.clock.check().map_err(DbError::from)?;
         let (account, source) = self.read(email, device, requester).await?;
         let user = account.as_ref().map(|account| account.id);
         let attempt = self.throttle.admit(email, user, &source, requester).await?;

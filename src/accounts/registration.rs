@@ -41,7 +41,7 @@ impl From<DbError> for RegisterError {
     fn from(error: DbError) -> Self {
         match error {
             DbError::Taken { .. } => Self::EmailTaken,
-            DbError::Unavailable(_) | DbError::Unexpected(_) => Self::Issue(error.into()),
+            DbError::Unavailable(_) | DbError::ClockSkew(_) | DbError::Unexpected(_) => Self::Issue(error.into()),
         }
     }
 }

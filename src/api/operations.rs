@@ -8,16 +8,19 @@ use crate::cache::{Cache, CacheStatus};
 use crate::db::Db;
 use crate::http::HttpContext;
 
-/// The state of a server, its database and its cache.
+/// The state of a server, its database, its cache and its clock.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Readiness {
-    /// `ready`; `degraded` without the cache that was configured; `unavailable` without the database.
+    /// `ready`; `degraded` without the cache that was configured; `unavailable` without the database, or with a clock
+    /// that differs from the database's by more than five seconds.
     status: &'static str,
     /// `postgres` or `sqlite`, or `unavailable`.
     database: &'static str,
     /// `redis` or `memory`, or `unavailable`.
     cache: &'static str,
     redis_available: bool,
+    /// `synchronized`, or `skewed` if it differs from the database's.
+    clock: &'static str,
     version: &'static str,
 }
 
@@ -28,16 +31,22 @@ pub(super) async fn get_liveness() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({"status": "alive"}))
 }
 
-/// Tells whether the server can serve requests: its database answers.
+/// Tells whether the server can serve requests: its database answers, and its clock is right.
 #[utoipa::path(get, path = "/health/ready", tag = "Operations", security(()),
     responses((status = 200, body = Readiness),
-        (status = 503, description = "The database does not answer", body = Readiness)))]
-pub(super) async fn get_readiness(db: web::Data<Db>, cache: web::Data<Cache>) -> HttpResponse {
+        (status = 503, description = "The database does not answer, or the clock is wrong", body = Readiness)))]
+pub(super) async fn get_readiness(
+    db: web::Data<Db>,
+    cache: web::Data<Cache>,
+    context: web::Data<HttpContext>,
+) -> HttpResponse {
     let answers = db.is_available().await;
+    let is_clock_right = context.clock.is_right();
+    let is_ready = answers && is_clock_right;
     let status = cache.status();
     let engine = if db.is_postgres() { "postgres" } else { "sqlite" };
     let readiness = Readiness {
-        status: match (answers, status) {
+        status: match (is_ready, status) {
             (false, _) => "unavailable",
             (true, CacheStatus::Unavailable) => "degraded",
             (true, CacheStatus::Redis | CacheStatus::Memory) => "ready",
@@ -45,9 +54,10 @@ pub(super) async fn get_readiness(db: web::Data<Db>, cache: web::Data<Cache>) ->
         database: if answers { engine } else { "unavailable" },
         cache: status.name(),
         redis_available: status == CacheStatus::Redis,
+        clock: if is_clock_right { "synchronized" } else { "skewed" },
         version: env!("CARGO_PKG_VERSION"),
     };
-    HttpResponse::build(if answers { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }).json(readiness)
+    HttpResponse::build(if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }).json(readiness)
 }
 
 /// Returns the metrics for Prometheus, in the OpenMetrics text format.

@@ -28,6 +28,10 @@ impl From<DbError> for Problem {
                 tracing::warn!(%error, "a request could not be served");
                 Self::unavailable("database_unavailable", "The database cannot be reached at the moment.")
             }
+            DbError::ClockSkew(_) => {
+                tracing::warn!(%error, "a request could not be served");
+                Self::unavailable("clock_skew", "The clock of this server is wrong at the moment.")
+            }
             DbError::Taken { .. } | DbError::Unexpected(_) => Self::internal(&error),
         }
     }

@@ -9,16 +9,13 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{CacheKind, Config, Database};
-use crate::db::{Conn, DbError, migrate};
+use crate::db::{Conn, DbError, migrate, time};
 use crate::keys::{KeyRing, key_ring};
 use crate::mail;
 use crate::metrics::Metrics;
 
 use super::output::say;
 use super::{Outcome, block_on, load};
-
-/// The largest difference between the clocks of this machine and the database; with more, tokens suffer.
-const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5);
 
 /// The longest that an email waits unless something is wrong with all of them.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
@@ -88,13 +85,12 @@ fn schema(conn: &mut Conn) -> Finding {
 
 fn clock(conn: &mut Conn) -> Finding {
     let advice = "synchronize the clocks of all servers with NTP";
-    let ours = Clock::default().now();
-    let theirs = migrate::database_time(conn).map_err(|error| (error.to_string(), advice))?;
-    let difference = ours.since(theirs).max(theirs.since(ours));
-    if difference <= MAX_CLOCK_SKEW {
+    let clock = Clock::default();
+    time::read(conn, &clock).map_err(|error| (error.to_string(), advice))?;
+    if clock.is_right() {
         return Ok("agrees with that of the database".to_owned());
     }
-    Err((format!("differs from that of the database by {} s", difference.as_secs()), advice))
+    Err((format!("differs from that of the database by {} s", clock.skew().as_secs()), advice))
 }
 
 fn keys(config: &Config, conn: &mut Conn) -> Finding {

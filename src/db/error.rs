@@ -2,6 +2,8 @@
 
 use diesel::result::{ConnectionError, DatabaseErrorKind, Error};
 
+use crate::clock::ClockSkew;
+
 /// The result of an operation on the database.
 pub type DbResult<T> = Result<T, DbError>;
 
@@ -17,6 +19,9 @@ pub enum DbError {
     /// The database did not respond in time. It is not known whether a write was committed.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The clock of this machine is too far from that of the database to issue tokens.
+    #[error(transparent)]
+    ClockSkew(#[from] ClockSkew),
     /// The statement or its result is invalid, because of a defect or a foreign schema.
     #[error("the database returned an unexpected result: {0}")]
     Unexpected(String),

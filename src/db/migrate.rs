@@ -1,17 +1,14 @@
 //! Migrations of the database to the schema of this version.
 
-use diesel::RunQueryDsl as _;
 use diesel::backend::Backend;
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
-use diesel::sql_types::BigInt;
 use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::Conn;
 use super::error::{DbError, DbResult};
 use crate::config::Database;
-use crate::types::Timestamp;
 
 /// The migrations for Postgres.
 pub const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -73,19 +70,4 @@ pub fn apply<T>(conn: &mut Conn, then: impl FnOnce(&mut Conn) -> DbResult<T>) ->
 fn applied(outcome: diesel::migration::Result<Vec<diesel::migration::MigrationVersion<'_>>>) -> DbResult<Vec<String>> {
     let versions = outcome.map_err(|error| DbError::Unexpected(error.to_string()))?;
     Ok(versions.iter().map(ToString::to_string).collect())
-}
-
-/// Returns the time of the database, which for SQLite is the time of this machine.
-pub fn database_time(conn: &mut Conn) -> DbResult<Timestamp> {
-    #[derive(diesel::QueryableByName)]
-    struct Now {
-        #[diesel(sql_type = BigInt)]
-        millis: i64,
-    }
-    let query = match conn {
-        Conn::Postgres(_) => "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS millis",
-        Conn::Sqlite(_) => "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS millis",
-    };
-    let now: Now = diesel::sql_query(query).get_result(conn)?;
-    Ok(Timestamp::from_millis(now.millis))
 }

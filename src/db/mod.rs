@@ -8,6 +8,7 @@ pub mod error;
 pub mod migrate;
 mod pool;
 pub mod schema;
+pub mod time;
 pub mod types;
 
 use std::sync::Arc;

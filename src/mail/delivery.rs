@@ -119,7 +119,7 @@ impl Inner {
     /// Claims emails that are due and starts to deliver them, up to [`CONCURRENCY`] at a time.
     async fn start_due(self: &Arc<Self>, deliveries: &mut JoinSet<()>) -> DbResult<()> {
         while let Some(free) = NonZeroUsize::new(CONCURRENCY.saturating_sub(deliveries.len())) {
-            let now = self.clock.now();
+            let now = self.clock.database_now();
             let due = self.db.read(move |conn| store::due(conn, now, free)).await?;
             if due.is_empty() {
                 break;
@@ -142,14 +142,14 @@ impl Inner {
         let id = row.id;
         let kind = row.kind.clone();
         let attempts = row.attempts.saturating_add(1);
-        let now = self.clock.now();
+        let now = self.clock.database_now();
         let expired = row.expires_at.is_some_and(|expires_at| expires_at <= now);
         let delivered = if expired { Ok(EmailOutcome::Expired) } else { self.deliver(&row).await };
         let too_late = now.since(row.created_at) >= MAX_RETRY_AGE;
         let (outcome, recorded) = match delivered {
             Ok(outcome) => (outcome, self.db.write(move |conn| store::delete(conn, id)).await),
             Err(Failure::Temporary(error)) if !too_late => {
-                let until = self.clock.now().plus(delay(attempts, self.mail.inner.random.fraction()));
+                let until = self.clock.database_now().plus(delay(attempts, self.mail.inner.random.fraction()));
                 tracing::warn!(
                     mail = %id, kind, attempts, error, next_attempt_at = %until, "an email was not delivered"
                 );

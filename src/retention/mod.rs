@@ -11,7 +11,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::db::{Conn, Db, DbError, DbResult};
+use crate::db::{Conn, Db, DbError, DbResult, time};
 use crate::random::Random;
 use crate::types::{SessionId, Timestamp};
 
@@ -108,6 +108,10 @@ impl Retention {
         loop {
             // With jitter, so that servers that started at the same time do not run at the same time.
             tokio::time::sleep(self.rules.interval.mul_f64(0.85 + 0.3 * self.random.fraction())).await;
+            if !self.clock.is_right() {
+                tracing::warn!("no old rows are deleted while the clock of this machine is wrong");
+                continue;
+            }
             match self.run_if(Condition::Leased).await {
                 Ok(Deleted { sessions: 0, others: 0 }) => {}
                 Ok(Deleted { sessions, others }) => tracing::info!(sessions, others, "old rows were deleted"),
@@ -140,10 +144,10 @@ impl Retention {
 
     async fn delete_sessions(&self, condition: Condition, deleted: &mut usize) -> Result<(), Stop> {
         let Rule { kept, expire } = self.rules.sessions;
-        let before = self.clock.now().minus(kept);
         let mut after = SessionId(Uuid::nil());
         loop {
-            let (count, last) = self.batch(condition, move |conn| expire(conn, before, after, BATCH_SIZE)).await?;
+            let (count, last) =
+                self.batch(condition, move |conn, now| expire(conn, now.minus(kept), after, BATCH_SIZE)).await?;
             *deleted = deleted.saturating_add(count);
             self.pause_after(count).await;
             match last {
@@ -159,9 +163,8 @@ impl Retention {
         Rule { kept, expire }: Rule<Expire>,
         deleted: &mut usize,
     ) -> Result<(), Stop> {
-        let before = self.clock.now().minus(kept);
         loop {
-            let count = self.batch(condition, move |conn| expire(conn, before, BATCH_SIZE)).await?;
+            let count = self.batch(condition, move |conn, now| expire(conn, now.minus(kept), BATCH_SIZE)).await?;
             *deleted = deleted.saturating_add(count);
             self.pause_after(count).await;
             if i64::try_from(count).is_ok_and(|count| count < BATCH_SIZE) {
@@ -170,21 +173,22 @@ impl Retention {
         }
     }
 
-    /// Runs one batch in a transaction.
+    /// Runs one batch in a transaction, at the time of the database.
     async fn batch<T: Send + 'static>(
         &self,
         condition: Condition,
-        work: impl FnOnce(&mut Conn) -> DbResult<T> + Send + 'static,
+        work: impl FnOnce(&mut Conn, Timestamp) -> DbResult<T> + Send + 'static,
     ) -> Result<T, Stop> {
         let server = self.server;
-        let now = self.clock.now();
+        let clock = self.clock.clone();
         // Until shortly before this server runs again, so that the other servers do not run in between.
-        let until = now.plus(self.rules.interval.mul_f64(0.8).max(MIN_LEASE));
+        let lease = self.rules.interval.mul_f64(0.8).max(MIN_LEASE);
         let done = self.db.transact(move |conn| {
-            if condition == Condition::Leased && !store::lease(conn, &server, now, until)? {
+            let now = time::read(conn, &clock)?;
+            if condition == Condition::Leased && !store::lease(conn, &server, now, now.plus(lease))? {
                 return Err(Stop::LeaseHeld);
             }
-            Ok(work(conn)?)
+            Ok(work(conn, now)?)
         });
         done.await
     }

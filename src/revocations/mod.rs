@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::cache::{Cache, Incarnation, RevocationMark};
 use crate::clock::Clock;
-use crate::db::{Conn, Db, DbResult};
+use crate::db::{Conn, Db, DbResult, time};
 use crate::types::{SessionId, Timestamp, UserId};
 
 use store::Cursor;
@@ -236,11 +236,17 @@ impl LogReader {
 
     /// Reads the entries that were appended since the last call and marks them in the cache. The first call reads all
     /// unexpired entries, and so does one after a failover or a restore of the database; what it has lost is then
-    /// written again. If the cache has lost data, all entries are marked again.
+    /// written again. If the cache has lost data, all entries are marked again. Compares the clock with the database's,
+    /// too.
     pub(crate) async fn read(&mut self) -> DbResult<()> {
         let cursor = self.cursor;
-        let now = self.clock.now();
-        let read = self.db.read(move |conn| store::since(conn, cursor, now)).await?;
+        let clock = self.clock.clone();
+        let read = self.db.read(move |conn| {
+            time::read(conn, &clock)?;
+            store::since(conn, cursor, clock.earlier_now())
+        });
+        let read = read.await?;
+        let now = self.clock.earlier_now();
         if read.is_complete {
             self.rewrite_lost(now).await?;
         }
@@ -288,8 +294,10 @@ impl LogReader {
 
     /// Reads the log twice a second until the future is dropped.
     pub(crate) async fn run(mut self) {
-        let mut removed_at = self.clock.now();
+        let mut removed_at = self.clock.earlier_now();
         let mut failing = false;
+        let mut is_clock_right = true;
+        self.report_clock(&mut is_clock_right);
         loop {
             tokio::time::sleep(READ_INTERVAL).await;
             let outcome = self.read().await;
@@ -299,11 +307,25 @@ impl LogReader {
                 Ok(()) | Err(_) => {}
             }
             failing = outcome.is_err();
-            let now = self.clock.now();
+            self.report_clock(&mut is_clock_right);
+            let now = self.clock.earlier_now();
             if now.since(removed_at) >= REMOVAL_INTERVAL {
                 removed_at = now;
                 self.log.remove_expired(now);
             }
         }
+    }
+    /// Logs that the clock has become wrong, or right again.
+    fn report_clock(&self, was_right: &mut bool) {
+        let is_right = self.clock.is_right();
+        match (*was_right, is_right) {
+            (true, false) => tracing::error!(
+                seconds = self.clock.skew().as_secs(),
+                "the clock of this machine differs from that of the database: this server is not ready"
+            ),
+            (false, true) => tracing::info!("the clock of this machine agrees with that of the database again"),
+            (true, true) | (false, false) => {}
+        }
+        *was_right = is_right;
     }
 }

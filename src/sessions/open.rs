@@ -84,7 +84,11 @@ impl PreparedSession {
 
     /// Inserts the session in the caller's transaction, which has locked the owner's account. Revokes the sessions
     /// beyond the account's limit, and queues an email about an unusual login.
+    ///
+    /// # Errors
+    /// The database fails, or this server's clock is too wrong to issue tokens.
     pub(crate) fn insert(self, conn: &mut Conn, owner: &impl LockedOwner) -> DbResult<OpenedSession> {
+        self.sessions.clock.check()?;
         let snapshot = self.snapshot(owner);
         let digest = self.refresh_token.digest();
         let new = NewSession {

@@ -16,12 +16,16 @@ pub(crate) struct Reauthenticated {
 impl Sessions {
     /// Records in the caller's transaction that the owner of a session has just authenticated with the methods of
     /// `amr`. Returns `None` if the session has ended.
+    ///
+    /// # Errors
+    /// The database fails, or this server's clock is too wrong to issue tokens.
     pub(crate) fn reauthenticate(
         &self,
         conn: &mut Conn,
         session: SessionId,
         amr: &Amr,
     ) -> DbResult<Option<Reauthenticated>> {
+        self.clock.check()?;
         let at = self.clock.now();
         if !store::reauthenticate(conn, session, amr, at)? {
             return Ok(None);

@@ -7,12 +7,13 @@ use std::time::Duration;
 use super::store::{self, TokenFamily};
 use super::{LockedOwner, Sessions};
 use crate::audit::{Actor, Event, Record};
+use crate::clock::MAX_SKEW_TO_ISSUE;
 use crate::db::{Conn, DbResult};
 use crate::revocations::{self, Reason, Revocation};
 use crate::types::{SessionId, Timestamp, UserId};
 
 /// The time that a revocation outlives the access tokens that it revokes, for clocks that are behind.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = MAX_SKEW_TO_ISSUE;
 
 /// A selection of sessions to revoke. The sessions of an account include those in which it impersonates others.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +80,7 @@ impl Sessions {
         reason: Reason,
         by: &Actor,
     ) -> DbResult<RevokedSessions> {
-        let now = self.clock.now();
+        let now = self.clock.database_now();
         let event = if reason == Reason::Logout { Event::SessionLoggedOut } else { Event::SessionRevoked };
         let mut sessions = Vec::new();
         for (session, user, expires_at) in store::revoke(conn, selector, reason, by.user, now)? {
@@ -96,7 +97,7 @@ impl Sessions {
     /// be published once more: another server may have been unable to publish them, and whoever repeats a revocation
     /// relies on the server that answers.
     pub(crate) fn recorded_revocations(&self, conn: &mut Conn, selector: SessionSelector) -> DbResult<RevokedSessions> {
-        let now = self.clock.now();
+        let now = self.clock.database_now();
         let recorded = store::recorded_revocations(conn, selector, now.minus(MARGIN))?;
         let entry = |(session, reason, valid_from, expires_at): (_, Option<String>, _, Timestamp)| Revocation {
             session,
@@ -110,7 +111,7 @@ impl Sessions {
     /// Has the live sessions of a changed account take over its revision, in the caller's transaction. A refresh that
     /// read the account before the change then finds another revision, and starts again.
     pub(crate) fn take_over(&self, conn: &mut Conn, changed: &impl LockedOwner) -> DbResult<()> {
-        store::take_over(conn, changed.subject().id, changed.revision(), self.clock.now())
+        store::take_over(conn, changed.subject().id, changed.revision(), self.clock.database_now())
     }
 
     /// Revokes all access tokens of a changed account, but none of its sessions, in the caller's transaction. This is
@@ -121,7 +122,7 @@ impl Sessions {
         conn: &mut Conn,
         changed: &impl LockedOwner,
     ) -> DbResult<RevokedSessions> {
-        let now = self.clock.now();
+        let now = self.clock.database_now();
         let user = changed.subject().id;
         let tokens = store::revoke_access_tokens(conn, user, changed.revision(), now)?;
         let entry = |(session, before, expires_at): (_, _, Timestamp)| Revocation {
@@ -147,7 +148,7 @@ impl Sessions {
     /// has refused once, it never accepts again.
     pub(super) async fn publish_found(&self, family: &TokenFamily) {
         let Some(reason) = family.revoked_reason.as_deref().map(Reason::parse) else { return };
-        let now = self.clock.now();
+        let now = self.clock.database_now();
         let expires_at = family.snapshot.access_expires_at.plus(MARGIN);
         let entry = Revocation { session: family.snapshot.session, before: None, expires_at, reason };
         if expires_at > now {

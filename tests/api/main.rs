@@ -23,6 +23,7 @@ mod at_rest;
 mod audit;
 mod cache_entries;
 mod cache_faults;
+mod clocks;
 mod conventions;
 mod database_down;
 mod degraded;

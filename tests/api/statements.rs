@@ -118,6 +118,7 @@ fn statements(log: &str) -> BTreeMap<&str, u64> {
 fn is_of_the_reader(statement: &str) -> bool {
     let looks = |table| statement.starts_with("SELECT") && statement.contains(table);
     statement.contains("pg_snapshot_xmin")
+        || statement.contains("clock_timestamp()")
         || looks("FROM \"revocations\"")
         || looks("FROM \"outbox\"")
         || statement.starts_with("SET ")

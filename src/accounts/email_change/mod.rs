@@ -73,7 +73,7 @@ impl From<DbError> for ConfirmError {
     fn from(error: DbError) -> Self {
         match error {
             DbError::Taken { .. } => Self::EmailTaken,
-            DbError::Unavailable(_) | DbError::Unexpected(_) => Self::Link(error.into()),
+            DbError::Unavailable(_) | DbError::ClockSkew(_) | DbError::Unexpected(_) => Self::Link(error.into()),
         }
     }
 }

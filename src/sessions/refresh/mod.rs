@@ -120,6 +120,7 @@ impl Sessions {
         presented: Presented<'_>,
         requester: &Requester,
     ) -> Result<(IssuedTokens, RefreshOutcome), RefreshError> {
+        self.clock.check().map_err(DbError::from)?;
         let token = presented.token;
         let salt = RotationSalt(self.random.bytes());
         let successor = token.successor(&salt, &self.refresh_key);
