@@ -5,6 +5,7 @@
 //! again. The servers read the log twice a second and mark new entries in the cache. If a server crashes between its
 //! commit and the mark in the cache, the next reader adds the mark.
 
+mod reason;
 mod store;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::db::{Conn, Db, DbResult, time};
 use crate::types::{SessionId, Timestamp, UserId};
 
+pub(crate) use reason::Reason;
 use store::Cursor;
 
 /// The time between two reads of the log.
@@ -26,67 +28,6 @@ const MARKS_PER_CALL: usize = 1000;
 
 /// The time between two removals of expired entries from memory.
 const REMOVAL_INTERVAL: Duration = Duration::from_secs(60);
-
-/// The reason why a session or an access token was revoked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// The user logged out.
-    Logout,
-    /// The user revoked it from another session.
-    EndedByOwner,
-    /// An administrator or the command line revoked it.
-    EndedByOperator,
-    /// A superseded refresh token was reused.
-    RefreshTokenReused,
-    /// The password was changed.
-    PasswordChanged,
-    /// The user reported it as somebody else's.
-    ReportedByOwner,
-    /// The owner of the account's email address proved it for the first time, by setting a password. Whoever opened the
-    /// session may be somebody else.
-    EmailProved,
-    /// The account was disabled.
-    AccountDisabled,
-    /// A login exceeded the limit on the sessions of an account, and this session was the least recently used.
-    SessionLimit,
-    /// The account changed, so the claims of its access tokens are out of date. Only access tokens are revoked for this
-    /// reason, never a session.
-    AccountChanged,
-}
-
-impl Reason {
-    /// Returns the name in the database and the API.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Logout => "logout",
-            Self::EndedByOwner => "ended_by_owner",
-            Self::EndedByOperator => "ended_by_operator",
-            Self::RefreshTokenReused => "refresh_token_reused",
-            Self::PasswordChanged => "password_changed",
-            Self::ReportedByOwner => "reported_by_owner",
-            Self::EmailProved => "email_proved",
-            Self::AccountDisabled => "account_disabled",
-            Self::SessionLimit => "session_limit",
-            Self::AccountChanged => "account_changed",
-        }
-    }
-
-    /// Finds the reason with this name. One that this version does not know counts as an operator's.
-    pub(crate) fn parse(name: &str) -> Self {
-        let all = [
-            Self::Logout,
-            Self::EndedByOwner,
-            Self::EndedByOperator,
-            Self::RefreshTokenReused,
-            Self::PasswordChanged,
-            Self::ReportedByOwner,
-            Self::AccountDisabled,
-            Self::SessionLimit,
-            Self::AccountChanged,
-        ];
-        all.into_iter().find(|reason| reason.name() == name).unwrap_or(Self::EndedByOperator)
-    }
-}
 
 /// An entry of the log: a revoked session, or the revoked access tokens of a session that stays valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
