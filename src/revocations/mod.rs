@@ -118,14 +118,12 @@ impl RevocationLog {
             expires_at: entry.expires_at,
         };
         let mut rest = revocations;
-        while let Some((chunk, after)) =
-            rest.split_at_checked(MARKS_PER_CALL.min(rest.len())).filter(|_| !rest.is_empty())
-        {
+        for chunk in revocations.chunks(MARKS_PER_CALL) {
             let marks: Vec<RevocationMark> = chunk.iter().map(mark).collect();
             if cache.mark_revoked(&marks, now).await.is_err() {
                 break;
             }
-            rest = after;
+            rest = rest.get(chunk.len()..).unwrap_or_default();
         }
         self.unmarked().extend_from_slice(rest);
     }

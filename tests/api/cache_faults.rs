@@ -80,6 +80,10 @@ async fn a_redis_that_takes_no_writes_is_read_and_is_not_asked_to_write_again_an
         assert_eq!((faults(&server, "read").await, faults(&server, "write").await), (0, openings), "{fault:?}");
         assert_eq!(server.get("/health/ready").send().await.json()["status"], "degraded");
         let gone = ended(&server).await;
+        // What could not be written is known to whoever could not write it.
+        server.advance(11);
+        let former = &clients[clients.len() - 2];
+        server.verify(&former.access).await.assert_problem(401, "invalid_token");
 
         redis(&world, repair);
         until_cache_is(&server, "redis").await;

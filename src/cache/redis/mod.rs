@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use deadpool_redis::redis::{Cmd, Pipeline, Script, Value, cmd};
 
+use super::bounded::BoundedMap;
 use super::gcra::{self, Decision};
 use super::{CacheError, EntryVersion, Incarnation, Lookup, RevocationMark, Superseded};
 use crate::config::Redis;
@@ -22,6 +23,9 @@ use crate::types::{Jti, Rate, SessionId, Timestamp};
 
 use lane::Lane;
 use servers::Servers;
+
+/// The least number of sessions whose entries could not be written that are remembered. They take about 4 MB.
+const MAX_UNWRITTEN: usize = 32 * 1024;
 
 const MARKS_PER_PIPELINE: usize = 1000;
 
@@ -60,6 +64,9 @@ struct Inner {
     is_cluster: bool,
     reads: Arc<Lane>,
     writes: Arc<Lane>,
+    /// The versions of entries that this server could not write. An older entry of such a session may be read still,
+    /// and is out of date.
+    unwritten: BoundedMap<SessionId, String>,
     put: Script,
     count: Script,
 }
@@ -74,6 +81,7 @@ impl RedisCache {
             is_cluster: servers.is_cluster(),
             reads: lane(CacheAccess::Read),
             writes: lane(CacheAccess::Write),
+            unwritten: BoundedMap::new(MAX_UNWRITTEN),
             put: Script::new(PUT),
             count: Script::new(gcra::SCRIPT),
         };
@@ -88,11 +96,14 @@ impl RedisCache {
         command.arg(self.token_key(session, jti)).arg(self.entry_key(session));
         let (mark, valid_from, from, entry): Found =
             self.inner.reads.call(async |connection| command.query_async(connection).await).await?;
+        let entry = entry.as_deref().and_then(|entry| entry.split_at_checked(VERSION_LENGTH));
+        let unwritten = self.inner.unwritten.get(&session);
+        let is_current = |version: &[u8]| unwritten.is_none_or(|unwritten| version >= unwritten.as_bytes());
         Ok(Lookup {
             revoked: mark.is_some(),
             valid_from: valid_from.unwrap_or(0),
             superseded_from: from.map(Timestamp::from_millis),
-            entry: entry.and_then(|entry| entry.get(VERSION_LENGTH..).map(<[u8]>::to_vec)),
+            entry: entry.filter(|(version, _)| is_current(version)).map(|(_, entry)| entry.to_vec()),
         })
     }
 
@@ -106,13 +117,21 @@ impl RedisCache {
         ttl: Duration,
     ) -> Result<(), CacheError> {
         let mut call = self.inner.put.prepare_invoke();
-        let mut versioned = format!("{:016x}{:016x}", version.generation, version.revision).into_bytes();
-        versioned.extend_from_slice(entry);
-        call.key(self.entry_key(session)).arg(versioned).arg(millis(ttl));
+        let version = format!("{:016x}{:016x}", version.generation, version.revision);
+        call.key(self.entry_key(session)).arg([version.as_bytes(), entry].concat()).arg(millis(ttl));
         if let Some(superseded) = superseded {
             call.key(self.token_key(session, superseded.jti)).arg(superseded.from.as_millis());
         }
-        self.inner.writes.call(async |connection| call.invoke_async::<i64>(connection).await).await.map(drop)
+        let put = self.inner.writes.call(async |connection| call.invoke_async::<i64>(connection).await).await;
+        let unwritten = &self.inner.unwritten;
+        match put {
+            Ok(_) if unwritten.get(&session).is_some_and(|unwritten| unwritten <= version) => {
+                unwritten.remove(&session)
+            }
+            Ok(_) => {}
+            Err(_) => unwritten.update(session, |known| (known < Some(&version)).then(|| version.clone())),
+        }
+        put.map(drop)
     }
 
     /// Marks sessions and access tokens as revoked, each until its last access token expires, and deletes the entries
