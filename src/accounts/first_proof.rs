@@ -76,6 +76,7 @@ impl EmailChanges {
             drop_earlier(conn, &mut account, &self.mfa, &self.sessions, by)?;
         }
         if account.verify_email(conn, self.clock.now())? {
+            self.sessions.take_over(conn, &account)?;
             self.audit.append(conn, &Record::new(Event::EmailVerified, by))?;
         }
         Ok(())

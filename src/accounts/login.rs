@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::attempts::{PasswordAttempts, PasswordError, VerifiedPassword};
+use super::notices;
 use super::store::LockedAccount;
 use crate::audit::{Actor, Audit, Event, Record};
 use crate::clock::Clock;
@@ -39,6 +40,8 @@ pub(crate) struct Logins {
     pub metrics: Metrics,
     /// The clock.
     pub clock: Clock,
+    /// Whether only an account with a verified email address may log in.
+    pub require_verified_email: bool,
 }
 
 /// The options of a login.
@@ -66,6 +69,8 @@ enum PendingStep {
     Opened(Box<OpenedSession>),
     /// A challenge was created.
     Challenged(OpaqueToken),
+    /// The email address is not verified, and an email with a new link was queued.
+    Unverified,
 }
 
 /// Why a login is refused.
@@ -77,6 +82,10 @@ pub(crate) enum LoginError {
     /// The account is disabled. This error is returned only after a correct password.
     #[error("the account is disabled")]
     AccountDisabled,
+    /// The email address is not verified, which a login requires. This error is returned only after a correct password;
+    /// an email with a new link was queued.
+    #[error("the email address is not verified")]
+    EmailNotVerified,
     /// The attempt was refused before the password was verified.
     #[error(transparent)]
     Attempt(#[from] AttemptError),
@@ -175,7 +184,7 @@ impl Logins {
             Ok(LoginStep::Complete(_)) => self.metrics.logged_in(LoginOutcome::Succeeded),
             // Counted when the login is completed.
             Ok(LoginStep::SecondFactorRequired(_)) => {}
-            Err(LoginError::InvalidCredentials | LoginError::AccountDisabled) => {
+            Err(LoginError::InvalidCredentials | LoginError::AccountDisabled | LoginError::EmailNotVerified) => {
                 self.metrics.logged_in(LoginOutcome::Refused);
             }
             // Counted as an exceeded limit.
@@ -219,6 +228,10 @@ impl Logins {
                     return Ok(LoginStep::Complete(Box::new(self.sessions.issue_opened(*opened).await?)));
                 }
                 Some(PendingStep::Challenged(token)) => return Ok(LoginStep::SecondFactorRequired(token)),
+                Some(PendingStep::Unverified) => {
+                    self.mail.wake();
+                    return Err(LoginError::EmailNotVerified);
+                }
                 // The account has changed in the meantime.
                 None => account = self.attempts.read_again(id).await?,
             }
@@ -243,6 +256,11 @@ impl Logins {
             let locked = LockedAccount::lock_verified(conn, account.id, &account.password_hash, rehashed.as_deref())?;
             let Some(mut account) = locked else { return Ok(None) };
             attempt.record_success_in(conn)?;
+            if logins.require_verified_email && account.email_verified_at.is_none() {
+                notices::verify_email(conn, &account, &logins.mail, logins.clock.now())?;
+                logins.audit.append(conn, &login_failed(Some(account.id), "email_not_verified", &attempt.requester))?;
+                return Ok(Some(PendingStep::Unverified));
+            }
             if let Some(token) = logins.challenge(conn, account.id, &options)? {
                 return Ok(Some(PendingStep::Challenged(token)));
             }

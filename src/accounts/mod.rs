@@ -69,6 +69,8 @@ pub(crate) struct Inner {
     pub devices: Devices,
     /// The outbox for emails to owners.
     pub mail: Mail,
+    /// Whether only an account with a verified email address may log in.
+    pub require_verified_email: bool,
     /// Whether registration is open.
     pub registration: bool,
     /// The clock.

@@ -40,7 +40,7 @@ pub(super) fn subject(row: &AccountRow) -> Subject {
         email: row.email.clone(),
         name: row.name.clone(),
         roles: row.roles.clone(),
-        email_verified: Some(row.email_verified_at.is_some()),
+        email_verified: row.email_verified_at.is_some(),
     }
 }
 

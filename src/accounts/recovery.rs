@@ -133,7 +133,9 @@ impl Recovery {
         if account.email_verified_at.is_none() {
             first_proof::drop_earlier(conn, &mut account, &self.mfa, &self.sessions, by)?;
             opaque::revoke(conn, account.id, &[Purpose::VerifyEmail])?;
-            account.verify_email(conn, now)?;
+            if account.verify_email(conn, now)? {
+                self.sessions.take_over(conn, &account)?;
+            }
             reason = Reason::EmailProved;
         }
         account.set_password(conn, hash, now)?;

@@ -20,6 +20,14 @@ pub(crate) struct NewAccount {
     pub roles: Roles,
 }
 
+/// The result of a registration.
+pub(crate) enum Registered {
+    /// The owner is logged in.
+    LoggedIn(Box<IssuedTokens>),
+    /// The owner can log in once the email address is verified.
+    Unverified,
+}
+
 /// Why an account was not created.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RegisterError {
@@ -47,7 +55,8 @@ impl From<DbError> for RegisterError {
 }
 
 impl Accounts {
-    /// Creates an account, queues the email that verifies its address, and opens a session, in one transaction.
+    /// Creates an account, queues the email that verifies its address, and opens a session unless only verified
+    /// addresses may log in, in one transaction.
     ///
     /// # Errors
     /// Registration is closed, or the email address has an account.
@@ -56,24 +65,32 @@ impl Accounts {
         new: NewAccount,
         device_name: Option<Label>,
         requester: &Requester,
-    ) -> Result<IssuedTokens, RegisterError> {
+    ) -> Result<Registered, RegisterError> {
         if !self.registration {
             return Err(RegisterError::Closed);
         }
         let row = self.new_row(new).await?;
         let prepared = self.sessions.prepare(Amr::password(), requester, device_name.map(Label::into_string));
-        let record = Record::new(Event::AccountRegistered, &Actor::anonymous(requester)).on(row.id);
-        let record = record.session(prepared.session());
+        let mut record = Record::new(Event::AccountRegistered, &Actor::anonymous(requester)).on(row.id);
+        if !self.require_verified_email {
+            record = record.session(prepared.session());
+        }
         let accounts = self.clone();
         let opened = self.db.write(move |conn| {
             let account = LockedAccount::insert(conn, row)?;
             notices::verify_email(conn, &account, &accounts.mail, account.created_at)?;
             accounts.audit.append(conn, &record)?;
-            prepared.insert(conn, &account)
+            if accounts.require_verified_email {
+                return Ok(None);
+            }
+            prepared.insert(conn, &account).map(Some)
         });
         let opened = opened.await?;
         self.mail.wake();
-        Ok(self.sessions.issue_opened(opened).await?)
+        Ok(match opened {
+            Some(opened) => Registered::LoggedIn(Box::new(self.sessions.issue_opened(opened).await?)),
+            None => Registered::Unverified,
+        })
     }
 
     /// Creates an account without a session.

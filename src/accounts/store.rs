@@ -37,7 +37,7 @@ pub struct AccountRow {
     pub disabled_at: Option<Timestamp>,
     pub email_verified_at: Option<Timestamp>,
     pub alerts: bool,
-    /// Changes of what tokens tell of the account: email address, name, roles.
+    /// Changes of what tokens tell of the account: email address and its verification, name, roles.
     pub revision: i64,
 }
 
@@ -83,7 +83,7 @@ impl LockedOwner for LockedAccount {
             email: self.row.email.clone(),
             name: self.row.name.clone(),
             roles: self.row.roles.clone(),
-            email_verified: Some(self.row.email_verified_at.is_some()),
+            email_verified: self.row.email_verified_at.is_some(),
         }
     }
 
@@ -195,13 +195,16 @@ impl LockedAccount {
         Ok(())
     }
 
-    /// Marks the email address as verified. Returns whether it was not yet.
+    /// Marks the email address as verified. Returns whether it was not yet: then the account's sessions have to take
+    /// over its revision.
     pub(crate) fn verify_email(&mut self, conn: &mut Conn, now: Timestamp) -> DbResult<bool> {
         if self.row.email_verified_at.is_some() {
             return Ok(false);
         }
         self.row.email_verified_at = Some(now);
-        diesel::update(self.record()).set(users::email_verified_at.eq(now)).execute(conn)?;
+        self.row.revision += 1;
+        let change = (users::email_verified_at.eq(now), users::revision.eq(self.row.revision));
+        diesel::update(self.record()).set(change).execute(conn)?;
         Ok(true)
     }
 

@@ -55,7 +55,8 @@ impl ImpersonationReason {
 
 impl Admin {
     /// Opens an impersonation session of `user` for the administrator who calls from the session `caller`, and audits
-    /// it with the reason. There is no refresh token: the session ends when its access token expires.
+    /// it with the reason. There is no refresh token: the session ends when its access token expires, or with the
+    /// session of the caller.
     ///
     /// # Errors
     /// The account does not exist, is disabled, or is the administrator's own, or the caller is no administrator.
@@ -69,8 +70,12 @@ impl Admin {
         let audit = self.audit.clone();
         let by = by.clone();
         let administrator = caller.subject.id;
-        let impersonator =
-            Impersonator { user: administrator, amr: caller.amr.clone(), authenticated_at: caller.authenticated_at };
+        let impersonator = Impersonator {
+            user: administrator,
+            session: caller.session,
+            amr: caller.amr.clone(),
+            authenticated_at: caller.authenticated_at,
+        };
         let prepared = self.sessions.prepare_impersonation(impersonator, &by.requester);
         let opened = self.db.transact(move |conn| {
             let account = lock(conn, user, &Operator::Administrator(by.clone()))?;
@@ -80,6 +85,7 @@ impl Admin {
             if account.disabled_at.is_some() {
                 return Err(AdminError::Disabled);
             }
+            let prepared = prepared.within_parent(conn)?.ok_or(AdminError::CallerEnded)?;
             let record = Record::new(Event::ImpersonationStarted, &by).on(user).session(prepared.session());
             audit.append(conn, &record.with("reason", reason.0))?;
             Ok(prepared.insert(conn, &account)?)

@@ -97,6 +97,9 @@ pub(crate) enum AdminError {
     /// The account is disabled.
     #[error("the account is disabled")]
     Disabled,
+    /// The session of the caller has ended meanwhile.
+    #[error("the session of the caller has ended")]
+    CallerEnded,
     /// The tokens were not issued, or the database failed.
     #[error(transparent)]
     Issue(#[from] IssueError),

@@ -12,7 +12,7 @@ use super::schema::{SessionsRevoked, User};
 use super::token_response::{TokenResponse, token_response};
 use crate::accounts::Accounts;
 use crate::accounts::profile::{Profile, ProfileChange};
-use crate::accounts::registration::{NewAccount, RegisterError};
+use crate::accounts::registration::{NewAccount, RegisterError, Registered};
 use crate::http::problem::Fields;
 use crate::http::{Body, HttpContext, Problem};
 use crate::passwords::{Password, WeakPassword};
@@ -32,9 +32,25 @@ pub(super) struct RegisterRequest {
     transport: Transport,
 }
 
-/// Creates an account and logs its owner in.
+/// The tokens of the new account's first session, or where to go on.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it describes the two responses, which are built where their parts are")]
+pub(super) enum RegisterResponse<'a> {
+    Tokens(TokenResponse<'a>),
+    Unverified(VerificationRequired),
+}
+
+/// An account whose owner can log in once the email address is verified.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct VerificationRequired {
+    /// Always true.
+    email_verification_required: bool,
+}
+
+/// Creates an account and logs its owner in. With `REQUIRE_VERIFIED_EMAIL` the owner has to verify the address first.
 #[utoipa::path(post, path = "/api/v1/auth/register", tag = "Accounts", security(()), request_body = RegisterRequest,
-    responses((status = 201, body = TokenResponse), Forbidden, Conflict, TooMany))]
+    responses((status = 201, body = RegisterResponse), Forbidden, Conflict, TooMany))]
 pub(super) async fn register(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
@@ -46,8 +62,12 @@ pub(super) async fn register(
     let requester = context.requester(&request);
     throttle.count_ip(Limit::RegisterAddress, &requester).await?;
     let (new, device_name) = off_the_worker(move || new_account(body)).await??;
-    let tokens = accounts.register(new, device_name, &requester).await?;
-    Ok(token_response(&context, StatusCode::CREATED, &tokens, transport))
+    match accounts.register(new, device_name, &requester).await? {
+        Registered::LoggedIn(tokens) => Ok(token_response(&context, StatusCode::CREATED, &tokens, transport)),
+        Registered::Unverified => {
+            Ok(HttpResponse::Created().json(VerificationRequired { email_verification_required: true }))
+        }
+    }
 }
 
 fn new_account(body: RegisterRequest) -> Result<(NewAccount, Option<Label>), Problem> {

@@ -101,6 +101,10 @@ impl From<LoginError> for Problem {
                 Self::unauthorized("invalid_credentials", "The email address or the password is wrong.")
             }
             LoginError::AccountDisabled => account_disabled(),
+            LoginError::EmailNotVerified => Self::forbidden(
+                "email_not_verified",
+                "The email address is not verified yet. Follow the link in the email that was sent to it.",
+            ),
             LoginError::Attempt(error) => error.into(),
             LoginError::Hasher(error) => error.into(),
             LoginError::Issue(error) => error.into(),

@@ -175,6 +175,7 @@ impl From<AdminError> for Problem {
         match error {
             AdminError::NotAdministrator => not_administrator(),
             AdminError::NotFound => Self::not_found(),
+            AdminError::CallerEnded => Self::invalid_token(),
             AdminError::OwnAccount => Self::conflict("own_account", "This is not possible with your own account."),
             AdminError::Disabled => Self::conflict("account_disabled", "The account is disabled."),
             AdminError::Issue(error) => error.into(),

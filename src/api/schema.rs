@@ -59,10 +59,8 @@ pub(super) struct User<'a> {
     email: &'a str,
     name: Option<&'a str>,
     roles: &'a Roles,
-    /// Whether the email address is verified. Missing in the response to a refresh.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    email_verified: Option<bool>,
+    /// Whether the email address is verified.
+    email_verified: bool,
 }
 
 impl<'a> From<&'a Subject> for User<'a> {

@@ -136,6 +136,7 @@ impl Base {
             attempts: attempts.clone(),
             devices: self.devices.clone(),
             mail: self.mail.clone(),
+            require_verified_email: config.require_verified_email,
             registration: config.registration,
             clock: self.clock.clone(),
             random: self.random,
@@ -143,7 +144,13 @@ impl Base {
     }
 
     /// Creates the logins.
-    pub(super) fn logins(&self, sessions: &Sessions, mfa: &Mfa, attempts: PasswordAttempts) -> Logins {
+    pub(super) fn logins(
+        &self,
+        sessions: &Sessions,
+        mfa: &Mfa,
+        attempts: PasswordAttempts,
+        require_verified_email: bool,
+    ) -> Logins {
         Logins {
             db: self.db.clone(),
             audit: self.audit.clone(),
@@ -153,6 +160,7 @@ impl Base {
             attempts,
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
+            require_verified_email,
         }
     }
 

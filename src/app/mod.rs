@@ -156,7 +156,7 @@ impl App {
         let context = HttpContext::new(config, base.clock.clone(), base.metrics.clone());
         Ok(Self {
             admin: base.admin(&accounts, &two_step, &sessions, &retention),
-            logins: base.logins(&sessions, &mfa, attempts),
+            logins: base.logins(&sessions, &mfa, attempts, config.require_verified_email),
             recovery: base.recovery(&sessions, &mfa, hasher),
             email_changes: base.email_changes(&sessions, &mfa),
             links: base.links(&sessions),

@@ -60,6 +60,7 @@ impl Config {
         reader.show_default("ISSUER", issuer);
         let issuer = reader.get("ISSUER", parse::claim).unwrap_or_else(|| issuer.to_owned());
         let audience = reader.get_or_default("AUDIENCE", parse::claim);
+        let profile_claims = reader.get("ACCESS_TOKEN_CLAIMS", parse::profile_claims).unwrap_or_default();
         let access_token_ttl = reader.get_or_default("ACCESS_TOKEN_TTL", parse::seconds(1..=86_400));
         let refresh_token_ttl = reader.get_or_default("REFRESH_TOKEN_TTL", parse::seconds(1..=31_536_000));
         let session_max_lifetime = reader.get_or_default("SESSION_MAX_LIFETIME", parse::seconds(1..=315_360_000));
@@ -74,6 +75,7 @@ impl Config {
         let retention = retention(&mut reader);
         let audit_refreshes = reader.get_or_default("AUDIT_REFRESH", parse::boolean);
         let registration = reader.get_or_default("REGISTRATION", parse::registration);
+        let require_verified_email = reader.get_or_default("REQUIRE_VERIFIED_EMAIL", parse::boolean);
         let argon2 = reader.get_or_default("ARGON2", parse::argon2);
         let cores = available_parallelism().map_or(1, usize::from);
         reader.show_default("WORKERS", cores);
@@ -87,9 +89,9 @@ impl Config {
         let dir = data_dir.clone();
         #[rustfmt::skip]
         let complete = move |secret| Config {
-            data_dir: dir, database, cache, secret, algorithm, issuer, audience, access_token_ttl, refresh_token_ttl,
+            data_dir: dir, database, cache, secret, algorithm, issuer, audience, profile_claims, access_token_ttl, refresh_token_ttl,
             session_max_lifetime, replay_window, recoveries, max_sessions_per_user, retention, audit_refreshes,
-            registration, argon2, bind, workers, public_url, allowed_origins, trusted_proxies,
+            registration, require_verified_email, argon2, bind, workers, public_url, allowed_origins, trusted_proxies,
             geoip_database, mail, limits, log,
         };
         Ok(Loaded { settings: reader.finish()?, complete: Box::new(complete), secret, data_dir })

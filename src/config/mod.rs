@@ -48,6 +48,8 @@ pub struct Config {
     pub audience: String,
     /// The lifetime of an access token.
     pub access_token_ttl: Duration,
+    /// The claims of the account's profile that access tokens have.
+    pub profile_claims: ProfileClaims,
     /// The time without a refresh after which a session expires.
     pub refresh_token_ttl: Duration,
     /// The longest lifetime of a session, however often it is refreshed.
@@ -64,6 +66,8 @@ pub struct Config {
     pub audit_refreshes: bool,
     /// Whether anybody can register.
     pub registration: bool,
+    /// Whether only an account with a verified email address may log in.
+    pub require_verified_email: bool,
     /// The cost of a password hash.
     pub argon2: Argon2Cost,
     /// The IP address and port that the server listens on.
@@ -84,6 +88,15 @@ pub struct Config {
     pub limits: Limits,
     /// A filter of the crate tracing, such as `info` or `keyturn=debug`.
     pub log: String,
+}
+
+/// The claims of an account's profile that access tokens have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProfileClaims {
+    /// `email` and `email_verified`.
+    pub email: bool,
+    /// `name`.
+    pub name: bool,
 }
 
 /// The retention of old rows.

@@ -16,7 +16,7 @@ use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{Argon2Cost, Database};
+use super::{Argon2Cost, Database, ProfileClaims};
 use crate::secret::MasterSecret;
 use crate::types::{Algorithm, Rate};
 
@@ -83,6 +83,19 @@ pub(super) fn registration(text: &str) -> Parsed<bool> {
         "closed" | "false" => Ok(false),
         _ => Err("must be open or closed".to_owned()),
     }
+}
+
+/// Parses a list of claims of an account's profile.
+pub(super) fn profile_claims(text: &str) -> Parsed<ProfileClaims> {
+    let mut claims = ProfileClaims::default();
+    for name in text.split(',').map(str::trim) {
+        match name {
+            "email" => claims.email = true,
+            "name" => claims.name = true,
+            _ => return Err("must be a list of email and name".to_owned()),
+        }
+    }
+    Ok(claims)
 }
 
 /// Parses an IP address and a port.

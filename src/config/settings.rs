@@ -80,7 +80,7 @@ fn without_credentials(rest: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 43] = [
+static SETTINGS: [Setting; 45] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -100,6 +100,8 @@ static SETTINGS: [Setting; 43] = [
     Setting::new("ISSUER", Derived("`PUBLIC_URL` without a trailing slash"), "https://auth.example",
         "Claim `iss` of every access token."),
     Setting::new("AUDIENCE", Value("keyturn"), "https://api.example", "Claim `aud` of every access token."),
+    Setting::new("ACCESS_TOKEN_CLAIMS", Derived("none"), "email,name",
+        "Claims of the account's profile in access tokens: email (with `email_verified`) and name."),
     Setting::new("ACCESS_TOKEN_TTL", Value("900"), "600", "Seconds that an access token is valid, 1 to 86400."),
     Setting::new("REFRESH_TOKEN_TTL", Value("604800"), "1209600",
         "Seconds without a refresh after which a session expires, `ACCESS_TOKEN_TTL` to 31536000."),
@@ -123,6 +125,8 @@ static SETTINGS: [Setting; 43] = [
     Setting::new("AUDIT_REFRESH", Value("false"), "true",
         "Whether successful refreshes are audited, which costs a row each: true or false."),
     Setting::new("REGISTRATION", Value("open"), "closed", "Whether anybody can register: open or closed."),
+    Setting::new("REQUIRE_VERIFIED_EMAIL", Value("false"), "true",
+        "Whether an account can be logged in to only once its email address is verified: true or false."),
     Setting::new("ARGON2", Value("m=19456,t=2,p=1"), "m=47104,t=1,p=1",
         "Cost of a password hash: KiB of memory (7168 to 262144), passes (1 to 8), lanes (1 to 16)."),
     Setting::new("BIND", Value("127.0.0.1:8080"), "0.0.0.0:8080", "IP address and port that the server listens on."),

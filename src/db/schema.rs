@@ -62,6 +62,7 @@ diesel::table! {
         client_id -> Text,
         location -> Nullable<SqlJson>,
         actor_id -> Nullable<SqlUuid>,
+        parent_id -> Nullable<SqlUuid>,
         account_revision -> BigInt,
         valid_from_revision -> BigInt,
         rotation_key -> Nullable<Binary>,

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::open::{OpenedSession, PreparedSession};
-use super::{IssueError, Sessions, Subject};
+use super::{IssueError, Sessions, Subject, store};
+use crate::db::{Conn, DbResult};
 use crate::types::{Amr, Requester, SessionId, Timestamp, UserId};
 
 /// The longest lifetime of an impersonation session.
@@ -14,6 +15,8 @@ const MAX_LIFETIME: Duration = Duration::from_secs(15 * 60);
 pub(crate) struct Impersonator {
     /// The account of the administrator.
     pub user: UserId,
+    /// The administrator's own session, with which the impersonation ends.
+    pub session: SessionId,
     /// The authentication methods of the administrator's own session.
     pub amr: Amr,
     /// The time at which the administrator authenticated.
@@ -36,14 +39,26 @@ pub(crate) struct Impersonation {
     pub server_time: Timestamp,
 }
 
+impl PreparedSession {
+    /// Locks the administrator's own session in the caller's transaction, and lets this one end no later. Returns
+    /// `None` if that session has ended.
+    pub(crate) fn within_parent(mut self, conn: &mut Conn) -> DbResult<Option<Self>> {
+        let Some(parent) = self.parent else { return Ok(Some(self)) };
+        let Some(ends_at) = store::lock_live(conn, parent, self.created_at)? else { return Ok(None) };
+        self.ends_at = self.ends_at.min(ends_at);
+        Ok(Some(self))
+    }
+}
+
 impl Sessions {
     /// Prepares an impersonation session in which `impersonator` acts for the owner.
     pub(crate) fn prepare_impersonation(&self, impersonator: Impersonator, requester: &Requester) -> PreparedSession {
-        let Impersonator { user, amr, authenticated_at } = impersonator;
+        let Impersonator { user, session, amr, authenticated_at } = impersonator;
         let mut prepared = self.prepare(amr, requester, None);
         prepared.ends_at = prepared.created_at.plus(self.policy.access_token_ttl.min(MAX_LIFETIME));
         prepared.authenticated_at = authenticated_at;
         prepared.actor = Some(user);
+        prepared.parent = Some(session);
         prepared
     }
 

@@ -23,7 +23,7 @@ use crate::audit::Audit;
 use crate::cache::latest::Latest;
 use crate::cache::{Cache, EntryVersion};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, ProfileClaims};
 use crate::db::{Conn, Db, DbError, DbResult};
 use crate::devices::Devices;
 use crate::keys::KeyRing;
@@ -116,6 +116,8 @@ pub(crate) struct Policy {
     pub max_sessions: Option<NonZeroU32>,
     /// Whether successful refreshes are audited.
     pub audit_refreshes: bool,
+    /// The claims of the account's profile that access tokens have.
+    pub profile_claims: ProfileClaims,
 }
 
 impl Policy {
@@ -129,6 +131,7 @@ impl Policy {
             recoveries: config.recoveries,
             max_sessions: config.max_sessions_per_user,
             audit_refreshes: config.audit_refreshes,
+            profile_claims: config.profile_claims,
         }
     }
 }
@@ -144,8 +147,8 @@ pub(crate) struct Subject {
     pub name: Option<String>,
     /// The roles.
     pub roles: Roles,
-    /// Whether the email address is verified. `None` after a refresh, which does not read this.
-    pub email_verified: Option<bool>,
+    /// Whether the email address is verified.
+    pub email_verified: bool,
 }
 
 /// The owner of a new session, locked by the caller's transaction, so that tokens are issued for the current state of
@@ -272,6 +275,7 @@ impl Sessions {
 
     /// Returns the claims of a session's current access token.
     fn claims(&self, snapshot: &SessionSnapshot) -> Claims {
+        let ProfileClaims { email, name } = self.policy.profile_claims;
         Claims {
             iss: self.issuer.clone(),
             sub: snapshot.subject.id,
@@ -288,6 +292,9 @@ impl Sessions {
             roles: snapshot.subject.roles.clone(),
             auth_time: snapshot.authenticated_at.as_secs(),
             amr: snapshot.amr.clone(),
+            email: email.then(|| snapshot.subject.email.clone()),
+            email_verified: email.then_some(snapshot.subject.email_verified),
+            name: snapshot.subject.name.clone().filter(|_| name),
             act: snapshot.actor.map(|sub| Act { sub }),
         }
     }

@@ -27,6 +27,8 @@ pub(crate) struct PreparedSession {
     pub(super) ends_at: Timestamp,
     /// The administrator who acts for the owner.
     pub(super) actor: Option<UserId>,
+    /// The session with which this one ends.
+    pub(super) parent: Option<SessionId>,
 }
 
 /// A session that was inserted. Its tokens are issued after the commit.
@@ -100,6 +102,7 @@ impl PreparedSession {
             location: self.place.as_ref().map(Json::from),
             name: self.device_name.as_deref(),
             account_revision: owner.revision(),
+            parent: self.parent,
         };
         store::insert(conn, &new)?;
         let Self { sessions, refresh_token, requester, device, place, .. } = self;
@@ -165,6 +168,7 @@ impl Sessions {
             authenticated_at: now,
             ends_at: now.plus(self.policy.session_max_lifetime),
             actor: None,
+            parent: None,
         }
     }
 

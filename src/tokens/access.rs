@@ -45,6 +45,15 @@ pub struct Claims {
     pub auth_time: i64,
     /// The methods by which the user authenticated.
     pub amr: Amr,
+    /// The email address of the account (OpenID Connect Core §5.1), if `ACCESS_TOKEN_CLAIMS` asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Whether the email address is verified. Always there with `email`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_verified: Option<bool>,
+    /// The name of the account, if `ACCESS_TOKEN_CLAIMS` asks for it and it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The administrator who acts for the user, if the session is an impersonation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Act>,

@@ -501,6 +501,8 @@ async fn of_changes_of_one_password_at_once_one_wins(servers: Servers) {
 
 async fn a_proxy_is_told_who_calls(servers: Servers) {
     let tokens = servers.register_as("ren\u{e9}@b\u{fc}cher.example").await;
+    servers.verify_email(&tokens.email);
+    let tokens = servers.login(&tokens.email).await;
     let (access, _) = login_with_cookies(&servers, &tokens.email).await;
     let own = servers.verify(&tokens.access).await;
     for server in servers.all() {

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::audit::administrator;
+use crate::support::http::at_once;
 use crate::support::tokens::jwt_part;
-use crate::support::{Endpoint, PASSWORD, Request, Response, Server, Servers, Tokens};
+use crate::support::{Backend, Endpoint, PASSWORD, Request, Response, Server, Servers, Tokens};
 
 both_backends! {
     an_operator_acts_for_a_person_by_an_access_token_alone,
@@ -16,6 +17,9 @@ both_backends! {
     it_ends_by_itself,
     it_ends_with_the_operators_role_or_account,
     it_ends_when_the_operators_sessions_do,
+    it_ends_with_the_operators_own_session,
+    none_outlives_a_logout_of_the_operator_at_the_same_time,
+    a_proxy_learns_who_acts_and_may_refuse_it,
     it_leaves_the_persons_own_sessions_alone,
     nobody_acts_for_themselves_or_for_the_disabled,
     a_cookie_of_the_operator_stays_as_it_is,
@@ -238,4 +242,80 @@ async fn a_cookie_of_the_operator_stays_as_it_is(server: Server) {
     answer.assert_status(200);
     assert!(answer.all_headers("set-cookie").is_empty());
     assert!(answer.json()["access_token"].is_string());
+}
+
+async fn it_ends_with_the_operators_own_session(servers: Servers) {
+    let person = servers.register().await;
+    let admin = administrator(&servers).await;
+    type Way = fn(&Endpoint, &Tokens, &Tokens) -> Request;
+    let ways: [Way; 3] = [
+        |server, own, _| server.post("/api/v1/auth/logout").bearer(&own.access),
+        |server, own, admin| server.delete(&format!("/api/v1/sessions/{}", own.session)).bearer(&admin.access),
+        |server, own, admin| server.delete(&format!("/api/v1/admin/sessions/{}", own.session)).bearer(&admin.access),
+    ];
+    for way in ways {
+        let own = servers.login(&admin.email).await;
+        let acting = impersonate(&servers, &own, &person).await;
+        let other = impersonate(&servers, &admin, &person).await;
+        for server in servers.all() {
+            server.me(&acting.access).await.assert_status(200);
+        }
+        way(&servers, &own, &admin).send().await.assert_status(204);
+        for server in servers.all() {
+            server.me(&acting.access).await.assert_problem(401, "invalid_token");
+            server.me(&other.access).await.assert_status(200);
+            server.me(&person.access).await.assert_status(200);
+        }
+    }
+    // A stolen session of the operator's, too.
+    let own = servers.login(&admin.email).await;
+    let acting = impersonate(&servers, &own, &person).await;
+    let next = servers.refreshed(&own).await;
+    servers.refreshed(&next).await;
+    servers.advance(60);
+    servers.assert_reused(&own.refresh).await;
+    servers.me(&acting.access).await.assert_problem(401, "invalid_token");
+}
+
+async fn none_outlives_a_logout_of_the_operator_at_the_same_time(backend: Backend) {
+    let server = Server::with(backend, &[("LIMIT_LOGIN_ACCOUNT", "off")]).await;
+    let person = server.register().await;
+    let admin = administrator(&server).await;
+    for _ in 0..12 {
+        let own = server.login(&admin.email).await;
+        let logout = server.post("/api/v1/auth/logout").bearer(&own.access);
+        let answers = at_once([request(&server, &own, &person), logout, request(&server, &own, &person)]).await;
+        for answer in answers.iter().filter(|answer| answer.status == 200) {
+            let access = answer.json()["access_token"].as_str().unwrap().to_owned();
+            server.me(&access).await.assert_problem(401, "invalid_token");
+        }
+        answers[1].assert_status(204);
+    }
+}
+
+async fn a_proxy_learns_who_acts_and_may_refuse_it(servers: Servers) {
+    let (admin, person) = (administrator(&servers).await, servers.register().await);
+    let acting = impersonate(&servers, &admin, &person).await;
+    let ask = async |server: &Server, rule: &str, method: &str, access: &str| {
+        let target = format!("/api/v1/auth/verify{rule}");
+        server.get(&target).bearer(access).header("x-forwarded-method", method).send().await
+    };
+    for server in servers.all() {
+        let allowed = ask(server, "", "DELETE", &acting.access).await;
+        assert_eq!(allowed.assert_status(200).header("x-auth-actor"), Some(&*admin.user.to_string()));
+        let own = ask(server, "?impersonation=deny", "DELETE", &person.access).await;
+        assert_eq!(own.assert_status(200).header("x-auth-actor"), None);
+        for (rule, method, status) in [
+            ("?impersonation=allow", "POST", 200),
+            ("?impersonation=read_only", "GET", 200),
+            ("?impersonation=read_only", "HEAD", 200),
+            ("?impersonation=read_only", "POST", 403),
+            ("?impersonation=read_only", "FROBNICATE", 403),
+            ("?impersonation=deny", "GET", 403),
+            ("?impersonation=maybe", "GET", 422),
+        ] {
+            ask(server, rule, method, &acting.access).await.assert_status(status);
+        }
+        ask(server, "?impersonation=deny", "GET", &acting.access).await.assert_problem(403, "impersonated");
+    }
 }

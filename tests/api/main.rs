@@ -60,3 +60,4 @@ mod stuck_connections;
 mod tls;
 mod tokens;
 mod trusted_devices;
+mod verified_email;

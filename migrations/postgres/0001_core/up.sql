@@ -18,7 +18,7 @@ CREATE TABLE users (
 
 CREATE INDEX users_lower_name_id_idx ON users (lower(name), id);
 
-COMMENT ON COLUMN users.revision IS 'changes of what tokens tell of the account so far: email address, name, roles';
+COMMENT ON COLUMN users.revision IS 'changes of what tokens tell of the account so far: email address and its verification, name, roles';
 COMMENT ON COLUMN users.alerts IS 'whether the owner wants emails about unusual logins; some alerts are always sent';
 
 -- Each row is one login on one device. A refresh updates the row and inserts none. No column that a refresh changes is
@@ -57,6 +57,7 @@ CREATE TABLE sessions (
     client_id text NOT NULL,
     location jsonb,
     actor_id uuid,
+    parent_id uuid,
     account_revision bigint NOT NULL DEFAULT 0,
     valid_from_revision bigint NOT NULL DEFAULT 0,
     rotation_key bytea,
@@ -67,6 +68,7 @@ CREATE TABLE sessions (
 
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at);
 CREATE INDEX sessions_actor_id_idx ON sessions (actor_id) WHERE actor_id IS NOT NULL;
+CREATE INDEX sessions_parent_id_idx ON sessions (parent_id) WHERE parent_id IS NOT NULL;
 
 COMMENT ON COLUMN sessions.expires_at IS 'end of the refresh token: one REFRESH_TOKEN_TTL after the last rotation';
 COMMENT ON COLUMN sessions.ends_at IS 'end of the session, however often it is refreshed';
@@ -112,4 +114,5 @@ CREATE INDEX revocations_expires_at_idx ON revocations (expires_at);
 
 COMMENT ON COLUMN sessions.account_revision IS 'users.revision when the session last took over what it tells of the account';
 COMMENT ON COLUMN sessions.actor_id IS 'the administrator who acts for the user in this session (RFC 8693 act)';
+COMMENT ON COLUMN sessions.parent_id IS 'the session in which the administrator began to act, with which this one ends';
 COMMENT ON COLUMN revocations.before_revision IS 'the access tokens of earlier revisions of the session are revoked; null: the session';

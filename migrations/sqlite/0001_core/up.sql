@@ -51,6 +51,7 @@ CREATE TABLE sessions (
     client_id text NOT NULL,
     location text,
     actor_id blob,
+    parent_id blob,
     account_revision bigint NOT NULL DEFAULT 0,
     valid_from_revision bigint NOT NULL DEFAULT 0,
     rotation_key blob,
@@ -61,6 +62,7 @@ CREATE TABLE sessions (
 
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at);
 CREATE INDEX sessions_actor_id_idx ON sessions (actor_id) WHERE actor_id IS NOT NULL;
+CREATE INDEX sessions_parent_id_idx ON sessions (parent_id) WHERE parent_id IS NOT NULL;
 
 CREATE TABLE signing_keys (
     id blob NOT NULL PRIMARY KEY,

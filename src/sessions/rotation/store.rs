@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text};
 use diesel::{QueryResult, RunQueryDsl};
 
 use super::{Note, Rotated, Rotation, RotationTimes};
@@ -31,6 +31,7 @@ type RotatedSql = (
     SqlJson,
     Text,
     BigInt,
+    Bool,
 );
 type RotatedRow = (
     SessionId,
@@ -50,6 +51,7 @@ type RotatedRow = (
     Amr,
     String,
     i64,
+    bool,
 );
 
 impl From<RotatedRow> for Rotated {
@@ -72,11 +74,12 @@ impl From<RotatedRow> for Rotated {
             amr,
             client_id,
             valid_from_revision,
+            email_verified,
         ) = row;
         Self {
             snapshot: SessionSnapshot {
                 session,
-                subject: Subject { id, email, name, roles, email_verified: None },
+                subject: Subject { id, email, name, roles, email_verified },
                 generation,
                 revision,
                 access_jti,
@@ -193,7 +196,8 @@ impl QueryFragment<MultiBackend> for RotateOne<'_> {
              (SELECT users.name FROM users WHERE users.id = sessions.user_id), \
              (SELECT roles FROM users WHERE users.id = sessions.user_id), generation, revision, access_jti, \
              former_jti, issued_at, access_expires_at, expires_at, ends_at, authenticated_at, amr, client_id, \
-             valid_from_revision",
+             valid_from_revision, \
+             (SELECT users.email_verified_at IS NOT NULL FROM users WHERE users.id = sessions.user_id)",
         );
         Ok(())
     }
@@ -263,7 +267,7 @@ impl QueryFragment<diesel::pg::Pg> for RotateBatch<'_> {
             " AND u.id = s.user_id AND u.disabled_at IS NULL AND u.revision = s.account_revision \
              RETURNING s.id, s.user_id, u.email, u.name, u.roles, s.generation, s.revision, s.access_jti, \
              s.former_jti, s.issued_at, s.access_expires_at, s.expires_at, s.ends_at, s.authenticated_at, s.amr, \
-             s.client_id, s.valid_from_revision",
+             s.client_id, s.valid_from_revision, u.email_verified_at IS NOT NULL",
         );
         Ok(())
     }

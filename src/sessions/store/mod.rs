@@ -34,6 +34,8 @@ pub(super) struct NewSession<'a> {
     pub location: Option<Json>,
     pub name: Option<&'a str>,
     pub account_revision: i64,
+    /// The session with which this one ends.
+    pub parent: Option<SessionId>,
 }
 
 /// Inserts a session.
@@ -62,6 +64,7 @@ pub(super) fn insert(conn: &mut Conn, new: &NewSession<'_>) -> DbResult<()> {
             sessions::amr.eq(&snapshot.amr),
             sessions::client_id.eq(&snapshot.client_id),
             sessions::actor_id.eq(snapshot.actor),
+            sessions::parent_id.eq(new.parent),
             sessions::account_revision.eq(new.account_revision),
         ))
         .execute(conn)?;
@@ -121,14 +124,17 @@ struct TokenFamilyRow {
 
 /// Finds a session's token family.
 pub(super) fn token_family(conn: &mut Conn, session: SessionId) -> DbResult<Option<TokenFamily>> {
-    type OwnerRow = (String, Option<String>, Roles, Option<Timestamp>);
+    type OwnerRow = (String, Option<String>, Roles, Option<Timestamp>, Option<Timestamp>);
     let found: Option<(TokenFamilyRow, OwnerRow)> = sessions::table
         .inner_join(users::table)
         .filter(sessions::id.eq(session))
-        .select((TokenFamilyRow::as_select(), (users::email, users::name, users::roles, users::disabled_at)))
+        .select((
+            TokenFamilyRow::as_select(),
+            (users::email, users::name, users::roles, users::disabled_at, users::email_verified_at),
+        ))
         .first(conn)
         .optional()?;
-    Ok(found.map(|(row, (email, name, roles, disabled_at))| TokenFamily {
+    Ok(found.map(|(row, (email, name, roles, disabled_at, email_verified_at))| TokenFamily {
         snapshot: SessionSnapshot {
             session: row.id,
             subject: Subject {
@@ -136,7 +142,7 @@ pub(super) fn token_family(conn: &mut Conn, session: SessionId) -> DbResult<Opti
                 email,
                 name,
                 roles: if row.actor_id.is_some() { roles.without(ADMIN) } else { roles },
-                email_verified: None,
+                email_verified: email_verified_at.is_some(),
             },
             generation: row.generation,
             revision: row.revision,
@@ -242,6 +248,17 @@ pub(super) fn catch_up(conn: &mut Conn, rotation: &Rotation, generation: i64, ti
         ))
         .execute(conn)?;
     Ok(changed == 1)
+}
+
+/// Locks a live session. Returns when it ends unless it is refreshed; `None` if it has ended.
+pub(super) fn lock_live(conn: &mut Conn, session: SessionId, now: Timestamp) -> DbResult<Option<Timestamp>> {
+    let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
+    let ends: Vec<(Timestamp, Timestamp)> =
+        diesel::update(sessions::table.filter(sessions::id.eq(session)).filter(live))
+            .set(sessions::revision.eq(sessions::revision))
+            .returning((sessions::expires_at, sessions::ends_at))
+            .get_results(conn)?;
+    Ok(ends.into_iter().next().map(|(expires_at, ends_at)| expires_at.min(ends_at)))
 }
 
 /// Records that a session's owner has authenticated again. Returns whether the session is live.

@@ -16,11 +16,13 @@ macro_rules! matching {
     ($selector:expr, $matches:ident => $query:block) => {
         match $selector {
             SessionSelector::One(session) => {
-                let $matches = sessions::id.eq(session);
+                let $matches = sessions::id.eq(session).or(sessions::parent_id.eq(session).assume_not_null());
                 $query
             }
             SessionSelector::OneOf(session, user) => {
-                let $matches = sessions::id.eq(session).and(sessions::user_id.eq(user));
+                let own = sessions::id.eq(session).and(sessions::user_id.eq(user));
+                let child = sessions::parent_id.eq(session).and(sessions::actor_id.eq(user));
+                let $matches = own.or(child.assume_not_null());
                 $query
             }
             SessionSelector::AllOf(user) => {
@@ -40,7 +42,7 @@ macro_rules! matching {
     };
 }
 
-/// Revokes the live sessions that match `selector`.
+/// Revokes the live sessions that match `selector`, with the sessions that end with them.
 pub(crate) fn revoke(
     conn: &mut Conn,
     selector: SessionSelector,
@@ -48,18 +50,27 @@ pub(crate) fn revoke(
     by: Option<UserId>,
     now: Timestamp,
 ) -> DbResult<Vec<RevokedSession>> {
-    let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
-    let change = (
-        sessions::revoked_at.eq(now),
-        sessions::revoked_reason.eq(reason.name()),
-        sessions::revoked_by.eq(by),
-        sessions::revision.eq(sessions::revision + 1),
-    );
-    let revoked = (sessions::id, sessions::user_id, sessions::access_expires_at);
-    Ok(matching!(selector, matches => {
-        let target = sessions::table.filter(live).filter(matches);
-        diesel::update(target).set(change).returning(revoked).get_results(conn)?
-    }))
+    let mut all = Vec::new();
+    // Once more after each statement that found some: while it waited for a row, a transaction that held the row may
+    // have opened a child of the session, which that statement does not see.
+    loop {
+        let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
+        let change = (
+            sessions::revoked_at.eq(now),
+            sessions::revoked_reason.eq(reason.name()),
+            sessions::revoked_by.eq(by),
+            sessions::revision.eq(sessions::revision + 1),
+        );
+        let columns = (sessions::id, sessions::user_id, sessions::access_expires_at);
+        let revoked: Vec<RevokedSession> = matching!(selector, matches => {
+            let target = sessions::table.filter(live).filter(matches);
+            diesel::update(target).set(change).returning(columns).get_results(conn)?
+        });
+        if revoked.is_empty() {
+            return Ok(all);
+        }
+        all.extend(revoked);
+    }
 }
 
 /// A revocation that a session's row records: the session, the reason if it was revoked itself, the revision from which
