@@ -177,7 +177,7 @@ impl PasswordAttempts {
         let verification = self.hasher.verify(password.clone(), stored).await?;
         Ok(match (account, verification) {
             (Some(account), Verification::MatchOutdated) if account.disabled_at.is_none() => {
-                let rehashed = Some(self.hasher.hash(password).await?);
+                let rehashed = Some(self.hasher.rehash(password).await?);
                 Some(VerifiedPassword { account, rehashed })
             }
             (Some(account), Verification::Match | Verification::MatchOutdated) => {

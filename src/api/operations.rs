@@ -5,17 +5,19 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
 use crate::cache::{Cache, CacheStatus};
-use crate::db::Db;
+use crate::db::{Condition, Db};
 use crate::http::HttpContext;
 
 /// The state of a server, its database, its cache and its clock.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Readiness {
-    /// `ready`; `degraded` without the cache that was configured; `unavailable` without the database, or with a clock
-    /// that differs from the database's by more than five seconds.
+    /// `ready`; `degraded` without the cache that was configured; `unavailable` without a database that can be
+    /// written, or with a clock that differs from the database's by more than five seconds.
     status: &'static str,
     /// `postgres` or `sqlite`, or `unavailable`.
     database: &'static str,
+    /// Whether the database can be written, as of a second ago at most.
+    writable: bool,
     /// `redis` or `memory`, or `unavailable`.
     cache: &'static str,
     redis_available: bool,
@@ -31,18 +33,20 @@ pub(super) async fn get_liveness() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({"status": "alive"}))
 }
 
-/// Tells whether the server can serve requests: its database answers, and its clock is right.
+/// Tells whether the server can serve requests: it can write to its database, and its clock is right.
 #[utoipa::path(get, path = "/health/ready", tag = "Operations", security(()),
     responses((status = 200, body = Readiness),
-        (status = 503, description = "The database does not answer, or the clock is wrong", body = Readiness)))]
+        (status = 503, description = "The database cannot be written, or the clock is wrong", body = Readiness)))]
 pub(super) async fn get_readiness(
     db: web::Data<Db>,
     cache: web::Data<Cache>,
     context: web::Data<HttpContext>,
 ) -> HttpResponse {
-    let answers = db.is_available().await;
+    let condition = db.condition().await;
+    let answers = condition != Condition::Unavailable;
+    let writable = condition == Condition::Writable;
     let is_clock_right = context.clock.is_right();
-    let is_ready = answers && is_clock_right;
+    let is_ready = writable && is_clock_right;
     let status = cache.status();
     let engine = if db.is_postgres() { "postgres" } else { "sqlite" };
     let readiness = Readiness {
@@ -52,6 +56,7 @@ pub(super) async fn get_readiness(
             (true, CacheStatus::Redis | CacheStatus::Memory) => "ready",
         },
         database: if answers { engine } else { "unavailable" },
+        writable,
         cache: status.name(),
         redis_available: status == CacheStatus::Redis,
         clock: if is_clock_right { "synchronized" } else { "skewed" },

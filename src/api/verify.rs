@@ -9,7 +9,7 @@ use super::caller::{AccessError, authenticate};
 use super::refusals::Forbidden;
 use crate::http::Problem;
 
-/// What an administrator may do who acts for the account.
+/// The requests that an administrator may make who acts for the account.
 #[derive(Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ImpersonationRule {
@@ -35,8 +35,8 @@ impl ImpersonationRule {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct VerifyQuery {
-    /// Refuses an administrator who acts for the account with 403 `impersonated`: `read_only` unless the method is safe,
-    /// `deny` in any case.
+    /// Refuses an administrator who acts for the account with 403 `impersonated`: `read_only` unless the method is
+    /// safe, `deny` in any case.
     #[serde(default)]
     #[param(inline)]
     impersonation: ImpersonationRule,

@@ -7,6 +7,7 @@ pub mod connection;
 pub mod error;
 pub mod migrate;
 mod pool;
+mod probe;
 pub mod schema;
 pub mod time;
 pub mod types;
@@ -18,9 +19,11 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use connection::Conn;
 pub use error::{DbError, DbResult};
+pub use probe::Condition;
 
 use crate::config::Database;
 use pool::Pool;
+use probe::LatestProbe;
 
 /// The longest time that a caller waits for one operation, including the wait for a connection.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,12 +33,13 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Db {
     pool: Pool,
     write_queue: WriteQueue,
+    latest_probe: LatestProbe,
 }
 
 impl Db {
     /// Creates a pool, without opening a connection.
     pub fn new(database: &Database) -> Self {
-        Self { pool: Pool::new(database), write_queue: WriteQueue::new(database) }
+        Self { pool: Pool::new(database), write_queue: WriteQueue::new(database), latest_probe: LatestProbe::default() }
     }
 
     /// Runs statements that only read, without a transaction.
@@ -84,11 +88,6 @@ impl Db {
     /// Opens a connection outside the pool. Blocks.
     pub fn open(&self) -> DbResult<Conn> {
         Conn::open(self.pool.database())
-    }
-
-    /// Returns whether the database responds.
-    pub async fn is_available(&self) -> bool {
-        self.read(Conn::ping).await.is_ok()
     }
 
     /// Returns whether the database is Postgres.

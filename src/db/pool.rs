@@ -7,11 +7,14 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use diesel::Connection as _;
+use diesel::connection::{Instrumentation, InstrumentationEvent};
+use diesel::result::{DatabaseErrorKind, Error};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::connection::Conn;
@@ -42,6 +45,9 @@ struct Inner {
     /// One permit for each connection that may be left behind.
     places_behind: Arc<Semaphore>,
     idle: Mutex<Vec<Worker>>,
+    /// Whether a statement has failed since the last probe, so that it is in doubt whether the database can be
+    /// written.
+    doubt: Arc<AtomicBool>,
 }
 
 /// A thread with a connection, which it opens at its first task. It ends when this is dropped.
@@ -98,6 +104,7 @@ impl Pool {
             places: Arc::new(Semaphore::new(SIZE)),
             places_behind: Arc::new(Semaphore::new(MAX_LEFT_BEHIND)),
             idle: Mutex::default(),
+            doubt: Arc::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -105,6 +112,16 @@ impl Pool {
     /// Returns the database that the connections lead to.
     pub(super) fn database(&self) -> &Database {
         &self.inner.database
+    }
+
+    /// Returns whether a statement has failed since the last call.
+    pub(super) fn take_doubt(&self) -> bool {
+        self.inner.doubt.swap(false, Ordering::Relaxed)
+    }
+
+    /// Has the next [`Self::take_doubt`] return that a statement has failed.
+    pub(super) fn raise_doubt(&self) {
+        self.inner.doubt.store(true, Ordering::Relaxed);
     }
 
     /// Runs `work` on a connection. Waits for a free one without a limit. Work that has begun goes on when the returned
@@ -216,7 +233,11 @@ fn run_on<T, E: From<DbError>>(
     let pool = pool.upgrade().ok_or_else(|| unavailable("the pool is closed"))?;
     let mut open = match conn.take() {
         Some(open) => open,
-        None => Conn::open_for_operations(&pool.database)?,
+        None => {
+            let mut open = Conn::open_for_operations(&pool.database)?;
+            open.set_instrumentation(raise_doubt_on_failure(pool.doubt.clone()));
+            open
+        }
     };
     let result = work(&mut open);
     if result.is_ok() || open.ping().is_ok() {
@@ -225,6 +246,18 @@ fn run_on<T, E: From<DbError>>(
         pool.close_idle();
     }
     result
+}
+
+/// Returns a hook that raises the doubt when a statement fails for a reason that is none of its own.
+fn raise_doubt_on_failure(doubt: Arc<AtomicBool>) -> impl Instrumentation {
+    move |event: InstrumentationEvent<'_>| {
+        // Diesel reports a full disk and missing rights as "unknown".
+        if let InstrumentationEvent::FinishQuery { error: Some(Error::DatabaseError(kind, _)), .. } = event
+            && matches!(kind, DatabaseErrorKind::Unknown | DatabaseErrorKind::ReadOnlyTransaction)
+        {
+            doubt.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 fn unavailable(reason: &str) -> DbError {

@@ -257,6 +257,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    write_probes (slot) {
+        slot -> Integer,
+        payload -> Binary,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(trusted_devices -> opaque_tokens (digest));
 diesel::allow_tables_to_appear_in_same_query!(users, sessions);

@@ -21,11 +21,15 @@ use crate::random::Random;
 /// The idle time after which a thread frees its memory.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The longest time that a password waits for a thread. Work that has begun is not interrupted.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
 /// Argon2id (RFC 9106) on a fixed number of threads behind a bounded queue. The threads end when this is dropped.
 pub(crate) struct Hasher {
     queue: Arc<Queue>,
     scheme: Scheme,
     random: Random,
+    max_wait: Duration,
 }
 
 /// The result of verifying a password against a stored hash.
@@ -43,7 +47,7 @@ pub(crate) enum Verification {
 /// Why a password was not hashed or verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HasherError {
-    /// The queue is full. The same call may succeed in a moment.
+    /// The queue is full, or the password has waited for too long. The same call may succeed in a moment.
     #[error("too many passwords are waiting to be hashed")]
     Busy,
     /// The stored hash cannot be used.
@@ -61,7 +65,7 @@ impl Hasher {
     /// The cost is invalid or out of bounds, or a thread cannot be started.
     pub(crate) fn new(cost: Argon2Cost, threads: NonZeroUsize, capacity: usize, random: Random) -> io::Result<Self> {
         let scheme = Scheme::new(cost).ok_or_else(|| io::Error::other(COST_OUT_OF_BOUNDS))?;
-        let hasher = Self { queue: Arc::new(Queue::new(capacity)), scheme, random };
+        let hasher = Self { queue: Arc::new(Queue::new(capacity)), scheme, random, max_wait: MAX_WAIT };
         for number in 0..threads.get() {
             let queue = hasher.queue.clone();
             let usual = hasher.scheme.block_count();
@@ -75,11 +79,23 @@ impl Hasher {
     /// Hashes a password with a new salt. Returns a PHC string.
     ///
     /// # Errors
-    /// The queue is full, or hashing fails.
+    /// The queue is full or too slow, or hashing fails.
     pub(crate) async fn hash(&self, password: Password) -> Result<String, HasherError> {
+        self.hash_at(Place::Back, password).await
+    }
+
+    /// Hashes a password that was verified a moment ago, before all that wait: its owner has waited already.
+    ///
+    /// # Errors
+    /// Hashing fails.
+    pub(crate) async fn rehash(&self, password: Password) -> Result<String, HasherError> {
+        self.hash_at(Place::Front, password).await
+    }
+
+    async fn hash_at(&self, place: Place, password: Password) -> Result<String, HasherError> {
         let scheme = self.scheme.clone();
         let salt = self.fresh_salt()?;
-        self.run(move |memory| {
+        self.run(place, move |memory| {
             let blocks = memory.blocks(scheme.block_count());
             let output = scheme.digest(password.as_bytes(), &salt, blocks).ok_or(HasherError::Failed)?;
             scheme.phc(salt, output).ok_or(HasherError::Failed)
@@ -91,17 +107,19 @@ impl Hasher {
     /// password, this takes as long as a hash of the configured cost and returns [`Verification::Mismatch`].
     ///
     /// # Errors
-    /// The queue is full, the stored hash cannot be used, or hashing fails.
+    /// The queue is full or too slow, the stored hash cannot be used, or hashing fails.
     pub(crate) async fn verify(&self, password: Password, stored: Option<String>) -> Result<Verification, HasherError> {
         let stored =
             stored.as_deref().map_or(Ok(StoredHash::None), StoredHash::parse).map_err(HasherError::StoredHash)?;
         let (scheme, salt, expected) = match stored {
             StoredHash::Argon2(scheme, salt, output) => (scheme, salt, Some(output)),
             StoredHash::None => (self.scheme.clone(), self.fresh_salt()?, None),
-            StoredHash::Imported(hash) => return self.run(move |_| verify_imported(&hash, &password)).await,
+            StoredHash::Imported(hash) => {
+                return self.run(Place::Back, move |_| verify_imported(&hash, &password)).await;
+            }
         };
         let outdated = scheme != self.scheme;
-        self.run(move |memory| {
+        self.run(Place::Back, move |memory| {
             for spelling in password.spellings() {
                 let output =
                     scheme.digest(spelling, &salt, memory.blocks(scheme.block_count())).ok_or(HasherError::Failed)?;
@@ -123,16 +141,23 @@ impl Hasher {
 
     async fn run<T: Send + 'static>(
         &self,
+        place: Place,
         work: impl FnOnce(&mut Memory) -> Result<T, HasherError> + Send + 'static,
     ) -> Result<T, HasherError> {
+        let (begin, begun) = oneshot::channel();
         let (reply, answer) = oneshot::channel();
-        self.queue.push(Box::new(move |memory| {
+        let job = Box::new(move |memory: &mut Memory| {
             // A caller that is gone must not delay the others.
-            if !reply.is_closed() {
+            if begin.send(()).is_ok() {
                 drop(reply.send(work(memory)));
             }
-        }))?;
-        answer.await.unwrap_or(Err(HasherError::Failed))
+        });
+        self.queue.push(job, place)?;
+        match tokio::time::timeout(self.max_wait, begun).await {
+            Ok(Ok(())) => answer.await.unwrap_or(Err(HasherError::Failed)),
+            Ok(Err(_)) => Err(HasherError::Failed),
+            Err(_) => Err(HasherError::Busy),
+        }
     }
 }
 
@@ -206,6 +231,15 @@ fn work(queue: &Queue, idle_timeout: Duration, memory: &mut Memory) {
     }
 }
 
+/// The place of a job in the queue.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The place behind all that wait.
+    Back,
+    /// The place before all that wait, however many there are.
+    Front,
+}
+
 /// A bounded queue with several consumers.
 struct Queue {
     state: Mutex<QueueState>,
@@ -224,12 +258,13 @@ impl Queue {
         Self { state, changed: Condvar::new(), capacity }
     }
 
-    fn push(&self, job: Job) -> Result<(), HasherError> {
+    fn push(&self, job: Job, place: Place) -> Result<(), HasherError> {
         let mut state = self.lock();
-        if state.jobs.len() >= self.capacity {
-            return Err(HasherError::Busy);
+        match place {
+            Place::Front => state.jobs.push_front(job),
+            Place::Back if state.jobs.len() >= self.capacity => return Err(HasherError::Busy),
+            Place::Back => state.jobs.push_back(job),
         }
-        state.jobs.push_back(job);
         self.changed.notify_one();
         Ok(())
     }
@@ -288,7 +323,7 @@ mod tests {
             begun.send(()).unwrap();
             let _ = released.recv();
         });
-        hasher.queue.push(job).unwrap();
+        hasher.queue.push(job, Place::Back).unwrap();
         has_begun.await.unwrap();
         release
     }
@@ -368,7 +403,7 @@ mod tests {
         // The memory of a hash of the configured cost was written.
         let (blocks, counted) = oneshot::channel();
         let count: Job = Box::new(move |memory| blocks.send(memory.blocks.len()).unwrap());
-        hasher.queue.push(count).unwrap();
+        hasher.queue.push(count, Place::Back).unwrap();
         assert_eq!(counted.await, Ok(expected));
     }
 
@@ -422,11 +457,47 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_password_that_waits_for_too_long_is_refused_and_not_hashed_any_more() {
+        let mut hasher = hasher(CHEAP, 8);
+        let release = occupy(&hasher).await;
+        hasher.max_wait = Duration::ZERO;
+        let (worked, has_worked) = mpsc::channel();
+        let refused = hasher.run(Place::Back, move |_| {
+            worked.send(()).unwrap();
+            Ok(())
+        });
+        assert_eq!(refused.await, Err(HasherError::Busy));
+        drop(release);
+        hasher.max_wait = MAX_WAIT;
+        hasher.hash(password("anvil thimble")).await.unwrap();
+        assert!(has_worked.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_verified_password_is_hashed_anew_before_all_that_wait() {
+        let hasher = hasher(CHEAP, 1);
+        let release = occupy(&hasher).await;
+        let (order, seen) = mpsc::channel();
+        let job = |name: &'static str| -> Job {
+            let order = order.clone();
+            Box::new(move |_| order.send(name).unwrap())
+        };
+        hasher.queue.push(job("waiting"), Place::Back).unwrap();
+        let mut rehash = Box::pin(hasher.rehash(password("anvil thimble")));
+        assert!(futures_poll(&mut rehash).await);
+        hasher.queue.push(job("before both"), Place::Front).unwrap();
+        drop(release);
+        assert!(rehash.await.is_ok());
+        assert_eq!(seen.recv(), Ok("before both"));
+        assert_eq!(seen.recv(), Ok("waiting"));
+    }
+
+    #[tokio::test]
     async fn work_whose_caller_has_gone_is_skipped() {
         let hasher = hasher(CHEAP, 8);
         let release = occupy(&hasher).await;
         let (worked, has_worked) = mpsc::channel();
-        let mut abandoned = Box::pin(hasher.run(move |_| {
+        let mut abandoned = Box::pin(hasher.run(Place::Back, move |_| {
             worked.send(()).unwrap();
             Ok(())
         }));
@@ -441,7 +512,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_fails_its_own_job_alone() {
         let hasher = hasher(CHEAP, 8);
-        assert_eq!(hasher.run::<()>(|_| panic!("of this test")).await, Err(HasherError::Failed));
+        assert_eq!(hasher.run::<()>(Place::Back, |_| panic!("of this test")).await, Err(HasherError::Failed));
         assert!(hasher.hash(password("anvil thimble")).await.is_ok());
     }
 
@@ -472,11 +543,11 @@ mod tests {
         };
         thread::scope(|scope| {
             scope.spawn(|| work(&queue, Duration::ZERO, &mut memory));
-            queue.push(job(&seen)).unwrap();
+            queue.push(job(&seen), Place::Back).unwrap();
             capacities.recv().unwrap();
             // Without a timeout the memory is freed as soon as the queue is empty.
             while {
-                queue.push(job(&seen)).unwrap();
+                queue.push(job(&seen), Place::Back).unwrap();
                 capacities.recv().unwrap() > 0
             } {
                 thread::yield_now();

@@ -43,6 +43,7 @@ mod openapi;
 mod pages;
 mod people;
 mod races;
+mod readiness;
 mod recovery;
 mod redis_layouts;
 mod refresh;

@@ -95,6 +95,7 @@ const TABLES: &[(&str, &str)] = &[
     ("login_failures", "throttle"),
     ("hourly_counts", "admin"),
     ("leases", "retention"),
+    ("write_probes", "db"),
 ];
 
 /// A task or thread that works in the background for as long as the server lives.

@@ -41,7 +41,27 @@ impl Process {
 
     /// A process on a deployment that others may use too. It listens when this returns.
     pub fn start(deployment: &Arc<Deployment>, settings: &[(&str, &str)]) -> Self {
-        let mut command = command(deployment, settings);
+        Self::spawn(deployment, command(deployment, settings))
+    }
+
+    /// A process whose writes beyond a limit of its files fail, as on a full disk, and do not kill it.
+    pub fn with_limited_files(deployment: &Arc<Deployment>, settings: &[(&str, &str)]) -> Self {
+        let own = command(deployment, settings);
+        let mut command = Command::new("/usr/bin/env");
+        command.arg("--ignore-signal=XFSZ").arg(own.get_program()).env_clear().envs(deployment.settings(settings));
+        command.current_dir(deployment.folder.path()).stdin(Stdio::null());
+        Self::spawn(deployment, command)
+    }
+
+    /// Sets the size beyond which no file can be written, or takes the limit away.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        let mut command = Command::new("prlimit");
+        command.arg("--pid").arg(self.child.id().to_string()).arg(format!("--fsize={limit}:unlimited"));
+        assert!(command.status().unwrap().success());
+    }
+
+    fn spawn(deployment: &Arc<Deployment>, mut command: Command) -> Self {
         let mut child = command.arg("serve").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::<Mutex<String>>::default();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());

@@ -1,3 +1,4 @@
+DROP TABLE write_probes;
 DROP TABLE revocations;
 DROP TABLE signing_keys;
 DROP TABLE sessions;

@@ -116,3 +116,9 @@ COMMENT ON COLUMN sessions.account_revision IS 'users.revision when the session 
 COMMENT ON COLUMN sessions.actor_id IS 'the administrator who acts for the user in this session (RFC 8693 act)';
 COMMENT ON COLUMN sessions.parent_id IS 'the session in which the administrator began to act, with which this one ends';
 COMMENT ON COLUMN revocations.before_revision IS 'the access tokens of earlier revisions of the session are revoked; null: the session';
+
+-- Whether the database can be written is found out by writing here.
+CREATE TABLE write_probes (
+    slot integer PRIMARY KEY,
+    payload bytea NOT NULL
+) WITH (fillfactor = 50);

@@ -86,3 +86,9 @@ CREATE TABLE revocations (
 
 CREATE INDEX revocations_txid_idx ON revocations (txid);
 CREATE INDEX revocations_expires_at_idx ON revocations (expires_at);
+
+-- Whether the database can be written is found out by writing here.
+CREATE TABLE write_probes (
+    slot integer PRIMARY KEY NOT NULL,
+    payload blob NOT NULL
+);
