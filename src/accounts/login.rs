@@ -1,19 +1,17 @@
 //! Logins: with a password and, if two-step login is enabled, with a second factor.
 
-use zeroize::Zeroizing;
-
 use super::attempts::{PasswordAttempts, PasswordError, VerifiedPassword};
 use super::notices;
 use super::store::LockedAccount;
 use crate::audit::{Actor, Audit, Event, Record};
 use crate::clock::Clock;
-use crate::db::{Committed, Conn, Db, DbError, DbResult};
-use crate::mail::{Mail, MfaChange};
+use crate::db::{Conn, Db, DbError, DbResult};
+use crate::mail::Mail;
 use crate::metrics::{LoginOutcome, Metrics};
-use crate::mfa::{Method, Mfa, Owner};
+use crate::mfa::{Mfa, Owner};
 use crate::passwords::{HasherError, Password};
 use crate::sessions::{IssueError, IssuedTokens, OpenedSession, Sessions};
-use crate::throttle::{AttemptError, ClaimedCode, CodeAttempt, PasswordAttempt};
+use crate::throttle::{AttemptError, ClaimedCode, PasswordAttempt};
 use crate::tokens::opaque::OpaqueToken;
 use crate::types::{Amr, EmailAddress, Label, Requester, Transport, UserId};
 
@@ -112,58 +110,6 @@ impl From<PasswordError> for LoginError {
             PasswordError::Database(error) => error.into(),
         }
     }
-}
-
-/// The second factor of a login.
-pub(crate) struct SecondFactor {
-    /// The token of the challenge.
-    pub challenge: OpaqueToken,
-    /// The method of the code.
-    pub method: Method,
-    /// The code.
-    pub code: Zeroizing<String>,
-    /// Whether later logins from this device need no second factor.
-    pub remember_device: bool,
-}
-
-/// A login that was completed with its second factor.
-pub(crate) struct CompletedLogin {
-    /// The tokens of the new session.
-    pub tokens: IssuedTokens,
-    /// How the client receives its tokens.
-    pub transport: Transport,
-    /// The token of the new trusted device, if it was requested.
-    pub trusted_device: Option<OpaqueToken>,
-}
-
-/// Why a login was not completed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CompleteError {
-    /// The challenge does not exist or has expired.
-    #[error("no login is waiting for a second factor with this token")]
-    NoChallenge,
-    /// The code is wrong or was used before.
-    #[error("the code is wrong or was used before")]
-    InvalidCode,
-    /// The attempt was refused before the code was compared.
-    #[error(transparent)]
-    Attempt(#[from] AttemptError),
-    /// The tokens were not issued.
-    #[error(transparent)]
-    Issue(#[from] IssueError),
-}
-
-impl From<DbError> for CompleteError {
-    fn from(error: DbError) -> Self {
-        Self::Issue(error.into())
-    }
-}
-
-/// A completed login that is not committed yet.
-struct PendingCompletion {
-    opened: Box<OpenedSession>,
-    transport: Transport,
-    trusted_device: Option<OpaqueToken>,
 }
 
 impl Logins {
@@ -285,7 +231,7 @@ impl Logins {
     }
 
     /// Opens a session of a locked account whose owner has authenticated with the methods of `amr`.
-    fn open_in(
+    pub(super) fn open_in(
         &self,
         conn: &mut Conn,
         account: &mut LockedAccount,
@@ -298,98 +244,6 @@ impl Logins {
         let record = Record::new(Event::LoginSucceeded, &Actor::anonymous(requester)).on(account.id);
         self.audit.append(conn, &record.session(prepared.session()))?;
         prepared.insert(conn, account)
-    }
-
-    /// Finds the account of the challenge with this token.
-    pub(crate) async fn challenged_user(&self, token: &OpaqueToken) -> DbResult<Option<UserId>> {
-        self.mfa.challenged_user(token).await
-    }
-
-    /// Completes a login of `user` with its second factor.
-    ///
-    /// # Errors
-    /// The code is wrong, which is counted, or there is no such challenge.
-    pub(crate) async fn complete(
-        &self,
-        user: UserId,
-        factor: SecondFactor,
-        requester: &Requester,
-    ) -> Result<CompletedLogin, CompleteError> {
-        let result = self.try_complete(user, factor, requester).await;
-        match &result {
-            Ok(_) => self.metrics.logged_in(LoginOutcome::Succeeded),
-            Err(CompleteError::NoChallenge | CompleteError::InvalidCode) => {
-                self.metrics.logged_in(LoginOutcome::Refused);
-            }
-            // Counted as an exceeded limit.
-            Err(CompleteError::Attempt(AttemptError::TooManyFailures { .. } | AttemptError::RateLimited(_))) => {}
-            Err(CompleteError::Attempt(AttemptError::Database(_)) | CompleteError::Issue(_)) => {
-                self.metrics.logged_in(LoginOutcome::Unavailable);
-            }
-        }
-        result
-    }
-
-    async fn try_complete(
-        &self,
-        user: UserId,
-        factor: SecondFactor,
-        requester: &Requester,
-    ) -> Result<CompletedLogin, CompleteError> {
-        let by = Actor { user: Some(user), ..Actor::anonymous(requester) };
-        let attempt = self.attempts.admit_code(user, &by).await?;
-        let logins = self.clone();
-        let requester = requester.clone();
-        let claimed = attempt.clone();
-        let committed =
-            self.db.transact(move |conn| logins.complete_in(conn, user, &factor, &claimed, &requester)).await;
-        if let Err(CompleteError::Attempt(AttemptError::TooManyFailures { .. })) = committed {
-            self.attempts.record_code_refused(&attempt).await;
-        }
-        // A wrong code may have queued an email, too.
-        self.mail.wake();
-        let PendingCompletion { opened, transport, trusted_device } = committed?.into_result()?;
-        let tokens = self.sessions.issue_opened(*opened).await?;
-        Ok(CompletedLogin { tokens, transport, trusted_device })
-    }
-
-    fn complete_in(
-        &self,
-        conn: &mut Conn,
-        user: UserId,
-        factor: &SecondFactor,
-        attempt: &CodeAttempt,
-        requester: &Requester,
-    ) -> Result<Committed<PendingCompletion, CompleteError>, CompleteError> {
-        // The account's row is locked before the challenge's, as by every operation that deletes challenges.
-        let locked = LockedAccount::lock_enabled(conn, user)?;
-        let mut account = locked.ok_or(CompleteError::NoChallenge)?;
-        let pending = self.mfa.attempt_challenge(conn, user, &factor.challenge)?;
-        let pending = pending.ok_or(CompleteError::NoChallenge)?;
-        let claim = attempt.claim_in(conn)?;
-        let method = factor.method;
-        if !self.mfa.redeem_code(conn, user, method, &factor.code)? {
-            let by = Actor::anonymous(requester);
-            self.audit.append(conn, &Record::new(Event::MfaFailed, &by).on(user).with("method", method.name()))?;
-            self.record_wrong_code(conn, &account, claim, &by)?;
-            // The transaction is committed, so that the attempt is counted.
-            return Ok(Committed::Refused(CompleteError::InvalidCode));
-        }
-        if !self.mfa.redeem_challenge(conn, user, &factor.challenge)? {
-            return Err(CompleteError::NoChallenge);
-        }
-        claim.record_success_in(conn)?;
-        let opened = self.open_in(conn, &mut account, method.amr(), pending.device_name, requester)?;
-        let actor = Actor { user: Some(user), session: Some(opened.session()), requester: requester.clone() };
-        self.audit.append(conn, &Record::new(Event::MfaSucceeded, &actor).with("method", method.name()))?;
-        if method == Method::RecoveryCode {
-            let owner = Owner { id: user, email: &account.email };
-            self.mfa.notify(conn, owner, MfaChange::RecoveryCodeUsed, &actor)?;
-        }
-        let trusted_device =
-            if factor.remember_device { Some(self.mfa.trust_device(conn, user, &actor)?) } else { None };
-        let opened = Box::new(opened);
-        Ok(Committed::Accepted(PendingCompletion { opened, transport: pending.transport, trusted_device }))
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod email_change;
 mod first_proof;
 pub(crate) mod links;
 pub(crate) mod login;
+pub(crate) mod login_completion;
 mod notices;
 mod operators;
 pub(crate) mod password;

@@ -13,7 +13,7 @@ use super::access::{By, ByRecentUser, ByUser, shown_methods};
 use super::refusals::{Conflict, NotFound, TooMany, Unauthorized, invalid_code};
 use super::schema::Device;
 use super::token_response::{TokenResponse, token_response_with_device};
-use crate::accounts::login::{CompleteError, SecondFactor};
+use crate::accounts::login_completion::{CompleteError, SecondFactor};
 use crate::accounts::two_step::{ConfirmTotpError, Confirmation};
 use crate::accounts::{Logins, TwoStep};
 use crate::http::{Body, HttpContext, Problem};
