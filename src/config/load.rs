@@ -89,10 +89,10 @@ impl Config {
         let dir = data_dir.clone();
         #[rustfmt::skip]
         let complete = move |secret| Config {
-            data_dir: dir, database, cache, secret, algorithm, issuer, audience, profile_claims,
-            access_token_ttl, refresh_token_ttl, session_max_lifetime, replay_window, recoveries, max_sessions_per_user, retention, audit_refreshes,
-            registration, require_verified_email, argon2, bind, workers, public_url, allowed_origins, trusted_proxies,
-            geoip_database, mail, limits, log,
+            data_dir: dir, database, cache, secret, algorithm, issuer, audience, profile_claims, access_token_ttl,
+            refresh_token_ttl, session_max_lifetime, replay_window, recoveries, max_sessions_per_user, retention,
+            audit_refreshes, registration, require_verified_email, argon2, bind, workers, public_url, allowed_origins,
+            trusted_proxies, geoip_database, mail, limits, log,
         };
         Ok(Loaded { settings: reader.finish()?, complete: Box::new(complete), secret, data_dir })
     }
