@@ -24,6 +24,7 @@ struct Counters {
     logins: Family<Label<LoginOutcome>, Counter>,
     limited: Family<Label<&'static str>, Counter>,
     revocations: Counter,
+    connections_refused: Counter,
     batches: Histogram,
     requests: Family<Request, Counter>,
     request_seconds: Histogram,
@@ -157,6 +158,8 @@ impl Counters {
         registry.register("logins", "Logins by outcome", self.logins.clone());
         registry.register("limited", "Attempts refused by a rate limit", self.limited.clone());
         registry.register("revocations", "Sessions revoked", self.revocations.clone());
+        let refused = self.connections_refused.clone();
+        registry.register("connections_refused", "Connections refused because their address has too many", refused);
         registry.register("rotation_batch", "Refresh tokens rotated in one transaction", self.batches.clone());
         registry.register("http_requests", "HTTP requests by method, route and status", self.requests.clone());
         registry.register_with_unit(
@@ -189,6 +192,7 @@ impl Metrics {
             logins: Family::default(),
             limited: Family::default(),
             revocations: Counter::default(),
+            connections_refused: Counter::default(),
             batches: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             requests: Family::default(),
             request_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
@@ -231,6 +235,11 @@ impl Metrics {
     /// Counts revoked sessions.
     pub fn revoked(&self, sessions: usize) {
         self.counters.revocations.inc_by(u64::try_from(sessions).unwrap_or(u64::MAX));
+    }
+
+    /// Counts a connection that was refused because its address has too many.
+    pub fn connection_refused(&self) {
+        self.counters.connections_refused.inc();
     }
 
     /// Records how many refresh tokens one transaction rotated.

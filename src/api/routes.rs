@@ -105,6 +105,9 @@ type Register = fn(Route) -> Route;
 
 static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
 
+/// The document as all its answers share it.
+static JSON: LazyLock<web::Bytes> = LazyLock::new(|| DOCUMENT.to_json().unwrap_or_default().into());
+
 /// The path that is asked for the most, and so is tried first.
 const REFRESH: &str = "/api/v1/sessions/refresh";
 
@@ -172,7 +175,7 @@ fn allowed_methods(path: &str) -> String {
 #[utoipa::path(get, path = "/openapi.json", tag = "Operations", security(()),
     responses((status = 200, description = "This document")))]
 async fn get_openapi() -> HttpResponse {
-    HttpResponse::Ok().json(&*DOCUMENT)
+    HttpResponse::Ok().content_type("application/json").body(JSON.clone())
 }
 
 #[cfg(test)]

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_web::dev::Server;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::{Condition, from_fn};
-use actix_web::{HttpServer, web};
+use actix_web::web;
 use tokio::task::JoinHandle;
 
 use crate::accounts::links::Links;
@@ -26,7 +27,7 @@ use crate::db::{Db, DbError};
 use crate::devices::Devices;
 use crate::http::problem::Fields;
 use crate::http::request::{REQUEST_ID, serve_request};
-use crate::http::{HttpContext, Problem};
+use crate::http::{Connections, HttpContext, Problem};
 use crate::keys::key_ring::KeyRingError;
 use crate::mail::{self, Delivery};
 use crate::pages::Pages;
@@ -40,12 +41,6 @@ use base::{Base, hasher};
 
 /// Seconds that requests have to end after the server was told to stop.
 const SHUTDOWN_TIMEOUT: u64 = 30;
-
-/// How long a client may take to send a request's head.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a connection is kept without a request.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// A server that is ready to serve. Clones share everything.
 #[derive(Clone)]
@@ -67,6 +62,7 @@ pub struct App {
     pub(crate) db: Db,
     context: web::Data<HttpContext>,
     pages: web::Data<Pages>,
+    connections: Connections,
     workers: usize,
 }
 
@@ -171,6 +167,7 @@ impl App {
             cache: base.cache.clone(),
             db: base.db.clone(),
             context: web::Data::new(context),
+            connections: Connections::new(config, base.metrics.clone()),
             pages: web::Data::new(Pages::new(base.mail.site())),
             workers: config.workers,
         })
@@ -183,25 +180,38 @@ impl App {
     /// The listener cannot be used.
     pub fn serve(self, listener: TcpListener) -> io::Result<(Server, SocketAddr)> {
         let address = listener.local_addr()?;
-        let workers = self.workers;
-        let server = HttpServer::new(move || {
-            let context = self.context.clone();
-            actix_web::App::new()
-                .configure(|config| self.share(config))
-                .app_data(web::QueryConfig::default().error_handler(|error, _| invalid_query(&error).into()))
-                .wrap(Condition::new(context.has_allowed_origins(), cors(context)))
-                .wrap(from_fn(serve_request))
-                .configure(api::configure)
-        })
-        .workers(workers)
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD_TIMEOUT)
-        // A client that has closed its side is gone: its request is dropped, and a refresh of it is no evidence.
-        .h1_allow_half_closed(false)
-        .shutdown_timeout(SHUTDOWN_TIMEOUT)
-        .listen(listener)?
-        .run();
+        let builder = Server::build().workers(self.workers).shutdown_timeout(SHUTDOWN_TIMEOUT);
+        let shutdown = builder.graceful_shutdown_signal();
+        let http = move || {
+            let shutdown = shutdown.clone();
+            self.connections.clone().serve(self.service(), move || {
+                let shutdown = shutdown.clone();
+                async move { shutdown.notified().await }
+            })
+        };
+        let server = builder.listen("http", listener, http)?.run();
         Ok((server, address))
+    }
+
+    /// Returns the routes, with what belongs to every request.
+    fn service(
+        &self,
+    ) -> actix_web::App<
+        impl ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<impl MessageBody + use<>>,
+            Error = actix_web::Error,
+            InitError = (),
+        > + use<>,
+    > {
+        let context = self.context.clone();
+        actix_web::App::new()
+            .configure(|config| self.share(config))
+            .app_data(web::QueryConfig::default().error_handler(|error, _| invalid_query(&error).into()))
+            .wrap(Condition::new(context.has_allowed_origins(), cors(context)))
+            .wrap(from_fn(serve_request))
+            .configure(api::configure)
     }
 
     /// Shares everything with the handlers.

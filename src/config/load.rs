@@ -80,6 +80,9 @@ impl Config {
         let cores = available_parallelism().map_or(1, usize::from);
         reader.show_default("WORKERS", cores);
         let workers = reader.get("WORKERS", parse::number(1..=1024)).unwrap_or(cores);
+        let keep_alive = reader.get_or_default("KEEP_ALIVE", parse::seconds(1..=3600));
+        let max_connections_per_address =
+            reader.get_or_default("MAX_CONNECTIONS_PER_ADDRESS", parse::number(0..=1_000_000)).try_into().ok();
         let allowed_origins = reader.get("ALLOWED_ORIGINS", parse::origins).unwrap_or_default();
         let trusted_proxies = reader.get("TRUSTED_PROXIES", parse::networks).unwrap_or_default();
         let mail = mail(&mut reader, &public_url);
@@ -91,8 +94,9 @@ impl Config {
         let complete = move |secret| Config {
             data_dir: dir, database, cache, secret, algorithm, issuer, audience, profile_claims, access_token_ttl,
             refresh_token_ttl, session_max_lifetime, replay_window, recoveries, max_sessions_per_user, retention,
-            audit_refreshes, registration, require_verified_email, argon2, bind, workers, public_url, allowed_origins,
-            trusted_proxies, geoip_database, mail, limits, log,
+            audit_refreshes, registration, require_verified_email, argon2, bind, workers, keep_alive,
+            max_connections_per_address, public_url, allowed_origins, trusted_proxies, geoip_database, mail, limits,
+            log,
         };
         Ok(Loaded { settings: reader.finish()?, complete: Box::new(complete), secret, data_dir })
     }

@@ -74,6 +74,10 @@ pub struct Config {
     pub bind: SocketAddr,
     /// The number of threads that serve HTTP.
     pub workers: usize,
+    /// The time that a connection may stay without a complete head of a request.
+    pub keep_alive: Duration,
+    /// The most connections from one address, or `None` for no limit.
+    pub max_connections_per_address: Option<std::num::NonZeroU32>,
     /// The URL at which users reach the server. Links in emails begin with it.
     pub public_url: Url,
     /// The origins (scheme, host and port) whose pages may call the server with cookies.

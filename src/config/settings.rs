@@ -80,7 +80,7 @@ fn without_credentials(rest: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 45] = [
+static SETTINGS: [Setting; 47] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -131,6 +131,12 @@ static SETTINGS: [Setting; 45] = [
         "Cost of a password hash: KiB of memory (7168 to 262144), passes (1 to 8), lanes (1 to 16)."),
     Setting::new("BIND", Value("127.0.0.1:8080"), "0.0.0.0:8080", "IP address and port that the server listens on."),
     Setting::new("WORKERS", Derived("the number of cores"), "4", "Threads that serve HTTP, 1 to 1024."),
+    Setting::new("KEEP_ALIVE", Value("75"), "620",
+        "Seconds from an answer to the next complete request head, after which a connection is closed, 1 to 3600. A \
+         proxy in front should give up idle connections sooner."),
+    Setting::new("MAX_CONNECTIONS_PER_ADDRESS", Value("512"), "2048",
+        "Connections from one IP address, 0 to 1000000; further ones are closed. An IPv6 network of 64 bits counts as \
+         one address, and `TRUSTED_PROXIES` are not counted. 0 means no limit."),
     Setting::new("PUBLIC_URL", Derived("`http://BIND`"), "https://auth.example",
         "URL at which users reach the server. Links in emails begin with it."),
     Setting::new("ALLOWED_ORIGINS", Derived("none"), "https://app.example,https://admin.example",

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -11,6 +12,7 @@ use futures_core::Stream as _;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use super::connections::Connection;
 use super::problem::{FieldError, Problem};
 
 /// The maximum size of a body, in bytes.
@@ -143,10 +145,12 @@ fn read(
 ) -> impl Future<Output = Result<Vec<u8>, BodyError>> + use<> + 'static {
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let payload = payload.take();
+    let connection = request.conn_data::<Rc<Connection>>().cloned();
     async move {
         if announced.is_some_and(|length: usize| length > MAX_BODY) {
             return Err(BodyError::TooLarge);
         }
+        let _reading = connection.map(Connection::read_body);
         tokio::time::timeout(BODY_TIMEOUT, read_payload(payload)).await.unwrap_or(Err(BodyError::TooSlow))
     }
 }

@@ -1,8 +1,9 @@
-//! HTTP without business rules: bodies, problems, cookies, client addresses, pagination, and the middleware for every
-//! request.
+//! HTTP without business rules: connections, bodies, problems, cookies, client addresses, pagination, and the
+//! middleware for every request.
 
 pub(crate) mod body;
 mod client_address;
+mod connections;
 mod context;
 pub(crate) mod cookies;
 pub(crate) mod pagination;
@@ -10,5 +11,6 @@ pub(crate) mod problem;
 pub(crate) mod request;
 
 pub(crate) use body::Body;
+pub(crate) use connections::Connections;
 pub(crate) use context::HttpContext;
 pub(crate) use problem::Problem;

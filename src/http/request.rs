@@ -1,5 +1,6 @@
 //! The middleware for every request: its id, log line and metrics, and the headers of its response.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use actix_web::body::MessageBody;
@@ -11,6 +12,7 @@ use actix_web::{Error, web};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::connections::{Answer, Connection};
 use super::context::HttpContext;
 
 /// The header with the id of a request.
@@ -35,14 +37,20 @@ pub(crate) fn request_id() -> String {
     CURRENT.try_with(Clone::clone).unwrap_or_default()
 }
 
-/// Serves `request` with an id: the client's, if it is short and plain, or a new one.
+/// Serves `request` with an id: the client's, if it is short and plain, or a new one. It begins once the client has
+/// taken the answers to its former requests on the same connection.
 ///
 /// # Errors
 /// The next service fails.
 pub(crate) async fn serve_request(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + Unpin>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let connection = request.request().conn_data::<Rc<Connection>>().cloned();
+    let work = match connection {
+        Some(connection) => Some(connection.begin().await),
+        None => None,
+    };
     let started = Instant::now();
     let context = request.app_data::<web::Data<HttpContext>>().cloned();
     let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_plain(id));
@@ -80,7 +88,7 @@ pub(crate) async fn serve_request(
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(parent: &span, method, route, status, took_us, "answered");
     }
-    Ok(response)
+    Ok(response.map_body(|_, body| Answer::new(body, work)))
 }
 
 /// Returns the method for a label of metrics: the name of a standard method, or `other`. Clients can invent any number

@@ -205,7 +205,7 @@ impl Limits {
 
 /// Returns the subject for attempts from an IP address: the whole IPv4 address, or the first 64 bits of an IPv6
 /// address, because one household or rented server usually has a whole /64 network.
-pub(super) fn ip_key(ip: IpAddr) -> [u8; 16] {
+pub(crate) fn ip_key(ip: IpAddr) -> [u8; 16] {
     match ip.to_canonical() {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => (v6.to_bits() & !u128::from(u64::MAX)).to_be_bytes(),

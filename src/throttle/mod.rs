@@ -18,10 +18,10 @@ use crate::secret::MacKey;
 use crate::types::{Requester, Timestamp};
 
 pub(crate) use codes::{ClaimedCode, CodeAttempt};
-pub(crate) use limits::{Limit, RateLimited};
+pub(crate) use limits::{Limit, RateLimited, ip_key};
 pub(crate) use lockout::{AttemptError, AttemptSource, FAILURES_KEPT, PasswordAttempt};
 
-use limits::{Limits, ip_key};
+use limits::Limits;
 
 /// How often the state of idle subjects is deleted.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(60);

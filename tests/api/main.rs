@@ -24,6 +24,7 @@ mod audit;
 mod cache_entries;
 mod cache_faults;
 mod clocks;
+mod connections;
 mod conventions;
 mod database_down;
 mod degraded;

@@ -53,7 +53,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("app", "the server, assembled: opens database, cache and keys, starts background tasks, serves"),
     ("api", "every route: handlers, extractors, JSON, refusals as problem details, OpenAPI"),
     ("pages", "the HTML pages that links in emails lead to"),
-    ("http", "HTTP without rules: bodies, problem details (RFC 9457), cookies, client addresses, pagination"),
+    ("http", "HTTP without rules: connections, bodies, problem details, cookies, client addresses, pagination"),
     ("admin", "everything that operators do, for the API and the command line alike"),
     ("accounts", "registration, logins, profiles, passwords, email addresses, recovery, import and export"),
     ("mfa", "the second factor: TOTP, recovery codes, challenges, trusted devices"),

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
 
 use crate::support::http::Request;
 use crate::support::process::command;
@@ -17,6 +18,7 @@ use crate::{run, run_with_input};
 
 both_backends! {
     a_request_under_way_is_answered_before_the_server_ends,
+    a_connection_without_a_request_does_not_hold_up_the_end,
     the_log_holds_no_token_no_password_and_no_address,
 }
 
@@ -166,6 +168,18 @@ async fn a_request_under_way_is_answered_before_the_server_ends(deployment: Arc<
     let next = Process::start(&deployment, &[]);
     next.me(&tokens.access).await.assert_status(200);
     next.refreshed(&tokens).await;
+}
+
+async fn a_connection_without_a_request_does_not_hold_up_the_end(mut process: Process) {
+    let request = process.get("/health/live").header("connection", "keep-alive");
+    let mut pending = request.begin().await.unwrap();
+    let mut piece = [0; 4096];
+    assert_ne!(pending.stream.read(&mut piece).await.unwrap(), 0);
+    process.terminate();
+    let begun = std::time::Instant::now();
+    let status = until("the server to end", async || process.ended()).await;
+    assert_eq!(status.code(), Some(0));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20), "it waited for the connection");
 }
 
 async fn the_log_holds_no_token_no_password_and_no_address(deployment: Arc<Deployment>) {
