@@ -16,6 +16,10 @@ use super::output::say;
 /// Runs the server until it is told to stop.
 pub(super) fn run(config: &Config) -> Outcome {
     start_log(config);
+    // Each connection is an open file. Shells and service managers allow few unless a program asks for more.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
     // Before anything else, so that a port in use is reported at once.
     let listener =
         TcpListener::bind(config.bind).map_err(|error| format!("cannot listen on {}: {error}", config.bind))?;

@@ -29,6 +29,7 @@ embedded_only! {
     the_lines_that_a_newcomer_is_shown_work,
     the_log_is_json_for_machines,
     the_log_is_for_people_on_a_terminal,
+    as_many_files_are_open_as_the_system_allows,
 }
 
 async fn a_wrong_configuration_is_told_whole(deployment: Arc<Deployment>) {
@@ -137,6 +138,20 @@ async fn the_log_is_for_people_on_a_terminal(deployment: Arc<Deployment>) {
     let mut lines = BufReader::new(script.0.stdout.take().unwrap()).lines().map(Result::unwrap);
     let line = lines.find(|line| line.contains("listening")).expect("a line in the log");
     assert!(line.contains("INFO") && line.contains("127.0.0.1:") && !line.contains("{\""), "{line}");
+}
+
+async fn as_many_files_are_open_as_the_system_allows(deployment: Arc<Deployment>) {
+    let mut limited = Command::new("/bin/sh");
+    limited.args(["-c", "ulimit -Sn 64 && exec \"$0\" serve", env!("CARGO_BIN_EXE_keyturn")]);
+    limited.env_clear().envs(deployment.settings(&[])).current_dir(deployment.folder.path());
+    let mut server = Killed(limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let mut greeting = String::new();
+    BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+    assert!(greeting.contains("listens on"), "{greeting}");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.0.id())).unwrap();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let [soft, hard] = files.split_whitespace().take(2).collect::<Vec<_>>()[..] else { panic!("{files}") };
+    assert_eq!(soft, hard);
 }
 
 /// Clock ticks that a process has been at work.
