@@ -64,7 +64,9 @@ impl Position {
     /// Decodes the position of a cursor. Returns `None` if the bytes have another form.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (id, key) = bytes.split_first_chunk::<16>()?;
-        Some(Self { key: std::str::from_utf8(key).ok()?.to_owned(), id: UserId(Uuid::from_bytes(*id)) })
+        // Postgres takes no text with NUL.
+        let key = std::str::from_utf8(key).ok().filter(|key| !key.contains('\0'))?;
+        Some(Self { key: key.to_owned(), id: UserId(Uuid::from_bytes(*id)) })
     }
 }
 
@@ -147,5 +149,6 @@ mod tests {
         assert_eq!(Position::from_bytes(&position.to_bytes()), Some(position));
         assert_eq!(Position::from_bytes(b"short"), None);
         assert_eq!(Position::from_bytes(&[0xff; 17]), None);
+        assert_eq!(Position::from_bytes(&[0; 17]), None);
     }
 }

@@ -16,7 +16,7 @@ use crate::accounts::{Account, Position};
 use crate::admin::stats;
 use crate::admin::{Admin, ImpersonationReason, ImpersonationReasonError, Operator, UserChange};
 use crate::http::problem::Fields;
-use crate::http::{Body, HttpContext, Problem, pagination};
+use crate::http::{Body, HttpContext, Problem, Query, pagination};
 use crate::types::{Patch, Roles, RolesError, SessionId, Timestamp, UserId};
 
 /// The longest search, in characters.
@@ -80,7 +80,7 @@ pub(super) struct UserList {
     responses((status = 200, body = UserList)))]
 pub(super) async fn list_users(
     admin: web::Data<Admin>,
-    By { input: query, .. }: ByAdministrator<web::Query<UsersQuery>>,
+    By { input: query, .. }: ByAdministrator<Query<UsersQuery>>,
 ) -> Result<web::Json<UserList>, Problem> {
     let mut fields = Fields::default();
     let q = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()).map(str::to_owned);
@@ -146,7 +146,7 @@ pub(super) async fn update_user(
     responses((status = 200, body = SessionList)))]
 pub(super) async fn list_user_sessions(
     admin: web::Data<Admin>,
-    By { caller, input, .. }: ByAdministrator<(PathId<UserId>, web::Query<ListQuery>)>,
+    By { caller, input, .. }: ByAdministrator<(PathId<UserId>, Query<ListQuery>)>,
 ) -> Result<web::Json<SessionList>, Problem> {
     let (PathId(user), query) = input;
     let found = admin.list_sessions(user, query.include_expired).await?.ok_or_else(Problem::not_found)?;
@@ -279,7 +279,7 @@ impl From<stats::HourlyStats> for HourlyStats {
     responses((status = 200, body = Stats)))]
 pub(super) async fn get_stats(
     admin: web::Data<Admin>,
-    By { input: query, .. }: ByAdministrator<web::Query<StatsQuery>>,
+    By { input: query, .. }: ByAdministrator<Query<StatsQuery>>,
 ) -> Result<web::Json<Stats>, Problem> {
     let hours = query.hours.as_deref().map_or(Ok(DEFAULT_HOURS), |text| {
         text.parse().ok().filter(|hours| (1..=MAX_HOURS).contains(hours)).ok_or("must be a number from 1 to 744")

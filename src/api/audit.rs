@@ -11,7 +11,7 @@ use super::audit_export::{Format, export};
 use super::schema::Device;
 use crate::audit::{Audit, Entry, Event, Filter, Outcome, Record};
 use crate::http::problem::Fields;
-use crate::http::{HttpContext, Problem, pagination};
+use crate::http::{HttpContext, Problem, Query, pagination};
 use crate::types::{AuditId, SessionId, Timestamp, UserId};
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -119,7 +119,7 @@ pub(super) struct AuditPagination {
     responses((status = 200, body = AuditPage)))]
 pub(super) async fn list_own_audit(
     audit: web::Data<Audit>,
-    By { caller, input: web::Query(query), .. }: ByUser<web::Query<OwnAuditQuery>>,
+    By { caller, input: Query(query), .. }: ByUser<Query<OwnAuditQuery>>,
 ) -> Result<web::Json<AuditPage>, Problem> {
     let OwnAuditQuery { event_type, status, session_id, from, to, limit, cursor } = query;
     let query = AuditQuery { event_type, status, user_id: None, session_id, from, to, limit, cursor, format: None };
@@ -136,7 +136,7 @@ pub(super) async fn list_own_audit(
 pub(super) async fn list_audit(
     audit: web::Data<Audit>,
     context: web::Data<HttpContext>,
-    By { caller, input: web::Query(query), .. }: ByAdministrator<web::Query<AuditQuery>>,
+    By { caller, input: Query(query), .. }: ByAdministrator<Query<AuditQuery>>,
 ) -> Result<HttpResponse, Problem> {
     let selection = query.parse()?;
     if let Some(format) = selection.format {

@@ -16,7 +16,7 @@ use super::token_response::{TokenResponse, token_response_with_device};
 use crate::accounts::login_completion::{CompleteError, SecondFactor};
 use crate::accounts::two_step::{ConfirmTotpError, Confirmation};
 use crate::accounts::{Logins, TwoStep};
-use crate::http::{Body, HttpContext, Problem};
+use crate::http::{Body, HttpContext, Problem, Query};
 use crate::mfa;
 use crate::tokens::opaque::{Kind, OpaqueToken};
 use crate::types::{Timestamp, TrustedDeviceId};
@@ -246,7 +246,7 @@ pub(super) struct TrustedDevicesDeleted {
 pub(super) async fn delete_trusted_devices(
     two_step: web::Data<TwoStep>,
     context: web::Data<HttpContext>,
-    By { caller, input: query, .. }: ByRecentUser<web::Query<TrustedDevicesQuery>>,
+    By { caller, input: query, .. }: ByRecentUser<Query<TrustedDevicesQuery>>,
 ) -> Result<web::Json<TrustedDevicesDeleted>, Problem> {
     let device = query.id.map(TrustedDeviceId);
     let shown = shown_methods(&caller, &context);

@@ -13,7 +13,7 @@ use super::schema::{Session, SessionList, SessionsRevoked};
 use crate::audit::Actor;
 use crate::cache::{Cache, CacheStatus};
 use crate::http::problem::Fields;
-use crate::http::{Body, HttpContext, Problem};
+use crate::http::{Body, HttpContext, Problem, Query};
 use crate::revocations::Reason;
 use crate::sessions::{SessionSelector, Sessions};
 use crate::types::{Label, LabelError, SessionId};
@@ -32,7 +32,7 @@ pub(super) struct ListQuery {
     responses((status = 200, body = SessionList)))]
 pub(super) async fn list_sessions(
     sessions: web::Data<Sessions>,
-    By { caller, input: query, .. }: ByUser<web::Query<ListQuery>>,
+    By { caller, input: query, .. }: ByUser<Query<ListQuery>>,
 ) -> Result<web::Json<SessionList>, Problem> {
     let found = sessions.list(caller.user(), query.include_expired).await?;
     Ok(web::Json(SessionList::new(found, caller.session())))
@@ -101,7 +101,7 @@ pub(super) struct RevokeQuery {
 pub(super) async fn revoke_other_sessions(
     sessions: web::Data<Sessions>,
     context: web::Data<HttpContext>,
-    By { caller, input: query, .. }: ByUser<web::Query<RevokeQuery>>,
+    By { caller, input: query, .. }: ByUser<Query<RevokeQuery>>,
 ) -> Result<web::Json<SessionsRevoked>, Problem> {
     let sessions_revoked = match query.session_id {
         Some(id) => revoke_other(&sessions, &context, &caller, SessionId(id)).await?,

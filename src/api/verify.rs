@@ -2,12 +2,12 @@
 
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use super::caller::{AccessError, authenticate};
 use super::refusals::Forbidden;
-use crate::http::Problem;
+use crate::http::{Problem, Query};
 
 /// The requests that an administrator may make who acts for the account.
 #[derive(Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
@@ -52,7 +52,7 @@ pub(super) struct VerifyQuery {
         ("X-Auth-Email" = String, description = "The account's email address, if it is verified"),
         ("X-Auth-Roles" = String, description = "The account's roles, separated by commas"),
         ("X-Auth-Actor" = String, description = "The id of the administrator who acts for the account"))), Forbidden))]
-pub(super) async fn verify(request: HttpRequest, query: web::Query<VerifyQuery>) -> Result<HttpResponse, Problem> {
+pub(super) async fn verify(request: HttpRequest, query: Query<VerifyQuery>) -> Result<HttpResponse, Problem> {
     let method = original_method(&request);
     let caller = authenticate(&request, &method).await?;
     let actor = caller.impersonator();

@@ -25,9 +25,8 @@ use crate::clock::Clock;
 use crate::config::{self, CacheKind, Config, Database};
 use crate::db::{Db, DbError};
 use crate::devices::Devices;
-use crate::http::problem::Fields;
 use crate::http::request::{REQUEST_ID, serve_request};
-use crate::http::{Connections, HttpContext, Problem};
+use crate::http::{Connections, HttpContext};
 use crate::keys::key_ring::KeyRingError;
 use crate::mail::{self, Delivery};
 use crate::pages::Pages;
@@ -208,7 +207,6 @@ impl App {
         let context = self.context.clone();
         actix_web::App::new()
             .configure(|config| self.share(config))
-            .app_data(web::QueryConfig::default().error_handler(|error, _| invalid_query(&error).into()))
             .wrap(Condition::new(context.has_allowed_origins(), cors(context)))
             .wrap(from_fn(serve_request))
             .configure(api::configure)
@@ -273,12 +271,6 @@ fn cors(context: web::Data<HttpContext>) -> Cors {
         .block_on_origin_mismatch(false)
         .supports_credentials()
         .max_age(3600)
-}
-
-fn invalid_query(error: &actix_web::error::QueryPayloadError) -> Problem {
-    let mut fields = Fields::default();
-    fields.refuse("query", "invalid", &error.to_string());
-    fields.into_problem()
 }
 
 /// Returns whether servers on `config`'s database would share no cache: each learns of what another has revoked only

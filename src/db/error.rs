@@ -39,6 +39,13 @@ impl From<Error> for DbError {
             Error::DatabaseError(DatabaseErrorKind::UniqueViolation, information) => Self::Taken {
                 constraint: information.constraint_name().unwrap_or_else(|| information.message()).to_owned(),
             },
+            // A text with NUL is the caller's defect. Postgres names the byte in every language (SQLSTATE 22021, which
+            // Diesel does not tell).
+            Error::DatabaseError(DatabaseErrorKind::Unknown, information)
+                if information.message().ends_with(": 0x00") =>
+            {
+                Self::Unexpected(information.message().to_owned())
+            }
             // Diesel reports a server that shuts down or has no disk space or memory as "unknown".
             Error::DatabaseError(
                 DatabaseErrorKind::UnableToSendCommand

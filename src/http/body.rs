@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::connections::Connection;
+use super::nul;
 use super::problem::{FieldError, Problem};
 
 /// The maximum size of a body, in bytes.
@@ -101,17 +102,19 @@ impl FromRequest for FormBody {
         let bytes = read(request, payload);
         Box::pin(async move {
             let bytes = Zeroizing::new(bytes.await?);
-            if is_form {
-                Ok(Self { bytes })
-            } else {
-                Err(BodyError::UnsupportedType("The body must be that of the page's form.").into())
+            if !is_form {
+                return Err(BodyError::UnsupportedType("The body must be that of the page's form.").into());
+            }
+            match nul::in_form(&bytes) {
+                Some(error) => Err(BodyError::Invalid(error).into()),
+                None => Ok(Self { bytes }),
             }
         })
     }
 }
 
 /// Returns the value of the field `name` of a form or query (`application/x-www-form-urlencoded`).
-pub(crate) fn form_field(form: &[u8], name: &str) -> Option<Zeroizing<String>> {
+pub(super) fn form_field(form: &[u8], name: &str) -> Option<Zeroizing<String>> {
     let mut fields = url::form_urlencoded::parse(form);
     fields.find_map(|(field, value)| (field == name).then(|| Zeroizing::new(value.into_owned())))
 }
@@ -174,6 +177,9 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
         let other: Result<serde_json::Value, _> = serde_json::from_slice(bytes);
         let not_an_object = |_| BodyError::Invalid(FieldError::new(".", "wrong_type", "is not an object"));
         return Err(other.map_or_else(|error| malformed(&error), not_an_object));
+    }
+    if let Some(error) = nul::in_json(bytes) {
+        return Err(BodyError::Invalid(error));
     }
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| describe(error, bytes))?;
     deserializer.end().map_err(|error| malformed(&error))?;

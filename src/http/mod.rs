@@ -6,11 +6,14 @@ mod client_address;
 mod connections;
 mod context;
 pub(crate) mod cookies;
+mod nul;
 pub(crate) mod pagination;
 pub(crate) mod problem;
+pub(crate) mod query;
 pub(crate) mod request;
 
 pub(crate) use body::Body;
 pub(crate) use connections::Connections;
 pub(crate) use context::HttpContext;
 pub(crate) use problem::Problem;
+pub(crate) use query::Query;

@@ -16,8 +16,8 @@ use crate::accounts::email_change::EmailChangeStep;
 use crate::accounts::links::{LinkInfo, Links};
 use crate::accounts::recovery::ResetError;
 use crate::accounts::{EmailChanges, Recovery};
-use crate::http::body::{FormBody, form_field};
-use crate::http::{HttpContext, Problem};
+use crate::http::body::FormBody;
+use crate::http::{HttpContext, Problem, query};
 use crate::sessions::Sessions;
 use crate::sessions::check::CheckError;
 use crate::throttle::{Limit, Throttle};
@@ -41,7 +41,7 @@ macro_rules! page_responses {
 
 page_responses! {
     /// The responses of a page.
-    PageResponses = "200" "400" "429" "503";
+    PageResponses = "200" "400" "422" "429" "503";
     /// The responses to the form of a page.
     FormResponses = "200" "400" "409" "413" "415" "422" "429" "503";
 }
@@ -215,8 +215,7 @@ impl Visit {
     async fn show(&self, purposes: &'static [Purpose]) -> HttpResponse {
         let answer = async {
             self.count().await?;
-            let text = form_field(self.request.query_string().as_bytes(), "token");
-            let token = text.and_then(|text| OpaqueToken::parse(Kind::Link, text));
+            let token = query::parameter(&self.request, "token")?.and_then(|text| OpaqueToken::parse(Kind::Link, text));
             let link = self.links.info(token.as_ref(), purposes).await?;
             Ok(Answer::Html(StatusCode::OK, self.ask(&link, token.as_ref(), None)?))
         };

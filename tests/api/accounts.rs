@@ -135,7 +135,7 @@ async fn an_address_has_one_account_in_whatever_spelling(server: Server) {
 }
 
 async fn a_wrong_registration_is_told_field_by_field(server: Server) {
-    let all = json!({"email": "nobody", "password": "short", "name": " ", "device_name": "a\u{0}b"});
+    let all = json!({"email": "nobody", "password": "short", "name": " ", "device_name": "a\u{1}b"});
     let answer = post(&server, REGISTER, &all).send().await;
     assert_eq!(wrong_fields(&answer), ["device_name", "email", "name", "password"]);
     for (body, field) in [

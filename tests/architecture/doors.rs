@@ -25,6 +25,17 @@ fn only_the_edge_knows_actix() {
 }
 
 #[test]
+fn only_http_reads_texts_of_requests() {
+    let rule = "Bodies, forms and queries are read by http/ alone, which refuses NUL in them: use its Body and Query.";
+    let readers = ["web::Query", "web::Form", "query_string", "form_urlencoded"];
+    let broken = sources().into_iter().filter(|source| is_in(source, &["api", "pages", "app"])).flat_map(|source| {
+        let lines = source.lines().filter(|(_, line)| readers.iter().any(|reader| line.contains(reader)));
+        lines.map(|(line, _)| source.place(line)).collect::<Vec<_>>()
+    });
+    assert_kept(rule, broken);
+}
+
+#[test]
 fn only_the_edge_describes_itself_as_openapi() {
     let rule = "utoipa stands only in api/, pages/ and http/.";
     assert_kept(rule, misplaced("utoipa", |source| is_in(source, &["api", "pages", "http"])));

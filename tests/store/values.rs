@@ -30,6 +30,7 @@ both_backends! {
     a_value_that_is_taken_is_told_alike,
     a_session_needs_its_account_and_goes_with_it,
     what_may_not_be_missing_is_refused,
+    a_text_with_nul_is_not_taken_for_an_outage,
     a_transaction_is_done_whole_or_not_at_all,
 }
 
@@ -452,6 +453,16 @@ async fn what_may_not_be_missing_is_refused(deployment: Arc<Deployment>) {
     let refused = diesel::insert_into(users::table).values(users::id.eq(UserId(id(1)))).execute(&mut conn);
     let refused = refused.map_err(DbError::from);
     assert!(matches!(refused, Err(DbError::Unexpected(_))), "{refused:?}");
+}
+
+async fn a_text_with_nul_is_not_taken_for_an_outage(deployment: Arc<Deployment>) {
+    let mut conn = migrated(&deployment);
+    let query = diesel::sql_query("SELECT 1 AS count WHERE 'ada' = $1").bind::<diesel::sql_types::Text, _>("a\0");
+    let outcome: DbResult<usize> = query.execute(&mut conn).map_err(DbError::from);
+    match deployment.backend {
+        Backend::Embedded => assert!(outcome.is_ok(), "{outcome:?}"),
+        Backend::Scaled => assert!(matches!(outcome, Err(DbError::Unexpected(_))), "{outcome:?}"),
+    }
 }
 
 async fn a_transaction_is_done_whole_or_not_at_all(deployment: Arc<Deployment>) {

@@ -1,0 +1,56 @@
+//! The query of a request.
+
+use std::future::{Ready, ready};
+use std::ops::Deref;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use super::body::form_field;
+use super::nul;
+use super::problem::{FieldError, Problem};
+
+/// The parameters of a query. A query that is not one of `T` is refused with 422.
+pub(crate) struct Query<T>(pub T);
+
+impl<T> Deref for Query<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(parse(request.query_string()).map(Self))
+    }
+}
+
+fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    if let Some(error) = nul::in_form(query.as_bytes()) {
+        return Err(Problem::invalid(vec![error]));
+    }
+    let invalid = |error: &dyn std::fmt::Display| FieldError::new("query", "invalid", &error.to_string());
+    match web::Query::<T>::from_query(query) {
+        Ok(parameters) => Ok(parameters.into_inner()),
+        Err(error) => Err(Problem::invalid(vec![invalid(&error)])),
+    }
+}
+
+/// Returns the parameter `name` of a query, if the query has it.
+///
+/// # Errors
+/// A parameter contains NUL.
+pub(crate) fn parameter(request: &HttpRequest, name: &str) -> Result<Option<Zeroizing<String>>, Problem> {
+    let query = request.query_string().as_bytes();
+    match nul::in_form(query) {
+        Some(error) => Err(Problem::invalid(vec![error])),
+        None => Ok(form_field(query, name)),
+    }
+}
