@@ -1,42 +1,68 @@
 //! Changes passwords.
 
 use super::attempts::PasswordError;
-use super::store::LockedAccount;
+use super::store::{AccountRow, LockedAccount};
 use super::{Accounts, notices};
 use crate::audit::{Actor, Event, Record};
-use crate::db::{Conn, DbResult};
-use crate::passwords::Password;
+use crate::db::{Conn, DbError, DbResult};
+use crate::passwords::{NewPassword, NewPasswordError, Password, WeakPassword};
 use crate::revocations::Reason;
 use crate::sessions::{RevokedSessions, SessionSelector};
 use crate::types::UserId;
+
+/// Why a password was not set.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SetPasswordError {
+    /// The new password is easy to guess.
+    #[error(transparent)]
+    Weak(#[from] WeakPassword),
+    /// The current password was refused, or the new one was not hashed or stored.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+}
+
+impl From<NewPasswordError> for SetPasswordError {
+    fn from(error: NewPasswordError) -> Self {
+        match error {
+            NewPasswordError::Weak(weak) => weak.into(),
+            NewPasswordError::Hasher(error) => Self::Password(error.into()),
+        }
+    }
+}
+
+impl From<DbError> for SetPasswordError {
+    fn from(error: DbError) -> Self {
+        Self::Password(error.into())
+    }
+}
 
 impl Accounts {
     /// Changes the password of the caller's account and revokes all its sessions except the caller's, in one
     /// transaction. Returns how many were revoked.
     ///
     /// # Errors
-    /// The current password is wrong, or there were too many attempts.
+    /// The current password is wrong, there were too many attempts, or the new password is easy to guess.
     pub(crate) async fn change_password(
         &self,
         user: UserId,
         current: Option<Password>,
-        new: Password,
+        new: NewPassword,
         by: &Actor,
-    ) -> Result<usize, PasswordError> {
-        let admitted = self.attempts.admit_owner(user, &by.requester).await?;
+    ) -> Result<usize, SetPasswordError> {
+        let admitted = self.attempts.admit_owner(user, &by.requester).await.map_err(PasswordError::from)?;
         let (account, attempt) = admitted.ok_or(PasswordError::Wrong)?;
         let failure = Record::new(Event::ReauthenticationFailed, by).with("reason", "invalid_credentials");
         let verified = self.attempts.verify(Some(account), &attempt, current, failure).await?;
         self.attempts.record_success(&attempt).await?;
-        let hash = self.hasher.hash(new).await?;
-        let verified_hash = verified.account.password_hash;
+        let AccountRow { email, name, password_hash: verified_hash, .. } = verified.account;
+        let hash = self.hasher.hash_new(new, [email].into_iter().chain(name).collect()).await?;
         let accounts = self.clone();
         let by = by.clone();
         let revoked = self.db.transact(move |conn| {
             // The password may have been changed while the hash was computed.
             let locked = LockedAccount::lock_verified(conn, user, &verified_hash, None)?;
             let mut account = locked.ok_or(PasswordError::Wrong)?;
-            Ok::<_, PasswordError>(accounts.replace_password(conn, &mut account, &hash, &by)?)
+            Ok::<_, SetPasswordError>(accounts.replace_password(conn, &mut account, &hash, &by)?)
         });
         let revoked = revoked.await?;
         self.sessions.publish(&revoked).await;
@@ -48,19 +74,20 @@ impl Accounts {
     /// `None` if the account does not exist.
     ///
     /// # Errors
-    /// The password could not be hashed, or the database fails.
+    /// The password is easy to guess or could not be hashed, or the database fails.
     pub(crate) async fn set_password(
         &self,
         user: UserId,
-        new: Password,
+        new: NewPassword,
         by: &Actor,
-    ) -> Result<Option<usize>, PasswordError> {
-        let hash = self.hasher.hash(new).await?;
+    ) -> Result<Option<usize>, SetPasswordError> {
+        let Some(account) = self.find(user).await? else { return Ok(None) };
+        let hash = self.hasher.hash_new(new, [account.email].into_iter().chain(account.name).collect()).await?;
         let accounts = self.clone();
         let by = by.clone();
         let revoked = self.db.transact(move |conn| {
             let Some(mut account) = LockedAccount::lock(conn, user)? else { return Ok(None) };
-            Ok::<_, PasswordError>(Some(accounts.replace_password(conn, &mut account, &hash, &by)?))
+            Ok::<_, SetPasswordError>(Some(accounts.replace_password(conn, &mut account, &hash, &by)?))
         });
         let Some(revoked) = revoked.await? else { return Ok(None) };
         self.sessions.publish(&revoked).await;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tracing::Instrument as _;
-use zeroize::Zeroizing;
 
 use super::links::{LinkError, Links, ValidLink, redeem};
 use super::store::{self, LockedAccount};
@@ -14,7 +13,7 @@ use crate::db::{Conn, Db, DbError, DbResult};
 use crate::devices::Devices;
 use crate::mail::Mail;
 use crate::mfa::Mfa;
-use crate::passwords::{Hasher, HasherError, Password, WeakPassword};
+use crate::passwords::{Hasher, HasherError, NewPassword, NewPasswordError, WeakPassword};
 use crate::revocations::Reason;
 use crate::sessions::{RevokedSessions, SessionSelector, Sessions};
 use crate::tokens::opaque::{self, OpaqueToken, Purpose};
@@ -57,6 +56,15 @@ pub(crate) enum ResetError {
     Hasher(#[from] HasherError),
 }
 
+impl From<NewPasswordError> for ResetError {
+    fn from(error: NewPasswordError) -> Self {
+        match error {
+            NewPasswordError::Weak(weak) => weak.into(),
+            NewPasswordError::Hasher(error) => error.into(),
+        }
+    }
+}
+
 impl From<DbError> for ResetError {
     fn from(error: DbError) -> Self {
         Self::Link(error.into())
@@ -97,20 +105,20 @@ impl Recovery {
         Ok(())
     }
 
-    /// Sets a new password with the token of a link and revokes all sessions of the account, in one transaction. At the
-    /// first proof of the address, what was set before it is dropped.
+    /// Sets a new password with the token of a link and revokes all sessions of the account, in one transaction. The
+    /// link is looked at before the password. At the first proof of the address, what was set before it is dropped.
     ///
     /// # Errors
     /// The link is not valid, or the password is too weak.
     pub(crate) async fn reset_password(
         &self,
         token: Option<OpaqueToken>,
-        new: Zeroizing<String>,
+        new: Result<NewPassword, WeakPassword>,
         requester: &Requester,
     ) -> Result<(), ResetError> {
         let link = self.links.find(token, &[Purpose::ResetPassword]).await?;
-        let personal = [link.account.email.clone(), link.account.name.clone().unwrap_or_default()];
-        let hash = self.hasher.hash(parse_new_password(new, personal).await?).await?;
+        let personal = [link.account.email.clone()].into_iter().chain(link.account.name.clone()).collect();
+        let hash = self.hasher.hash_new(new?, personal).await?;
         let recovery = self.clone();
         let by = link.actor(requester);
         let revoked = self.db.transact(move |conn| recovery.reset_in(conn, &link, &hash, &by)).await?;
@@ -179,13 +187,4 @@ impl Recovery {
         notices::reset_password(conn, &account, &self.mail, self.clock.now())?;
         Ok(self.sessions.revoke_in(conn, selector, Reason::ReportedByOwner, by)?)
     }
-}
-
-/// Parses a new password on a blocking thread, because that takes up to tens of milliseconds.
-async fn parse_new_password(text: Zeroizing<String>, personal: [String; 2]) -> Result<Password, ResetError> {
-    let parsing = tokio::task::spawn_blocking(move || {
-        let [email, name] = &personal;
-        Password::parse_new(text, &[email, name])
-    });
-    Ok(parsing.await.map_err(|panic| DbError::Unexpected(panic.to_string()))??)
 }

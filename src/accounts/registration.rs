@@ -4,7 +4,7 @@ use super::store::{AccountRow, LockedAccount};
 use super::{Accounts, notices};
 use crate::audit::{Actor, Event, Record};
 use crate::db::DbError;
-use crate::passwords::{HasherError, Password};
+use crate::passwords::{HasherError, NewPassword, NewPasswordError, WeakPassword};
 use crate::sessions::{IssueError, IssuedTokens};
 use crate::types::{Amr, EmailAddress, Label, Requester, Roles, UserId};
 
@@ -12,8 +12,8 @@ use crate::types::{Amr, EmailAddress, Label, Requester, Roles, UserId};
 pub(crate) struct NewAccount {
     /// The email address.
     pub email: EmailAddress,
-    /// The password.
-    pub password: Password,
+    /// The password, which is judged when the account is created.
+    pub password: NewPassword,
     /// The name.
     pub name: Option<Label>,
     /// The roles.
@@ -37,12 +37,24 @@ pub(crate) enum RegisterError {
     /// The email address has an account.
     #[error("the email address has an account")]
     EmailTaken,
+    /// The password is easy to guess.
+    #[error(transparent)]
+    Weak(#[from] WeakPassword),
     /// The password could not be hashed.
     #[error(transparent)]
     Hasher(#[from] HasherError),
     /// The tokens were not issued, or the database failed.
     #[error(transparent)]
     Issue(#[from] IssueError),
+}
+
+impl From<NewPasswordError> for RegisterError {
+    fn from(error: NewPasswordError) -> Self {
+        match error {
+            NewPasswordError::Weak(weak) => weak.into(),
+            NewPasswordError::Hasher(error) => error.into(),
+        }
+    }
 }
 
 impl From<DbError> for RegisterError {
@@ -59,7 +71,7 @@ impl Accounts {
     /// addresses may log in, in one transaction.
     ///
     /// # Errors
-    /// Registration is closed, or the email address has an account.
+    /// Registration is closed, the password is easy to guess, or the email address has an account.
     pub(crate) async fn register(
         &self,
         new: NewAccount,
@@ -96,7 +108,7 @@ impl Accounts {
     /// Creates an account without a session.
     ///
     /// # Errors
-    /// The email address has an account.
+    /// The password is easy to guess, or the email address has an account.
     pub(crate) async fn create(&self, new: NewAccount, by: &Actor) -> Result<UserId, RegisterError> {
         let row = self.new_row(new).await?;
         let id = row.id;
@@ -110,11 +122,12 @@ impl Accounts {
         Ok(id)
     }
 
-    async fn new_row(&self, new: NewAccount) -> Result<AccountRow, HasherError> {
-        let password_hash = self.hasher.hash(new.password).await?;
+    async fn new_row(&self, new: NewAccount) -> Result<AccountRow, NewPasswordError> {
+        let name = new.name.map(Label::into_string);
+        let personal = [new.email.as_str().to_owned()].into_iter().chain(name.clone()).collect();
+        let password_hash = self.hasher.hash_new(new.password, personal).await?;
         let now = self.clock.now();
         let id = UserId(self.random.id(now));
-        let name = new.name.map(Label::into_string);
         Ok(AccountRow { name, password_hash, roles: new.roles, ..AccountRow::new(id, &new.email, now) })
     }
 }

@@ -1,12 +1,13 @@
 //! Creates, lists and changes accounts for operators.
 
 use super::{Admin, AdminError, Operator, lock};
+use crate::accounts::password::SetPasswordError;
 use crate::accounts::registration::{NewAccount, RegisterError};
-use crate::accounts::{Account, AccountPage, LockedAccount, PasswordError, Position};
+use crate::accounts::{Account, AccountPage, LockedAccount, Position};
 use crate::audit::{Actor, Event, Record};
 use crate::db::{Conn, DbResult};
 use crate::mfa::MfaError;
-use crate::passwords::Password;
+use crate::passwords::NewPassword;
 use crate::revocations::Reason;
 use crate::sessions::{RevokedSessions, SessionSelector};
 use crate::tokens::opaque::{self, Purpose};
@@ -174,9 +175,9 @@ impl Admin {
     pub(crate) async fn set_password(
         &self,
         user: UserId,
-        new: Password,
+        new: NewPassword,
         by: &Operator,
-    ) -> Result<Option<usize>, PasswordError> {
+    ) -> Result<Option<usize>, SetPasswordError> {
         self.accounts.set_password(user, new, &by.actor()).await
     }
 

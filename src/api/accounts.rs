@@ -11,11 +11,12 @@ use super::refusals::{Conflict, Forbidden, TooMany, email_taken, weak_password};
 use super::schema::{SessionsRevoked, User};
 use super::token_response::{TokenResponse, token_response};
 use crate::accounts::Accounts;
+use crate::accounts::password::SetPasswordError;
 use crate::accounts::profile::{Profile, ProfileChange};
 use crate::accounts::registration::{NewAccount, RegisterError, Registered};
 use crate::http::problem::Fields;
 use crate::http::{Body, HttpContext, Problem};
-use crate::passwords::{Password, WeakPassword};
+use crate::passwords::{NewPassword, Password, WeakPassword};
 use crate::throttle::{Limit, Throttle};
 use crate::types::{EmailAddress, EmailAddressError, Label, LabelError, Patch, Roles, SessionId, Timestamp, Transport};
 
@@ -61,7 +62,7 @@ pub(super) async fn register(
     let transport = body.transport;
     let requester = context.requester(&request);
     throttle.count_ip(Limit::RegisterAddress, &requester).await?;
-    let (new, device_name) = off_the_worker(move || new_account(body)).await??;
+    let (new, device_name) = new_account(body)?;
     match accounts.register(new, device_name, &requester).await? {
         Registered::LoggedIn(tokens) => Ok(token_response(&context, StatusCode::CREATED, &tokens, transport)),
         Registered::Unverified => {
@@ -72,8 +73,7 @@ pub(super) async fn register(
 
 fn new_account(body: RegisterRequest) -> Result<(NewAccount, Option<Label>), Problem> {
     let mut fields = Fields::default();
-    let personal = [body.email.as_str(), body.name.as_deref().unwrap_or_default()];
-    let password = fields.check("password", Password::parse_new(body.password, &personal), WeakPassword::code);
+    let password = fields.check("password", NewPassword::parse(body.password), WeakPassword::code);
     let email = EmailAddress::parse(&body.email);
     let email = fields.check("email", email, |error| EmailAddressError::code(*error));
     let name = optional_label(&mut fields, "name", body.name.as_deref());
@@ -101,6 +101,7 @@ impl From<RegisterError> for Problem {
                 Self::forbidden("registration_closed", "This server does not let people register by themselves.")
             }
             RegisterError::EmailTaken => email_taken(),
+            RegisterError::Weak(error) => weak_password("password", &error),
             RegisterError::Hasher(error) => error.into(),
             RegisterError::Issue(error) => error.into(),
         }
@@ -202,20 +203,17 @@ pub(super) async fn change_password(
     context: web::Data<HttpContext>,
     By { caller, input: Body(body, _), .. }: ByUser<Body<ChangePasswordRequest>>,
 ) -> Result<web::Json<SessionsRevoked>, Problem> {
-    let subject = &caller.snapshot().subject;
-    let personal = [subject.email.clone(), subject.name.clone().unwrap_or_default()];
-    let new = off_the_worker(move || {
-        let [email, name] = &personal;
-        Password::parse_new(body.new_password, &[email, name])
-    });
-    let new = new.await?.map_err(|error| weak_password("new_password", &error))?;
+    let new = NewPassword::parse(body.new_password).map_err(SetPasswordError::from)?;
     let current = Password::parse(body.current_password).ok();
     let sessions_revoked = accounts.change_password(caller.user(), current, new, &caller.actor(&context)).await?;
     Ok(web::Json(SessionsRevoked { sessions_revoked }))
 }
 
-/// Runs `work` on a thread of its own: judging a password takes up to tens of milliseconds, for which a worker's other
-/// requests should not wait.
-async fn off_the_worker<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    web::block(work).await.map_err(|error| Problem::internal(&error))
+impl From<SetPasswordError> for Problem {
+    fn from(error: SetPasswordError) -> Self {
+        match error {
+            SetPasswordError::Weak(error) => weak_password("new_password", &error),
+            SetPasswordError::Password(error) => error.into(),
+        }
+    }
 }

@@ -10,6 +10,7 @@ use crate::accounts::recovery::ResetError;
 use crate::audit::Actor;
 use crate::http::problem::Fields;
 use crate::http::{Body, HttpContext, Problem};
+use crate::passwords::NewPassword;
 use crate::throttle::{Limit, Throttle};
 use crate::tokens::opaque::{Kind, OpaqueToken};
 use crate::types::{EmailAddress, EmailAddressError};
@@ -82,7 +83,7 @@ pub(super) async fn reset_password(
     let requester = context.requester(&request);
     throttle.count_ip(Limit::LoginAddress, &requester).await?;
     let token = OpaqueToken::parse(Kind::Link, body.token);
-    recovery.reset_password(token, body.new_password, &requester).await?;
+    recovery.reset_password(token, NewPassword::parse(body.new_password), &requester).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -11,7 +11,7 @@ use crate::accounts::registration::NewAccount;
 use crate::admin::{Operator, UserChange};
 use crate::app::App;
 use crate::config::Config;
-use crate::passwords::Password;
+use crate::passwords::NewPassword;
 use crate::types::{EmailAddress, Label, Roles, UserId};
 
 use super::output::say;
@@ -67,7 +67,7 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
 fn create(config: &Config, email: &str, name: Option<&str>, admin: bool) -> Outcome {
     let address = parse_email(email)?;
     let label = name.map(Label::parse).transpose().map_err(|error| format!("the name {error}"))?;
-    let password = Password::parse_new(read_password()?, &[email, name.unwrap_or_default()])?;
+    let password = NewPassword::parse(read_password()?)?;
     let roles = if admin { Roles::administrator() } else { Roles::default() };
     let new = NewAccount { email: address, password, name: label, roles };
     with_app(config, async |app| {
@@ -145,7 +145,7 @@ fn reset_mfa(config: &Config, email: &str) -> Outcome {
 
 fn set_password(config: &Config, email: &str) -> Outcome {
     let address = parse_email(email)?;
-    let password = Password::parse_new(read_password()?, &[email])?;
+    let password = NewPassword::parse(read_password()?)?;
     with_app(config, async |app| {
         let user = find_user(&app, &address).await?;
         let revoked = app.admin.set_password(user, password, &Operator::CommandLine).await?;

@@ -18,6 +18,7 @@ use crate::accounts::recovery::ResetError;
 use crate::accounts::{EmailChanges, Recovery};
 use crate::http::body::FormBody;
 use crate::http::{HttpContext, Problem, query};
+use crate::passwords::NewPassword;
 use crate::sessions::Sessions;
 use crate::sessions::check::CheckError;
 use crate::throttle::{Limit, Throttle};
@@ -113,7 +114,7 @@ pub(crate) async fn submit_reset_password(visit: Visit, form: SentForm) -> HttpR
     let answer = async {
         let form = form?;
         let token = visit.token(&form).await?;
-        let password = form.get("new_password").unwrap_or_default();
+        let password = NewPassword::parse(form.get("new_password").unwrap_or_default());
         match visit.recovery.reset_password(token.clone(), password, &visit.requester()).await {
             Ok(()) => {
                 let text = "All devices were logged out. Log in with the new password from now on.";

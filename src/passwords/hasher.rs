@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::hash::{COST_OUT_OF_BOUNDS, Scheme, StoredHash};
 use super::imported_hash::{HashError, ImportedHash};
-use super::password::Password;
+use super::password::{NewPassword, Password, WeakPassword};
 use crate::config::Argon2Cost;
 use crate::random::Random;
 
@@ -58,6 +58,17 @@ pub(crate) enum HasherError {
     Failed,
 }
 
+/// Why a new password was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NewPasswordError {
+    /// The password is easy to guess.
+    #[error(transparent)]
+    Weak(#[from] WeakPassword),
+    /// The password was not judged or not hashed.
+    #[error(transparent)]
+    Hasher(#[from] HasherError),
+}
+
 impl Hasher {
     /// Starts `threads` threads with a queue of up to `capacity` passwords.
     ///
@@ -76,15 +87,8 @@ impl Hasher {
         Ok(hasher)
     }
 
-    /// Hashes a password with a new salt. Returns a PHC string.
-    ///
-    /// # Errors
-    /// The queue is full or too slow, or hashing fails.
-    pub(crate) async fn hash(&self, password: Password) -> Result<String, HasherError> {
-        self.hash_at(Place::Back, password).await
-    }
-
-    /// Hashes a password that was verified a moment ago, before all that wait: its owner has waited already.
+    /// Hashes a password that was verified a moment ago, before all that wait: its owner has waited already. Returns a
+    /// PHC string with a new salt.
     ///
     /// # Errors
     /// Hashing fails.
@@ -95,12 +99,22 @@ impl Hasher {
     async fn hash_at(&self, place: Place, password: Password) -> Result<String, HasherError> {
         let scheme = self.scheme.clone();
         let salt = self.fresh_salt()?;
-        self.run(place, move |memory| {
-            let blocks = memory.blocks(scheme.block_count());
-            let output = scheme.digest(password.as_bytes(), &salt, blocks).ok_or(HasherError::Failed)?;
-            scheme.phc(salt, output).ok_or(HasherError::Failed)
-        })
-        .await
+        self.run(place, move |memory| scheme.hash(&password, salt, memory)).await
+    }
+
+    /// Judges a new password, where the guesser knows the texts in `personal`, and hashes it with a new salt. Returns
+    /// a PHC string.
+    ///
+    /// # Errors
+    /// The password is easy to guess, the queue is full, or hashing fails.
+    pub(crate) async fn hash_new(&self, new: NewPassword, personal: Vec<String>) -> Result<String, NewPasswordError> {
+        let scheme = self.scheme.clone();
+        let salt = self.fresh_salt()?;
+        let hashed = self.run(Place::Back, move |memory| match new.judge(&personal) {
+            Ok(password) => scheme.hash(&password, salt, memory).map(Ok),
+            Err(weak) => Ok(Err(weak)),
+        });
+        Ok(hashed.await??)
     }
 
     /// Verifies a password against the stored hash of an account, in constant time. If there is no account or it has no
@@ -164,6 +178,15 @@ impl Hasher {
 impl Drop for Hasher {
     fn drop(&mut self) {
         self.queue.close();
+    }
+}
+
+impl Scheme {
+    /// Hashes a password. Returns a PHC string.
+    fn hash(&self, password: &Password, salt: Salt, memory: &mut Memory) -> Result<String, HasherError> {
+        let blocks = memory.blocks(self.block_count());
+        let output = self.digest(password.as_bytes(), &salt, blocks).ok_or(HasherError::Failed)?;
+        self.phc(salt, output).ok_or(HasherError::Failed)
     }
 }
 
@@ -299,6 +322,12 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
+
+    impl Hasher {
+        async fn hash(&self, password: Password) -> Result<String, HasherError> {
+            self.hash_at(Place::Back, password).await
+        }
+    }
     use crate::passwords::hash::{NO_PASSWORD, check_hash as check};
 
     const CHEAP: Argon2Cost = Argon2Cost { memory_kib: 64, passes: 1, lanes: 1 };
@@ -490,6 +519,24 @@ mod tests {
         assert!(rehash.await.is_ok());
         assert_eq!(seen.recv(), Ok("before both"));
         assert_eq!(seen.recv(), Ok("waiting"));
+    }
+
+    #[tokio::test]
+    async fn a_new_password_is_judged_on_the_threads_that_hash() {
+        let hasher = hasher(CHEAP, 1);
+        let new = |text: &str| NewPassword::parse(text.to_owned()).unwrap();
+        let release = occupy(&hasher).await;
+        let waiting = hasher.hash_new(new("quellorin thrumbeck"), vec!["Quellorin Thrumbeck".to_owned()]);
+        let refused = async {
+            let refused = hasher.hash_new(new("password1234"), Vec::new()).await;
+            drop(release);
+            refused
+        };
+        let (judged, refused) = tokio::join!(waiting, refused);
+        assert_eq!(refused, Err(NewPasswordError::Hasher(HasherError::Busy)), "nobody has judged it");
+        assert!(matches!(judged, Err(NewPasswordError::Weak(WeakPassword::Guessable(_)))), "{judged:?}");
+        let hash = hasher.hash_new(new("anvil thimble orchard"), Vec::new()).await.unwrap();
+        assert_eq!(verify(&hasher, "anvil thimble orchard", &hash).await, Ok(Verification::Match));
     }
 
     #[tokio::test]

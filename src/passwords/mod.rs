@@ -6,6 +6,6 @@ mod imported_hash;
 mod password;
 
 pub(crate) use hash::{NO_PASSWORD, check_hash};
-pub(crate) use hasher::{Hasher, HasherError, Verification};
+pub(crate) use hasher::{Hasher, HasherError, NewPasswordError, Verification};
 pub(crate) use imported_hash::HashError;
-pub(crate) use password::{Password, WeakPassword};
+pub(crate) use password::{NewPassword, Password, WeakPassword};

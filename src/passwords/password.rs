@@ -1,5 +1,7 @@
 //! Passwords in memory, and the rules for new ones.
 
+use std::collections::BTreeSet;
+
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 use zeroize::Zeroizing;
 use zxcvbn::{Score, zxcvbn};
@@ -65,22 +67,6 @@ impl Password {
         }
     }
 
-    /// Parses a new password. It must take more than 10^8 guesses, where the guesser knows the texts in `personal`,
-    /// such as the email address and the name. There are no composition rules (NIST SP 800-63B §3.1.1.2). Takes up to
-    /// tens of milliseconds.
-    ///
-    /// # Errors
-    /// The password is too short, too long or easy to guess.
-    pub(crate) fn parse_new(text: impl Into<Zeroizing<String>>, personal: &[&str]) -> Result<Self, WeakPassword> {
-        let password = Self::parse(text)?;
-        if password.composed.len() < Self::MIN_BYTES {
-            return Err(WeakPassword::TooShort);
-        }
-        let known = personal.iter().flat_map(|text| words(text)).chain(["keyturn".to_owned()]).collect::<Vec<_>>();
-        let estimate = zxcvbn(beginning(&password.composed), &known.iter().map(String::as_str).collect::<Vec<_>>());
-        if estimate.score() < Score::Three { Err(WeakPassword::Guessable(advice(&estimate))) } else { Ok(password) }
-    }
-
     /// Returns the composed form.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.composed.as_bytes()
@@ -93,11 +79,84 @@ impl Password {
     }
 }
 
-/// Returns the first characters, by which the strength is estimated. For a hundred characters that may each stand for
-/// several letters zxcvbn takes a second, and a strong password is recognised long before that.
+/// A new password of the right length, which is not judged yet: that takes milliseconds, so only the threads that hash
+/// passwords do it, after everything that is cheaper.
+pub(crate) struct NewPassword {
+    password: Password,
+}
+
+impl NewPassword {
+    /// Parses a new password. There are no composition rules (NIST SP 800-63B §3.1.1.2).
+    ///
+    /// # Errors
+    /// The password is too short or too long.
+    pub(crate) fn parse(text: impl Into<Zeroizing<String>>) -> Result<Self, WeakPassword> {
+        let password = Password::parse(text)?;
+        if password.composed.len() < Password::MIN_BYTES {
+            return Err(WeakPassword::TooShort);
+        }
+        Ok(Self { password })
+    }
+
+    /// Returns the password if it takes more than 10^8 guesses, where the guesser knows the texts in `personal`, such
+    /// as the email address and the name. Takes up to ten milliseconds or so.
+    ///
+    /// # Errors
+    /// The password is easy to guess.
+    pub(super) fn judge(self, personal: &[String]) -> Result<Password, WeakPassword> {
+        let known = personal.iter().flat_map(|text| words(text)).chain(["keyturn".to_owned()]).collect::<Vec<_>>();
+        let known = known.iter().map(String::as_str).collect::<Vec<_>>();
+        let estimate = zxcvbn(beginning(&self.password.composed), &known);
+        if estimate.score() < Score::Three {
+            return Err(WeakPassword::Guessable(advice(&estimate)));
+        }
+        Ok(self.password)
+    }
+}
+
+/// Returns the first characters, by which the strength is estimated: 32 at the most, and fewer if they can be read in
+/// more than 16 ways as letters. zxcvbn looks up each part of each reading, which could take half a second. What is
+/// left has at least nine characters, and those of texts with so many signs are hard to guess.
 fn beginning(text: &str) -> &str {
-    const ESTIMATED_CHARS: usize = 32;
-    text.char_indices().nth(ESTIMATED_CHARS).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+    const MAX_CHARS: usize = 32;
+    const MAX_PARTS: usize = 16 * parts(MAX_CHARS);
+    let mut signs = Signs::default();
+    let end = text.char_indices().zip(1..).find_map(|((start, character), chars)| {
+        signs.add(character);
+        (chars > MAX_CHARS || signs.readings() * parts(chars) > MAX_PARTS).then_some(start)
+    });
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
+/// Returns the number of parts that a text of `chars` characters has.
+const fn parts(chars: usize) -> usize {
+    chars * (chars + 1) / 2
+}
+
+/// The signs of a text that can stand for letters, as `4` does for `a`. zxcvbn judges each reading of them.
+#[derive(Default)]
+struct Signs {
+    found: BTreeSet<char>,
+}
+
+impl Signs {
+    /// The signs of each letter that has several, or shares one with another letter.
+    const OF_LETTERS: [&str; 7] = ["4@", "({[<", "69", "1!|", "1|7", "$5", "+7"];
+    /// The signs that stand for more than one letter.
+    const SHARED: [char; 3] = ['1', '|', '7'];
+
+    fn add(&mut self, character: char) {
+        if Self::OF_LETTERS.iter().any(|signs| signs.contains(character)) {
+            self.found.insert(character);
+        }
+    }
+
+    /// Returns at least the number of readings that zxcvbn judges.
+    fn readings(&self) -> usize {
+        let ways = |signs: &&str| signs.chars().filter(|sign| self.found.contains(sign)).count().max(1);
+        let is_shared = Self::SHARED.iter().any(|sign| self.found.contains(sign));
+        Self::OF_LETTERS.iter().map(ways).product::<usize>() * if is_shared { 2 } else { 1 }
+    }
 }
 
 /// Returns the composed form if it differs from `text`.
@@ -137,7 +196,7 @@ mod tests {
     const PERSONAL: [&str; 2] = ["zorvane.thrumbeck@quellorin.example", "Zorvane Ó Thrumbeck"];
 
     fn set(text: &str) -> Result<Password, WeakPassword> {
-        Password::parse_new(text.to_owned(), &PERSONAL)
+        NewPassword::parse(text.to_owned())?.judge(&PERSONAL.map(str::to_owned))
     }
 
     fn refusal(text: &str) -> WeakPassword {
@@ -193,10 +252,26 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_judged_in_a_bounded_number_of_readings() {
+        for (text, expected) in [
+            ("4@8({[<369!1|$5+7%204@8({[<369!1", "4@8({[<369!1"),
+            ("({[<4@8(6931!|$5+7%2({[<4@8(6931", "({[<4@8(6931!"),
+            ("1|!7({[<4@1|!7({[<4@1|!7({[<4@1|", "1|!7({[<4@"),
+            ("L3tM31n!7-p4$$w0rd-L3tM31n!7-p4$", "L3tM31n!7-p4$$w0rd-L3tM31n!7-p4$"),
+            ("12345678901234567890123456789012", "12345678901234567890123456789012"),
+        ] {
+            assert_eq!(beginning(text), expected);
+        }
+        assert!(set("4@8({[<369!1|$5+7%20").is_ok());
+    }
+
+    #[test]
     fn what_is_known_of_the_person_is_refused_to_that_person_alone() {
         for text in ["zorvanethrumbeck", "Thrumbeck1!", "zorvane.thrumbeck", "quellorinZorvane", "keyturn2026"] {
             assert_eq!(refusal(text).code(), "password_guessable", "{text}");
         }
-        assert!(Password::parse_new("quellorinZorvane".to_owned(), &["q@example.com"]).is_ok());
+        let of_another =
+            NewPassword::parse("quellorinZorvane".to_owned()).unwrap().judge(&["q@example.com".to_owned()]);
+        assert!(of_another.is_ok());
     }
 }

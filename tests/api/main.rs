@@ -40,6 +40,7 @@ mod mail_limits;
 mod mfa;
 mod mfa_guesses;
 mod mfa_step_up;
+mod new_passwords;
 mod nul;
 mod openapi;
 mod pages;
