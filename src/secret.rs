@@ -1,5 +1,7 @@
 //! The master secret and the keys that are derived from it. They are zeroized when dropped and cannot be printed.
 
+use std::collections::HashSet;
+
 use aws_lc_rs::{aead, hkdf, hmac};
 use zeroize::Zeroizing;
 
@@ -12,15 +14,47 @@ pub struct MasterSecret {
     text: Zeroizing<String>,
 }
 
+/// Why a text is not accepted as a secret. The text completes the sentence that begins with the name of the setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WeakSecret {
+    /// The secret is too short.
+    #[error("must have at least {} characters", MasterSecret::MIN_LENGTH)]
+    TooShort,
+    /// The secret has few characters, or is a short text repeated.
+    #[error("must be random: it repeats a few characters or a short text")]
+    Repetitive,
+}
+
 impl MasterSecret {
     /// The least number of characters of a secret: 64 hexadecimal digits carry 256 bits.
     pub const MIN_LENGTH: usize = 64;
 
-    /// Parses a secret and removes the white space around it. Returns `None` if it is shorter than
-    /// [`Self::MIN_LENGTH`].
-    pub fn parse(text: &str) -> Option<Self> {
+    /// The least number of different pairs of neighbouring characters. 64 random hexadecimal digits have about 56, 64
+    /// random decimal digits 46; few characters, or a short text repeated, have fewer.
+    const MIN_PAIRS: usize = 32;
+
+    /// Parses a secret and removes the white space around it.
+    ///
+    /// # Errors
+    /// The secret is shorter than [`Self::MIN_LENGTH`], or repeats a few characters or a short text.
+    pub fn parse(text: &str) -> Result<Self, WeakSecret> {
         let text = text.trim();
-        (text.chars().count() >= Self::MIN_LENGTH).then(|| Self { text: Zeroizing::new(text.to_owned()) })
+        if text.chars().count() < Self::MIN_LENGTH {
+            return Err(WeakSecret::TooShort);
+        }
+        let pairs: HashSet<(char, char)> = text.chars().zip(text.chars().skip(1)).collect();
+        if pairs.len() < Self::MIN_PAIRS {
+            return Err(WeakSecret::Repetitive);
+        }
+        Ok(Self { text: Zeroizing::new(text.to_owned()) })
+    }
+
+    /// Returns a secret for tests: another one for each name.
+    #[cfg(test)]
+    pub(crate) fn for_test(name: &str) -> Self {
+        let bytes = hkdf_sha256(name.as_bytes(), b"test", &[]);
+        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { text: Zeroizing::new(text) }
     }
 
     fn derive(&self, purpose: &'static str) -> Key {
@@ -143,22 +177,55 @@ impl SealKey {
 mod tests {
     use super::*;
 
-    fn secret(filler: char) -> MasterSecret {
-        MasterSecret::parse(&filler.to_string().repeat(64)).unwrap()
+    fn refusal(text: &str) -> Option<WeakSecret> {
+        MasterSecret::parse(text).err()
     }
 
     #[test]
     fn a_short_secret_is_refused() {
-        assert!(MasterSecret::parse(&"s".repeat(63)).is_none());
+        let random = MasterSecret::for_test("a");
+        assert_eq!(refusal(&random.text[1..]), Some(WeakSecret::TooShort));
+        assert_eq!(refusal(&format!(" {}\n", &random.text[..63])), Some(WeakSecret::TooShort));
+        assert_eq!(refusal(&format!(" {}\n", *random.text)), None);
+    }
+
+    #[test]
+    fn a_secret_that_repeats_itself_is_refused() {
+        for text in [
+            "x".repeat(64),
+            "ab".repeat(500),
+            "changeme".repeat(8),
+            "0123456789abcdef".repeat(4),
+            "correct horse battery staple ".repeat(3),
+            format!("changeme{}", "0".repeat(100)),
+            ["aaab", "abba", "baab", "bbbb", "aaba"].concat().repeat(4),
+        ] {
+            assert_eq!(refusal(&text), Some(WeakSecret::Repetitive), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_random_secret_is_accepted_whatever_its_alphabet() {
+        for _ in 0..100 {
+            for alphabet in ["0123456789abcdef", "0123456789", "abcdefghijklmnopqrstuvwxyz"] {
+                let bytes = Random.bytes::<64>();
+                let characters = bytes.iter().map(|byte| alphabet.as_bytes()[usize::from(*byte) % alphabet.len()]);
+                let text: String = characters.map(char::from).collect();
+                assert_eq!(refusal(&text), None, "{text}");
+            }
+        }
     }
 
     #[test]
     fn what_is_sealed_opens_only_with_its_key_and_context() {
-        let sealed = secret('a').signing_key_seal().seal(b"private", b"kid 1", &Random);
-        assert_eq!(secret('a').signing_key_seal().open(&sealed, b"kid 1").unwrap().as_slice(), b"private");
-        assert!(secret('a').signing_key_seal().open(&sealed, b"kid 2").is_none());
-        assert!(secret('b').signing_key_seal().open(&sealed, b"kid 1").is_none());
-        assert!(secret('a').signing_key_seal().open(b"short", b"kid 1").is_none());
+        let sealed = MasterSecret::for_test("a").signing_key_seal().seal(b"private", b"kid 1", &Random);
+        assert_eq!(
+            MasterSecret::for_test("a").signing_key_seal().open(&sealed, b"kid 1").unwrap().as_slice(),
+            b"private"
+        );
+        assert!(MasterSecret::for_test("a").signing_key_seal().open(&sealed, b"kid 2").is_none());
+        assert!(MasterSecret::for_test("b").signing_key_seal().open(&sealed, b"kid 1").is_none());
+        assert!(MasterSecret::for_test("a").signing_key_seal().open(b"short", b"kid 1").is_none());
     }
 
     #[test]

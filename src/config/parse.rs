@@ -63,7 +63,7 @@ pub(super) fn claim(text: &str) -> Parsed<String> {
 
 /// Parses the master secret.
 pub(super) fn secret(text: &str) -> Parsed<MasterSecret> {
-    MasterSecret::parse(text).ok_or_else(|| format!("must have at least {} characters", MasterSecret::MIN_LENGTH))
+    MasterSecret::parse(text).map_err(|error| error.to_string())
 }
 
 /// Parses a signature algorithm.

@@ -29,7 +29,7 @@ pub(super) fn read(data_dir: &Path) -> io::Result<Option<MasterSecret>> {
     };
     let damaged =
         || io::Error::new(io::ErrorKind::InvalidData, "it does not contain a secret: restore it from a backup");
-    MasterSecret::parse(&text).map(Some).ok_or_else(damaged)
+    MasterSecret::parse(&text).map(Some).map_err(|_| damaged())
 }
 
 /// Generates the secret, or reads the one that another server has generated first. All servers that start at the same

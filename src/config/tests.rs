@@ -40,7 +40,7 @@ impl Drop for Directory {
 
 /// Returns a secret that is long enough and is not reported by scanners for secrets.
 fn long_secret() -> String {
-    "not-a-secret-".repeat(5)
+    "not-a-secret but a sentence of a test that is long enough and does not repeat itself".to_owned()
 }
 
 fn load_with(file: Option<&str>, environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
@@ -392,9 +392,9 @@ fn a_mail_server_is_displayed_without_its_password() {
 }
 
 #[test]
-fn a_secret_has_at_least_64_characters() {
-    refuses("JWT_SECRET", &[&"x".repeat(63)]);
-    accepts("JWT_SECRET", &[&"x".repeat(64)]);
+fn a_secret_has_at_least_64_characters_and_does_not_repeat_itself() {
+    refuses("JWT_SECRET", &[&long_secret()[..63], &"x".repeat(64), &"changeme".repeat(8)]);
+    accepts("JWT_SECRET", &[&long_secret(), &long_secret()[..64]]);
 }
 
 #[test]

@@ -111,7 +111,7 @@ mod tests {
     use crate::secret::MasterSecret;
 
     fn seal(filler: char) -> SealKey {
-        MasterSecret::parse(&filler.to_string().repeat(64)).unwrap().signing_key_seal()
+        MasterSecret::for_test(&filler.to_string()).signing_key_seal()
     }
 
     #[test]

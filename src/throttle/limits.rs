@@ -368,7 +368,7 @@ mod tests {
             search_account: None,
             mfa_account: None,
         };
-        Limits::new(&rates, &MasterSecret::parse(&"limit".repeat(20)).unwrap(), clock)
+        Limits::new(&rates, &MasterSecret::for_test("limits"), clock)
     }
 
     fn local(limits: &Limits, limit: Limit, subject: &[u8]) -> Result<Remaining, RateLimited> {

@@ -132,7 +132,7 @@ mod tests {
     use crate::secret::MasterSecret;
 
     fn key(filler: char) -> MacKey {
-        MasterSecret::parse(&filler.to_string().repeat(64)).unwrap().refresh_token_key()
+        MasterSecret::for_test(&filler.to_string()).refresh_token_key()
     }
 
     fn first() -> RefreshToken {

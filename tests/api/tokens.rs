@@ -400,7 +400,7 @@ async fn another_secret_does_not_start(backend: Backend) {
     let deployment = Deployment::new(backend);
     let server = Server::start(&deployment, &[], Clock::default()).await;
     let tokens = server.register().await;
-    let other = "0123456789abcdef".repeat(4);
+    let other = crate::support::random_hex::<32>();
     let said = refusal(&deployment, &[("JWT_SECRET", &other)]);
     assert!(said.contains("JWT_SECRET"), "{said}");
     assert!(!said.contains(&other) && !said.contains(&deployment.secret));
@@ -410,7 +410,7 @@ async fn another_secret_does_not_start(backend: Backend) {
 async fn another_secret_leaves_the_keys_as_they_are(backend: Backend) {
     let deployment = Deployment::new(backend);
     drop(Server::start(&deployment, &[], Clock::default()).await);
-    let other = "0123456789abcdef".repeat(4);
+    let other = crate::support::random_hex::<32>();
     let said = refusal(&deployment, &[("JWT_SECRET", &other), ("JWT_ALGORITHM", "EdDSA")]);
     assert!(said.contains("JWT_SECRET"), "{said}");
     assert_eq!(deployment.count("signing_keys"), 1);

@@ -320,7 +320,7 @@ async fn the_doctor_finds_a_healthy_server_healthy(process: Process) {
 
 async fn the_doctor_knows_a_wrong_secret(deployment: Arc<Deployment>) {
     run(&deployment, &["migrate"]).printed();
-    let other = "0123456789abcdef".repeat(4);
+    let other = crate::support::random_hex::<32>();
     assert_diagnosis(
         &doctor(&deployment, &[("JWT_SECRET", &other)]),
         "keys",

@@ -60,7 +60,7 @@ fn an_unknown_kind_of_database_is_an_error_and_no_new_file() {
         "sqlite:",
         "sqlite::memory:",
     ] {
-        let secret = "0123456789abcdef".repeat(4);
+        let secret = crate::support::random_hex::<32>();
         let settings = [("DATABASE_URL", url), ("DATA_DIR", &data_dir), ("JWT_SECRET", &secret)];
         let error = Config::from_settings(&settings, &Random).err().unwrap_or_else(|| panic!("{url} is taken"));
         let said = error.to_string();
