@@ -11,8 +11,8 @@ use url::Url;
 
 use super::source::{ConfigError, EffectiveSetting, Environment, Reader, problem};
 use super::{
-    CacheKind, Config, Database, Encryption, GeoDatabase, Limits, Mail, Redis, Relay, Retention, parse, redis_url,
-    secret_file, smtp_url, source,
+    CacheKind, Config, Database, Encryption, GeoDatabase, Limits, Mail, Redis, Relay, Retention, database_url, parse,
+    redis_url, secret_file, smtp_url, source,
 };
 use crate::random::Random;
 use crate::secret::MasterSecret;
@@ -120,7 +120,7 @@ impl Config {
 fn database(reader: &mut Reader, data_dir: &Path) -> Database {
     let path = data_dir.join("keyturn.db");
     reader.show_default("DATABASE_URL", format_args!("sqlite:{}", path.display()));
-    reader.get("DATABASE_URL", parse::database).unwrap_or(Database::Sqlite { path })
+    reader.get("DATABASE_URL", database_url::parse).unwrap_or(Database::Sqlite { path })
 }
 
 fn cache(reader: &mut Reader) -> CacheKind {

@@ -1,6 +1,7 @@
 //! The configuration. It is read once at the start, from the environment, a TOML file and defaults, in this order, and
 //! validated.
 
+mod database_url;
 mod geoip;
 mod load;
 mod parse;

@@ -14,9 +14,8 @@ use lettre::message::Mailbox;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
-use zeroize::Zeroizing;
 
-use super::{Argon2Cost, Database, ProfileClaims};
+use super::{Argon2Cost, ProfileClaims};
 use crate::secret::MasterSecret;
 use crate::types::{Algorithm, Rate};
 
@@ -103,28 +102,6 @@ pub(super) fn bind(text: &str) -> Parsed<SocketAddr> {
     text.parse().map_err(|_| "must be an IP address and a port".to_owned())
 }
 
-/// Parses the URL of a database.
-pub(super) fn database(text: &str) -> Parsed<Database> {
-    if let Some(path) = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")) {
-        return sqlite(path);
-    }
-    match text.split_once("://") {
-        Some(("postgres" | "postgresql", rest)) if !rest.is_empty() => {
-            Ok(Database::Postgres { url: Zeroizing::new(text.to_owned()) })
-        }
-        _ => Err("must begin with postgres://, postgresql:// or sqlite:".to_owned()),
-    }
-}
-
-/// Parses the path of a database file. Each connection to `:memory:` would have a database of its own, and SQLite would
-/// treat the parameters of a URL as a part of the file name.
-fn sqlite(path: &str) -> Parsed<Database> {
-    if path.is_empty() || path.starts_with(':') || path.starts_with("file:") || path.contains('?') {
-        return Err("must name a file after sqlite:, without parameters".to_owned());
-    }
-    Ok(Database::Sqlite { path: PathBuf::from(path) })
-}
-
 /// Parses the prefix of keys in Redis. Braces are not allowed, because they would determine the hash slot of a Redis
 /// Cluster, which the ids of sessions must determine.
 pub(super) fn redis_prefix(text: &str) -> Parsed<String> {
@@ -175,8 +152,10 @@ pub(super) fn origins(text: &str) -> Parsed<Vec<String>> {
             return Err("must name each origin: * would allow every website to use its visitors' cookies".to_owned());
         }
         let url = web_url(origin).filter(|url| url.path() == "/");
-        url.map(|url| url.origin().ascii_serialization())
-            .ok_or_else(|| format!("must be origins such as https://app.example; {origin:?} is not an origin"))
+        url.map(|url| url.origin().ascii_serialization()).ok_or_else(|| match origin.contains('@') {
+            true => "must be origins such as https://app.example, without credentials".to_owned(),
+            false => format!("must be origins such as https://app.example; {origin:?} is not an origin"),
+        })
     })
 }
 

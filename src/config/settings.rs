@@ -56,15 +56,20 @@ impl Setting {
         self
     }
 
+    /// Returns whether all of `value` may be displayed: it is no secret, and no URL with credentials.
+    pub(super) fn shows(&self, value: &str) -> bool {
+        self.visibility == Visibility::Full && !value.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
+    }
+
     /// Returns the part of `value` that may be displayed.
     pub fn redact(&self, value: &str) -> String {
         match (self.visibility, value.split_once("://")) {
-            (Visibility::Full, _) => value.to_owned(),
-            (Visibility::UrlWithoutCredentials, Some((scheme, rest))) => {
+            (Visibility::Full, _) if self.shows(value) => value.to_owned(),
+            (Visibility::Full | Visibility::UrlWithoutCredentials, Some((scheme, rest))) => {
                 format!("{scheme}://{}", without_credentials(rest))
             }
             (Visibility::UrlWithoutCredentials, None) if value.starts_with("sqlite:") => value.to_owned(),
-            (Visibility::UrlWithoutCredentials | Visibility::Hidden, _) => "(hidden)".to_owned(),
+            (Visibility::Full | Visibility::UrlWithoutCredentials | Visibility::Hidden, _) => "(hidden)".to_owned(),
         }
     }
 }
@@ -218,6 +223,9 @@ once. `keyturn config check` displays the settings in effect and their sources, 
 ";
 
 const NOTES: &str = "
+`DATABASE_URL` is `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE?NAME=VALUE` as libpq reads it, with
+special characters of the password percent-encoded.
+
 `REDIS_URL` is `redis://HOST:PORT/DB`, `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB` or
 `redis+cluster://HOST:PORT,HOST:PORT`, with `rediss` instead of `redis` for TLS. Credentials are written before the
 hosts as `:PASSWORD@` or `USER:PASSWORD@`, with special characters percent-encoded. The password for the sentinels
@@ -230,9 +238,9 @@ themselves is `?sentinel_password=PASSWORD` at the end.
 - `smtp://HOST:PORT?tls=opportunistic` uses STARTTLS if the server offers it (587);
 - `smtp://HOST:PORT` does not encrypt (25).
 
-Credentials are written before the host as `USER:PASSWORD@`, percent-encoded. Without encryption they are sent only to
-localhost, unless `?tls=none` allows it. `smtp://HOST/NAME` sets the name that keyturn sends in EHLO, which is otherwise
-the host of `PUBLIC_URL`.
+Credentials are written before the host as `USER:PASSWORD@`, percent-encoded. They are never sent without encryption,
+not even to localhost or where a server does not offer the STARTTLS of `tls=opportunistic`, unless the URL says
+`?tls=none`. `smtp://HOST/NAME` sets the name that keyturn sends in EHLO, which is otherwise the host of `PUBLIC_URL`.
 
 A limit is `COUNT/SECONDS` or `off`: COUNT attempts at once, then COUNT more spread evenly over SECONDS. The defaults
 are sufficient for an office behind one IP address. The elements of a list are separated by commas.

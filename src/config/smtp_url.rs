@@ -1,7 +1,6 @@
 //! The forms of `SMTP_URL`.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use percent_encoding::percent_decode_str;
 use url::{Host, Url, form_urlencoded};
@@ -22,7 +21,7 @@ pub(super) fn parse(text: &str, public_url: &Url) -> Parsed<Relay> {
     let (encryption, is_explicit) = encryption(&url)?;
     let host = url.host_str().filter(|host| !host.is_empty()).ok_or(FORM)?.trim_matches(['[', ']']).to_owned();
     let credentials = credentials(&url).map_err(|()| FORM)?;
-    if credentials.is_some() && encryption == Encryption::None && !is_explicit && !is_localhost(&host) {
+    if credentials.is_some() && encryption == Encryption::None && !is_explicit {
         return Err("would send the password unencrypted: add ?tls=required, or ?tls=none to allow it".to_owned());
     }
     let default_port = match encryption {
@@ -63,10 +62,6 @@ fn credentials(url: &Url) -> Result<Option<(String, Zeroizing<String>)>, ()> {
     }
 }
 
-fn is_localhost(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
 /// Returns the host of `PUBLIC_URL`, with an IP address as an address literal (RFC 5321 §4.1.3).
 fn default_hello(public_url: &Url) -> String {
     match public_url.host() {
@@ -104,15 +99,15 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_decoded_and_never_sent_unencrypted_over_the_network() {
+    fn credentials_are_decoded_and_sent_unencrypted_only_if_the_url_says_so() {
         let relay = read("smtps://me%40example.com:p%2Fs+s%26=@mail.example").unwrap();
         let (user, password) = relay.credentials.unwrap();
         assert_eq!((&*user, password.as_str()), ("me@example.com", "p/s+s&="));
-        assert!(read("smtp://me:hidden@mail.example").err().unwrap().contains("unencrypted"));
-        for url in
-            ["smtp://me:pass@127.0.0.1", "smtp://me:pass@localhost", "smtp://me:pass@[::1]", "smtp://a:b@c?tls=none"]
-        {
-            assert!(read(url).unwrap().credentials.is_some(), "{url}");
+        for host in ["mail.example", "localhost", "127.0.0.1", "[::1]"] {
+            assert!(read(&format!("smtp://me:hidden@{host}")).err().unwrap().contains("unencrypted"), "{host}");
+            for url in [format!("smtp://me:pass@{host}?tls=none"), format!("smtp://me:pass@{host}?tls=opportunistic")] {
+                assert!(read(&url).unwrap().credentials.is_some(), "{url}");
+            }
         }
     }
 

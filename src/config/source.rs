@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use zeroize::Zeroizing;
 
 use super::parse::Parsed;
-use super::settings::{Setting, Visibility, setting, settings};
+use super::settings::{Setting, setting, settings};
 
 /// A function that looks up a variable of the environment.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
@@ -63,8 +63,8 @@ impl Reader {
         let from_file = |name: &str| table.get(&name.to_ascii_lowercase()).map(from_toml).transpose();
         let mut reader = Self { values: BTreeMap::new(), effective: Vec::new(), problems };
         for setting in settings() {
-            let found = match look_up(setting.name, "environment", &from_environment) {
-                Ok(None) => look_up(setting.name, &file_name, &from_file),
+            let found = match look_up(setting, "environment", &from_environment) {
+                Ok(None) => look_up(setting, &file_name, &from_file),
                 found => found,
             };
             reader.add(setting, found);
@@ -92,7 +92,7 @@ impl Reader {
         let text = self.values.get(name)?;
         let error = match parse(text) {
             Ok(value) => return Some(value),
-            Err(error) if setting(name).visibility == Visibility::Full => format!("{error}, is {:?}", text.as_str()),
+            Err(error) if setting(name).shows(text) => format!("{error}, is {:?}", text.as_str()),
             Err(error) => error,
         };
         self.report(name, &error);
@@ -136,7 +136,12 @@ impl Reader {
 
 /// Looks up `NAME` in `source`, or reads the file that `NAME_FILE` names. Removes the white space around the value. An
 /// empty value counts as unset.
-fn look_up(name: &str, origin: &str, source: &dyn Fn(&str) -> Parsed<Option<String>>) -> Parsed<Option<SourcedText>> {
+fn look_up(
+    setting: &Setting,
+    origin: &str,
+    source: &dyn Fn(&str) -> Parsed<Option<String>>,
+) -> Parsed<Option<SourcedText>> {
+    let name = setting.name;
     let find = |name: &str| Ok::<_, String>(source(name)?.map(trimmed).filter(|text| !text.is_empty()));
     match (find(name)?, find(&format!("{name}_FILE"))?) {
         (Some(_), Some(_)) => Err(format!("is set twice, as {name} and as {name}_FILE")),
@@ -144,6 +149,10 @@ fn look_up(name: &str, origin: &str, source: &dyn Fn(&str) -> Parsed<Option<Stri
         (None, Some(path)) => match std::fs::read_to_string(path.as_str()).map(trimmed) {
             Ok(text) if text.is_empty() => Err(format!("is empty in the file {}", *path)),
             Ok(text) => Ok(Some((text, path.to_string()))),
+            // What is no file may be the secret itself, set by the wrong name.
+            Err(error) if !setting.shows(&path) && !Path::new(path.as_str()).exists() => {
+                Err(format!("cannot be read from the file that {name}_FILE names: {error}"))
+            }
             Err(error) => Err(format!("cannot be read from the file {}: {error}", *path)),
         },
     }

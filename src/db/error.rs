@@ -65,7 +65,8 @@ impl From<ConnectionError> for DbError {
     fn from(error: ConnectionError) -> Self {
         match error {
             ConnectionError::CouldntSetupConfiguration(error) => error.into(),
-            // The message of libpq contains the host, port and database, but never the password.
+            // The message of libpq contains the host, port and database, but not the password: the configuration has
+            // refused URLs of another form, of which libpq would repeat a part.
             other => Self::Unavailable(other.to_string()),
         }
     }

@@ -86,13 +86,13 @@ impl Relay {
     /// # Errors
     /// The server does not answer or refuses the credentials.
     pub(super) async fn check(&self) -> Result<(), Failure> {
-        let mut connection = in_time(async { self.connect().await.map_err(temporary) }).await?;
+        let mut connection = in_time(self.connect()).await?;
         let _ = tokio::time::timeout(QUIT_TIMEOUT, connection.quit()).await;
         Ok(())
     }
 
     async fn hand_over(&self, from: &Address, to: &Address, message: &[u8]) -> Result<AsyncSmtpConnection, Failure> {
-        let mut connection = self.connect().await.map_err(temporary)?;
+        let mut connection = self.connect().await?;
         let mut parameters = Vec::new();
         if !from.to_string().is_ascii() || !to.to_string().is_ascii() {
             if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
@@ -112,21 +112,31 @@ impl Relay {
         Ok(connection)
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
+    /// Connects, encrypts and logs in as configured. Never sends the password unencrypted unless it was configured so.
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Failure> {
         let server = (self.host.as_str(), self.port);
         let tls = || self.tls.clone();
         let implicit_tls = (self.encryption == Encryption::Implicit).then(tls);
         let mut connection =
-            AsyncSmtpConnection::connect_tokio1(server, Some(TIMEOUT), &self.hello, implicit_tls, None).await?;
+            AsyncSmtpConnection::connect_tokio1(server, Some(TIMEOUT), &self.hello, implicit_tls, None)
+                .await
+                .map_err(temporary)?;
         match self.encryption {
             Encryption::Opportunistic if connection.can_starttls() => {
-                connection.starttls(tls(), &self.hello).await?;
+                connection.starttls(tls(), &self.hello).await.map_err(temporary)?;
             }
-            Encryption::Required => connection.starttls(tls(), &self.hello).await?,
+            Encryption::Opportunistic if self.credentials.is_some() => {
+                return Err(Failure::Temporary(
+                    "the mail server does not offer STARTTLS, and the password is not sent unencrypted: \
+                     tls=none in SMTP_URL would allow it"
+                        .to_owned(),
+                ));
+            }
+            Encryption::Required => connection.starttls(tls(), &self.hello).await.map_err(temporary)?,
             Encryption::Opportunistic | Encryption::None | Encryption::Implicit => {}
         }
         if let Some(credentials) = &self.credentials {
-            connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+            connection.auth(DEFAULT_MECHANISMS, credentials).await.map_err(temporary)?;
         }
         Ok(connection)
     }

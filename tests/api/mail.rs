@@ -342,7 +342,8 @@ async fn mail_servers_are_reached_over_tls_and_with_a_login(_: Backend) {
 
 async fn a_login_that_the_mail_server_refuses_is_no_refusal_of_the_mail(_: Backend) {
     let smtp = SmtpServer::start_with(&["--user", "me", "right"]);
-    for url in [smtp.url(), smtp.url().replace("smtp://", "smtp://me:wrong@")] {
+    let wrong = format!("{}?tls=none", smtp.url().replace("smtp://", "smtp://me:wrong@"));
+    for url in [smtp.url(), wrong] {
         let server = Server::with(Backend::Embedded, &[("SMTP_URL", &url)]).await;
         queue_notice(&server, server.clock.now());
         until_outcomes(&server, "deferred", 1).await;
@@ -359,7 +360,9 @@ async fn a_mail_server_of_another_authority_or_without_tls_gets_no_mail(_: Backe
     let [certificate, key] = own.issue("DNS:mail.example");
     let misnamed = SmtpServer::start_with(&["--certificate", &certificate, &key, "--starttls"]);
     let plain = SmtpServer::start();
+    let with_password = plain.url().replace("smtp://", "smtp://me:sesame@");
     for (smtp, url, why) in [
+        (&plain, format!("{with_password}?tls=opportunistic"), "not sent unencrypted"),
         (&implicit, format!("smtps://127.0.0.1:{}", implicit.port()), "certificate"),
         (&misnamed, format!("{}?tls=required", misnamed.url()), "certificate"),
         (&plain, format!("{}?tls=required", plain.url()), "STARTTLS"),

@@ -33,6 +33,7 @@ embedded_only! {
     a_database_of_places_that_is_none_stops_everything,
     the_version_names_the_commit,
     the_page_on_the_configuration_is_the_one_in_the_docs,
+    no_password_of_any_url_is_ever_shown,
     completions_are_for_the_shells_there_are,
 }
 
@@ -296,6 +297,50 @@ async fn the_page_on_the_configuration_is_the_one_in_the_docs(deployment: Arc<De
     assert_eq!(run(&deployment, &["config", "docs"]).printed(), page);
 }
 
+/// Asserts that a command that reads `url`, of which passwords have the word Zorro, does not say it.
+#[track_caller]
+fn assert_hidden(deployment: &Deployment, name: &str, url: &str, arguments: &[&str]) {
+    let ran = run_with_input(deployment, &[(name, url)], arguments, "");
+    let is_hidden = !ran.stdout.contains("Zorro") && !ran.stderr.contains("Zorro");
+    assert!(is_hidden, "{name}={url} {arguments:?}: {ran:?}");
+}
+
+async fn no_password_of_any_url_is_ever_shown(deployment: Arc<Deployment>) {
+    let passwords =
+        ["Zorro%Zorro", "Zorro%zzZorro", "Zorro/Zorro", "Zorro?Zorro", "Zorro#Zorro", "Zorro@Zorro", "Zorro"];
+    let forms = [
+        ("DATABASE_URL", "postgres://kt:{}@127.0.0.1:9/keyturn"),
+        ("DATABASE_URL", "postgres://127.0.0.1:9/keyturn?user=kt&password={}"),
+        ("REDIS_URL", "redis://:{}@127.0.0.1:9/0"),
+        ("REDIS_URL", "rediss+sentinel://kt:{}@127.0.0.1:9/main/0"),
+        ("REDIS_URL", "redis+sentinel://127.0.0.1:9/main?sentinel_password={}"),
+        ("REDIS_URL", "redis+cluster://:{}@127.0.0.1:9,127.0.0.1:10"),
+        ("SMTP_URL", "smtps://kt:{}@127.0.0.1:9"),
+        ("SMTP_URL", "smtp://kt:{}@127.0.0.1:9?tls=none"),
+        ("PUBLIC_URL", "https://kt:{}@auth.example"),
+        ("ALLOWED_ORIGINS", "https://kt:{}@auth.example"),
+        ("ISSUER", "https://kt:{}@auth.example"),
+    ];
+    for (name, form) in forms {
+        for password in passwords {
+            let url = form.replace("{}", password);
+            assert_hidden(&deployment, name, &url, &["config", "check"]);
+            // One that is understood, and one that is not.
+            if ["Zorro", "Zorro/Zorro"].contains(&password) {
+                assert_hidden(&deployment, name, &url, &["doctor"]);
+                assert_hidden(&deployment, &format!("{name}_FILE"), &url, &["config", "check"]);
+            }
+        }
+    }
+    // Commands that stop because the database cannot be reached, or its URL is not understood.
+    for password in passwords {
+        let url = format!("postgres://kt:{password}@127.0.0.1:9/keyturn");
+        for arguments in [&["serve"][..], &["migrate"], &["user", "list"]] {
+            assert_hidden(&deployment, "DATABASE_URL", &url, arguments);
+        }
+    }
+}
+
 fn doctor(deployment: &Deployment, settings: &[(&str, &str)]) -> Ran {
     run_with_input(deployment, settings, &["doctor"], "")
 }
@@ -335,7 +380,7 @@ async fn the_doctor_knows_a_wrong_secret(deployment: Arc<Deployment>) {
 async fn the_doctor_knows_a_mail_server_that_is_down_and_mails_that_wait(deployment: Arc<Deployment>) {
     run(&deployment, &["migrate"]).printed();
     let mut smtp = SmtpServer::start_with(&["--user", "me", "sesame"]);
-    let relay = |password: &str| format!("smtp://me:{password}@127.0.0.1:{}", smtp.port());
+    let relay = |password: &str| format!("smtp://me:{password}@127.0.0.1:{}?tls=none", smtp.port());
     let (right, wrong) = (relay("sesame"), relay("sesam"));
     let healthy = doctor(&deployment, &[("SMTP_URL", &right)]).printed();
     assert!(healthy.contains("ok     mail: the mail server answers\n"), "{healthy}");
