@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
@@ -221,7 +220,7 @@ pub(super) async fn impersonate(
     let reason = fields.check("reason", reason, |error| ImpersonationReasonError::code(*error));
     let Some(reason) = reason else { return Err(fields.into_problem()) };
     let opened = admin.impersonate(user, reason, caller.snapshot(), &caller.actor(&context)).await?;
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(ImpersonationResponse {
+    Ok(HttpResponse::Ok().json(ImpersonationResponse {
         access_token: &opened.access_token,
         token_type: "Bearer",
         expires_in: opened.expires_in.as_secs(),

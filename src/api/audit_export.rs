@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use actix_web::HttpResponse;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION};
+use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::web::Bytes;
 use futures_core::Stream;
 use tokio::sync::mpsc;
@@ -83,7 +83,6 @@ pub(super) fn export(audit: Audit, filter: Filter, format: Format, now: Timestam
     HttpResponse::Ok()
         .content_type(format.content_type())
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
-        .insert_header((CACHE_CONTROL, "no-store"))
         .streaming(Batches { file })
 }
 

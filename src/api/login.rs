@@ -1,7 +1,6 @@
 //! `/api/v1/auth/login` and `/api/v1/auth/reauthenticate`.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -86,7 +85,7 @@ pub(super) async fn log_in(
 }
 
 fn second_factor_required(token: &OpaqueToken) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(SecondFactorRequired {
+    HttpResponse::Ok().json(SecondFactorRequired {
         mfa_required: true,
         mfa_token: token.expose(),
         methods: [Method::Totp, Method::RecoveryCode],

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -103,7 +102,7 @@ pub(super) async fn enrol_totp(
     By { caller, .. }: ByRecentUser,
 ) -> Result<HttpResponse, Problem> {
     let enrolment = two_step.enrol_totp(caller.user()).await?;
-    Ok(HttpResponse::Created().insert_header((CACHE_CONTROL, "no-store")).json(TotpEnrolment {
+    Ok(HttpResponse::Created().json(TotpEnrolment {
         secret: &enrolment.secret,
         otpauth_uri: &enrolment.otpauth_uri,
         qr_svg: &enrolment.qr_svg,
@@ -147,7 +146,7 @@ pub(super) async fn confirm_totp(
 ) -> Result<HttpResponse, Problem> {
     let confirmation = Confirmation { code: body.code, revoke_other_sessions: body.revoke_other_sessions };
     let enabled = two_step.confirm_totp(caller.user(), confirmation, &caller.actor(&context)).await?;
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(TwoStepEnabled {
+    Ok(HttpResponse::Ok().json(TwoStepEnabled {
         recovery_codes: enabled.recovery_codes.iter().map(|code| code.as_str()).collect(),
         sessions_revoked: enabled.sessions_revoked,
     }))
@@ -185,7 +184,7 @@ pub(super) async fn replace_recovery_codes(
     let shown = shown_methods(&caller, &context);
     let codes = two_step.replace_recovery_codes(caller.user(), shown, &caller.actor(&context)).await?;
     let recovery_codes = codes.iter().map(|code| code.as_str()).collect();
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(RecoveryCodes { recovery_codes }))
+    Ok(HttpResponse::Ok().json(RecoveryCodes { recovery_codes }))
 }
 
 /// A device from which the account logs in without a second factor.

@@ -2,7 +2,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::CACHE_CONTROL;
 use serde::Serialize;
 
 use super::schema::User;
@@ -54,7 +53,6 @@ pub(super) fn token_response_with_device(
     trusted_device: Option<&OpaqueToken>,
 ) -> HttpResponse {
     let mut response = HttpResponse::build(status);
-    response.insert_header((CACHE_CONTROL, "no-store"));
     let in_body = transport == Transport::Bearer;
     if !in_body {
         context.cookies.set_access(&mut response, &tokens.access_token, tokens.access_token_expires_in);

@@ -1,7 +1,7 @@
 //! `/api/v1/auth/verify`: forward authentication for proxies.
 
 use actix_web::http::Method;
-use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
@@ -74,7 +74,7 @@ pub(super) async fn verify(request: HttpRequest, query: Query<VerifyQuery>) -> R
             response.insert_header((HeaderName::from_static(name), value));
         }
     }
-    Ok(response.insert_header((CACHE_CONTROL, "no-store")).finish())
+    Ok(response.finish())
 }
 
 /// Returns the method of the request that a proxy asks about: from a header of Traefik and Caddy or of nginx, or, with

@@ -221,7 +221,6 @@ impl ResponseError for Problem {
             response.append_header((name.clone(), value.clone()));
         }
         response.insert_header((CONTENT_TYPE, "application/problem+json"));
-        response.insert_header(("cache-control", "no-store"));
         response.body(serde_json::to_vec(&details).unwrap_or_default())
     }
 }

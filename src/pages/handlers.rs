@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError as _, web};
 use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, RefOr, Response, ResponseBuilder};
@@ -271,7 +271,6 @@ impl Visit {
         }
         response
             .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
-            .insert_header((CACHE_CONTROL, "no-store"))
             .insert_header((CONTENT_SECURITY_POLICY, super::CONTENT_SECURITY_POLICY.as_str()))
             .body(html)
     }

@@ -12,6 +12,7 @@ both_backends! {
     every_answer_that_the_contract_names_is_declared,
     whoever_needs_a_token_says_so,
     every_reference_leads_somewhere,
+    no_answer_is_stored_unless_its_handler_says_otherwise,
 }
 
 /// A route: method and path.
@@ -181,5 +182,24 @@ async fn every_reference_leads_somewhere(server: Server) {
     for reference in found {
         let pointer = reference.strip_prefix('#').unwrap();
         assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+async fn no_answer_is_stored_unless_its_handler_says_otherwise(server: Server) {
+    let public = ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server"];
+    let admin = crate::audit::administrator(&server).await;
+    let session = server.register().await.session.to_string();
+    for (method, path) in routes(&server).await {
+        let expected = if public.contains(&path.as_str()) { "public, max-age=300" } else { "no-store" };
+        let target = path.replace("{id}", &session);
+        let request = server.request(&method, &target);
+        for request in [request.clone(), request.bearer(&admin.access).json(&serde_json::json!({}))] {
+            let answer = request.send().await;
+            assert_eq!(answer.all_headers("cache-control"), [expected], "{method} {path}: {answer:?}");
+        }
+    }
+    for (method, path) in [("GET", "/nowhere"), ("PUT", "/api/v1/auth/me"), ("OPTIONS", "/api/v1/auth/me")] {
+        let answer = server.request(method, path).send().await;
+        assert_eq!(answer.all_headers("cache-control"), ["no-store"], "{method} {path}: {answer:?}");
     }
 }
