@@ -60,8 +60,11 @@ pub(crate) async fn serve_request(
         (None, None) => Uuid::nil().to_string(),
     };
     let span = tracing::info_span!("request", id);
-    let response = CURRENT.scope(id.clone(), async { next.call(request).instrument(span.clone()).await }).await;
-    let mut response = response?;
+    let answering = CURRENT.scope(id.clone(), async { next.call(request).instrument(span.clone()).await });
+    let mut response = match &work {
+        Some(work) => work.run(answering).await?,
+        None => answering.await?,
+    };
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);

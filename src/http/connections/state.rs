@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub(crate) struct Connection {
     has_unsent: Cell<bool>,
     /// Whether something has arrived since the last request began.
     has_received: Cell<bool>,
+    /// Whether the client has hung up.
+    has_ended: Cell<bool>,
     /// When the next head has to be complete, if no request is under way.
     head_due: Cell<Instant>,
     /// Whom to wake once all answers have been sent.
@@ -36,6 +39,7 @@ impl Connection {
             wants_body: Cell::new(false),
             has_unsent: Cell::new(false),
             has_received: Cell::new(false),
+            has_ended: Cell::new(false),
             head_due: Cell::new(head_due),
             waits_for_sent: Cell::default(),
             waits_to_read: Cell::default(),
@@ -95,6 +99,11 @@ impl Connection {
         self.has_received.get()
     }
 
+    /// Notes that the client has hung up.
+    pub(super) fn ended(&self) {
+        self.has_ended.set(true);
+    }
+
     /// Notes that the socket has taken everything.
     pub(super) fn sent(&self) {
         self.has_unsent.set(false);
@@ -115,6 +124,16 @@ impl Connection {
 /// A request that is under way. Its answer has been handed over, or given up, once this is dropped.
 pub(crate) struct Work {
     connection: Rc<Connection>,
+}
+
+impl Work {
+    /// Runs `future`, and goes no further once the client has hung up. The protocol drops it then, but polls it before:
+    /// also where the request and the end of its connection have arrived together.
+    pub(crate) async fn run<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        poll_fn(|context| if self.connection.has_ended.get() { Poll::Pending } else { future.as_mut().poll(context) })
+            .await
+    }
 }
 
 impl Drop for Work {

@@ -191,7 +191,14 @@ impl AsyncRead for Stream {
             }
             return Poll::Ready(Ok(()));
         }
-        if this.connection.may_read() { this.poll_socket(context, buffer) } else { this.poll_ahead(context) }
+        let before = buffer.filled().len();
+        let read =
+            if this.connection.may_read() { this.poll_socket(context, buffer) } else { this.poll_ahead(context) };
+        let is_end = matches!(&read, Poll::Ready(result) if result.is_err() || buffer.filled().len() == before);
+        if is_end {
+            this.connection.ended();
+        }
+        read
     }
 }
 
