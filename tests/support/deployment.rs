@@ -174,7 +174,10 @@ impl Deployment {
                 format!("SELECT json_object({}) AS text FROM {table}", pairs.join(", "))
             }
         };
-        self.texts(&query).iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+        // A table has no order of its own: an update may move a row.
+        let mut texts = self.texts(&query);
+        texts.sort_unstable();
+        texts.iter().map(|text| serde_json::from_str(text).unwrap()).collect()
     }
 
     /// The column `text` of a query's result.
