@@ -73,7 +73,8 @@ impl Jwk {
 
 /// Returns the public keys (RFC 7517).
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "For backends", security(()),
-    responses((status = 200, body = JwkSet), (status = 304, description = "Not changed")))]
+    responses((status = 200, body = JwkSet, content_type = "application/jwk-set+json"),
+        (status = 304, description = "Not changed")))]
 pub(super) async fn get_jwks(request: HttpRequest, sessions: web::Data<Sessions>) -> Result<HttpResponse, Problem> {
     let body = serde_json::to_vec(&JwkSet::from(&sessions.key_ring)).map_err(|error| Problem::internal(&error))?;
     let digest = Sha256::digest(&body);

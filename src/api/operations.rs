@@ -67,7 +67,7 @@ pub(super) async fn get_readiness(
 
 /// Returns the metrics for Prometheus, in the OpenMetrics text format.
 #[utoipa::path(get, path = "/metrics", tag = "Operations", security(()),
-    responses((status = 200, description = "Metrics", body = String)))]
+    responses((status = 200, description = "Metrics", body = String, content_type = "application/openmetrics-text")))]
 pub(super) async fn get_metrics(context: web::Data<HttpContext>, cache: web::Data<Cache>) -> HttpResponse {
     let text = context.metrics.encode(cache.status() != CacheStatus::Unavailable);
     HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text)

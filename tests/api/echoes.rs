@@ -19,6 +19,7 @@ both_backends! {
     copies_that_arrive_at_once_are_one_echo,
     a_late_copy_with_the_key_of_the_rotation_is_told_that_it_was_answered,
     a_key_that_is_always_the_same_proves_nothing,
+    the_key_of_another_rotation_proves_nothing,
     with_its_key_a_client_that_loses_every_answer_goes_on,
     without_the_key_of_the_rotation_a_recovery_costs_as_much_as_before,
     a_key_that_can_be_guessed_is_refused_and_nothing_changes,
@@ -151,9 +152,24 @@ async fn a_late_copy_with_the_key_of_the_rotation_is_told_that_it_was_answered(s
     assert_eq!(doubt(&servers, first.session), (None, false));
     assert_eq!(servers.audited("event LIKE 'refresh_token.%' AND outcome = 'failure'"), Vec::<String>::new());
     servers.me(&third.access).await.assert_status(200);
-    // The key of another rotation proves nothing.
-    servers.advance(400);
-    late(&servers, KEYS[1]).await.assert_problem(401, "refresh_token_reused");
+    // Once its owner has ended the session, a late copy is told that and nothing of a theft.
+    let other = servers.login(&first.email).await;
+    servers.logout(&third.access).await.assert_status(204);
+    for server in servers.all() {
+        late(server, KEYS[0]).await.assert_problem(401, "session_revoked");
+        late(server, KEYS[1]).await.assert_problem(401, "refresh_token_reused");
+    }
+    servers.me(&other.access).await.assert_status(200);
+}
+
+async fn the_key_of_another_rotation_proves_nothing(server: Server) {
+    let first = server.register().await;
+    let second = refresh_with(&server, &first, KEYS[0]).await;
+    let third = refresh_with(&server, &second, KEYS[1]).await;
+    server.me(&third.access).await.assert_status(200);
+    server.advance(400);
+    let late = server.refreshing(&first.refresh).header("idempotency-key", KEYS[1]).send().await;
+    late.assert_problem(401, "refresh_token_reused");
 }
 
 async fn a_key_that_is_always_the_same_proves_nothing(server: Server) {

@@ -69,7 +69,7 @@ pub(super) fn judge(family: &TokenFamily, presented: Presented<'_>, policy: &Pol
     let is_current = generation == current && digest.matches(&family.token_digest);
     let revoked = family.revoked_at.is_some() || family.disabled_at.is_some();
     let expired = now >= family.snapshot.deadline();
-    if !(is_current || is_parent || generation > current) {
+    if !(is_current || is_parent || generation > current || is_echo(family, generation, presented.key)) {
         return if revoked || expired { Judgement::ReusedAfterEnd } else { judge_replaced(family, presented) };
     }
     if revoked {
@@ -81,8 +81,11 @@ pub(super) fn judge(family: &TokenFamily, presented: Presented<'_>, policy: &Pol
     if is_current {
         return Judgement::Current;
     }
-    if !is_parent {
+    if generation > current {
         return Judgement::CatchUp;
+    }
+    if !is_parent {
+        return judge_replaced(family, presented);
     }
     if presented.arrived.since(family.snapshot.issued_at) < policy.replay_window {
         return Judgement::Replay;
