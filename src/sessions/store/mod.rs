@@ -1,4 +1,4 @@
-//! The rows of sessions: inserted, changed and deleted here, revoked in [`revoke`], and listed and counted in
+//! The rows of sessions: inserted, changed and deleted here, revoked in [`mod@revoke`], and listed and counted in
 //! [`queries`].
 
 mod queries;
