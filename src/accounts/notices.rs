@@ -32,15 +32,13 @@ pub(super) fn password_changed(
 /// Queues the email that asks the owner of an account's address to verify it.
 pub(super) fn verify_email(conn: &mut Conn, account: &LockedAccount, mail: &Mail, now: Timestamp) -> DbResult<()> {
     let record = TokenRecord { purpose: Purpose::VerifyEmail, user: account.id, session: None };
-    let link = mail.issue_link(conn, record, now)?;
-    mail.queue(conn, &account.email, &Email::VerifyEmail { link }, now)
+    mail.queue_link(conn, &account.email, record, |link| Email::VerifyEmail { link }, now)
 }
 
 /// Queues the email with a link to set a new password. Earlier links become invalid.
 pub(super) fn reset_password(conn: &mut Conn, account: &LockedAccount, mail: &Mail, now: Timestamp) -> DbResult<()> {
     let record = TokenRecord { purpose: Purpose::ResetPassword, user: account.id, session: None };
-    let link = mail.issue_link(conn, record, now)?;
-    mail.queue(conn, &account.email, &Email::ResetPassword { link }, now)
+    mail.queue_link(conn, &account.email, record, |link| Email::ResetPassword { link }, now)
 }
 
 /// Queues the email that tells the owner that there are no more emails about unusual logins.

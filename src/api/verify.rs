@@ -78,9 +78,11 @@ pub(super) async fn verify(request: HttpRequest, query: Query<VerifyQuery>) -> R
 }
 
 /// Returns the method of the request that a proxy asks about: from a header of Traefik and Caddy or of nginx, or, with
-/// Envoy, the method that it asks with.
+/// Envoy, the method that it asks with. Of several, one that is not safe counts, and so does one that is no method: the
+/// client may have sent the others.
 fn original_method(request: &HttpRequest) -> Method {
-    let named = ["x-forwarded-method", "x-original-method"].iter().find_map(|name| request.headers().get(*name));
-    let named = named.and_then(|value| Method::from_bytes(value.as_bytes()).ok());
-    named.unwrap_or_else(|| request.method().clone())
+    let lines = ["x-forwarded-method", "x-original-method"].iter().flat_map(|name| request.headers().get_all(*name));
+    let mut named = lines.map(|line| Method::from_bytes(line.as_bytes()).unwrap_or(Method::POST)).peekable();
+    let first = named.peek().cloned();
+    named.find(|method| !method.is_safe()).or(first).unwrap_or_else(|| request.method().clone())
 }

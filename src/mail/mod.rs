@@ -32,9 +32,9 @@ pub use delivery::Delivery;
 pub use email::{Activity, Email, Link, LoginRisk, MfaChange, format_time};
 pub use templates::TemplateError;
 
-use limit::{Admission, Limits};
+use limit::{Admission, EmailClass, Limits};
 use smtp::Relay;
-use store::NewMail;
+use store::{NewMail, Recipient};
 use templates::Templates;
 
 /// A page of the server that links in emails lead to.
@@ -202,21 +202,43 @@ impl Mail {
     /// nobody learns of it. To an address that no account has verified, nothing is written that a stranger can have
     /// chosen.
     pub fn queue(&self, conn: &mut Conn, to: &str, email: &Email, now: Timestamp) -> DbResult<()> {
+        match self.admit(conn, to, email.class(), now)? {
+            None => Ok(()),
+            Some(recipient) if recipient.is_verified => self.insert(conn, to, email, now),
+            Some(_) => self.insert(conn, to, &email.without_chosen_texts(), now),
+        }
+    }
+
+    /// Queues an email whose only purpose is a link, as [`Self::queue`] does. The link replaces earlier ones, so none
+    /// is issued if the email is dropped: the last one that was delivered stays valid.
+    pub fn queue_link(
+        &self,
+        conn: &mut Conn,
+        to: &str,
+        record: TokenRecord,
+        email: impl FnOnce(Link) -> Email,
+        now: Timestamp,
+    ) -> DbResult<()> {
+        if self.admit(conn, to, EmailClass::Link, now)?.is_none() {
+            return Ok(());
+        }
+        let link = self.issue_link(conn, record, now)?;
+        self.insert(conn, to, &email(link), now)
+    }
+
+    /// Counts an email to a recipient. Returns `None` if it exceeds the limit, which is audited once.
+    fn admit(&self, conn: &mut Conn, to: &str, class: EmailClass, now: Timestamp) -> DbResult<Option<Recipient>> {
         let inner = &self.inner;
         let recipient = store::recipient(conn, to)?;
-        if let Admission::Dropped { limit, is_first } = inner.limits.count(conn, &recipient, email.class(), now)? {
-            inner.metrics.email_attempted(EmailOutcome::Dropped);
-            if !is_first {
-                return Ok(());
-            }
+        let Admission::Dropped { limit, is_first } = inner.limits.count(conn, &recipient, class, now)? else {
+            return Ok(Some(recipient));
+        };
+        inner.metrics.email_attempted(EmailOutcome::Dropped);
+        if is_first {
             let record = Record::new(Event::LimitExceeded, &Actor::default()).on(recipient.user);
-            return inner.audit.append(conn, &record.with("limit", limit));
+            inner.audit.append(conn, &record.with("limit", limit))?;
         }
-        if recipient.is_verified {
-            self.insert(conn, to, email, now)
-        } else {
-            self.insert(conn, to, &email.without_chosen_texts(), now)
-        }
+        Ok(None)
     }
 
     fn insert(&self, conn: &mut Conn, to: &str, email: &Email, now: Timestamp) -> DbResult<()> {

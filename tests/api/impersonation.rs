@@ -317,5 +317,11 @@ async fn a_proxy_learns_who_acts_and_may_refuse_it(servers: Servers) {
             ask(server, rule, method, &acting.access).await.assert_status(status);
         }
         ask(server, "?impersonation=deny", "GET", &acting.access).await.assert_problem(403, "impersonated");
+        // The client's header beside the proxy's, in either order.
+        let read_only = || server.get("/api/v1/auth/verify?impersonation=read_only").bearer(&acting.access);
+        for (forwarded, original) in [("GET", "POST"), ("POST", "GET"), ("", "GET"), ("GET, POST", "GET")] {
+            let both = read_only().header("x-forwarded-method", forwarded).header("x-original-method", original);
+            both.send().await.assert_problem(403, "impersonated");
+        }
     }
 }

@@ -12,6 +12,7 @@ both_backends! {
     a_verified_address_is_told_of_a_theft_after_any_flood,
     the_limit_on_emails_is_off_where_it_is_off,
     a_stranger_cannot_write_to_an_address_that_nobody_has_verified,
+    a_link_that_is_dropped_leaves_the_one_before_valid,
 }
 
 /// What the limit lets through.
@@ -138,4 +139,21 @@ async fn a_stranger_cannot_write_to_an_address_that_nobody_has_verified(backend:
         assert!(!mail.text().contains(CHOSEN) && !mail.html().contains(CHOSEN), "{}", mail.text());
         assert!(!mail.subject().contains(CHOSEN), "{}", mail.subject());
     }
+}
+
+async fn a_link_that_is_dropped_leaves_the_one_before_valid(backend: Backend) {
+    let smtp = SmtpServer::start();
+    let settings =
+        [("SMTP_URL", &*smtp.url()), ("REQUIRE_VERIFIED_EMAIL", "true"), ("LIMIT_EMAIL_UNVERIFIED", "3/86400")];
+    let server = Server::with(backend, &settings).await;
+    let email = "ada@example.com";
+    let body = json!({"email": email, "password": PASSWORD});
+    server.post("/api/v1/auth/register").json(&body).send().await.assert_status(201);
+    for _ in 0..5 {
+        server.try_login(email, PASSWORD).await.assert_problem(403, "email_not_verified");
+    }
+    let mails = until("all emails", async || Some(smtp.mails_to(email)).filter(|mails| mails.len() == 3)).await;
+    let token = mails.last().unwrap().token();
+    server.post("/api/v1/auth/email/verify").json(&json!({"token": token})).send().await.assert_status(204);
+    server.try_login(email, PASSWORD).await.assert_status(200);
 }

@@ -60,7 +60,7 @@ pub(crate) enum RefreshError {
     #[error("this refresh was answered before, and the answer was used: read the tokens from your store again")]
     AlreadyRefreshed,
     /// The token was replaced a moment ago, and the request may be a copy of an earlier one. The session stays valid.
-    #[error("the refresh token was replaced a moment ago: read the tokens from your store again, then repeat this")]
+    #[error("the refresh token was replaced a moment ago: read the tokens from your store again and go on with those")]
     Replaced,
     /// The outcome is not known. The client may repeat the request.
     #[error(transparent)]
