@@ -102,6 +102,7 @@ impl EmailChanges {
         if account.email_verified_at.is_some() {
             return Err(LinkError::Invalid);
         }
+        // First, so that no email tells the owner of the address that a second factor of somebody else's is gone.
         self.mfa.discard(conn, account.id)?;
         drop_earlier(conn, &mut account, &self.mfa, &self.sessions, by)?;
         opaque::revoke(conn, account.id, &ALL_LINKS)?;

@@ -84,7 +84,7 @@ impl Accounts {
                 sessions.take_over(conn, &account)?;
             }
             if let Some(alerts) = alerts {
-                if account.alerts && !alerts {
+                if !alerts {
                     notices::alerts_disabled(conn, &account, &by, &mail, &devices, now)?;
                 }
                 account.set_alerts(conn, alerts)?;

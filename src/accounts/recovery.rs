@@ -141,9 +141,8 @@ impl Recovery {
         if account.email_verified_at.is_none() {
             first_proof::drop_earlier(conn, &mut account, &self.mfa, &self.sessions, by)?;
             opaque::revoke(conn, account.id, &[Purpose::VerifyEmail])?;
-            if account.verify_email(conn, now)? {
-                self.sessions.take_over(conn, &account)?;
-            }
+            // No session has to take this over: all of them are revoked below.
+            account.verify_email(conn, now)?;
             reason = Reason::EmailProved;
         }
         account.set_password(conn, hash, now)?;

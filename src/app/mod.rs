@@ -242,7 +242,7 @@ fn rules(config: &config::Retention) -> Rules {
         Rule { kept: throttle::FAILURES_KEPT, expire: throttle::expire },
         Rule { kept: stats::KEPT, expire: admin::expire_stats },
         Rule { kept: mail::FAILURES_KEPT, expire: mail::expire },
-        Rule { kept: Duration::ZERO, expire: mail::expire_counts },
+        Rule { kept: ended, expire: mail::expire_counts },
         Rule { kept: ended, expire: revocations::expire },
     ];
     if let Some(kept) = config.audit {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use diesel::{Connection as _, PgConnection, SqliteConnection};
+use diesel::{Connection as _, ConnectionError, PgConnection, SqliteConnection};
 use percent_encoding::percent_decode_str;
 
 use super::error::{DbError, DbResult};
@@ -54,12 +54,27 @@ const DEFAULTS: [(&str, &str); 8] = [
     ("target_session_attrs", "read-write"),
 ];
 
+/// The beginnings of messages of libpq that name a server. All others are about the URL and repeat a part of it.
+const ABOUT_SERVERS: [&str; 2] = ["connection to server", "could not translate host name"];
+
+/// Returns the error of a connection, with the message of libpq unless that can contain a part of the URL's password.
+fn without_url(error: ConnectionError) -> DbError {
+    match error {
+        ConnectionError::BadConnection(message)
+            if !ABOUT_SERVERS.iter().any(|beginning| message.starts_with(beginning)) =>
+        {
+            DbError::Unavailable("libpq takes no URL like that of DATABASE_URL, or no such value in it".to_owned())
+        }
+        other => other.into(),
+    }
+}
+
 impl Conn {
     /// Opens a connection. Blocks, on Postgres at most for `connect_timeout`, which is 2 s unless the URL sets it.
     pub fn open(database: &Database) -> DbResult<Self> {
         match database {
             Database::Postgres { url } => {
-                let mut conn = PgConnection::establish(&with_defaults(url))?;
+                let mut conn = PgConnection::establish(&with_defaults(url)).map_err(without_url)?;
                 conn.batch_execute(&format!(
                     "SET idle_in_transaction_session_timeout = {}",
                     IDLE_IN_TRANSACTION_TIMEOUT.as_millis()

@@ -65,8 +65,7 @@ impl From<ConnectionError> for DbError {
     fn from(error: ConnectionError) -> Self {
         match error {
             ConnectionError::CouldntSetupConfiguration(error) => error.into(),
-            // The message of libpq contains the host, port and database, but not the password: the configuration has
-            // refused URLs of another form, of which libpq would repeat a part.
+            // The message names the server or the file, and no password.
             other => Self::Unavailable(other.to_string()),
         }
     }

@@ -254,6 +254,7 @@ impl LogReader {
             }
         }
     }
+
     /// Logs that the clock has become wrong, or right again.
     fn report_clock(&self, was_right: &mut bool) {
         let is_right = self.clock.is_right();

@@ -24,7 +24,8 @@ pub(super) struct Read {
     pub revocations: Vec<Revocation>,
     /// The cursor of the next read.
     pub cursor: Cursor,
-    /// Whether these are all unexpired entries, because the cursor was of another server or of a later time.
+    /// Whether these are all unexpired entries, because the cursor was of another server or of a later time. Never with
+    /// SQLite, which no standby takes over from.
     pub is_complete: bool,
 }
 
@@ -79,12 +80,11 @@ pub(super) fn since(conn: &mut Conn, cursor: Cursor, now: Timestamp) -> DbResult
         let cursor = Cursor { position: horizon.xmin, server: horizon.server };
         return Ok(Read { revocations: rows.into_iter().map(revocation).collect(), cursor, is_complete });
     }
-    let is_complete = cursor.position == 0;
     let rows: Vec<(i64, Row)> =
         unexpired.filter(revocations::seq.gt(cursor.position)).select((revocations::seq, columns)).load(conn)?;
     let last = rows.iter().map(|(seq, _)| *seq).max().unwrap_or(cursor.position);
     let cursor = Cursor { position: last, server: 0 };
-    Ok(Read { revocations: rows.into_iter().map(|(_, row)| revocation(row)).collect(), cursor, is_complete })
+    Ok(Read { revocations: rows.into_iter().map(|(_, row)| revocation(row)).collect(), cursor, is_complete: false })
 }
 
 /// Deletes up to `limit` entries that expired at `before` or earlier. Returns their number.

@@ -84,7 +84,7 @@ impl Sessions {
         let event = if reason == Reason::Logout { Event::SessionLoggedOut } else { Event::SessionRevoked };
         let mut sessions = Vec::new();
         for (session, user, expires_at) in store::revoke(conn, selector, reason, by.user, now)? {
-            let entry = Revocation { session, before: None, expires_at: expires_at.plus(MARGIN), reason };
+            let entry = revocation(session, None, expires_at, reason);
             revocations::append(conn, &[entry], user, now)?;
             sessions.push((session, user));
             let record = Record::new(event, by).on(user).session(session).with("reason", reason.name());
@@ -99,11 +99,9 @@ impl Sessions {
     pub(crate) fn recorded_revocations(&self, conn: &mut Conn, selector: SessionSelector) -> DbResult<RevokedSessions> {
         let now = self.clock.database_now();
         let recorded = store::recorded_revocations(conn, selector, now.minus(MARGIN))?;
-        let entry = |(session, reason, valid_from, expires_at): (_, Option<String>, _, Timestamp)| Revocation {
-            session,
-            before: reason.is_none().then_some(valid_from),
-            expires_at: expires_at.plus(MARGIN),
-            reason: reason.as_deref().map_or(Reason::AccountChanged, Reason::parse),
+        let entry = |(session, reason, valid_from, expires_at): store::RecordedRevocation| match reason {
+            Some(reason) => revocation(session, None, expires_at, Reason::parse(&reason)),
+            None => revocation(session, Some(valid_from), expires_at, Reason::AccountChanged),
         };
         Ok(RevokedSessions { sessions: Vec::new(), entries: recorded.into_iter().map(entry).collect(), at: now })
     }
@@ -125,11 +123,8 @@ impl Sessions {
         let now = self.clock.database_now();
         let user = changed.subject().id;
         let tokens = store::revoke_access_tokens(conn, user, changed.revision(), now)?;
-        let entry = |(session, before, expires_at): (_, _, Timestamp)| Revocation {
-            session,
-            before: Some(before),
-            expires_at: expires_at.plus(MARGIN),
-            reason: Reason::AccountChanged,
+        let entry = |(session, before, expires_at): store::RevokedAccessTokens| {
+            revocation(session, Some(before), expires_at, Reason::AccountChanged)
         };
         let entries: Vec<Revocation> = tokens.into_iter().map(entry).collect();
         revocations::append(conn, &entries, user, now)?;
@@ -149,12 +144,17 @@ impl Sessions {
     pub(super) async fn publish_found(&self, family: &TokenFamily) {
         let Some(reason) = family.revoked_reason.as_deref().map(Reason::parse) else { return };
         let now = self.clock.database_now();
-        let expires_at = family.snapshot.access_expires_at.plus(MARGIN);
-        let entry = Revocation { session: family.snapshot.session, before: None, expires_at, reason };
-        if expires_at > now {
+        let entry = revocation(family.snapshot.session, None, family.snapshot.access_expires_at, reason);
+        if entry.expires_at > now {
             self.publish(&RevokedSessions { sessions: Vec::new(), entries: vec![entry], at: now }).await;
         }
     }
+}
+
+/// Returns the entry for a session, or for its access tokens `before` a revision, of which every one has expired at
+/// `access_expires_at`.
+fn revocation(session: SessionId, before: Option<i64>, access_expires_at: Timestamp, reason: Reason) -> Revocation {
+    Revocation { session, before, expires_at: access_expires_at.plus(MARGIN), reason }
 }
 
 /// Writes revocations again that the database has lost, in the caller's transaction: in the rows of the sessions that

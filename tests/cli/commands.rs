@@ -332,6 +332,14 @@ async fn no_password_of_any_url_is_ever_shown(deployment: Arc<Deployment>) {
             }
         }
     }
+    // URLs and values that only libpq finds fault with.
+    for end in
+        ["kt:ab Zorro@127.0.0.1:9/d", "127.0.0.1:9/d?password=a&Zorro=1", "127.0.0.1:9/d?password=a&sslmode=Zorro"]
+    {
+        for arguments in [&["doctor"][..], &["serve"], &["user", "list"]] {
+            assert_hidden(&deployment, "DATABASE_URL", &format!("postgres://{end}"), arguments);
+        }
+    }
     // Commands that stop because the database cannot be reached, or its URL is not understood.
     for password in passwords {
         let url = format!("postgres://kt:{password}@127.0.0.1:9/keyturn");

@@ -13,8 +13,8 @@ const RECOVERY_COST: i32 = 8;
 /// The debt that a recovery with the key of the rotation adds, which only the client of the rotation has.
 const RECOVERY_COST_WITH_KEY: i32 = 1;
 
-/// How long after a rotation a request that was sent before it can still arrive. TCP sends its bytes again for up to
-/// two minutes, and proxies hold requests for some minutes at the most.
+/// The time after a rotation in which a request that was sent before it can still arrive. TCP sends its bytes again for
+/// up to two minutes, and proxies hold requests for some minutes at the most.
 const ECHO_HORIZON: Duration = Duration::from_secs(300);
 
 /// The time in which a doubted token may be repeated, so that two copies of one request are one echo.
@@ -69,14 +69,13 @@ pub(super) fn judge(family: &TokenFamily, presented: Presented<'_>, policy: &Pol
     let is_current = generation == current && digest.matches(&family.token_digest);
     let revoked = family.revoked_at.is_some() || family.disabled_at.is_some();
     let expired = now >= family.snapshot.deadline();
-    if !(is_current || is_parent || generation > current || is_echo(family, generation, presented.key)) {
-        return if revoked || expired { Judgement::ReusedAfterEnd } else { judge_replaced(family, presented) };
-    }
-    if revoked {
-        return Judgement::Revoked;
-    }
-    if expired {
-        return Judgement::Expired;
+    if revoked || expired {
+        let is_known = is_current || is_parent || generation > current || is_echo(family, generation, presented.key);
+        return match (is_known, revoked) {
+            (false, _) => Judgement::ReusedAfterEnd,
+            (true, true) => Judgement::Revoked,
+            (true, false) => Judgement::Expired,
+        };
     }
     if is_current {
         return Judgement::Current;
@@ -84,19 +83,17 @@ pub(super) fn judge(family: &TokenFamily, presented: Presented<'_>, policy: &Pol
     if generation > current {
         return Judgement::CatchUp;
     }
-    if !is_parent {
-        return judge_replaced(family, presented);
+    if is_parent {
+        if presented.arrived.since(family.snapshot.issued_at) < policy.replay_window {
+            return Judgement::Replay;
+        }
+        let debt = debt_after_recovery(family, presented.key);
+        let limit = i64::from(policy.recoveries).saturating_mul(i64::from(RECOVERY_COST));
+        if !family.access_seen && i64::from(debt) <= limit {
+            return Judgement::Recover { debt };
+        }
     }
-    if presented.arrived.since(family.snapshot.issued_at) < policy.replay_window {
-        return Judgement::Replay;
-    }
-    let debt = debt_after_recovery(family, presented.key);
-    let limit = i64::from(policy.recoveries).saturating_mul(i64::from(RECOVERY_COST));
-    if family.access_seen || i64::from(debt) > limit {
-        judge_replaced(family, presented)
-    } else {
-        Judgement::Recover { debt }
-    }
+    judge_replaced(family, presented)
 }
 
 /// Returns the debt of the session if its current generation is issued again.

@@ -21,7 +21,9 @@ pub(super) use queries::{
     ExcessSession, PastSession, SessionRow, count_by_device, count_ended, count_live, excess_sessions, exists, find,
     first_login, ips, list, past_sessions, summary,
 };
-pub(super) use revoke::{recorded_revocations, revoke, revoke_access_tokens, rewrite_revocation};
+pub(super) use revoke::{
+    RecordedRevocation, RevokedAccessTokens, recorded_revocations, revoke, revoke_access_tokens, rewrite_revocation,
+};
 
 /// A new session.
 pub(super) struct NewSession<'a> {
