@@ -181,7 +181,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> T {
 
 fn python() -> Command {
     let mut command = Command::new(variable("KEYTURN_TEST_PYTHON"));
-    command.env("PYTHONPATH", variable("KEYTURN_TEST_AIOSMTPD")).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.env("PYTHONPATH", variable("KEYTURN_TEST_PYTHON_PATH")).env("PYTHONDONTWRITEBYTECODE", "1");
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/smtp_server.py")).stdin(Stdio::null());
     command
 }
