@@ -109,6 +109,35 @@ pub(super) struct ServerMetadata {
 #[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "For backends", security(()),
     responses((status = 200, body = ServerMetadata)))]
 pub(super) async fn get_metadata(context: web::Data<HttpContext>, sessions: web::Data<Sessions>) -> HttpResponse {
+    metadata(&context, &sessions)
+}
+
+/// Returns the server's metadata, at the place where libraries for OpenID Connect look for the keys.
+#[utoipa::path(get, path = "/.well-known/openid-configuration", tag = "For backends", security(()),
+    responses((status = 200, body = ServerMetadata)))]
+pub(super) async fn get_openid_configuration(
+    context: web::Data<HttpContext>,
+    sessions: web::Data<Sessions>,
+) -> HttpResponse {
+    metadata(&context, &sessions)
+}
+
+/// Returns the server's metadata at the place of an issuer with a path: the path follows the well-known name
+/// (RFC 8414 §3.1). The path of another issuer is not found.
+pub(super) async fn get_metadata_of_path(
+    path: web::Path<String>,
+    context: web::Data<HttpContext>,
+    sessions: web::Data<Sessions>,
+) -> Result<HttpResponse, Problem> {
+    let own = url::Url::parse(&sessions.issuer).map_err(|_| Problem::not_found())?;
+    let own = own.path().trim_matches('/');
+    if own.is_empty() || own != path.trim_matches('/') {
+        return Err(Problem::not_found());
+    }
+    Ok(metadata(&context, &sessions))
+}
+
+fn metadata(context: &HttpContext, sessions: &Sessions) -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, CACHE_POLICY)).json(ServerMetadata {
         issuer: sessions.issuer.clone(),
         jwks_uri: format!("{}/.well-known/jwks.json", context.public_url),

@@ -85,6 +85,7 @@ routes! {
     audit::list_audit,
     keys::get_jwks,
     keys::get_metadata,
+    keys::get_openid_configuration,
     verify::verify,
     pages::show_verify_email,
     pages::submit_verify_email,
@@ -115,6 +116,10 @@ const REFRESH: &str = "/api/v1/sessions/refresh";
 const VERIFY: &str = "/api/v1/auth/verify";
 const VERIFY_WITH_PATH: &str = "/api/v1/auth/verify/{original:.*}";
 
+/// The places of the metadata of an issuer with a path.
+const METADATA_OF_PATH: [&str; 2] =
+    ["/.well-known/oauth-authorization-server/{path:.+}", "/.well-known/openid-configuration/{path:.+}"];
+
 /// A path that is also reached with a slash at its end.
 const SESSIONS: &str = "/api/v1/sessions";
 
@@ -131,6 +136,11 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         config.service(resource(path, item, &handlers));
     }
     config
+        .service(
+            web::resource(METADATA_OF_PATH)
+                .route(web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(keys::get_metadata_of_path))
+                .default_service(web::to(method_not_allowed)),
+        )
         .service(web::resource(VERIFY_WITH_PATH).default_service(web::to(verify::verify)))
         .default_service(web::to(not_found));
 }
@@ -165,6 +175,9 @@ async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, Proble
 
 /// Returns the methods of a path as `Allow` lists them (RFC 9110 §10.2.1).
 fn allowed_methods(path: &str) -> String {
+    if METADATA_OF_PATH.contains(&path) {
+        return "GET, HEAD".to_owned();
+    }
     let Some(item) = DOCUMENT.paths.paths.get(path.trim_end_matches('/')) else { return String::new() };
     let methods = [("GET, HEAD", &item.get), ("POST", &item.post), ("PATCH", &item.patch), ("DELETE", &item.delete)];
     let allowed = methods.iter().filter(|(_, operation)| operation.is_some()).map(|(name, _)| *name);

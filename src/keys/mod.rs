@@ -2,6 +2,7 @@
 //! their public halves as a JWKS.
 
 pub mod key_ring;
+pub mod low_s;
 pub mod signing_key;
 mod store;
 

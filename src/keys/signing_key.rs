@@ -9,6 +9,7 @@ use aws_lc_rs::{hmac, rsa};
 use jsonwebtoken::DecodingKey;
 use zeroize::Zeroizing;
 
+use super::low_s;
 use crate::random::Random;
 use crate::types::{Algorithm, KeyId};
 
@@ -135,7 +136,11 @@ impl SigningKey {
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, UnusableKey> {
         let system = SystemRandom::new();
         match &self.pair {
-            Pair::Es256(pair) => pair.sign(&system, message).map(|signature| signature.as_ref().to_vec()),
+            Pair::Es256(pair) => pair.sign(&system, message).map(|signature| {
+                let mut signature = signature.as_ref().to_vec();
+                low_s::lower(&mut signature);
+                signature
+            }),
             Pair::EdDsa(pair) => pair.try_sign(message).map(|signature| signature.as_ref().to_vec()),
             Pair::Rs256(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];

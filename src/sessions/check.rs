@@ -79,6 +79,7 @@ impl Sessions {
         let session = token.claims.sid;
         let jti = token.claims.jti;
         match self.look_up(&token.claims, now).await? {
+            Answer::Valid(snapshot) if snapshot.subject.id != token.claims.sub => Err(InvalidToken::Claims.into()),
             Answer::Valid(snapshot) => {
                 if token.should_record_activity(now, ACTIVITY_INTERVAL) {
                     self.rotator.note(Note { session, seen: Some(jti), replay: None, at: now });

@@ -3,9 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm as JwsAlgorithm;
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::keys::KeyRing;
+use super::unique_members::has_unique_members;
+use crate::keys::{KeyRing, VerifyingKey, low_s};
 use crate::types::{Algorithm, Amr, Jti, KeyId, Roles, SessionId, Timestamp, UserId};
 
 /// The longest text that is parsed, in bytes. Issued tokens are shorter than 1 KiB.
@@ -37,7 +39,8 @@ pub struct Claims {
     pub rev: i64,
     /// The client that the session was opened for.
     pub client_id: String,
-    /// The scopes, separated by spaces.
+    /// The scopes, separated by spaces. Left out if there are none: RFC 6749 §3.3 has no empty scope.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scope: String,
     /// The roles of the account.
     pub roles: Roles,
@@ -112,8 +115,13 @@ struct PresentedHeader {
     alg: String,
     typ: String,
     kid: KeyId,
-    #[serde(default)]
-    crit: Option<serde::de::IgnoredAny>,
+    #[serde(default, deserialize_with = "is_present")]
+    crit: bool,
+}
+
+/// Returns `true` for any value, even `null`: serde calls it only for a member that is there.
+fn is_present<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(value).map(|_| true)
 }
 
 /// Signs `claims` with the signing key.
@@ -162,17 +170,14 @@ pub fn verify(
     let (header, payload) = message.split_once('.').ok_or(InvalidToken::Malformed)?;
     let header: PresentedHeader = decode(header).ok_or(InvalidToken::Header)?;
     let typ = header.typ.strip_prefix("application/").unwrap_or(&header.typ);
-    if header.crit.is_some() || !typ.eq_ignore_ascii_case("at+jwt") {
+    if header.crit || !typ.eq_ignore_ascii_case("at+jwt") {
         return Err(InvalidToken::Header);
     }
     let key = key_ring.verifying(header.kid).ok_or(InvalidToken::UnknownKey)?;
     if header.alg != key.algorithm.name() {
         return Err(InvalidToken::Header);
     }
-    match jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.decoding, jws(key.algorithm)) {
-        Ok(true) => {}
-        Ok(false) | Err(_) => return Err(InvalidToken::Signature),
-    }
+    check_signature(signature, message, key)?;
     let claims: Claims = decode(payload).ok_or(InvalidToken::Claims)?;
     if claims.iss != expected.issuer || claims.aud != expected.audience {
         return Err(InvalidToken::Claims);
@@ -184,6 +189,15 @@ pub fn verify(
     Ok((claims, header.kid))
 }
 
+fn check_signature(signature: &str, message: &str, key: &VerifyingKey) -> Result<(), InvalidToken> {
+    let canonical = key.algorithm != Algorithm::Es256
+        || URL_SAFE_NO_PAD.decode(signature).is_ok_and(|signature| low_s::is_low(&signature));
+    match jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.decoding, jws(key.algorithm)) {
+        Ok(true) if canonical => Ok(()),
+        Ok(_) | Err(_) => Err(InvalidToken::Signature),
+    }
+}
+
 /// Checks whether a token that was verified before has expired since.
 ///
 /// # Errors
@@ -192,8 +206,11 @@ pub fn check_expiry(claims: &Claims, now: Timestamp) -> Result<(), InvalidToken>
     if now.as_secs() < claims.exp { Ok(()) } else { Err(InvalidToken::Expired) }
 }
 
+/// Decodes the header or the claims. Refuses JSON that repeats a member, which parsers read differently (RFC 7515 §4,
+/// RFC 7519 §4).
 fn decode<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+    let json = URL_SAFE_NO_PAD.decode(part).ok()?;
+    if has_unique_members(&json) { serde_json::from_slice(&json).ok() } else { None }
 }
 
 const fn jws(algorithm: Algorithm) -> JwsAlgorithm {

@@ -4,4 +4,5 @@
 pub mod access;
 pub mod opaque;
 pub mod refresh;
+mod unique_members;
 pub mod verified;

@@ -62,6 +62,7 @@ mod step_up;
 mod strangers;
 mod stuck_connections;
 mod tls;
+mod token_libraries;
 mod tokens;
 mod trusted_devices;
 mod verified_email;

@@ -124,6 +124,7 @@ async fn every_answer_that_the_contract_names_is_declared(server: Server) {
         ("GET", "/api/v1/admin/stats", "200 401 403 422 503"),
         ("GET", "/.well-known/jwks.json", "200 304"),
         ("GET", "/.well-known/oauth-authorization-server", "200"),
+        ("GET", "/.well-known/openid-configuration", "200"),
         ("GET", "/health/live", "200"),
         ("GET", "/health/ready", "200 503"),
         ("GET", "/metrics", "200"),
@@ -186,11 +187,11 @@ async fn every_reference_leads_somewhere(server: Server) {
 }
 
 async fn no_answer_is_stored_unless_its_handler_says_otherwise(server: Server) {
-    let public = ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server"];
+    let public = |path: &str| path.starts_with("/.well-known/");
     let admin = crate::audit::administrator(&server).await;
     let session = server.register().await.session.to_string();
     for (method, path) in routes(&server).await {
-        let expected = if public.contains(&path.as_str()) { "public, max-age=300" } else { "no-store" };
+        let expected = if public(&path) { "public, max-age=300" } else { "no-store" };
         let target = path.replace("{id}", &session);
         let request = server.request(&method, &target);
         for request in [request.clone(), request.bearer(&admin.access).json(&serde_json::json!({}))] {

@@ -18,7 +18,7 @@ both_backends! {
 
 /// The routes that are open to strangers. This list may only shrink: a route that is added to it has to take
 /// credentials of its own, or to tell nothing about anybody.
-pub const OPEN: [(&str, &str); 23] = [
+pub const OPEN: [(&str, &str); 24] = [
     ("POST", "/api/v1/auth/register"),
     ("POST", "/api/v1/auth/login"),
     ("POST", "/api/v1/auth/mfa"),
@@ -40,6 +40,7 @@ pub const OPEN: [(&str, &str); 23] = [
     ("POST", "/account/not-me"),
     ("GET", "/.well-known/jwks.json"),
     ("GET", "/.well-known/oauth-authorization-server"),
+    ("GET", "/.well-known/openid-configuration"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),

@@ -23,12 +23,15 @@ both_backends! {
     a_token_under_another_header_is_refused,
     a_token_with_other_claims_is_refused,
     a_token_in_another_form_is_refused,
+    a_token_that_repeats_a_member_is_refused,
+    a_signature_has_one_form,
     a_token_is_good_until_its_last_second,
     each_algorithm_signs_what_the_published_keys_verify,
     a_shared_key_is_not_published,
     the_keys_are_sent_once_to_those_who_keep_them,
     the_server_describes_itself,
     issuer_and_audience_are_as_set,
+    an_issuer_with_a_path_is_found_where_clients_look,
     servers_started_at_once_make_one_key,
     tokens_outlive_a_restart,
     a_token_signed_before_a_change_of_algorithm_stays_good,
@@ -89,7 +92,7 @@ async fn an_access_token_says_who_where_and_how_long(server: Server) {
     let claims = tokens.claims();
     let mut names: Vec<&str> = claims.as_object().unwrap().keys().map(String::as_str).collect();
     names.sort_unstable();
-    let expected = "amr aud auth_time client_id exp iat iss jti nbf rev roles scope sid sub";
+    let expected = "amr aud auth_time client_id exp iat iss jti nbf rev roles sid sub";
     assert_eq!(names.join(" "), expected);
     assert_eq!((&claims["iss"], &claims["aud"]), (&json!(PUBLIC_URL), &json!("keyturn")));
     assert_eq!((&claims["sub"], &claims["sid"]), (&json!(tokens.user), &json!(tokens.session)));
@@ -195,12 +198,77 @@ async fn a_token_with_other_claims_is_refused(server: Server) {
         ("no session", with(&claims, "sid", Value::Null)),
         ("an unknown session", with(&claims, "sid", json!(uuid::Uuid::from_u128(7)))),
         ("another's session", with(&claims, "sid", json!(stranger.session))),
+        ("another's account", with(&claims, "sub", json!(stranger.user))),
+        ("an unknown account", with(&claims, "sub", json!(uuid::Uuid::from_u128(7)))),
         ("an empty set", json!({})),
     ] {
         assert_refused(&server, &signed(&key_ring, &header, &claims), what).await;
     }
-    // Another server's clock may be a little ahead.
-    server.me(&signed(&key_ring, &header, &with(&claims, "nbf", json!(now + 2)))).await.assert_status(200);
+    for (what, claims) in [
+        ("a clock that is a little ahead", with(&claims, "nbf", json!(now + 2))),
+        ("an empty scope, as another version writes it", with(&claims, "scope", json!(""))),
+        ("a claim of another version", with(&claims, "cnf", json!({"jkt": "x"}))),
+    ] {
+        let answer = server.me(&signed(&key_ring, &header, &claims)).await;
+        assert_eq!(answer.status, 200, "{what}: {}", answer.text());
+    }
+}
+
+async fn a_token_that_repeats_a_member_is_refused(server: Server) {
+    let tokens = server.register().await;
+    let key_ring = keys(&server, Algorithm::Es256);
+    let (header, claims) = (jwt_part(&tokens.access, 0).to_string(), tokens.claims().to_string());
+    let sign = |header: &str, claims: &str| {
+        let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+        let signature = key_ring.signing().sign(message.as_bytes()).unwrap();
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+    };
+    let more = |object: &str, members: &str| format!("{},{members}}}", object.strip_suffix('}').unwrap());
+    server.me(&sign(&header, &claims)).await.assert_status(200);
+    server
+        .me(&sign(&more(&header, r#""x5t":"a""#), &more(&claims, r#""more":[{"a":1},{"a":1}]"#)))
+        .await
+        .assert_status(200);
+    for (what, header, claims) in [
+        ("alg", more(&header, r#""alg":"ES256""#), claims.clone()),
+        ("alg, escaped", more(&header, r#""\u0061lg":"none""#), claims.clone()),
+        ("an unknown parameter", more(&header, r#""b64":false,"b64":true"#), claims.clone()),
+        ("crit that is null", more(&header, r#""crit":null"#), claims.clone()),
+        ("exp", header.clone(), more(&claims, r#""exp":9999999999"#)),
+        ("an unknown claim", header.clone(), more(&claims, r#""more":1,"more":2"#)),
+        ("an unknown claim, deep down", header.clone(), more(&claims, r#""more":[{"a":1,"b":{},"a":1}]"#)),
+    ] {
+        assert_refused(&server, &sign(&header, &claims), what).await;
+    }
+}
+
+async fn a_signature_has_one_form(server: Server) {
+    // Of the curve P-256.
+    let order = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    let order: Vec<u8> = (0..64).step_by(2).map(|at| u8::from_str_radix(&order[at..at + 2], 16).unwrap()).collect();
+    for _ in 0..8 {
+        let tokens = server.register().await;
+        server.me(&tokens.access).await.assert_status(200);
+        let (message, signature) = tokens.access.rsplit_once('.').unwrap();
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        let (r, s) = signature.split_at(32);
+        assert!(s[0] < 0x80, "s is the lower one");
+        // n - s: as valid as s to a verifier that knows no better.
+        let mut borrow = 0;
+        let mut other = [0; 32];
+        for at in (0..32).rev() {
+            let difference = i16::from(order[at]) - i16::from(s[at]) - borrow;
+            borrow = i16::from(difference < 0);
+            other[at] = u8::try_from(difference + 256 * borrow).unwrap();
+        }
+        let rewritten = format!("{message}.{}", URL_SAFE_NO_PAD.encode([r, &other].concat()));
+        let jwks: JwkSet = serde_json::from_slice(&server.get(JWKS).send().await.body).unwrap();
+        let mut validation = Validation::new(jsonwebtoken::Algorithm::ES256);
+        validation.set_audience(&["keyturn"]);
+        let key = DecodingKey::from_jwk(&jwks.keys[0]).unwrap();
+        jsonwebtoken::decode::<Value>(&rewritten, &key, &validation).unwrap();
+        assert_refused(&server, &rewritten, "the signature in its other form").await;
+    }
 }
 
 async fn a_token_in_another_form_is_refused(server: Server) {
@@ -332,6 +400,29 @@ async fn issuer_and_audience_are_as_set(backend: Backend) {
     let metadata = server.get(METADATA).send().await.json();
     assert_eq!(metadata["issuer"], "https://id.example");
     assert_eq!(metadata["jwks_uri"], format!("https://auth.example/sso{JWKS}"));
+}
+
+async fn an_issuer_with_a_path_is_found_where_clients_look(backend: Backend) {
+    const OPENID: &str = "/.well-known/openid-configuration";
+    let server = Server::with(backend, &[("PUBLIC_URL", "https://example.com/auth/v1")]).await;
+    let metadata = server.get(METADATA).send().await.assert_status(200).json();
+    assert_eq!(metadata["issuer"], "https://example.com/auth/v1");
+    for place in
+        [OPENID.to_owned(), format!("{METADATA}/auth/v1"), format!("{OPENID}/auth/v1"), format!("{METADATA}/auth/v1/")]
+    {
+        let answer = server.get(&place).send().await;
+        assert_eq!((answer.status, answer.header("cache-control")), (200, Some("public, max-age=300")), "{place}");
+        assert_eq!(answer.json(), metadata, "{place}");
+    }
+    for another in ["/auth", "/auth/v2", "/auth/v1/x", "/%2e%2e", "/"] {
+        server.get(&format!("{METADATA}{another}")).send().await.assert_problem(404, "not_found");
+    }
+    let refused = server.post(&format!("{METADATA}/auth/v1")).send().await;
+    refused.assert_problem(405, "method_not_allowed");
+    assert_eq!(refused.header("allow"), Some("GET, HEAD"));
+    // An issuer without a path has no such place.
+    let plain = Server::with(backend, &[]).await;
+    plain.get(&format!("{METADATA}/auth/v1")).send().await.assert_problem(404, "not_found");
 }
 
 async fn servers_started_at_once_make_one_key(backend: Backend) {

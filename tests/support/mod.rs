@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, unused_macros, reason = "each test program uses a part of it")]
 
 pub mod authority;
+pub mod clients;
 pub mod deployment;
 pub mod endpoint;
 pub mod folder;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 
 pub use deployment::Deployment;
 pub use endpoint::{Endpoint, PASSWORD};
+pub use folder::Folder;
 pub use http::{Request, Response};
 pub use process::Process;
 pub use proxy::Proxy;

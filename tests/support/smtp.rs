@@ -7,9 +7,10 @@ use std::process::{Child, Command, Stdio};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::clients::python_command;
 use super::folder::Folder;
 use super::servers::freeze;
-use super::{until, variable};
+use super::until;
 
 /// A mail server (aiosmtpd) of the test's own; killed when dropped.
 pub struct SmtpServer {
@@ -180,8 +181,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> T {
 }
 
 fn python() -> Command {
-    let mut command = Command::new(variable("KEYTURN_TEST_PYTHON"));
-    command.env("PYTHONPATH", variable("KEYTURN_TEST_PYTHON_PATH")).env("PYTHONDONTWRITEBYTECODE", "1");
-    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/smtp_server.py")).stdin(Stdio::null());
+    let mut command = python_command();
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/smtp_server.py"));
     command
 }
