@@ -35,8 +35,10 @@ impl ImpersonationReasonError {
 }
 
 impl ImpersonationReason {
-    const MIN: usize = 3;
-    const MAX: usize = 200;
+    /// The shortest reason, in characters.
+    pub(crate) const MIN: usize = 3;
+    /// The longest reason, in characters.
+    pub(crate) const MAX: usize = 200;
 
     /// Parses a reason and removes the white space around it.
     ///

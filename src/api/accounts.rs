@@ -23,9 +23,11 @@ use crate::types::{EmailAddress, EmailAddressError, Label, LabelError, Patch, Ro
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RegisterRequest {
+    #[schema(value_type = EmailAddress)]
     email: String,
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = NewPassword)]
     password: Zeroizing<String>,
+    #[schema(value_type = Option<Label>)]
     name: Option<String>,
     /// The name that the session has in lists.
     device_name: Option<String>,
@@ -52,7 +54,7 @@ pub(super) struct VerificationRequired {
 /// Creates an account and logs its owner in. With `REQUIRE_VERIFIED_EMAIL` the owner has to verify the address first.
 #[utoipa::path(post, path = "/api/v1/auth/register", tag = "Accounts", security(()), request_body = RegisterRequest,
     responses((status = 201, body = RegisterResponse), Forbidden, Conflict, TooMany))]
-pub(super) async fn register(
+pub(super) async fn register_account(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
     throttle: web::Data<Throttle>,
@@ -149,7 +151,7 @@ fn describe(profile: &Profile, caller: &Caller, context: &HttpContext) -> HttpRe
 pub(super) struct UpdateMeRequest {
     /// `null` removes the name; without this field it stays.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<Label>)]
     name: Patch<String>,
     /// Whether emails tell of unusual logins.
     #[serde(default, deserialize_with = "not_null")]
@@ -189,9 +191,9 @@ pub(super) async fn update_me(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ChangePasswordRequest {
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = Password)]
     current_password: Zeroizing<String>,
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = NewPassword)]
     new_password: Zeroizing<String>,
 }
 

@@ -11,18 +11,19 @@ use super::path_id::PathId;
 use super::refusals::Conflict;
 use super::schema::{Pagination, SessionList, SessionsRevoked, User};
 use super::sessions::ListQuery;
+use super::values::{Cursor, Hours, PageSize};
 use crate::accounts::{Account, Position};
 use crate::admin::stats;
 use crate::admin::{Admin, ImpersonationReason, ImpersonationReasonError, Operator, UserChange};
 use crate::http::problem::Fields;
 use crate::http::{Body, HttpContext, Problem, Query, pagination};
-use crate::types::{Patch, Roles, RolesError, SessionId, Timestamp, UserId};
+use crate::types::{Label, Patch, Roles, RolesError, SessionId, Timestamp, UserId};
 
 /// The longest search, in characters.
 const MAX_SEARCH: usize = 254;
 
 /// Hours that statistics cover: a month at most, a day by default.
-const MAX_HOURS: u32 = 744;
+pub(super) const MAX_HOURS: u32 = 744;
 const DEFAULT_HOURS: u32 = 24;
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -30,10 +31,13 @@ const DEFAULT_HOURS: u32 = 24;
 #[serde(deny_unknown_fields)]
 pub(super) struct UsersQuery {
     /// The beginning of an email address or a name.
+    #[param(max_length = 254)]
     q: Option<String>,
-    /// 1 to 100; 50 by default.
+    /// 50 by default.
+    #[param(value_type = Option<PageSize>, inline)]
     limit: Option<String>,
     /// `next_cursor` of the previous page.
+    #[param(value_type = Option<Cursor>, inline)]
     cursor: Option<String>,
 }
 
@@ -42,12 +46,16 @@ pub(super) struct UsersQuery {
 pub(super) struct UserDetails {
     id: UserId,
     email: String,
+    #[schema(required)]
     name: Option<String>,
     roles: Roles,
     created_at: Timestamp,
     password_changed_at: Timestamp,
+    #[schema(required)]
     last_login_at: Option<Timestamp>,
+    #[schema(required)]
     email_verified_at: Option<Timestamp>,
+    #[schema(required)]
     disabled_at: Option<Timestamp>,
 }
 
@@ -112,10 +120,11 @@ pub(super) struct UpdateUserRequest {
     /// Whether the account is disabled. Disabling it revokes its sessions.
     disabled: Option<bool>,
     /// All roles of the account; `user` is always among them.
+    #[schema(value_type = Option<Roles>)]
     roles: Option<Vec<String>>,
     /// `null` removes the name; without this field it stays.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<Label>)]
     name: Patch<String>,
 }
 
@@ -182,7 +191,8 @@ pub(super) async fn revoke_any_session(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ImpersonateRequest {
-    /// Why: 3 to 200 characters, which the account's owner can read.
+    /// Why the administrator acts for the account.
+    #[schema(value_type = ImpersonationReason)]
     reason: String,
 }
 
@@ -209,7 +219,7 @@ pub(super) struct ImpersonationResponse<'a> {
 #[utoipa::path(post, path = "/api/v1/admin/users/{id}/impersonate", tag = "Administration",
     params(("id" = Uuid, Path)), request_body = ImpersonateRequest,
     responses((status = 200, body = ImpersonationResponse), Conflict))]
-pub(super) async fn impersonate(
+pub(super) async fn impersonate_user(
     admin: web::Data<Admin>,
     context: web::Data<HttpContext>,
     By { caller, input, .. }: ByRecentAdministrator<(PathId<UserId>, Body<ImpersonateRequest>)>,
@@ -235,7 +245,8 @@ pub(super) async fn impersonate(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StatsQuery {
-    /// How many hours to cover: 1 to 744; 24 by default.
+    /// How many hours to cover; 24 by default.
+    #[param(value_type = Option<Hours>, inline)]
     hours: Option<String>,
 }
 
@@ -245,7 +256,6 @@ pub(super) struct Stats {
     users: i64,
     active_sessions: i64,
     /// Live sessions by the type of their device.
-    #[schema(value_type = Object)]
     sessions_by_device: BTreeMap<String, i64>,
     /// When users and sessions were counted, up to a minute ago.
     counted_at: Timestamp,
@@ -259,10 +269,8 @@ pub(super) struct Stats {
 pub(super) struct HourlyStats {
     hour: Timestamp,
     /// Logins by outcome.
-    #[schema(value_type = Object)]
     logins: BTreeMap<String, i64>,
     /// Refreshes by outcome.
-    #[schema(value_type = Object)]
     refreshes: BTreeMap<String, i64>,
 }
 
@@ -276,7 +284,7 @@ impl From<stats::HourlyStats> for HourlyStats {
 /// Returns how many accounts and sessions there are, and the logins and refreshes by hour.
 #[utoipa::path(get, path = "/api/v1/admin/stats", tag = "Administration", params(StatsQuery),
     responses((status = 200, body = Stats)))]
-pub(super) async fn get_stats(
+pub(super) async fn get_statistics(
     admin: web::Data<Admin>,
     By { input: query, .. }: ByAdministrator<Query<StatsQuery>>,
 ) -> Result<web::Json<Stats>, Problem> {
@@ -308,7 +316,7 @@ pub(super) struct CleanupResponse {
 /// Deletes at once what the background would delete later.
 #[utoipa::path(post, path = "/api/v1/sessions/cleanup", tag = "Administration",
     responses((status = 200, body = CleanupResponse)))]
-pub(super) async fn clean_up(
+pub(super) async fn clean_up_sessions(
     admin: web::Data<Admin>,
     _administrator: ByRecentAdministrator,
 ) -> Result<web::Json<CleanupResponse>, Problem> {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::access::{By, ByAdministrator, ByUser, require_recent};
 use super::audit_export::{Format, export};
 use super::schema::Device;
+use super::values::{Cursor, PageSize};
 use crate::audit::{Audit, Entry, Event, Filter, Outcome, Record};
 use crate::http::problem::Fields;
 use crate::http::{HttpContext, Problem, Query, pagination};
@@ -18,17 +19,23 @@ use crate::types::{AuditId, SessionId, Timestamp, UserId};
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OwnAuditQuery {
+    #[param(value_type = Option<Event>, inline)]
     event_type: Option<String>,
-    /// `success` or `failure`.
+    #[param(value_type = Option<Outcome>, inline)]
     status: Option<String>,
+    #[param(value_type = Option<SessionId>)]
     session_id: Option<String>,
-    /// The first moment (RFC 3339).
+    /// The first moment.
+    #[param(value_type = Option<Timestamp>)]
     from: Option<String>,
     /// The last moment.
+    #[param(value_type = Option<Timestamp>)]
     to: Option<String>,
-    /// 1 to 100; 50 by default.
+    /// 50 by default.
+    #[param(value_type = Option<PageSize>, inline)]
     limit: Option<String>,
     /// `next_cursor` of the previous page.
+    #[param(value_type = Option<Cursor>, inline)]
     cursor: Option<String>,
 }
 
@@ -36,21 +43,29 @@ pub(super) struct OwnAuditQuery {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditQuery {
+    #[param(value_type = Option<Event>, inline)]
     event_type: Option<String>,
-    /// `success` or `failure`.
+    #[param(value_type = Option<Outcome>, inline)]
     status: Option<String>,
     /// The account that entries are about.
+    #[param(value_type = Option<UserId>)]
     user_id: Option<String>,
+    #[param(value_type = Option<SessionId>)]
     session_id: Option<String>,
-    /// The first moment (RFC 3339).
+    /// The first moment.
+    #[param(value_type = Option<Timestamp>)]
     from: Option<String>,
     /// The last moment.
+    #[param(value_type = Option<Timestamp>)]
     to: Option<String>,
-    /// 1 to 100; 50 by default.
+    /// 50 by default.
+    #[param(value_type = Option<PageSize>, inline)]
     limit: Option<String>,
     /// `next_cursor` of the previous page.
+    #[param(value_type = Option<Cursor>, inline)]
     cursor: Option<String>,
-    /// `csv` or `ndjson`: all entries as a file, without `limit` and `cursor`.
+    /// All entries as a file, without `limit` and `cursor`.
+    #[param(value_type = Option<Format>, inline)]
     format: Option<String>,
 }
 
@@ -63,18 +78,24 @@ pub(super) struct AuditEntry {
     /// `success` or `failure`.
     status: String,
     /// The account that it is about.
+    #[schema(required)]
     user_id: Option<UserId>,
     /// Who did it, if that is somebody else.
+    #[schema(required)]
     actor_id: Option<UserId>,
+    #[schema(required)]
     session_id: Option<SessionId>,
-    #[schema(value_type = Option<String>)]
+    #[schema(required, value_type = Option<String>)]
     ip_address: Option<IpAddr>,
+    #[schema(required)]
     device: Option<Device>,
+    #[schema(required)]
     user_agent: Option<String>,
     /// Details of the event.
     #[schema(value_type = Object)]
     metadata: serde_json::Value,
     /// `X-Request-Id` of the request.
+    #[schema(required)]
     request_id: Option<String>,
 }
 
@@ -109,15 +130,17 @@ pub(super) struct AuditPagination {
     limit: usize,
     has_more: bool,
     /// `cursor` of the next page; `null` on the last.
+    #[schema(required)]
     next_cursor: Option<String>,
     /// How many entries there are on all pages; `null` if they are too many to be counted.
+    #[schema(required)]
     total: Option<usize>,
 }
 
 /// Lists the audit log of the account that calls, newest first.
 #[utoipa::path(get, path = "/api/v1/sessions/audit", tag = "Sessions", params(OwnAuditQuery),
     responses((status = 200, body = AuditPage)))]
-pub(super) async fn list_own_audit(
+pub(super) async fn list_own_audit_log(
     audit: web::Data<Audit>,
     By { caller, input: Query(query), .. }: ByUser<Query<OwnAuditQuery>>,
 ) -> Result<web::Json<AuditPage>, Problem> {
@@ -133,7 +156,7 @@ pub(super) async fn list_own_audit(
 #[utoipa::path(get, path = "/api/v1/admin/audit", tag = "Administration", params(AuditQuery),
     responses((status = 200, content(
         (AuditPage = "application/json"), (String = "text/csv"), (String = "application/x-ndjson")))))]
-pub(super) async fn list_audit(
+pub(super) async fn list_audit_log(
     audit: web::Data<Audit>,
     context: web::Data<HttpContext>,
     By { caller, input: Query(query), .. }: ByAdministrator<Query<AuditQuery>>,

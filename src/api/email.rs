@@ -61,6 +61,7 @@ async fn count_emails(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ChangeEmailRequest {
+    #[schema(value_type = EmailAddress)]
     new_email: String,
 }
 

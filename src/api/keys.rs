@@ -108,7 +108,10 @@ pub(super) struct ServerMetadata {
 /// Returns the server's metadata (RFC 8414).
 #[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "For backends", security(()),
     responses((status = 200, body = ServerMetadata)))]
-pub(super) async fn get_metadata(context: web::Data<HttpContext>, sessions: web::Data<Sessions>) -> HttpResponse {
+pub(super) async fn get_server_metadata(
+    context: web::Data<HttpContext>,
+    sessions: web::Data<Sessions>,
+) -> HttpResponse {
     metadata(&context, &sessions)
 }
 

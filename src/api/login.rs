@@ -10,6 +10,7 @@ use super::accounts::optional_label;
 use super::mfa::Method;
 use super::refusals::{Forbidden, TooMany, Unauthorized, account_disabled, invalid_code};
 use super::token_response::{TokenResponse, token_response};
+use super::values::Code;
 use crate::accounts::Logins;
 use crate::accounts::login::{LoginError, LoginOptions, LoginStep};
 use crate::accounts::reauthentication::ReauthenticateError;
@@ -23,8 +24,9 @@ use crate::types::{EmailAddress, EmailAddressError, Transport};
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LoginRequest {
+    #[schema(value_type = EmailAddress)]
     email: String,
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = Password)]
     password: Zeroizing<String>,
     device_name: Option<String>,
     #[serde(default)]
@@ -114,10 +116,10 @@ impl From<LoginError> for Problem {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReauthenticateRequest {
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = Password)]
     password: Zeroizing<String>,
     /// A code of the app, or a recovery code. Required where two-step login is enabled.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<Code>)]
     code: Option<Zeroizing<String>>,
 }
 

@@ -12,6 +12,7 @@ use super::access::{By, ByRecentUser, ByUser, shown_methods};
 use super::refusals::{Conflict, NotFound, TooMany, Unauthorized, invalid_code};
 use super::schema::Device;
 use super::token_response::{TokenResponse, token_response_with_device};
+use super::values::Code;
 use crate::accounts::login_completion::{CompleteError, SecondFactor};
 use crate::accounts::two_step::{ConfirmTotpError, Confirmation};
 use crate::accounts::{Logins, TwoStep};
@@ -44,7 +45,7 @@ pub(super) struct SecondFactorRequest {
     #[schema(value_type = String)]
     mfa_token: Zeroizing<String>,
     method: Method,
-    #[schema(value_type = String)]
+    #[schema(value_type = Code)]
     code: Zeroizing<String>,
     /// Whether later logins from this device need no second factor, for 30 days.
     #[serde(default)]
@@ -113,7 +114,7 @@ pub(super) async fn enrol_totp(
 #[serde(deny_unknown_fields)]
 pub(super) struct ConfirmTotpRequest {
     /// The current code of the app.
-    #[schema(value_type = String)]
+    #[schema(value_type = Code)]
     code: Zeroizing<String>,
     /// Whether all sessions but the one that calls are revoked. They were opened without the second factor.
     #[serde(default)]
@@ -192,7 +193,7 @@ pub(super) async fn replace_recovery_codes(
 pub(super) struct TrustedDevice {
     id: TrustedDeviceId,
     device: Device,
-    #[schema(value_type = Option<String>)]
+    #[schema(required, value_type = Option<String>)]
     ip_address: Option<IpAddr>,
     created_at: Timestamp,
     last_used_at: Timestamp,

@@ -22,6 +22,7 @@ mod routes;
 mod schema;
 mod sessions;
 mod token_response;
+mod values;
 mod verify;
 
 pub(crate) use routes::configure;

@@ -1,12 +1,15 @@
 //! What all routes have in common in their description as OpenAPI.
 
-use actix_web::http::Method;
+use std::collections::BTreeMap;
+
+use actix_web::http::{Method, StatusCode};
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{OpenApi, RefOr};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{OpenApi, RefOr, Response, ResponseBuilder, Schema, Server};
 
 use super::access::limit_of;
 use super::refusals::problem;
+use crate::http::HttpContext;
 
 /// Adds to each operation the security scheme and the refusals that follow from what it takes.
 pub(super) struct Conventions;
@@ -16,11 +19,56 @@ impl utoipa::Modify for Conventions {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        let schemas = components.schemas.clone();
         for (path, item) in &mut document.paths.paths {
             for (method, operation) in operations(item) {
                 declare_refusals(&method, path, operation);
+                for (status, response) in &mut operation.responses.responses {
+                    if let RefOr::T(response) = response {
+                        describe(status, response, &schemas);
+                    }
+                }
             }
         }
+    }
+}
+
+/// Returns the document of a server: with its address and the name of its cookie.
+pub(super) fn of_server(document: &OpenApi, context: &HttpContext) -> OpenApi {
+    let mut document = document.clone();
+    document.servers = Some(vec![Server::new(&context.public_url)]);
+    let cookie = ApiKeyValue::with_description(
+        context.cookies.access_name(),
+        "Set by a login with `\"transport\": \"cookie\"`. Unsafe methods also need an `Origin` that is allowed.",
+    );
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    document
+}
+
+/// Describes a response that its handler does not: by the schema of its body, or by its status.
+fn describe(status: &str, response: &mut Response, schemas: &BTreeMap<String, RefOr<Schema>>) {
+    if !response.description.is_empty() {
+        return;
+    }
+    let body = response.content.values().find_map(|content| match content {
+        RefOr::T(content) => content.schema.as_ref(),
+        RefOr::Ref(_) => None,
+    });
+    let of_schema = body.and_then(|body| match body {
+        RefOr::Ref(reference) => schemas.get(reference.ref_location.rsplit('/').next()?).and_then(description),
+        RefOr::T(_) => None,
+    });
+    let status = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok());
+    let of_status = status.and_then(|status| status.canonical_reason()).unwrap_or_default();
+    response.description = of_schema.unwrap_or(of_status).to_owned();
+}
+
+fn description(schema: &RefOr<Schema>) -> Option<&str> {
+    match schema {
+        RefOr::T(Schema::Object(object)) => object.description.as_deref(),
+        RefOr::T(Schema::OneOf(one_of)) => one_of.description.as_deref(),
+        RefOr::T(_) | RefOr::Ref(_) => None,
     }
 }
 
@@ -43,12 +91,14 @@ fn declare_refusals(method: &Method, path: &str, operation: &mut Operation) {
     let has_body = operation.request_body.is_some();
     // An operation that anybody may call has an empty requirement in the place of the document's.
     let has_caller = operation.security.is_none();
+    let is_unsafe = has_caller && !method.is_safe();
     let is_administration = operation.tags.iter().flatten().any(|tag| tag == "Administration");
     let takes = |place: ParameterIn| operation.parameters.iter().flatten().any(|parameter| is_in(parameter, &place));
     let follows = [
         ("400", "The body is not JSON", has_body),
         ("401", "There is no valid access token", has_caller),
-        ("403", "The caller is no administrator", is_administration),
+        ("403", "The caller is no administrator, or another administrator acts for them", is_administration),
+        ("403", "An administrator acts for the caller, or a page of another origin calls with cookies", is_unsafe),
         ("404", "There is no such thing, or it belongs to another account", takes(ParameterIn::Path)),
         ("413", "The body is too large", has_body),
         ("415", "The body has another content type", has_body),
@@ -58,5 +108,9 @@ fn declare_refusals(method: &Method, path: &str, operation: &mut Operation) {
     ];
     for (status, description, _) in follows.into_iter().filter(|(_, _, applies)| *applies) {
         operation.responses.responses.entry(status.to_owned()).or_insert_with(|| problem(description));
+    }
+    if !operation.responses.responses.keys().any(|status| status.starts_with('4')) {
+        let malformed = ResponseBuilder::new().description("The request is not HTTP").build();
+        operation.responses.responses.insert("400".to_owned(), malformed.into());
     }
 }

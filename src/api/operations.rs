@@ -8,6 +8,13 @@ use crate::cache::{Cache, CacheStatus};
 use crate::db::{Condition, Db};
 use crate::http::HttpContext;
 
+/// The sign of life of a process.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Liveness {
+    /// Always `alive`.
+    status: &'static str,
+}
+
 /// The state of a server, its database, its cache and its clock.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct Readiness {
@@ -28,9 +35,9 @@ pub(super) struct Readiness {
 
 /// Tells that the process runs.
 #[utoipa::path(get, path = "/health/live", tag = "Operations", security(()),
-    responses((status = 200, description = "Alive")))]
+    responses((status = 200, description = "The process runs", body = Liveness)))]
 pub(super) async fn get_liveness() -> HttpResponse {
-    HttpResponse::Ok().json(serde_json::json!({"status": "alive"}))
+    HttpResponse::Ok().json(Liveness { status: "alive" })
 }
 
 /// Tells whether the server can serve requests: it can write to its database, and its clock is right.

@@ -33,6 +33,7 @@ impl TokenRequest {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ForgotPasswordRequest {
+    #[schema(value_type = EmailAddress)]
     email: String,
 }
 
@@ -65,7 +66,7 @@ pub(super) async fn forgot_password(
 pub(super) struct ResetPasswordRequest {
     #[schema(value_type = String)]
     token: Zeroizing<String>,
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = NewPassword)]
     new_password: Zeroizing<String>,
 }
 

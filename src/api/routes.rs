@@ -10,9 +10,9 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 use utoipa::OpenApi;
 use utoipa::openapi::path::PathItem;
 
-use super::openapi::Conventions;
+use super::openapi::{Conventions, of_server};
 use super::{accounts, admin, audit, email, keys, login, mfa, operations, recovery, refresh, routes, sessions, verify};
-use crate::http::Problem;
+use crate::http::{HttpContext, Problem};
 use crate::pages::handlers as pages;
 
 /// Declares the routes by their handlers: the document that describes them, and the function that registers them.
@@ -26,7 +26,7 @@ macro_rules! routes {
             ),
             paths($($module::$handler),+),
             components(schemas(crate::http::problem::ProblemDetails)),
-            security(("bearer" = [])),
+            security(("bearer" = []), ("cookie" = [])),
             modifiers(&Conventions)
         )]
         struct Document;
@@ -41,8 +41,8 @@ macro_rules! routes {
 }
 
 routes! {
-    refresh::refresh,
-    accounts::register,
+    refresh::refresh_session,
+    accounts::register_account,
     login::log_in,
     mfa::complete_login,
     login::reauthenticate,
@@ -71,22 +71,22 @@ routes! {
     sessions::revoke_session,
     sessions::revoke_other_sessions,
     sessions::revoke_sessions,
-    sessions::get_summary,
-    audit::list_own_audit,
+    sessions::get_session_summary,
+    audit::list_own_audit_log,
     admin::list_users,
     admin::get_user,
     admin::update_user,
     admin::list_user_sessions,
     admin::revoke_user_sessions,
     admin::revoke_any_session,
-    admin::impersonate,
-    admin::get_stats,
-    admin::clean_up,
-    audit::list_audit,
+    admin::impersonate_user,
+    admin::get_statistics,
+    admin::clean_up_sessions,
+    audit::list_audit_log,
     keys::get_jwks,
-    keys::get_metadata,
+    keys::get_server_metadata,
     keys::get_openid_configuration,
-    verify::verify,
+    verify::verify_request,
     pages::show_verify_email,
     pages::submit_verify_email,
     pages::show_reset_password,
@@ -105,9 +105,6 @@ routes! {
 type Register = fn(Route) -> Route;
 
 static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
-
-/// The document as all its answers share it.
-static JSON: LazyLock<web::Bytes> = LazyLock::new(|| DOCUMENT.to_json().unwrap_or_default().into());
 
 /// The path that is asked for the most, and so is tried first.
 const REFRESH: &str = "/api/v1/sessions/refresh";
@@ -130,7 +127,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     if let Some(item) = paths.get(REFRESH) {
         config.service(resource(REFRESH, item, &handlers));
     }
-    config.service(web::resource(VERIFY).default_service(web::to(verify::verify)));
+    config.service(web::resource(VERIFY).default_service(web::to(verify::verify_request)));
     // Fixed segments sort before parameters.
     for (path, item) in paths.iter().filter(|(path, _)| ![REFRESH, VERIFY].contains(&path.as_str())) {
         config.service(resource(path, item, &handlers));
@@ -141,7 +138,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
                 .route(web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(keys::get_metadata_of_path))
                 .default_service(web::to(method_not_allowed)),
         )
-        .service(web::resource(VERIFY_WITH_PATH).default_service(web::to(verify::verify)))
+        .service(web::resource(VERIFY_WITH_PATH).default_service(web::to(verify::verify_request)))
         .default_service(web::to(not_found));
 }
 
@@ -186,9 +183,9 @@ fn allowed_methods(path: &str) -> String {
 
 /// Returns the description of the API as OpenAPI 3.1.
 #[utoipa::path(get, path = "/openapi.json", tag = "Operations", security(()),
-    responses((status = 200, description = "This document")))]
-async fn get_openapi() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(JSON.clone())
+    responses((status = 200, description = "This document", body = Object)))]
+async fn get_openapi(context: web::Data<HttpContext>) -> HttpResponse {
+    HttpResponse::Ok().json(of_server(&DOCUMENT, &context))
 }
 
 #[cfg(test)]

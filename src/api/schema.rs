@@ -1,62 +1,20 @@
-//! The JSON of accounts, sessions and devices, and the schemas of the simple types in it.
+//! The JSON of accounts, sessions and devices.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 
 use serde::Serialize;
-use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
-use utoipa::openapi::{RefOr, schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
 use crate::devices;
 use crate::sessions::Subject;
-use crate::types::{Amr, AuditId, Roles, SessionId, Timestamp, Transport, TrustedDeviceId, UserId};
-
-/// Gives types of the domain a schema, by the function that makes it.
-macro_rules! schemas {
-    ($($type:ident = $schema:expr;)+) => {$(
-        impl PartialSchema for $type {
-            fn schema() -> RefOr<Schema> {
-                $schema
-            }
-        }
-
-        impl ToSchema for $type {
-            fn name() -> Cow<'static, str> {
-                Cow::Borrowed(stringify!($type))
-            }
-        }
-    )+};
-}
-
-schemas! {
-    UserId = text(Some(KnownFormat::Uuid));
-    SessionId = text(Some(KnownFormat::Uuid));
-    AuditId = text(Some(KnownFormat::Uuid));
-    TrustedDeviceId = text(Some(KnownFormat::Uuid));
-    Timestamp = text(Some(KnownFormat::DateTime));
-    Roles = texts();
-    Amr = texts();
-    Transport = choice(&[Transport::Bearer.name(), Transport::Cookie.name()]);
-}
-
-fn text(format: Option<KnownFormat>) -> RefOr<Schema> {
-    ObjectBuilder::new().schema_type(Type::String).format(format.map(SchemaFormat::KnownFormat)).into()
-}
-
-fn texts() -> RefOr<Schema> {
-    ArrayBuilder::new().items(schema::ArrayItems::RefOrSchema(Box::new(text(None)))).into()
-}
-
-fn choice(values: &[&str]) -> RefOr<Schema> {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(values.iter().copied())).into()
-}
+use crate::types::{Amr, Roles, SessionId, Timestamp, UserId};
 
 /// An account as its tokens describe it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct User<'a> {
     id: UserId,
     email: &'a str,
+    #[schema(required)]
     name: Option<&'a str>,
     roles: &'a Roles,
     /// Whether the email address is verified.
@@ -77,8 +35,10 @@ pub(super) struct Device {
     #[serde(rename = "type")]
     kind: &'static str,
     /// Without a version: `Windows`, `macOS`, `iOS`, `Android`.
+    #[schema(required)]
     os: Option<String>,
     /// The browser, or the program or app in its place, without a version: `Firefox`, `curl`.
+    #[schema(required)]
     browser: Option<String>,
     /// A name for people: `Firefox on Windows`, `Safari on iPhone`, `curl`.
     label: String,
@@ -95,9 +55,12 @@ impl From<devices::Device> for Device {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Location {
     /// The code of ISO 3166-1, two letters.
+    #[schema(required)]
     country: Option<String>,
     /// In English, as is the city.
+    #[schema(required)]
     country_name: Option<String>,
+    #[schema(required)]
     city: Option<String>,
 }
 
@@ -112,10 +75,12 @@ impl From<devices::Place> for Location {
 pub(super) struct Session {
     id: SessionId,
     /// The name that its owner gave it.
+    #[schema(required)]
     name: Option<String>,
     device: Device,
-    #[schema(value_type = Option<String>)]
+    #[schema(required, value_type = Option<String>)]
     ip_address: Option<IpAddr>,
+    #[schema(required)]
     location: Option<Location>,
     created_at: Timestamp,
     last_active_at: Timestamp,
@@ -124,11 +89,14 @@ pub(super) struct Session {
     is_current: bool,
     /// Whether it has ended: it expired or was revoked.
     is_expired: bool,
+    #[schema(required)]
     revoked_at: Option<Timestamp>,
+    #[schema(required)]
     revoked_reason: Option<String>,
     /// How its owner authenticated (RFC 8176).
     amr: Amr,
     /// The administrator who acts for the account in this session.
+    #[schema(required)]
     impersonated_by: Option<UserId>,
     /// The beginning of the refresh token's SHA-256, in hexadecimal digits.
     token_hint: String,
@@ -186,5 +154,6 @@ pub(super) struct Pagination {
     pub limit: usize,
     pub has_more: bool,
     /// `cursor` of the next page; `null` on the last.
+    #[schema(required)]
     pub next_cursor: Option<String>,
 }

@@ -54,7 +54,7 @@ pub(super) async fn get_session(
 pub(super) struct RenameRequest {
     /// `null` removes the name.
     #[serde(deserialize_with = "Option::deserialize")]
-    #[schema(required)]
+    #[schema(required, value_type = Option<Label>)]
     name: Option<String>,
 }
 
@@ -230,7 +230,7 @@ pub(super) struct Summary {
 /// Returns how many sessions there are, and whether the cache works.
 #[utoipa::path(get, path = "/api/v1/sessions/summary", tag = "Sessions",
     responses((status = 200, body = Summary)))]
-pub(super) async fn get_summary(
+pub(super) async fn get_session_summary(
     sessions: web::Data<Sessions>,
     cache: web::Data<Cache>,
     _caller: ByUser,

@@ -52,7 +52,7 @@ pub(super) struct VerifyQuery {
         ("X-Auth-Email" = String, description = "The account's email address, if it is verified"),
         ("X-Auth-Roles" = String, description = "The account's roles, separated by commas"),
         ("X-Auth-Actor" = String, description = "The id of the administrator who acts for the account"))), Forbidden))]
-pub(super) async fn verify(request: HttpRequest, query: Query<VerifyQuery>) -> Result<HttpResponse, Problem> {
+pub(super) async fn verify_request(request: HttpRequest, query: Query<VerifyQuery>) -> Result<HttpResponse, Problem> {
     let method = original_method(&request);
     let caller = authenticate(&request, &method).await?;
     let actor = caller.impersonator();

@@ -34,6 +34,11 @@ impl CookieNames {
         }
     }
 
+    /// Returns the name of the cookie of an access token.
+    pub(crate) const fn access_name(&self) -> &'static str {
+        self.access
+    }
+
     /// Returns the access token of a request's cookie.
     pub(crate) fn access_token(&self, request: &HttpRequest) -> Option<String> {
         request.cookie(self.access).map(|cookie| cookie.value().to_owned())

@@ -9,13 +9,13 @@ use super::problem::Fields;
 const DEFAULT_LIMIT: usize = 50;
 
 /// The maximum size of a page.
-const MAX_LIMIT: usize = 100;
+pub(crate) const MAX_LIMIT: usize = 100;
 
 /// The version of cursors. A cursor of another version is refused instead of being misread.
 const CURSOR_VERSION: u8 = 1;
 
 /// The maximum length of a cursor, in bytes. A position is an id, or an email address or name with an id.
-const MAX_CURSOR: usize = 1024;
+pub(crate) const MAX_CURSOR: usize = 1024;
 
 /// Why a limit or a cursor is refused.
 #[derive(Clone, Copy, Debug, thiserror::Error)]

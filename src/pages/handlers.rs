@@ -7,8 +7,8 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError as _, web};
-use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, PartialSchema as _};
 
 use super::question::question;
 use super::{Page, Pages};
@@ -27,14 +27,13 @@ use crate::types::{Requester, UserId};
 
 /// Declares the responses of pages for the OpenAPI attributes of handlers.
 macro_rules! page_responses {
-    ($($(#[$meta:meta])* $name:ident = $($status:literal)+;)+) => {$(
+    ($($(#[$meta:meta])* $name:ident = $($status:literal $description:literal),+;)+) => {$(
         $(#[$meta])*
         pub(crate) struct $name;
 
         impl IntoResponses for $name {
             fn responses() -> BTreeMap<String, RefOr<Response>> {
-                let page = || ResponseBuilder::new().content("text/html", ContentBuilder::new().build()).build();
-                BTreeMap::from([$(($status.to_owned(), page().into())),+])
+                BTreeMap::from([$(($status.to_owned(), page($description))),+])
             }
         }
     )+};
@@ -42,9 +41,28 @@ macro_rules! page_responses {
 
 page_responses! {
     /// The responses of a page.
-    PageResponses = "200" "400" "422" "429" "503";
+    PageResponses = "200" "The question that the link asks", "400" "The link is not valid any more",
+        "422" "A value is not valid", "429" "Too many requests", "503" "To be tried again";
     /// The responses to the form of a page.
-    FormResponses = "200" "400" "409" "413" "415" "422" "429" "503";
+    FormResponses = "200" "Done", "400" "The link is not valid any more",
+        "409" "The state of the account does not allow it", "413" "The form is too large", "415" "No form",
+        "422" "A value is not valid", "429" "Too many requests", "503" "To be tried again";
+}
+
+fn page(description: &str) -> RefOr<Response> {
+    let html = ContentBuilder::new().schema(Some(String::schema())).build();
+    ResponseBuilder::new().description(description).content("text/html", html).build().into()
+}
+
+/// The fields of the forms. `token` is that of the link.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it describes the forms, whose fields are read by name")]
+pub(crate) struct LinkForm {
+    token: String,
+    /// Of the page that resets a password.
+    new_password: Option<String>,
+    /// Of the page that verifies an address: somebody else has created the account.
+    refused: Option<String>,
 }
 
 /// A request of somebody who follows a link, with the state that handlers need.
@@ -79,7 +97,7 @@ pub(crate) async fn show_verify_email(visit: Visit) -> HttpResponse {
 
 /// Verifies the email address, or reports that somebody else has created its account.
 #[utoipa::path(post, path = "/account/verify-email", tag = "Pages", security(()),
-    request_body(content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
+    request_body(content = LinkForm, content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
 pub(crate) async fn submit_verify_email(visit: Visit, form: SentForm) -> HttpResponse {
     let answer = async {
         let form = form?;
@@ -109,7 +127,7 @@ pub(crate) async fn show_reset_password(visit: Visit) -> HttpResponse {
 
 /// Sets the new password, or asks again for a stronger one.
 #[utoipa::path(post, path = "/account/reset-password", tag = "Pages", security(()),
-    request_body(content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
+    request_body(content = LinkForm, content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
 pub(crate) async fn submit_reset_password(visit: Visit, form: SentForm) -> HttpResponse {
     let answer = async {
         let form = form?;
@@ -139,7 +157,7 @@ pub(crate) async fn show_confirm_email_change(visit: Visit) -> HttpResponse {
 
 /// Confirms the change of email address.
 #[utoipa::path(post, path = "/account/confirm-email-change", tag = "Pages", security(()),
-    request_body(content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
+    request_body(content = LinkForm, content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
 pub(crate) async fn submit_confirm_email_change(visit: Visit, form: SentForm) -> HttpResponse {
     let answer = async {
         let token = visit.token(&form?).await?;
@@ -164,7 +182,7 @@ pub(crate) async fn show_report_login(visit: Visit) -> HttpResponse {
 
 /// Reports the login, which revokes its session.
 #[utoipa::path(post, path = "/account/not-me", tag = "Pages", security(()),
-    request_body(content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
+    request_body(content = LinkForm, content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
 pub(crate) async fn submit_report_login(visit: Visit, form: SentForm) -> HttpResponse {
     let answer = async {
         let token = visit.token(&form?).await?;

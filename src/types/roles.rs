@@ -54,6 +54,9 @@ impl Roles {
     /// The longest name of a role, in bytes.
     pub const MAX_BYTES: usize = 64;
 
+    /// The names of roles as a regular expression.
+    pub const PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._:-]*$";
+
     /// Parses the roles of an account and keeps their order. Adds `user` in front if it is missing, and removes
     /// duplicates. The API, the command line and imports all use this function.
     ///

@@ -43,6 +43,7 @@ mod mfa_step_up;
 mod new_passwords;
 mod nul;
 mod openapi;
+mod openapi_tools;
 mod pages;
 mod people;
 mod races;

@@ -2,18 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::Server;
+use crate::support::{PASSWORD, Server};
 
 both_backends! {
     the_document_is_openapi_3_1,
     every_path_is_served_with_the_methods_of_the_document_and_no_others,
     every_answer_that_the_contract_names_is_declared,
     whoever_needs_a_token_says_so,
+    a_query_has_the_limits_that_the_document_names,
+    a_body_has_the_limits_that_the_document_names,
     every_reference_leads_somewhere,
     no_answer_is_stored_unless_its_handler_says_otherwise,
 }
+
+/// The cookie of an access token, with https.
+const ACCESS_COOKIE: &str = "__Host-keyturn_access";
 
 /// A route: method and path.
 pub type Route = (String, String);
@@ -153,13 +158,107 @@ async fn every_answer_that_the_contract_names_is_declared(server: Server) {
 
 async fn whoever_needs_a_token_says_so(server: Server) {
     let document = document(&server).await;
-    assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
-    assert_eq!(document["security"], serde_json::json!([{"bearer": []}]));
+    let schemes = &document["components"]["securitySchemes"];
+    assert_eq!(schemes["bearer"]["scheme"], "bearer");
+    assert_eq!((&schemes["cookie"]["in"], &schemes["cookie"]["name"]), (&json!("cookie"), &json!(ACCESS_COOKIE)));
+    assert_eq!(document["security"], json!([{"bearer": []}, {"cookie": []}]));
     for (route, operation) in operations(&document) {
         let (method, path) = (route.0.as_str(), route.1.as_str());
         let is_open = crate::strangers::OPEN.contains(&(method, path));
         let declared = operation.get("security");
         assert_eq!(declared.is_some(), is_open, "{route:?}: {declared:?}");
+        // A page of another origin, or an administrator who acts for the account.
+        let may_be_forbidden = !is_open && method != "GET";
+        assert!(!may_be_forbidden || operation["responses"].get("403").is_some(), "{route:?}");
+    }
+}
+
+/// The values that a schema allows, as far as it names limits, and such as it does not.
+fn samples(schema: &Value) -> (Vec<String>, Vec<String>) {
+    if let Some(choices) = schema["enum"].as_array() {
+        let allowed = choices.iter().map(|choice| choice.as_str().unwrap().to_owned()).collect();
+        return (allowed, vec!["something".to_owned(), String::new()]);
+    }
+    if let (Some(least), Some(most)) = (schema["minimum"].as_i64(), schema["maximum"].as_i64()) {
+        return (
+            [least, most].map(|number| number.to_string()).into(),
+            [least - 1, most + 1].map(|n| n.to_string()).into(),
+        );
+    }
+    match schema["format"].as_str() {
+        Some("uuid") => (vec!["01a2003e-d8aa-7ec7-a93b-e076a8923cfc".to_owned()], vec!["1".to_owned()]),
+        Some("date-time") => (vec!["2026-11-21T22:34:08.514Z".to_owned()], vec!["yesterday".to_owned()]),
+        _ => (Vec::new(), schema["maxLength"].as_u64().map(|most| "a".repeat(most as usize + 1)).into_iter().collect()),
+    }
+}
+
+async fn a_query_has_the_limits_that_the_document_names(server: Server) {
+    let admin = crate::audit::administrator(&server).await;
+    let document = document(&server).await;
+    let mut tried = BTreeSet::new();
+    for ((method, path), operation) in operations(&document) {
+        if method != "GET" || path.contains('{') || path == "/api/v1/auth/verify" {
+            continue;
+        }
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let schema = &parameter["schema"];
+            let schema = schema["$ref"].as_str().map_or(schema, |place| document.pointer(&place[1..]).unwrap());
+            let (allowed, refused) = samples(schema);
+            let name = parameter["name"].as_str().unwrap();
+            for (values, expected) in [(allowed, 200), (refused, 422)] {
+                for value in values {
+                    tried.insert(name.to_owned());
+                    let target = format!("{path}?{name}={}", value.replace('+', "%2B"));
+                    let answer = server.get(&target).bearer(&admin.access).send().await;
+                    assert_eq!(answer.status, expected, "{target}: {}", answer.text());
+                }
+            }
+        }
+    }
+    let expected =
+        ["cursor", "event_type", "format", "from", "hours", "limit", "q", "session_id", "status", "to", "user_id"];
+    assert!(expected.iter().all(|name| tried.contains(*name)), "{tried:?}");
+}
+
+async fn a_body_has_the_limits_that_the_document_names(server: Server) {
+    let document = document(&server).await;
+    let schema = |name: &str| document["components"]["schemas"][name].clone();
+    let length = |name: &str, limit: &str| usize::try_from(schema(name)[limit].as_u64().unwrap()).unwrap();
+    let email = length("EmailAddress", "maxLength");
+    let longest = format!("{}@{}.{}.{}.com", "n".repeat(64), "a".repeat(63), "b".repeat(63), "c".repeat(email - 197));
+    assert_eq!((longest.len(), schema("EmailAddress")["format"].as_str()), (email, Some("idn-email")));
+    let account = json!({"email": longest, "password": PASSWORD, "name": "n".repeat(length("Label", "maxLength"))});
+    for (field, value) in [
+        ("email", json!(longest.replace("@a", "@aa").replace("cc.com", "ccc.com"))),
+        ("password", json!("p".repeat(length("NewPassword", "maxLength") + 1))),
+        ("password", json!("p".repeat(length("NewPassword", "minLength") - 1))),
+        ("name", json!("n".repeat(length("Label", "maxLength") + 1))),
+        ("name", json!("")),
+        ("transport", json!("pigeon")),
+        ("more", json!(1)),
+    ] {
+        let mut wrong = account.clone();
+        wrong[field] = value;
+        let answer = server.post("/api/v1/auth/register").json(&wrong).send().await;
+        assert_eq!(answer.assert_problem(422, "invalid_input").json()["errors"][0]["field"], field, "{wrong}");
+    }
+    server.post("/api/v1/auth/register").json(&account).send().await.assert_status(201);
+
+    let user = server.register().await;
+    let roles = schema("Roles");
+    let most = usize::try_from(roles["maxItems"].as_u64().unwrap()).unwrap();
+    assert_eq!(roles["items"]["pattern"], "^[A-Za-z0-9][A-Za-z0-9._:-]*$");
+    let admin = crate::audit::administrator(&server).await;
+    let path = format!("/api/v1/admin/users/{}", user.user);
+    let (allowed, refused) = (["editor", "org:billing.read", "A-1_b", "9"], ["-a", ".", "a b", "ä", "a/b"]);
+    for (name, status) in allowed.map(|name| (name, 200)).into_iter().chain(refused.map(|name| (name, 422))) {
+        let answer = server.patch(&path).bearer(&admin.access).json(&json!({"roles": [name]})).send().await;
+        assert_eq!(answer.status, status, "{name}");
+    }
+    for (count, status) in [(most - 1, 200), (most + 1, 422)] {
+        let roles: Vec<String> = (0..count).map(|number| format!("role{number}")).collect();
+        let answer = server.patch(&path).bearer(&admin.access).json(&json!({"roles": roles})).send().await;
+        assert_eq!(answer.status, status, "{count} roles");
     }
 }
 
@@ -194,7 +293,7 @@ async fn no_answer_is_stored_unless_its_handler_says_otherwise(server: Server) {
         let expected = if public(&path) { "public, max-age=300" } else { "no-store" };
         let target = path.replace("{id}", &session);
         let request = server.request(&method, &target);
-        for request in [request.clone(), request.bearer(&admin.access).json(&serde_json::json!({}))] {
+        for request in [request.clone(), request.bearer(&admin.access).json(&json!({}))] {
             let answer = request.send().await;
             assert_eq!(answer.all_headers("cache-control"), [expected], "{method} {path}: {answer:?}");
         }
