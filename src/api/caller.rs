@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, web};
 use crate::audit::Actor;
 use crate::db::DbError;
 use crate::http::HttpContext;
+use crate::http::cookies::CookieError;
 use crate::sessions::check::{CheckError, CheckedToken};
 use crate::sessions::{SessionSnapshot, Sessions};
 use crate::throttle::RateLimited;
@@ -25,6 +26,8 @@ pub(super) struct Caller {
 pub(crate) enum AccessError {
     MissingToken,
     InvalidToken,
+    /// The cookie of the access token cannot be read, or there are two.
+    Cookie(CookieError),
     /// The request came with cookies from a page of another origin.
     OriginNotAllowed,
     /// An administrator acts for the account, which only its owner may change.
@@ -44,6 +47,12 @@ pub(crate) enum AccessError {
 impl From<RateLimited> for AccessError {
     fn from(limited: RateLimited) -> Self {
         Self::RateLimited(limited)
+    }
+}
+
+impl From<CookieError> for AccessError {
+    fn from(error: CookieError) -> Self {
+        Self::Cookie(error)
     }
 }
 
@@ -119,7 +128,7 @@ pub(super) async fn authenticate(request: &HttpRequest, method: &Method) -> Resu
     let (token, transport) = match bearer_token(request.headers())? {
         Some(token) => (token.to_owned(), Transport::Bearer),
         None => {
-            let token = context.cookies.access_token(request).ok_or(AccessError::MissingToken)?;
+            let token = context.cookies.access_token(request)?.ok_or(AccessError::MissingToken)?;
             require_own_origin(request, context, method)?;
             (token, Transport::Cookie)
         }
@@ -132,11 +141,11 @@ pub(super) async fn authenticate(request: &HttpRequest, method: &Method) -> Resu
 /// of an administrator who acts for the account is nobody.
 ///
 /// # Errors
-/// The database fails.
+/// The request cannot be read, or the database fails.
 pub(super) async fn optional_owner(request: &HttpRequest) -> Result<Option<UserId>, AccessError> {
     match authenticate(request, request.method()).await {
         Ok(caller) => Ok(caller.checked.owner()),
-        Err(error @ (AccessError::Database(_) | AccessError::Missing(_))) => Err(error),
+        Err(error @ (AccessError::Database(_) | AccessError::Missing(_) | AccessError::Cookie(_))) => Err(error),
         Err(_) => Ok(None),
     }
 }

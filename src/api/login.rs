@@ -75,8 +75,10 @@ pub(super) async fn log_in(
     let Some(email) = email else { return Err(fields.into_problem()) };
     fields.into_result()?;
     let transport = body.transport;
-    let cookie = || context.cookies.trusted_device(&request).map(Zeroizing::new);
-    let device = body.trusted_device.or_else(|| (transport == Transport::Cookie).then(cookie).flatten());
+    let device = match body.trusted_device {
+        None if transport == Transport::Cookie => context.cookies.trusted_device(&request)?.map(Zeroizing::new),
+        given => given,
+    };
     let trusted_device = device.and_then(|text| OpaqueToken::parse(Kind::TrustedDevice, text));
     let options = LoginOptions { device_name, transport, trusted_device };
     let password = Password::parse(body.password).ok();

@@ -44,7 +44,7 @@ pub(super) async fn refresh_session(
     let (text, transport) = match body.0 {
         Some(body) => (body.refresh_token, Transport::Bearer),
         None => {
-            let text = context.cookies.refresh_token(&request).ok_or(RefreshError::Invalid)?;
+            let text = context.cookies.refresh_token(&request)?.ok_or(RefreshError::Invalid)?;
             require_own_origin(&request, &context, &Method::POST)?;
             (text, Transport::Cookie)
         }

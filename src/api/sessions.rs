@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::access::{By, ByUser};
-use super::caller::{Caller, authenticate, require_own_origin};
+use super::caller::{AccessError, Caller, authenticate, require_own_origin};
 use super::path_id::PathId;
 use super::refusals::{BadRequest, NotFound};
 use super::schema::{Session, SessionList, SessionsRevoked};
@@ -185,8 +185,9 @@ pub(super) async fn log_out(
 ) -> Result<HttpResponse, Problem> {
     let (session, by) = match authenticate(&request, request.method()).await {
         Ok(caller) => (caller.session(), caller.actor(&context)),
+        Err(error @ AccessError::Cookie(_)) => return Err(error.into()),
         Err(error) => {
-            let session = session_of_cookie(&request, &sessions, &context).ok_or(error)?;
+            let session = session_of_cookie(&request, &sessions, &context)?.ok_or(error)?;
             (session, Actor::anonymous(&context.requester(&request)))
         }
     };
@@ -196,10 +197,18 @@ pub(super) async fn log_out(
     Ok(response.finish())
 }
 
-fn session_of_cookie(request: &HttpRequest, sessions: &Sessions, context: &HttpContext) -> Option<SessionId> {
-    let text = context.cookies.refresh_token(request)?;
-    require_own_origin(request, context, &Method::POST).ok()?;
-    Some(sessions.parse_refresh_token(&text).ok()?.session)
+/// Returns the session of a request's refresh token, if it has one.
+///
+/// # Errors
+/// The cookie cannot be read, or came from a page of another origin.
+fn session_of_cookie(
+    request: &HttpRequest,
+    sessions: &Sessions,
+    context: &HttpContext,
+) -> Result<Option<SessionId>, AccessError> {
+    let Some(text) = context.cookies.refresh_token(request)? else { return Ok(None) };
+    require_own_origin(request, context, &Method::POST)?;
+    Ok(sessions.parse_refresh_token(&text).ok().map(|token| token.session))
 }
 
 /// Revokes all of the caller's sessions, including the one that calls.

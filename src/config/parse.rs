@@ -136,7 +136,9 @@ pub(super) fn rate(text: &str) -> Parsed<Option<Rate>> {
 
 /// Parses the URL at which users reach the server.
 pub(super) fn public_url(text: &str) -> Parsed<Url> {
-    web_url(text).ok_or_else(|| "must be an http or https URL without credentials, query or fragment".to_owned())
+    let url = web_url(text).ok_or("must be an http or https URL without credentials, query or fragment")?;
+    // It would end the attribute `Path` of a cookie.
+    if url.path().contains(';') { Err("must not contain a semicolon".to_owned()) } else { Ok(url) }
 }
 
 fn web_url(text: &str) -> Option<Url> {

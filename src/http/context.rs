@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use ipnet::IpNet;
 
 use super::client_address::client_address;
-use super::cookies::CookieNames;
+use super::cookies::Cookies;
 use super::request::request_id;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -24,8 +24,8 @@ pub(crate) struct HttpContext {
     pub is_https: bool,
     /// The public URL without a trailing slash.
     pub public_url: String,
-    /// The names of cookies.
-    pub cookies: CookieNames,
+    /// The cookies.
+    pub cookies: Cookies,
     public_origin: String,
     allowed_origins: Vec<String>,
     trusted_proxies: Vec<IpNet>,
@@ -41,7 +41,7 @@ impl HttpContext {
             metrics,
             is_https,
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
-            cookies: CookieNames::new(is_https),
+            cookies: Cookies::new(&config.public_url),
             public_origin: config.public_url.origin().ascii_serialization(),
             allowed_origins: config.allowed_origins.clone(),
             trusted_proxies: config.trusted_proxies.clone(),

@@ -1,36 +1,69 @@
 //! Cookies for tokens. Scripts cannot read them.
+//!
+//! Names and attributes follow `PUBLIC_URL`, and are decided in [`Cookies::new`] alone.
 
 use std::time::Duration;
 
 use actix_web::cookie::time::Duration as CookieDuration;
-use actix_web::cookie::{Cookie, SameSite};
+use actix_web::cookie::{Cookie as SetCookie, SameSite};
+use actix_web::http::header::COOKIE;
 use actix_web::{HttpRequest, HttpResponseBuilder};
+use url::Url;
 
-/// The paths to which browsers send the refresh token.
-const REFRESH_PATHS: [&str; 2] = ["/api/v1/sessions/refresh", "/api/v1/auth/logout"];
+/// The routes to which browsers send the refresh token.
+const REFRESH_ROUTES: [&str; 2] = ["/api/v1/sessions/refresh", "/api/v1/auth/logout"];
 
-/// The path to which browsers send the token of a trusted device.
-const LOGIN_PATH: &str = "/api/v1/auth/login";
+/// The route to which browsers send the token of a trusted device.
+const LOGIN_ROUTE: &str = "/api/v1/auth/login";
 
-/// The names of cookies. With https they have prefixes that prevent other servers from setting them (RFC 6265bis
-/// §4.1.3).
-pub(crate) struct CookieNames {
-    access: &'static str,
-    refresh: &'static str,
-    trusted_device: &'static str,
+/// Why the cookies of a request are refused. It says nothing about the tokens in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CookieError {
+    /// The request has two cookies of one name, and one of them may be planted by another server.
+    Duplicate,
+    /// The value is not one that a cookie can have (RFC 6265 §4.1.1).
+    Malformed,
 }
 
-impl CookieNames {
-    /// Returns the names for a server with or without https.
-    pub(crate) const fn new(is_https: bool) -> Self {
-        if is_https {
-            Self {
-                access: "__Host-keyturn_access",
-                refresh: "__Secure-keyturn_refresh",
-                trusted_device: "__Secure-keyturn_device",
-            }
-        } else {
-            Self { access: "keyturn_access", refresh: "keyturn_refresh", trusted_device: "keyturn_device" }
+/// The cookies of a server.
+pub(crate) struct Cookies {
+    access: Cookie,
+    refresh: Cookie,
+    trusted_device: Cookie,
+}
+
+/// A cookie's name and attributes.
+struct Cookie {
+    name: String,
+    /// Browsers get one for each path.
+    paths: Vec<String>,
+    is_secure: bool,
+    same_site: SameSite,
+}
+
+impl Cookies {
+    /// Decides the names and attributes of the cookies of the server at `public_url`.
+    ///
+    /// Paths begin with the URL's path: browsers see that one, also where a proxy strips it. With https, the prefixes
+    /// of names prevent other servers from setting the cookies over http (`__Secure-`) or at all (`__Host-`, which
+    /// requires the path `/`; RFC 6265bis §4.1.3).
+    pub(crate) fn new(public_url: &Url) -> Self {
+        let is_secure = public_url.scheme() == "https";
+        let base = public_url.path().trim_end_matches('/');
+        let whole_server = if base.is_empty() { "/" } else { base };
+        let cookie = |name: &str, paths: Vec<String>, same_site| {
+            let prefix = match is_secure {
+                true if paths == ["/"] => "__Host-",
+                true => "__Secure-",
+                false => "",
+            };
+            Cookie { name: format!("{prefix}keyturn_{name}"), paths, is_secure, same_site }
+        };
+        let below = |route: &str| format!("{base}{route}");
+        Self {
+            access: cookie("access", vec![whole_server.to_owned()], SameSite::Lax),
+            refresh: cookie("refresh", REFRESH_ROUTES.map(below).to_vec(), SameSite::Strict),
+            trusted_device: cookie("device", vec![below(LOGIN_ROUTE)], SameSite::Strict),
         }
     }
 
@@ -40,35 +73,42 @@ impl CookieNames {
     }
 
     /// Returns the access token of a request's cookie.
-    pub(crate) fn access_token(&self, request: &HttpRequest) -> Option<String> {
-        request.cookie(self.access).map(|cookie| cookie.value().to_owned())
+    ///
+    /// # Errors
+    /// There are two such cookies, or the cookie is malformed.
+    pub(crate) fn access_token(&self, request: &HttpRequest) -> Result<Option<String>, CookieError> {
+        self.access.find(request)
     }
 
     /// Returns the refresh token of a request's cookie.
-    pub(crate) fn refresh_token(&self, request: &HttpRequest) -> Option<String> {
-        request.cookie(self.refresh).map(|cookie| cookie.value().to_owned())
+    ///
+    /// # Errors
+    /// There are two such cookies, or the cookie is malformed.
+    pub(crate) fn refresh_token(&self, request: &HttpRequest) -> Result<Option<String>, CookieError> {
+        self.refresh.find(request)
     }
 
     /// Returns the token of a trusted device of a request's cookie.
-    pub(crate) fn trusted_device(&self, request: &HttpRequest) -> Option<String> {
-        request.cookie(self.trusted_device).map(|cookie| cookie.value().to_owned())
+    ///
+    /// # Errors
+    /// There are two such cookies, or the cookie is malformed.
+    pub(crate) fn trusted_device(&self, request: &HttpRequest) -> Result<Option<String>, CookieError> {
+        self.trusted_device.find(request)
     }
 
     /// Sets the cookie of a trusted device for as long as it is trusted.
     pub(crate) fn set_trusted_device(&self, response: &mut HttpResponseBuilder, token: &str, max_age: Duration) {
-        response.cookie(cookie(self.trusted_device, token, LOGIN_PATH, SameSite::Strict, max_age));
+        self.trusted_device.set(response, token, max_age);
     }
 
     /// Sets the cookie of an access token for as long as the token is valid.
     pub(crate) fn set_access(&self, response: &mut HttpResponseBuilder, token: &str, max_age: Duration) {
-        response.cookie(cookie(self.access, token, "/", SameSite::Lax, max_age));
+        self.access.set(response, token, max_age);
     }
 
     /// Sets the cookies of a refresh token for as long as the token is valid.
     pub(crate) fn set_refresh(&self, response: &mut HttpResponseBuilder, token: &str, max_age: Duration) {
-        for path in REFRESH_PATHS {
-            response.cookie(cookie(self.refresh, token, path, SameSite::Strict, max_age));
-        }
+        self.refresh.set(response, token, max_age);
     }
 
     /// Deletes the cookies of both tokens. A device stays trusted after a logout.
@@ -78,12 +118,104 @@ impl CookieNames {
     }
 }
 
-fn cookie<'a>(name: &'a str, value: &'a str, path: &'a str, same_site: SameSite, max_age: Duration) -> Cookie<'a> {
-    Cookie::build(name, value)
-        .path(path)
-        .http_only(true)
-        .secure(true)
-        .same_site(same_site)
-        .max_age(CookieDuration::seconds(i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX)))
-        .finish()
+impl Cookie {
+    fn set(&self, response: &mut HttpResponseBuilder, token: &str, max_age: Duration) {
+        for path in &self.paths {
+            let cookie = SetCookie::build(&*self.name, token)
+                .path(&**path)
+                .http_only(true)
+                .secure(self.is_secure)
+                .same_site(self.same_site)
+                .max_age(CookieDuration::seconds(i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX)));
+            response.cookie(cookie.finish());
+        }
+    }
+
+    /// Finds the value in the request's headers. Whatever other cookies there are, in whatever encoding, is passed
+    /// over. An empty value is none.
+    fn find(&self, request: &HttpRequest) -> Result<Option<String>, CookieError> {
+        let lines = request.headers().get_all(COOKIE).map(|line| line.as_bytes());
+        find(lines, self.name.as_bytes())
+    }
+}
+
+/// Finds the value of the cookie `name` in the lines of `Cookie` headers (RFC 6265 §4.2.1).
+fn find<'a>(lines: impl Iterator<Item = &'a [u8]>, name: &[u8]) -> Result<Option<String>, CookieError> {
+    let pairs = lines.flat_map(|line| line.split(|byte| *byte == b';')).filter_map(|pair| {
+        let end = pair.iter().position(|byte| *byte == b'=')?;
+        Some((pair.get(..end)?.trim_ascii(), pair.get(end.saturating_add(1)..)?.trim_ascii()))
+    });
+    let mut values = pairs.filter(|(own, _)| *own == name).map(|(_, value)| value);
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(CookieError::Duplicate);
+    }
+    let value = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
+    let value = std::str::from_utf8(value).map_err(|_| CookieError::Malformed)?;
+    if !value.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\')) {
+        return Err(CookieError::Malformed);
+    }
+    Ok(Some(value.to_owned()).filter(|value| !value.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cookies(public_url: &str) -> Cookies {
+        Cookies::new(&Url::parse(public_url).unwrap())
+    }
+
+    #[test]
+    fn names_and_paths_follow_the_public_url() {
+        for (url, names, base) in [
+            ("https://a.example", ["__Host-keyturn_access", "__Secure-keyturn_refresh", "__Secure-keyturn_device"], ""),
+            (
+                "https://a.example/auth/",
+                ["__Secure-keyturn_access", "__Secure-keyturn_refresh", "__Secure-keyturn_device"],
+                "/auth",
+            ),
+            ("http://localhost:8080", ["keyturn_access", "keyturn_refresh", "keyturn_device"], ""),
+            ("http://localhost/a/b", ["keyturn_access", "keyturn_refresh", "keyturn_device"], "/a/b"),
+        ] {
+            let cookies = cookies(url);
+            let all = [&cookies.access, &cookies.refresh, &cookies.trusted_device];
+            assert_eq!(all.map(|cookie| &*cookie.name), names, "{url}");
+            assert!(all.iter().all(|cookie| cookie.is_secure == url.starts_with("https")), "{url}");
+            assert_eq!(cookies.access.paths, [if base.is_empty() { "/" } else { base }], "{url}");
+            let expected = REFRESH_ROUTES.map(|route| format!("{base}{route}"));
+            assert_eq!(cookies.refresh.paths, expected, "{url}");
+            assert_eq!(cookies.trusted_device.paths, [format!("{base}{LOGIN_ROUTE}")], "{url}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others_of_any_form() {
+        let find = |lines: &[&[u8]]| find(lines.iter().copied(), b"own");
+        let found = |value: &str| Ok(Some(value.to_owned()));
+        for line in [
+            &b"own=a.b"[..],
+            b"town=K\xf6ln; own=a.b",
+            b"own=a.b;town=\xff\xfe",
+            b"; =; x; own=a.b ;;",
+            b"OWN=x; own =a.b; other=own=c",
+            b"own=\"a.b\"",
+        ] {
+            assert_eq!(find(&[line]), found("a.b"), "{}", String::from_utf8_lossy(line));
+        }
+        assert_eq!(find(&[b"a=1", b"own=a=="]), found("a=="));
+        assert_eq!(find(&[b"own="]), Ok(None));
+        assert_eq!(find(&[b"ownx=1; xown=2"]), Ok(None));
+        assert_eq!(find(&[]), Ok(None));
+    }
+
+    #[test]
+    fn two_of_one_name_and_unreadable_values_are_refused() {
+        for lines in [&[&b"own=a; own=b"[..]][..], &[b"own=a", b"own=a"], &[b"own=; own=a"], &[b"own=\xff; own=a"]] {
+            assert_eq!(find(lines.iter().copied(), b"own"), Err(CookieError::Duplicate));
+        }
+        for line in [&b"own=K\xf6ln"[..], "own=Köln".as_bytes(), b"own=a b", b"own=a,b", b"own=\"a", b"own=a\x7f"] {
+            assert_eq!(find([line].into_iter(), b"own"), Err(CookieError::Malformed), "{line:?}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
 use super::body::BodyError;
+use super::cookies::CookieError;
 use super::request::request_id;
 
 /// The number of seconds after which a client may retry a request that the server could not serve.
@@ -190,6 +191,17 @@ impl From<BodyError> for Problem {
                 Self::bad_request("malformed_json", format!("The body is not JSON: see line {line}, column {column}."))
             }
             BodyError::Invalid(error) => Self::invalid(vec![error]),
+        }
+    }
+}
+
+impl From<CookieError> for Problem {
+    fn from(error: CookieError) -> Self {
+        match error {
+            CookieError::Duplicate => {
+                Self::bad_request("duplicate_cookie", "Two cookies of the same name were sent: delete both.")
+            }
+            CookieError::Malformed => Self::bad_request("malformed_cookie", "A cookie cannot be read: delete it."),
         }
     }
 }

@@ -250,7 +250,7 @@ impl Visit {
     /// Finds the account that the visitor's browser is logged in to. The page of another origin gains nothing by a
     /// request with its cookie: the token of the link decides.
     async fn owner(&self) -> Result<Option<UserId>, Problem> {
-        let Some(token) = self.context.cookies.access_token(&self.request) else { return Ok(None) };
+        let Some(token) = self.context.cookies.access_token(&self.request)? else { return Ok(None) };
         match self.sessions.check(&token).await {
             Ok(checked) => Ok(checked.owner()),
             Err(CheckError::Database(_)) => {

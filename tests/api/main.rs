@@ -26,6 +26,7 @@ mod cache_faults;
 mod clocks;
 mod connections;
 mod conventions;
+mod cookies;
 mod database_down;
 mod degraded;
 mod devices;
