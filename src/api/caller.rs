@@ -26,6 +26,8 @@ pub(super) struct Caller {
 pub(crate) enum AccessError {
     MissingToken,
     InvalidToken,
+    /// The `Authorization` header cannot be read, or there are two.
+    MalformedAuthorization,
     /// The cookie of the access token cannot be read, or there are two.
     Cookie(CookieError),
     /// The request came with cookies from a page of another origin.
@@ -42,6 +44,13 @@ pub(crate) enum AccessError {
     Database(DbError),
     /// The server lacks what the handler needs, which is a defect.
     Missing(&'static str),
+}
+
+impl AccessError {
+    /// Returns whether the request could not be read: then nothing is known about its caller.
+    pub(super) fn is_unreadable(&self) -> bool {
+        matches!(self, Self::MalformedAuthorization | Self::Cookie(_))
+    }
 }
 
 impl From<RateLimited> for AccessError {
@@ -145,7 +154,8 @@ pub(super) async fn authenticate(request: &HttpRequest, method: &Method) -> Resu
 pub(super) async fn optional_owner(request: &HttpRequest) -> Result<Option<UserId>, AccessError> {
     match authenticate(request, request.method()).await {
         Ok(caller) => Ok(caller.checked.owner()),
-        Err(error @ (AccessError::Database(_) | AccessError::Missing(_) | AccessError::Cookie(_))) => Err(error),
+        Err(error @ (AccessError::Database(_) | AccessError::Missing(_))) => Err(error),
+        Err(error) if error.is_unreadable() => Err(error),
         Err(_) => Ok(None),
     }
 }
@@ -167,14 +177,31 @@ fn refuse(error: CheckError) -> AccessError {
 }
 
 /// Returns the token of an `Authorization: Bearer` header (RFC 6750 §2.1), or `None` without such a header.
+///
+/// # Errors
+/// The header has another form, or there are two: what was meant is not known, so no token is called invalid.
 fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, AccessError> {
-    let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
-    let value = value.to_str().map_err(|_| AccessError::InvalidToken)?;
-    match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
-        Some((scheme, _)) if SCHEMES_OF_PROXIES.iter().any(|other| scheme.eq_ignore_ascii_case(other)) => Ok(None),
-        _ => Err(AccessError::InvalidToken),
+    let mut lines = headers.get_all(AUTHORIZATION);
+    let Some(value) = lines.next() else { return Ok(None) };
+    if lines.next().is_some() {
+        return Err(AccessError::MalformedAuthorization);
     }
+    let value = value.to_str().map_err(|_| AccessError::MalformedAuthorization)?.trim();
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    let token = token.trim();
+    if value.is_empty() || SCHEMES_OF_PROXIES.iter().any(|other| scheme.eq_ignore_ascii_case(other)) {
+        Ok(None)
+    } else if scheme.eq_ignore_ascii_case("bearer") && is_token(token) {
+        Ok(Some(token))
+    } else {
+        Err(AccessError::MalformedAuthorization)
+    }
+}
+
+/// Returns whether a text has the form of a bearer token (RFC 6750 §2.1, `b64token`).
+fn is_token(text: &str) -> bool {
+    let digits = text.trim_end_matches('=');
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
 }
 
 /// Refuses requests that a page of another origin may have made a browser send with its cookies. Browsers name the

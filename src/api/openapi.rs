@@ -96,6 +96,7 @@ fn declare_refusals(method: &Method, path: &str, operation: &mut Operation) {
     let takes = |place: ParameterIn| operation.parameters.iter().flatten().any(|parameter| is_in(parameter, &place));
     let follows = [
         ("400", "The body is not JSON", has_body),
+        ("400", "The request cannot be read", has_caller),
         ("401", "There is no valid access token", has_caller),
         ("403", "The caller is no administrator, or another administrator acts for them", is_administration),
         ("403", "An administrator acts for the caller, or a page of another origin calls with cookies", is_unsafe),

@@ -19,7 +19,8 @@ use crate::types::Transport;
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RefreshRequest {
-    refresh_token: String,
+    /// Missing where the token is in the cookie.
+    refresh_token: Option<String>,
 }
 
 /// The header that marks all requests of one refresh.
@@ -41,8 +42,8 @@ pub(super) async fn refresh_session(
     context: web::Data<HttpContext>,
     body: OptionalBody<RefreshRequest>,
 ) -> Result<HttpResponse, Problem> {
-    let (text, transport) = match body.0 {
-        Some(body) => (body.refresh_token, Transport::Bearer),
+    let (text, transport) = match body.0.and_then(|body| body.refresh_token) {
+        Some(text) => (text, Transport::Bearer),
         None => {
             let text = context.cookies.refresh_token(&request)?.ok_or(RefreshError::Invalid)?;
             require_own_origin(&request, &context, &Method::POST)?;

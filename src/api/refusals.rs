@@ -42,6 +42,7 @@ impl From<AccessError> for Problem {
         match error {
             AccessError::MissingToken => Self::missing_token(),
             AccessError::InvalidToken => Self::invalid_token(),
+            AccessError::MalformedAuthorization => Problem::malformed_authorization(),
             AccessError::Cookie(error) => error.into(),
             AccessError::OriginNotAllowed => Self::forbidden(
                 "origin_not_allowed",

@@ -185,7 +185,7 @@ pub(super) async fn log_out(
 ) -> Result<HttpResponse, Problem> {
     let (session, by) = match authenticate(&request, request.method()).await {
         Ok(caller) => (caller.session(), caller.actor(&context)),
-        Err(error @ AccessError::Cookie(_)) => return Err(error.into()),
+        Err(error) if error.is_unreadable() => return Err(error.into()),
         Err(error) => {
             let session = session_of_cookie(&request, &sessions, &context)?.ok_or(error)?;
             (session, Actor::anonymous(&context.requester(&request)))

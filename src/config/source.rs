@@ -146,7 +146,7 @@ fn look_up(
     match (find(name)?, find(&format!("{name}_FILE"))?) {
         (Some(_), Some(_)) => Err(format!("is set twice, as {name} and as {name}_FILE")),
         (text, None) => Ok(text.map(|text| (text, origin.to_owned()))),
-        (None, Some(path)) => match std::fs::read_to_string(path.as_str()).map(trimmed) {
+        (None, Some(path)) => match std::fs::read_to_string(path.as_str()).map(without_mark).map(trimmed) {
             Ok(text) if text.is_empty() => Err(format!("is empty in the file {}", *path)),
             Ok(text) => Ok(Some((text, path.to_string()))),
             // What is no file may be the secret itself, set by the wrong name.
@@ -156,6 +156,14 @@ fn look_up(
             Err(error) => Err(format!("cannot be read from the file {}: {error}", *path)),
         },
     }
+}
+
+/// Removes the byte order mark that some editors put before a text.
+fn without_mark(mut text: String) -> String {
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    text
 }
 
 fn trimmed(text: String) -> Zeroizing<String> {

@@ -151,7 +151,7 @@ fn the_environment_comes_before_the_file_and_the_file_before_the_default() {
 #[test]
 fn a_file_takes_strings_integers_booleans_and_arrays() {
     let directory = Directory::new();
-    let text = "data_dir = \"d\"\nworkers = 3\nregistration = false\nlimit_login_account = false\n\
+    let text = "\u{feff}data_dir = \"d\"\nworkers = 3\nregistration = false\nlimit_login_account = false\n\
                 trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\nallowed_origins = []\n";
     let file = directory.file("keyturn.toml", text);
     let config = load_with(Some(&file), &[("DATA_DIR", &directory.path("data"))]).unwrap();
@@ -194,7 +194,7 @@ fn a_file_that_cannot_be_read_or_parsed_is_refused_without_showing_its_lines() {
 #[test]
 fn a_value_can_be_in_a_file_of_its_own() {
     let directory = Directory::new();
-    let path = directory.file("audience", "  api.example\n\n");
+    let path = directory.file("audience", "\u{feff}  api.example\n\n");
     let loaded = load(&[("AUDIENCE_FILE", &path)]).unwrap();
     assert_eq!(shown(&loaded, "AUDIENCE"), format!("AUDIENCE = api.example ({path})"));
     let file = directory.file("keyturn.toml", format!("audience_file = {path:?}"));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError};
 use futures_core::Stream as _;
 use serde::de::DeserializeOwned;
@@ -21,6 +21,12 @@ pub(crate) const MAX_BODY: usize = 64 * 1024;
 
 /// The time limit for a body to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The content type of JSON.
+const JSON: &str = "application/json";
+
+/// The refusal of a body of another type.
+const NO_JSON: BodyError = BodyError::UnsupportedType("The body must be JSON, with Content-Type: application/json.");
 
 /// Why a body is refused.
 #[derive(Debug)]
@@ -62,7 +68,8 @@ impl<T: DeserializeOwned + 'static, E: ExtractError> FromRequest for Body<T, E> 
     }
 }
 
-/// A JSON body that may be missing. `E` is the error response if the body is refused.
+/// A JSON body that may be missing: an empty one is none, however it is framed. `E` is the error response if the body
+/// is refused.
 pub(crate) struct OptionalBody<T, E = Problem>(pub Option<T>, pub PhantomData<E>);
 
 impl<T: DeserializeOwned + 'static, E: ExtractError> FromRequest for OptionalBody<T, E> {
@@ -70,14 +77,17 @@ impl<T: DeserializeOwned + 'static, E: ExtractError> FromRequest for OptionalBod
     type Future = Pin<Box<dyn Future<Output = Result<Self, E>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        // Many clients send the content type of JSON without a body.
-        let is_empty = !request.headers().contains_key(TRANSFER_ENCODING)
-            && request.headers().get(CONTENT_LENGTH).is_none_or(|length| length == "0");
-        if is_empty {
-            return Box::pin(async { Ok(Self(None, PhantomData)) });
-        }
-        let json = read_json(request, payload);
-        Box::pin(async move { Ok(Self(Some(json.await?), PhantomData)) })
+        let is_json = has_type(request, JSON);
+        let bytes = read(request, payload);
+        Box::pin(async move {
+            let bytes = bytes.await?;
+            match without_mark(&bytes) {
+                // Many clients send the content type of JSON, or another one, without a body.
+                [] => Ok(Self(None, PhantomData)),
+                _ if !is_json => Err(NO_JSON.into()),
+                json => Ok(Self(Some(parse(json)?), PhantomData)),
+            }
+        })
     }
 }
 
@@ -128,16 +138,15 @@ fn read_json<T: DeserializeOwned + 'static>(
     request: &HttpRequest,
     payload: &mut Payload,
 ) -> impl Future<Output = Result<T, BodyError>> + use<T> + 'static {
-    let is_json = has_type(request, "application/json");
+    let is_json = has_type(request, JSON);
     let names_type = request.headers().contains_key(CONTENT_TYPE);
     let bytes = read(request, payload);
     async move {
         let bytes = bytes.await?;
         if !is_json && (names_type || !bytes.is_empty()) {
-            let expected = "The body must be JSON, with Content-Type: application/json.";
-            return Err(BodyError::UnsupportedType(expected));
+            return Err(NO_JSON);
         }
-        parse(&bytes)
+        parse(without_mark(&bytes))
     }
 }
 
@@ -168,6 +177,11 @@ async fn read_payload(mut payload: Payload) -> Result<Vec<u8>, BodyError> {
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
+}
+
+/// Returns a text without the byte order mark that some programs put before it (RFC 8259 §8.1).
+fn without_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {

@@ -68,8 +68,8 @@ impl Cookies {
     }
 
     /// Returns the name of the cookie of an access token.
-    pub(crate) const fn access_name(&self) -> &'static str {
-        self.access
+    pub(crate) fn access_name(&self) -> &str {
+        &self.access.name
     }
 
     /// Returns the access token of a request's cookie.

@@ -106,6 +106,13 @@ impl Problem {
             .with(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
     }
 
+    /// Creates a 400 for an `Authorization` header that cannot be read, with a challenge (RFC 6750 §3.1).
+    pub(crate) fn malformed_authorization() -> Self {
+        let challenge = "Bearer error=\"invalid_request\", error_description=\"The header cannot be read.\"";
+        Self::bad_request("malformed_authorization", "One header `Authorization: Bearer TOKEN` is expected.")
+            .with(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+
     /// Creates a 401 for a caller whose last authentication is too long ago (RFC 9470 §3).
     pub(crate) fn insufficient_user_authentication(max_age: Duration) -> Self {
         let detail = "A more recent authentication is required.";

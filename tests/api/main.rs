@@ -67,4 +67,5 @@ mod tls;
 mod token_libraries;
 mod tokens;
 mod trusted_devices;
+mod unreadable;
 mod verified_email;
