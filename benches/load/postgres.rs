@@ -66,7 +66,11 @@ impl Servers {
     }
 
     fn program(&self, name: &str) -> Command {
-        Command::new(self.programs.as_ref().map_or_else(|| PathBuf::from(name), |folder| folder.join(name)))
+        let path = self.programs.as_ref().map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
+        let mut command = Command::new(path);
+        // keyturn's tables are in a schema of their own.
+        command.env("PGOPTIONS", "-c search_path=keyturn,public");
+        command
     }
 
     /// Each statement in a transaction of its own.

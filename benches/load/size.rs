@@ -112,7 +112,9 @@ impl Side {
 fn database(backend: &Backend) -> config::Database {
     match backend {
         Backend::Embedded(folder) => config::Database::Sqlite { path: folder.path().join("data/keyturn.db") },
-        Backend::Postgres(_, database) => config::Database::Postgres { url: database.url().into() },
+        Backend::Postgres(_, database) => {
+            config::Database::Postgres { url: database.url().into(), schema: "keyturn".to_owned() }
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use super::StartError;
+use super::{StartError, Tables, no_installation};
 use crate::accounts::links::Links;
 use crate::accounts::{self, Accounts, EmailChanges, Logins, PasswordAttempts, Recovery, TwoStep};
 use crate::admin::stats::StatsCache;
@@ -16,7 +16,8 @@ use crate::cache::Cache;
 use crate::cache::latest::Latest;
 use crate::clock::Clock;
 use crate::config::{Config, Database};
-use crate::db::{Db, DbResult, migrate};
+use crate::db::migrate::{self, State};
+use crate::db::{Db, DbResult};
 use crate::devices::Devices;
 use crate::keys::KeyRing;
 use crate::keys::key_ring;
@@ -49,10 +50,13 @@ pub(super) struct Base {
 
 impl Base {
     /// Opens the database, the cache and the keys.
-    pub(super) async fn open(config: &Config, clock: Clock) -> Result<Self, StartError> {
+    pub(super) async fn open(config: &Config, clock: Clock, tables: Tables) -> Result<Self, StartError> {
         let random = Random;
         let db = Db::new(&config.database);
-        let key_ring = open_database(&db, config, &clock, random).await?;
+        if tables == Tables::Migrated {
+            migrate(&db, config, &clock, random).await?;
+        }
+        let key_ring = open_keys(&db, config).await?;
         let devices = Devices::new(config);
         let metrics = Metrics::new();
         let audit = Audit::new(db.clone(), clock.clone(), random, devices.clone());
@@ -218,28 +222,42 @@ impl Base {
     }
 }
 
-/// Brings the database to this build's schema and opens the keys.
-async fn open_database(db: &Db, config: &Config, clock: &Clock, random: Random) -> Result<KeyRing, StartError> {
+/// Brings the database to this build's schema, and creates the first signing key.
+async fn migrate(db: &Db, config: &Config, clock: &Clock, random: Random) -> Result<(), StartError> {
     if let Database::Sqlite { path } = &config.database
         && let Some(parent) = path.parent()
     {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     }
     let own = db.clone();
-    let secret = config.secret.clone();
+    let seal = config.secret.signing_key_seal();
     let algorithm = config.algorithm;
     let now = clock.now();
-    let opened = tokio::task::spawn_blocking(move || -> DbResult<_> {
+    let applied = tokio::task::spawn_blocking(move || -> DbResult<_> {
         let mut conn = own.open()?;
-        let seal = secret.signing_key_seal();
-        let (applied, ()) = migrate::apply(&mut conn, |conn| key_ring::ensure(conn, algorithm, &seal, &random, now))?;
-        Ok((applied, key_ring::load(&mut conn)?))
+        Ok(migrate::apply(&mut conn, |conn| key_ring::ensure(conn, algorithm, &seal, &random, now))?.0)
     });
-    let (applied, rows) = opened.await.map_err(io::Error::other)??;
+    let applied = applied.await.map_err(io::Error::other)??;
     if !applied.is_empty() {
         tracing::info!(migrations = applied.join(", "), "the database was migrated");
     }
-    Ok(KeyRing::open(&rows, config.algorithm, &config.secret.signing_key_seal())?)
+    Ok(())
+}
+
+/// Opens the keys of a database that has this build's schema.
+async fn open_keys(db: &Db, config: &Config) -> Result<KeyRing, StartError> {
+    let database = config.database.clone();
+    let own = db.clone();
+    let opened = tokio::task::spawn_blocking(move || -> DbResult<_> {
+        let state = migrate::state(&database)?;
+        let rows = if state == State::UpToDate { key_ring::load(&mut own.open()?)? } else { Vec::new() };
+        Ok((state, rows))
+    });
+    match opened.await.map_err(io::Error::other)?? {
+        (State::UpToDate, rows) => Ok(KeyRing::open(&rows, config.algorithm, &config.secret.signing_key_seal())?),
+        (State::Empty, _) => Err(StartError::NoInstallation(no_installation(&config.database))),
+        (State::Outdated(pending), _) => Err(StartError::Outdated { lacks: pending.join(", ") }),
+    }
 }
 
 /// Starts the threads that hash passwords. One core is left to everything else.

@@ -65,12 +65,30 @@ pub struct App {
     workers: usize,
 }
 
+/// What to do about the tables of the database.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tables {
+    /// Create and migrate them.
+    Migrated,
+    /// Refuse a database that lacks some, and create nothing.
+    Required,
+}
+
 /// Why a server does not start; the text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The database does not answer, or cannot be migrated.
     #[error("the database cannot be used: {0}")]
     Database(#[from] DbError),
+    /// The database has no tables of keyturn.
+    #[error("{0}")]
+    NoInstallation(String),
+    /// The database has the tables of an earlier version.
+    #[error("the database is of an earlier version and lacks {lacks}: run `keyturn migrate`, or start the server")]
+    Outdated {
+        /// The names of the migrations that are missing.
+        lacks: String,
+    },
     /// A signing key cannot be opened.
     #[error(transparent)]
     Keys(#[from] KeyRingError),
@@ -113,7 +131,19 @@ impl App {
     /// # Errors
     /// The database does not answer, or a setting cannot be used.
     pub async fn build(config: &Config, clock: Clock) -> Result<(Self, Background), StartError> {
-        let base = Base::open(config, clock).await?;
+        Self::on(config, clock, Tables::Migrated).await
+    }
+
+    /// Opens everything of an installation that exists, and creates nothing.
+    ///
+    /// # Errors
+    /// The database does not answer or has not all tables, or a setting cannot be used.
+    pub async fn open(config: &Config, clock: Clock) -> Result<(Self, Background), StartError> {
+        Self::on(config, clock, Tables::Required).await
+    }
+
+    async fn on(config: &Config, clock: Clock, tables: Tables) -> Result<(Self, Background), StartError> {
+        let base = Base::open(config, clock, tables).await?;
         let log = RevocationLog::default();
         let rewrite = sessions::rewrite_revocations;
         let mut reader = LogReader::new(base.db.clone(), base.cache.clone(), base.clock.clone(), log.clone(), rewrite);
@@ -230,6 +260,14 @@ impl App {
             .app_data(web::Data::new(self.cache.clone()))
             .app_data(web::Data::new(self.db.clone()));
     }
+}
+
+/// Says that there is no installation in `database`, and how to get to one.
+pub fn no_installation(database: &Database) -> String {
+    format!(
+        "there is no installation of keyturn in {database}, where this command looked: give it the server's settings, and \
+         run it in the server's folder if DATA_DIR is relative; or create one by `keyturn serve` or `keyturn migrate`"
+    )
 }
 
 /// Returns how long the rows of each table are kept, and who deletes them.

@@ -15,18 +15,21 @@ use crate::mail;
 use crate::metrics::Metrics;
 
 use super::output::say;
-use super::{Outcome, block_on, load};
+use super::{Outcome, block_on, loaded};
 
 /// The longest that an email waits unless something is wrong with all of them.
 const MAX_WAIT: Duration = Duration::from_secs(3600);
+
+/// What to do about a database that is not there.
+const MISSING: &str = "use the server's settings, and its folder if DATA_DIR is relative; `keyturn serve` creates it";
 
 /// What a check has found: that all is well, or what is wrong and how to fix it.
 type Finding = Result<String, (String, &'static str)>;
 
 /// Checks everything. Exits with 1 if something is wrong.
 pub(super) fn run(file: Option<PathBuf>) -> Outcome {
-    let config = match load(file) {
-        Ok(config) => config,
+    let loaded = match loaded(file) {
+        Ok(loaded) => loaded,
         Err(error) => {
             let advice = "correct the settings named above; `keyturn config docs` lists all";
             report("configuration", Err((error.to_string(), advice)))?;
@@ -34,10 +37,16 @@ pub(super) fn run(file: Option<PathBuf>) -> Outcome {
         }
     };
     let mut healthy = report("configuration", Ok("all settings are valid".to_owned()))?;
+    let database = loaded.database.clone();
+    let existing = loaded.into_existing().filter(|_| !is_missing(&database));
+    let Some(config) = existing else {
+        report("database", Err((format!("there is none in {database}"), MISSING)))?;
+        return Ok(ExitCode::FAILURE);
+    };
     match Conn::open(&config.database) {
         Err(error) => healthy &= report("database", Err(unreachable_database(&config, &error)))?,
         Ok(mut conn) => {
-            healthy &= report("database", Ok(engine(&config).to_owned()))?;
+            healthy &= report("database", Ok(engine(&config)))?;
             healthy &= report("schema", schema(&mut conn))?;
             healthy &= report("clock", clock(&mut conn))?;
             healthy &= report("keys", keys(&config, &mut conn))?;
@@ -59,16 +68,22 @@ fn report(subject: &str, finding: Finding) -> io::Result<bool> {
     Ok(finding.is_ok())
 }
 
-const fn engine(config: &Config) -> &'static str {
-    match config.database {
-        Database::Sqlite { .. } => "SQLite answers",
-        Database::Postgres { .. } => "Postgres answers",
-    }
+fn engine(config: &Config) -> String {
+    let engine = match config.database {
+        Database::Sqlite { .. } => "SQLite",
+        Database::Postgres { .. } => "Postgres",
+    };
+    format!("{engine} answers, {}", config.database)
+}
+
+/// Returns whether the file of an embedded database does not exist.
+fn is_missing(database: &Database) -> bool {
+    matches!(database, Database::Sqlite { path } if !path.exists())
 }
 
 fn unreachable_database(config: &Config, error: &DbError) -> (String, &'static str) {
     let advice = match config.database {
-        Database::Sqlite { .. } => "start the server once, which creates it, and check who may write in DATA_DIR",
+        Database::Sqlite { .. } => "check who may write in DATA_DIR",
         Database::Postgres { .. } => "check DATABASE_URL, that Postgres runs, and that this machine may connect to it",
     };
     (error.to_string(), advice)

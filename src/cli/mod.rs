@@ -19,9 +19,9 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::app::App;
+use crate::app::{self, App};
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, ConfigError, Database, Environment, Loaded};
 use crate::db::migrate;
 use crate::random::Random;
 
@@ -95,9 +95,14 @@ fn run(arguments: Arguments) -> Outcome {
     let file = arguments.config;
     match arguments.command {
         Command::Serve => serve::run(&load(file)?),
-        Command::Migrate(migrate) => run_migrate(&load(file)?, &migrate),
-        Command::User(command) => user::run(&load(file)?, command),
-        Command::Session(command) => session::run(&load(file)?, command),
+        Command::Migrate(migrate) if migrate.check => list_pending(file),
+        Command::Migrate(_) => run_migrate(file),
+        Command::User(user::Command::Import(import)) if import.check => {
+            loaded(file)?;
+            transfer::check(&import)
+        }
+        Command::User(command) => user::run(&load_existing(file)?, command),
+        Command::Session(command) => session::run(&load_existing(file)?, command),
         Command::Config(ConfigCommand::Check) => check(file),
         Command::Config(ConfigCommand::Docs) => {
             io::stdout().write_all(config::documentation().as_bytes())?;
@@ -114,12 +119,27 @@ fn run(arguments: Arguments) -> Outcome {
     }
 }
 
-fn loaded(file: Option<PathBuf>) -> Result<config::Loaded, config::ConfigError> {
-    Config::load(file.as_deref(), &|name| std::env::var_os(name))
+fn loaded(file: Option<PathBuf>) -> Result<Loaded, ConfigError> {
+    Config::load(file.as_deref(), &Environment::of_process())
 }
 
-fn load(file: Option<PathBuf>) -> Result<Config, config::ConfigError> {
+/// Loads the configuration, and creates the secret of an embedded server if there is none.
+fn load(file: Option<PathBuf>) -> Result<Config, ConfigError> {
     loaded(file)?.into_config(&Random)
+}
+
+/// Loads the configuration of an installation that exists, and says which one it is. Creates nothing.
+fn load_existing(file: Option<PathBuf>) -> Result<Config, Box<dyn Error>> {
+    let loaded = loaded(file)?;
+    let database = loaded.database.clone();
+    let config = loaded.into_existing().ok_or_else(|| app::no_installation(&database))?;
+    name_database(&database);
+    Ok(config)
+}
+
+/// Prints which database a command uses, apart from its output.
+fn name_database(database: &Database) {
+    say_error!("keyturn uses the database {database}");
 }
 
 fn check(file: Option<PathBuf>) -> Outcome {
@@ -129,18 +149,22 @@ fn check(file: Option<PathBuf>) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_migrate(config: &Config, arguments: &MigrateArguments) -> Outcome {
-    if arguments.check {
-        let pending = migrate::pending_in(&config.database)?;
-        for name in &pending {
-            say!("pending: {name}")?;
-        }
-        return Ok(if pending.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+fn list_pending(file: Option<PathBuf>) -> Outcome {
+    let database = loaded(file)?.database;
+    name_database(&database);
+    let pending = migrate::pending_in(&database)?;
+    for name in &pending {
+        say!("pending: {name}")?;
     }
-    with_app(config, async |_| {
-        say!("The database is up to date.")?;
-        Ok(ExitCode::SUCCESS)
-    })
+    Ok(if pending.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run_migrate(file: Option<PathBuf>) -> Outcome {
+    let config = load(file)?;
+    name_database(&config.database);
+    block_on(async { App::build(&config, Clock::default()).await.map(drop) })?;
+    say!("The database is up to date.")?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs `work` on a runtime of its own, for commands other than `serve`.
@@ -149,10 +173,10 @@ fn block_on<T, E: From<io::Error>>(work: impl Future<Output = Result<T, E>>) -> 
     runtime.block_on(work)
 }
 
-/// Runs `work` with everything that a server has but HTTP.
+/// Runs `work` on an installation that exists, with everything that a server has but HTTP.
 fn with_app<F: Future<Output = Outcome>>(config: &Config, work: impl FnOnce(App) -> F) -> Outcome {
     block_on(async {
-        let (app, background) = App::build(config, Clock::default()).await?;
+        let (app, background) = App::open(config, Clock::default()).await?;
         let outcome = work(app).await;
         drop(background);
         io::stdout().flush()?;

@@ -1,14 +1,17 @@
 //! `keyturn serve`
 
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, IsTerminal as _};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
 use crate::app::{self, App};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Database};
 
 use super::Outcome;
 use super::output::say;
@@ -23,6 +26,8 @@ pub(super) fn run(config: &Config) -> Outcome {
     // Before anything else, so that a port in use is reported at once.
     let listener =
         TcpListener::bind(config.bind).map_err(|error| format!("cannot listen on {}: {error}", config.bind))?;
+    // Held until the process ends, however it does.
+    let _lock = lock_database(config)?;
     actix_web::rt::System::new().block_on(async {
         let (app, background) = App::build(config, Clock::default()).await?;
         if app::shares_no_cache(config) {
@@ -38,12 +43,32 @@ pub(super) fn run(config: &Config) -> Outcome {
         drop(greet(config, address));
         // After the greeting and on a thread of its own, so that neither it nor a request waits.
         std::thread::spawn(move || devices.warm_up());
-        tracing::info!(%address, version = super::VERSION, "listening");
+        tracing::info!(%address, version = super::VERSION, database = %config.database, "listening");
         server.await?;
         background.finish().await;
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Takes the lock of an embedded database, which only one server may use. The system releases it when the process ends.
+fn lock_database(config: &Config) -> Result<Option<File>, String> {
+    let Database::Sqlite { path } = &config.database else { return Ok(None) };
+    let mut name = path.clone().into_os_string();
+    name.push(".lock");
+    let name = Path::new(&name);
+    let created = name.parent().map_or(Ok(()), |folder| DirBuilder::new().recursive(true).mode(0o700).create(folder));
+    let lock =
+        created.and_then(|()| OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(name));
+    let lock = lock.map_err(|error| format!("cannot open {}: {error}", name.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Err(format!(
+            "another server runs on {}: an embedded database has one server; several share Postgres and Redis",
+            config.database
+        )),
+        Err(TryLockError::Error(error)) => Err(format!("cannot lock {}: {error}", name.display())),
+    }
 }
 
 /// Starts the log: for people on a terminal, as JSON elsewhere.

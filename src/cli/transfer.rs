@@ -38,6 +38,9 @@ const READ_AHEAD: usize = 2;
 /// The most rejections that are printed if a file lists them all.
 const MAX_PRINTED: u64 = 20;
 
+/// The accounts of a file or of standard input.
+type Accounts = AccountReader<Box<dyn BufRead + Send>>;
+
 #[derive(Args)]
 pub(super) struct ImportArguments {
     /// The file with one account on each line; `-` for standard input. Lines that are not imported are listed in
@@ -46,7 +49,7 @@ pub(super) struct ImportArguments {
     file: PathBuf,
     /// Only check every line; import nothing.
     #[arg(long)]
-    check: bool,
+    pub(super) check: bool,
 }
 
 #[derive(Args)]
@@ -56,19 +59,20 @@ pub(super) struct ExportArguments {
     file: Option<PathBuf>,
 }
 
-/// Imports the accounts of a file, or only checks them. Exits with 1 if lines are rejected.
-pub(super) fn import(config: &Config, arguments: &ImportArguments) -> Outcome {
-    let (input, size) = open(&arguments.file)?;
-    let mut reader = AccountReader::new(input, Clock::default().now(), Random);
-    let mut report = Report::new(&arguments.file, Progress::new(size))?;
-    if arguments.check {
-        while let Some(batch) = reader.next_batch()? {
-            report.add(&batch, batch.accounts.len(), 0)?;
-        }
-        report.progress.finish();
-        say!("Valid: {}", report.valid)?;
-        return report.finish();
+/// Checks every line of a file. Exits with 1 if lines are rejected.
+pub(super) fn check(arguments: &ImportArguments) -> Outcome {
+    let (mut reader, mut report) = begin(arguments)?;
+    while let Some(batch) = reader.next_batch()? {
+        report.add(&batch, batch.accounts.len(), 0)?;
     }
+    report.progress.finish();
+    say!("Valid: {}", report.valid)?;
+    report.finish()
+}
+
+/// Imports the accounts of a file. Exits with 1 if lines are rejected.
+pub(super) fn import(config: &Config, arguments: &ImportArguments) -> Outcome {
+    let (reader, mut report) = begin(arguments)?;
     with_app(config, async move |app| {
         let mut batches = read_ahead(reader);
         while let Some(batch) = batches.recv().await {
@@ -82,6 +86,13 @@ pub(super) fn import(config: &Config, arguments: &ImportArguments) -> Outcome {
         say!("Already there: {}", report.valid.saturating_sub(report.imported))?;
         report.finish()
     })
+}
+
+/// Opens what is to be imported, and begins a report.
+fn begin(arguments: &ImportArguments) -> Result<(Accounts, Report), Box<dyn Error>> {
+    let (input, size) = open(&arguments.file)?;
+    let reader = AccountReader::new(input, Clock::default().now(), Random);
+    Ok((reader, Report::new(&arguments.file, Progress::new(size))?))
 }
 
 /// Opens a file or standard input. Returns its size in bytes too, if that is known.
@@ -99,7 +110,7 @@ fn cannot(what: &str, path: &Path, error: &io::Error) -> String {
 }
 
 /// Reads on a thread of its own, while the database works on what was read before.
-fn read_ahead(mut reader: AccountReader<Box<dyn BufRead + Send>>) -> mpsc::Receiver<io::Result<Batch>> {
+fn read_ahead(mut reader: Accounts) -> mpsc::Receiver<io::Result<Batch>> {
     let (sender, batches) = mpsc::channel(READ_AHEAD);
     std::thread::spawn(move || {
         while let Some(batch) = reader.next_batch().transpose() {

@@ -1,28 +1,37 @@
 //! The forms of `DATABASE_URL`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::Database;
 use super::parse::Parsed;
+use super::settings::EMBEDDED;
 
 /// Parses `DATABASE_URL`. Errors describe the form of the URL and never show the URL, which can contain a password.
-pub(super) fn parse(text: &str) -> Parsed<Database> {
+pub(super) fn parse(text: &str, data_dir: &Path, schema: &str) -> Parsed<Database> {
+    if text == EMBEDDED {
+        return Ok(embedded(data_dir));
+    }
     if let Some(path) = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")) {
         return sqlite(path);
     }
     match text.split_once("://") {
         Some(("postgres" | "postgresql", rest)) if is_postgres(rest) => {
-            Ok(Database::Postgres { url: Zeroizing::new(text.to_owned()) })
+            Ok(Database::Postgres { url: Zeroizing::new(text.to_owned()), schema: schema.to_owned() })
         }
         Some(("postgres" | "postgresql", _)) => {
             Err("must be postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special \
                                                      characters of the password percent-encoded"
                 .to_owned())
         }
-        _ => Err("must begin with postgres://, postgresql:// or sqlite:".to_owned()),
+        _ => Err("must begin with postgres://, postgresql:// or sqlite:, or be embedded".to_owned()),
     }
+}
+
+/// Returns the embedded database in `data_dir`.
+pub(super) fn embedded(data_dir: &Path) -> Database {
+    Database::Sqlite { path: data_dir.join("keyturn.db") }
 }
 
 /// Parses the path of a database file. Each connection to `:memory:` would have a database of its own, and SQLite would
@@ -77,6 +86,10 @@ fn is_percent_encoded(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str) -> Parsed<Database> {
+        super::parse(text, Path::new("data"), "keyturn")
+    }
 
     #[test]
     fn every_form_that_libpq_knows_is_accepted() {

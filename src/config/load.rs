@@ -1,6 +1,5 @@
 //! Loads a configuration and checks the rules between settings.
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
@@ -9,10 +8,12 @@ use lettre::Address;
 use lettre::message::Mailbox;
 use url::Url;
 
-use super::source::{ConfigError, EffectiveSetting, Environment, Reader, problem};
+use super::names::{Environment, unknown};
+use super::settings::EMBEDDED;
+use super::source::{ConfigError, EffectiveSetting, Reader, problem};
 use super::{
     CacheKind, Config, Database, Encryption, GeoDatabase, Limits, Mail, Redis, Relay, Retention, database_url, parse,
-    redis_url, secret_file, smtp_url, source,
+    redis_url, secret_file, smtp_url,
 };
 use crate::random::Random;
 use crate::secret::MasterSecret;
@@ -21,6 +22,8 @@ use crate::secret::MasterSecret;
 pub struct Loaded {
     /// Every setting in effect, in the order of the documentation.
     pub settings: Vec<EffectiveSetting>,
+    /// The database in effect.
+    pub database: Database,
     complete: Box<dyn FnOnce(MasterSecret) -> Config>,
     secret: Option<MasterSecret>,
     data_dir: PathBuf,
@@ -40,6 +43,12 @@ impl Loaded {
         })?;
         Ok((self.complete)(secret))
     }
+
+    /// Returns the configuration of an installation that exists, or `None` if the secret of an embedded server has not
+    /// been generated yet. Creates nothing.
+    pub fn into_existing(self) -> Option<Config> {
+        self.secret.map(self.complete)
+    }
 }
 
 impl Config {
@@ -47,7 +56,7 @@ impl Config {
     ///
     /// # Errors
     /// The configuration is wrong. The error describes all problems.
-    pub fn load(file: Option<&Path>, environment: Environment) -> Result<Loaded, ConfigError> {
+    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Loaded, ConfigError> {
         let mut reader = Reader::new(file, environment);
         let data_dir = reader.get_or_default("DATA_DIR", |path| Ok(PathBuf::from(path)));
         let database = database(&mut reader, &data_dir);
@@ -56,6 +65,7 @@ impl Config {
         let algorithm = reader.get_or_default("JWT_ALGORITHM", parse::algorithm);
         let bind = reader.get_or_default("BIND", parse::bind);
         let public_url = public_url(&mut reader, bind);
+        require_stated_database(&mut reader, &data_dir, &public_url);
         let issuer = public_url.as_str().trim_end_matches('/');
         reader.show_default("ISSUER", issuer);
         let issuer = reader.get("ISSUER", parse::claim).unwrap_or_else(|| issuer.to_owned());
@@ -90,6 +100,7 @@ impl Config {
         let limits = limits(&mut reader);
         let log = reader.get_or_default("LOG", parse::log);
         let dir = data_dir.clone();
+        let in_effect = database.clone();
         #[rustfmt::skip]
         let complete = move |secret| Config {
             data_dir: dir, database, cache, secret, algorithm, issuer, audience, profile_claims, access_token_ttl,
@@ -98,7 +109,7 @@ impl Config {
             max_connections_per_address, public_url, allowed_origins, trusted_proxies, geoip_database, mail, limits,
             log,
         };
-        Ok(Loaded { settings: reader.finish()?, complete: Box::new(complete), secret, data_dir })
+        Ok(Loaded { settings: reader.finish()?, database: in_effect, complete: Box::new(complete), secret, data_dir })
     }
 
     /// Creates a configuration from settings, by their names in the environment, and from defaults. Ignores the
@@ -108,19 +119,41 @@ impl Config {
     /// The configuration is wrong. The error describes all problems.
     pub fn from_settings(settings: &[(&str, &str)], random: &Random) -> Result<Self, ConfigError> {
         let unknown: Vec<String> =
-            settings.iter().filter_map(|(name, _)| source::unknown(&name.to_ascii_lowercase())).collect();
+            settings.iter().filter_map(|(name, _)| unknown(&name.to_ascii_lowercase())).collect();
         if !unknown.is_empty() {
             return Err(ConfigError { problems: unknown });
         }
-        let find = |name: &str| settings.iter().find(|(known, _)| *known == name);
-        Self::load(None, &|name| find(name).map(|(_, value)| OsString::from(value)))?.into_config(random)
+        Self::load(None, &settings.iter().copied().collect())?.into_config(random)
     }
 }
 
 fn database(reader: &mut Reader, data_dir: &Path) -> Database {
-    let path = data_dir.join("keyturn.db");
-    reader.show_default("DATABASE_URL", format_args!("sqlite:{}", path.display()));
-    reader.get("DATABASE_URL", database_url::parse).unwrap_or(Database::Sqlite { path })
+    let embedded = database_url::embedded(data_dir);
+    reader.show_default("DATABASE_URL", format_args!("sqlite:{}", data_dir.join("keyturn.db").display()));
+    let schema = reader.get("DATABASE_SCHEMA", parse::schema);
+    let own = schema.clone().unwrap_or_else(|| "keyturn".to_owned());
+    let database = reader.get("DATABASE_URL", |url| database_url::parse(url, data_dir, &own)).unwrap_or(embedded);
+    let unused = schema.is_some() && matches!(database, Database::Sqlite { .. });
+    reader.require("DATABASE_SCHEMA", "DATABASE_URL", !unused, "has an effect only with Postgres");
+    database
+}
+
+/// Reports a `DATABASE_URL` that is not set beside settings of a server that is usually on Postgres. It would be an
+/// empty embedded database if the name was forgotten.
+fn require_stated_database(reader: &mut Reader, data_dir: &Path, public_url: &Url) {
+    let is_stated = reader.get("DATABASE_URL", |_| Ok(())).is_some();
+    let path = std::path::absolute(data_dir.join("keyturn.db")).unwrap_or_default();
+    let error = |other| {
+        format!(
+            "is not set, which means the embedded database {}, though {other}: set it to the URL of Postgres, or to \
+             {EMBEDDED} if that is what you want",
+            path.display()
+        )
+    };
+    let has_redis = reader.get("REDIS_URL", |_| Ok(())).is_some();
+    reader.require("DATABASE_URL", "REDIS_URL", is_stated || !has_redis, &error("REDIS_URL is set"));
+    let is_public = public_url.scheme() == "https";
+    reader.require("DATABASE_URL", "PUBLIC_URL", is_stated || !is_public, &error("PUBLIC_URL begins with https"));
 }
 
 fn cache(reader: &mut Reader) -> CacheKind {

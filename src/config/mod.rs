@@ -4,6 +4,7 @@
 mod database_url;
 mod geoip;
 mod load;
+mod names;
 mod parse;
 mod redis_url;
 mod secret_file;
@@ -13,6 +14,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,8 +29,9 @@ use crate::types::{Algorithm, Rate};
 
 pub use geoip::GeoDatabase;
 pub use load::Loaded;
+pub use names::Environment;
 pub use settings::{DefaultValue, Setting, Visibility, documentation, settings};
-pub use source::{ConfigError, EffectiveSetting, Environment};
+pub use source::{ConfigError, EffectiveSetting};
 
 /// The configuration of a server.
 #[derive(Clone)]
@@ -127,7 +130,21 @@ pub enum Database {
     Postgres {
         /// A connection URL of libpq, which can contain a password.
         url: Zeroizing<String>,
+        /// The schema of all tables: a name that needs no quotes.
+        schema: String,
     },
+}
+
+impl fmt::Display for Database {
+    /// Writes the place of the database, without credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { path } => {
+                write!(f, "sqlite:{}", std::path::absolute(path).as_ref().unwrap_or(path).display())
+            }
+            Self::Postgres { url, schema } => write!(f, "{}, schema {schema}", settings::without_credentials(url)),
+        }
+    }
 }
 
 /// The cache of checks.

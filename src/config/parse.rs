@@ -102,6 +102,16 @@ pub(super) fn bind(text: &str) -> Parsed<SocketAddr> {
     text.parse().map_err(|_| "must be an IP address and a port".to_owned())
 }
 
+/// Parses the name of a schema. It needs no quotes in SQL and is not one of Postgres' own.
+pub(super) fn schema(text: &str) -> Parsed<String> {
+    let is_name = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    let is_valid = is_name && text.len() <= 63 && !text.starts_with(|c: char| c.is_ascii_digit());
+    if !is_valid || text.starts_with("pg_") || text == "information_schema" {
+        return Err("must be up to 63 lower-case letters, digits and underscores, without pg_ before".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// Parses the prefix of keys in Redis. Braces are not allowed, because they would determine the hash slot of a Redis
 /// Cluster, which the ids of sessions must determine.
 pub(super) fn redis_prefix(text: &str) -> Parsed<String> {

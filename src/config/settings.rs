@@ -46,6 +46,9 @@ pub enum Visibility {
 
 use DefaultValue::{Derived, Value};
 
+/// The value of `DATABASE_URL` that asks for the embedded database in `DATA_DIR`.
+pub(super) const EMBEDDED: &str = "embedded";
+
 impl Setting {
     const fn new(name: &'static str, default: DefaultValue, example: &'static str, description: &'static str) -> Self {
         Self { name, default, example, description, visibility: Visibility::Full }
@@ -65,32 +68,35 @@ impl Setting {
     pub fn redact(&self, value: &str) -> String {
         match (self.visibility, value.split_once("://")) {
             (Visibility::Full, _) if self.shows(value) => value.to_owned(),
-            (Visibility::Full | Visibility::UrlWithoutCredentials, Some((scheme, rest))) => {
-                format!("{scheme}://{}", without_credentials(rest))
+            (Visibility::Full | Visibility::UrlWithoutCredentials, Some(_)) => without_credentials(value),
+            (Visibility::UrlWithoutCredentials, None) if value.starts_with("sqlite:") || value == EMBEDDED => {
+                value.to_owned()
             }
-            (Visibility::UrlWithoutCredentials, None) if value.starts_with("sqlite:") => value.to_owned(),
             (Visibility::Full | Visibility::UrlWithoutCredentials | Visibility::Hidden, _) => "(hidden)".to_owned(),
         }
     }
 }
 
-/// Hides everything before the last `@` and all parameters, so that a password with characters that are not
-/// percent-encoded is hidden too.
-fn without_credentials(rest: &str) -> String {
+/// Returns a URL that hides everything before the last `@` and all parameters, so that a password with characters that
+/// are not percent-encoded is hidden too.
+pub(super) fn without_credentials(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
     let (hidden, visible) = rest.rsplit_once('@').map_or(("", rest), |(_, visible)| ("(hidden)@", visible));
     match visible.split_once(['?', '#']) {
-        Some((location, _)) => format!("{hidden}{location}?(hidden)"),
-        None => format!("{hidden}{visible}"),
+        Some((location, _)) => format!("{scheme}://{hidden}{location}?(hidden)"),
+        None => format!("{scheme}://{hidden}{visible}"),
     }
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 47] = [
+static SETTINGS: [Setting; 48] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
-        "Database: Postgres, or the embedded database in the file `sqlite:PATH`.")
+        "Database: Postgres, or the embedded database in the file `sqlite:PATH`, or `embedded` for its default.")
         .with_visibility(Visibility::UrlWithoutCredentials),
+    Setting::new("DATABASE_SCHEMA", Value("keyturn"), "auth",
+        "Schema of all tables in Postgres, up to 63 lower-case letters, digits and underscores."),
     Setting::new("REDIS_URL", Derived("a cache in the process"), "rediss://cache.example:6379/0",
         "Redis, the cache that several servers share. Its forms are described below.")
         .with_visibility(Visibility::UrlWithoutCredentials),
@@ -210,21 +216,30 @@ const INTRODUCTION: &str = "\
 
 keyturn runs without any configuration. Each setting is read once, at the start, from the first of:
 
-1. the environment: `NAME`, or `NAME_FILE` with the path of a file that contains the value;
+1. the environment: `NAME`, or `NAME_FILE` with the path of a file that contains the value; or either with the prefix
+   `KEYTURN_`;
 2. the TOML file that `--config PATH` names: `name` or `name_file`, in lower case; a list can be an array;
 3. the default in the table below.
 
-White space around a value is removed, and an empty value counts as unset. If a value is wrong, a key in the file is
-unknown or a setting is set both as `NAME` and as `NAME_FILE`, the server does not start and reports all problems at
-once. `keyturn config check` displays the settings in effect and their sources, without secrets.
+White space around a value is removed, and an empty value counts as unset. No command runs, and all problems are
+reported at once, if
+
+- a value is wrong, or a key in the file is unknown;
+- a setting is set both as `NAME` and as `NAME_FILE`, or as `NAME` and `KEYTURN_NAME` with different values;
+- a name in the environment begins with `KEYTURN_` and is not a setting, or is nearly that of a setting that is not set
+  there, such as `DATBASE_URL`. The names that Kubernetes sets for a service named `keyturn` are ignored.
+
+`keyturn config check` displays the settings in effect and their sources, without secrets.
 
 | Name | Default | Example | What it does |
 | --- | --- | --- | --- |
 ";
 
 const NOTES: &str = "
-`DATABASE_URL` is `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE?NAME=VALUE` as libpq reads it, with
-special characters of the password percent-encoded.
+`DATABASE_URL` is `sqlite:PATH`, `embedded`, which is `sqlite:DATA_DIR/keyturn.db`, or
+`postgres://USER:PASSWORD@HOST:PORT/DATABASE?NAME=VALUE` as libpq reads it, with special characters of the password
+percent-encoded. It has to be set, be it to `embedded`, where `REDIS_URL` is set or `PUBLIC_URL` begins with https: what
+is usually beside Postgres must not start an empty embedded database because a name was forgotten.
 
 `REDIS_URL` is `redis://HOST:PORT/DB`, `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB` or
 `redis+cluster://HOST:PORT,HOST:PORT`, with `rediss` instead of `redis` for TLS. Credentials are written before the

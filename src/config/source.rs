@@ -1,18 +1,16 @@
 //! Reads settings from the environment, a file and the table of defaults, in this order.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 
 use toml::{Table, Value};
 use zeroize::Zeroizing;
 
+use super::names::{self, Environment, PREFIX};
 use super::parse::Parsed;
 use super::settings::{Setting, setting, settings};
-
-/// A function that looks up a variable of the environment.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// The problems of a configuration, each on a line: `NAME: what is wrong; example: …`. It contains no secret.
 #[derive(Debug, thiserror::Error)]
@@ -55,11 +53,11 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Reads the texts of all settings.
-    pub(super) fn new(file: Option<&Path>, environment: Environment) -> Self {
-        let mut problems = Vec::new();
+    pub(super) fn new(file: Option<&Path>, environment: &Environment) -> Self {
+        let mut problems = environment.mistaken();
         let table = file.map_or_else(Table::new, |path| read_table(path, &mut problems));
         let file_name = file.map_or_else(String::new, |path| path.display().to_string());
-        let from_environment = |name: &str| environment(name).map(from_os).transpose();
+        let from_environment = |name: &str| from_environment(environment, name);
         let from_file = |name: &str| table.get(&name.to_ascii_lowercase()).map(from_toml).transpose();
         let mut reader = Self { values: BTreeMap::new(), effective: Vec::new(), problems };
         for setting in settings() {
@@ -170,8 +168,21 @@ fn trimmed(text: String) -> Zeroizing<String> {
     Zeroizing::new(Zeroizing::new(text).trim().to_owned())
 }
 
-fn from_os(value: OsString) -> Parsed<String> {
-    value.into_string().map_err(|_| "is not UTF-8".to_owned())
+/// Looks up `NAME` and `KEYTURN_NAME`, which must not differ.
+fn from_environment(environment: &Environment, name: &str) -> Parsed<Option<String>> {
+    let prefixed = format!("{PREFIX}{name}");
+    let find = |name: &str| environment.get(name).map(from_os).transpose();
+    let is_set = |text: &String| !text.trim().is_empty();
+    match (find(name)?.filter(is_set), find(&prefixed)?.filter(is_set)) {
+        (Some(plain), Some(other)) if plain.trim() != other.trim() => {
+            Err(format!("is set twice, as {name} and as {prefixed}, with different values"))
+        }
+        (plain, other) => Ok(plain.or(other)),
+    }
+}
+
+fn from_os(value: &OsStr) -> Parsed<String> {
+    value.to_str().map(str::to_owned).ok_or_else(|| "is not UTF-8".to_owned())
 }
 
 fn from_toml(value: &Value) -> Parsed<String> {
@@ -192,7 +203,7 @@ fn read_table(path: &Path, problems: &mut Vec<String>) -> Table {
         problems.push(problem(&path_name, &format!("cannot be read: {error}"), "bind = \"127.0.0.1:8080\""));
         Table::new()
     });
-    problems.extend(table.keys().filter_map(|key| unknown(key)));
+    problems.extend(table.keys().filter_map(|key| names::unknown(key)));
     table
 }
 
@@ -200,32 +211,4 @@ fn read_table(path: &Path, problems: &mut Vec<String>) -> Table {
 fn syntax_error(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     format!("{} in line {}", error.message(), before.matches('\n').count() + 1)
-}
-
-/// Describes a key that is not the name of a setting. Returns `None` for the name of a setting. If it were ignored, a
-/// misspelled setting would keep its default.
-pub(super) fn unknown(key: &str) -> Option<String> {
-    let plain = key.strip_suffix("_file").unwrap_or(key);
-    let distance_to = |setting: &&Setting| {
-        let name = setting.name.to_ascii_lowercase();
-        distance(&name, plain).min(distance(&name, key))
-    };
-    let nearest = settings().iter().min_by_key(distance_to).filter(|nearest| distance_to(nearest) > 0)?;
-    let error = format!("is not a setting, the nearest is {}", nearest.name.to_ascii_lowercase());
-    Some(problem(key, &error, nearest.example))
-}
-
-/// Returns the Levenshtein distance between `a` and `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (index, x) in a.chars().enumerate() {
-        let mut left = index + 1;
-        let mut next = vec![left];
-        for (y, (diagonal, above)) in b.chars().zip(row.iter().zip(row.iter().skip(1))) {
-            left = (diagonal + usize::from(x != y)).min(above + 1).min(left + 1);
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }

@@ -73,10 +73,10 @@ impl Conn {
     /// Opens a connection. Blocks, on Postgres at most for `connect_timeout`, which is 2 s unless the URL sets it.
     pub fn open(database: &Database) -> DbResult<Self> {
         match database {
-            Database::Postgres { url } => {
+            Database::Postgres { url, schema } => {
                 let mut conn = PgConnection::establish(&with_defaults(url)).map_err(without_url)?;
                 conn.batch_execute(&format!(
-                    "SET idle_in_transaction_session_timeout = {}",
+                    "SET search_path = \"{schema}\", pg_catalog; SET idle_in_transaction_session_timeout = {}",
                     IDLE_IN_TRANSACTION_TIMEOUT.as_millis()
                 ))?;
                 Ok(Self::Postgres(conn))

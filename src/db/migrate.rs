@@ -2,8 +2,12 @@
 
 use diesel::backend::Backend;
 use diesel::connection::SimpleConnection;
+use diesel::dsl::sql;
 use diesel::migration::{Migration, MigrationSource};
+use diesel::pg::Pg;
+use diesel::sql_types::Bool;
 use diesel::sqlite::Sqlite;
+use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::Conn;
@@ -19,6 +23,34 @@ pub const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 /// The key of the advisory lock for migrations: "keyturn" in ASCII.
 const ADVISORY_LOCK: i64 = 0x006b_6579_7475_726e;
 
+/// Creates keyturn's schema, the first of the search path, unless it exists. A role that may create none can be given
+/// one.
+const CREATE_SCHEMA: &str = "\
+    DO $$ DECLARE own text := split_part(current_setting('search_path'), ',', 1); BEGIN \
+    IF to_regnamespace(own) IS NULL THEN EXECUTE 'CREATE SCHEMA ' || own; END IF; END $$";
+
+/// The state of the tables of a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// There are none.
+    Empty,
+    /// They lack these migrations.
+    Outdated(Vec<String>),
+    /// They are those of this version.
+    UpToDate,
+}
+
+/// Returns the state of the tables of `database`. Creates nothing.
+pub fn state(database: &Database) -> DbResult<State> {
+    let pending = pending_in(database)?;
+    let all = names::<Sqlite>(SQLITE.migrations())?.len();
+    Ok(match pending.len() {
+        0 => State::UpToDate,
+        count if count == all => State::Empty,
+        _ => State::Outdated(pending),
+    })
+}
+
 /// Returns the names of the pending migrations of `database`. If its SQLite file does not exist, all are pending.
 /// Creates nothing.
 pub fn pending_in(database: &Database) -> DbResult<Vec<String>> {
@@ -30,14 +62,23 @@ pub fn pending_in(database: &Database) -> DbResult<Vec<String>> {
 
 /// Returns the names of the pending migrations. Changes nothing.
 pub fn pending(conn: &mut Conn) -> DbResult<Vec<String>> {
-    // Diesel creates its table of applied migrations, which the rollback removes.
+    // Diesel creates its table of applied migrations, which the rollback removes, and needs a schema for it.
     conn.batch_execute("BEGIN")?;
     let pending = match conn {
-        Conn::Postgres(conn) => names(conn.pending_migrations(POSTGRES)),
+        Conn::Postgres(conn) => match has_schema(conn)? {
+            true => names(conn.pending_migrations(POSTGRES)),
+            false => names::<Pg>(POSTGRES.migrations()),
+        },
         Conn::Sqlite(conn) => names(conn.pending_migrations(SQLITE)),
     };
     conn.batch_execute("ROLLBACK")?;
     pending
+}
+
+/// Returns whether keyturn's schema exists.
+fn has_schema(conn: &mut PgConnection) -> DbResult<bool> {
+    let own = "to_regnamespace(split_part(current_setting('search_path'), ',', 1)) IS NOT NULL";
+    Ok(diesel::select(sql::<Bool>(own)).get_result(conn)?)
 }
 
 fn names<DB: Backend>(migrations: diesel::migration::Result<Vec<Box<dyn Migration<DB>>>>) -> DbResult<Vec<String>> {
@@ -45,26 +86,26 @@ fn names<DB: Backend>(migrations: diesel::migration::Result<Vec<Box<dyn Migratio
     names.map_err(|error| DbError::Unavailable(error.to_string()))
 }
 
-/// Applies the pending migrations and then runs `then`, while servers that start at the same time wait. On Postgres one
-/// advisory lock covers both. On SQLite each is a transaction that begins with the write lock. Returns the names of the
-/// applied migrations and the result of `then`.
+/// Applies the pending migrations and then runs `then`, while servers that start at the same time wait. On Postgres
+/// both are one transaction with an advisory lock, which no pooler can leave behind. On SQLite each is a transaction
+/// that begins with the write lock. Returns the names of the applied migrations and the result of `then`.
 ///
 /// # Errors
-/// A migration fails, or `then` does. The migrations before it stay applied.
+/// A migration fails, or `then` does. On Postgres nothing is applied then; on SQLite the migrations stay applied.
 pub fn apply<T>(conn: &mut Conn, then: impl FnOnce(&mut Conn) -> DbResult<T>) -> DbResult<(Vec<String>, T)> {
     if let Conn::Sqlite(sqlite) = conn {
         let applied = sqlite
             .immediate_transaction(|sqlite| Ok::<_, DbError>(applied(sqlite.run_pending_migrations(SQLITE))))??;
-        return Ok((applied, then(conn)?));
+        return Ok((applied, conn.write(then)?));
     }
-    conn.batch_execute(&format!("SELECT pg_advisory_lock({ADVISORY_LOCK})"))?;
-    let result = match conn {
-        Conn::Postgres(postgres) => applied(postgres.run_pending_migrations(POSTGRES)),
-        Conn::Sqlite(_) => Ok(Vec::new()),
-    }
-    .and_then(|applied| Ok((applied, then(conn)?)));
-    conn.batch_execute(&format!("SELECT pg_advisory_unlock({ADVISORY_LOCK})"))?;
-    result
+    conn.transaction(|conn| {
+        conn.batch_execute(&format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK}); {CREATE_SCHEMA}"))?;
+        let applied = match conn {
+            Conn::Postgres(postgres) => applied(postgres.run_pending_migrations(POSTGRES))?,
+            Conn::Sqlite(_) => Vec::new(),
+        };
+        Ok((applied, then(conn)?))
+    })
 }
 
 fn applied(outcome: diesel::migration::Result<Vec<diesel::migration::MigrationVersion<'_>>>) -> DbResult<Vec<String>> {

@@ -32,18 +32,16 @@ pub enum KeyRingError {
     Missing(&'static str),
 }
 
-/// Generates a key for `algorithm` unless there is one. On Postgres the caller must hold a lock that excludes other
-/// servers; on SQLite the transaction excludes them. Generates nothing if the secret cannot decrypt the existing keys,
-/// because a new key would lock out servers with the right secret.
+/// Generates a key for `algorithm` unless there is one, in the caller's transaction, which must exclude other servers.
+/// Generates nothing if the secret cannot decrypt the existing keys, because a new key would lock out servers with the
+/// right secret.
 pub fn ensure(conn: &mut Conn, algorithm: Algorithm, seal: &SealKey, random: &Random, now: Timestamp) -> DbResult<()> {
-    conn.write(|conn| {
-        let rows = store::all(conn)?;
-        if rows.iter().any(|row| row.algorithm == algorithm.name() || unseal(row, seal).is_none()) {
-            return Ok(());
-        }
-        let row = generate(algorithm, seal, random, now).map_err(|error| DbError::Unexpected(error.to_string()))?;
-        store::insert(conn, &row)
-    })
+    let rows = store::all(conn)?;
+    if rows.iter().any(|row| row.algorithm == algorithm.name() || unseal(row, seal).is_none()) {
+        return Ok(());
+    }
+    let row = generate(algorithm, seal, random, now).map_err(|error| DbError::Unexpected(error.to_string()))?;
+    store::insert(conn, &row)
 }
 
 fn unseal(row: &KeyRow, seal: &SealKey) -> Option<Zeroizing<Vec<u8>>> {

@@ -143,15 +143,14 @@ async fn the_time_that_passes_for_all_is_no_difference(backend: Backend) {
 /// Sets the clock of a Postgres database, which has a function of its own for the time, ahead of the real one.
 fn set_database_clock(deployment: &Deployment, ahead: &str) {
     deployment.sql(&format!(
-        "CREATE OR REPLACE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS \
+        "CREATE SCHEMA IF NOT EXISTS keyturn; \
+         CREATE OR REPLACE FUNCTION keyturn.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS \
          $$ SELECT pg_catalog.clock_timestamp() + interval '{ahead}' $$"
     ));
 }
 
-/// Gives a Postgres database a function of its own for the time. Holds for connections that are opened later.
+/// Gives a Postgres database a function of its own for the time, in the schema where keyturn looks first.
 fn give_database_a_clock(deployment: &Deployment) {
-    let database = deployment.texts("SELECT current_database()::text AS text").remove(0);
-    deployment.sql(&format!("ALTER DATABASE {database} SET search_path = public, pg_catalog"));
     set_database_clock(deployment, "0");
 }
 

@@ -85,9 +85,9 @@ async fn rights_taken_away_are_told(_: Backend) {
     let server = Server::start(&deployment, &[("DATABASE_URL", url.as_str())], Clock::default()).await;
     server.register().await;
     until_writable_is(&server, true).await;
-    deployment.sql("REVOKE INSERT, UPDATE ON ALL TABLES IN SCHEMA public FROM app");
+    deployment.sql("REVOKE INSERT, UPDATE ON ALL TABLES IN SCHEMA keyturn FROM app");
     until_writable_is(&server, false).await;
-    deployment.sql("GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO app");
+    deployment.sql("GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA keyturn TO app");
     until_writable_is(&server, true).await;
     server.register().await;
 }

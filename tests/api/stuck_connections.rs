@@ -173,7 +173,7 @@ struct Settings {
 }
 
 async fn every_connection_has_its_timeouts(deployment: Arc<Deployment>) {
-    let database = Database::Postgres { url: Zeroizing::new(deployment.database_url()) };
+    let database = Database::Postgres { url: Zeroizing::new(deployment.database_url()), schema: "keyturn".to_owned() };
     let settings = "SELECT concat_ws(' ', current_setting('idle_in_transaction_session_timeout'), \
                     current_setting('statement_timeout'), current_setting('lock_timeout')) AS text";
     let read = |mut conn: Conn| diesel::sql_query(settings).get_result::<Settings>(&mut conn).unwrap().text;

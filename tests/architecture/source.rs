@@ -199,7 +199,9 @@ fn test_lines(code: &str) -> Vec<bool> {
 }
 
 fn is_test_file(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.starts_with("tests/") || path.starts_with("benches/")
+    ["tests/", "benches/"].iter().any(|folder| path.starts_with(folder))
+        || path.contains("/tests/")
+        || path.ends_with("/tests.rs")
 }
 
 /// Returns the crate's own files.

@@ -97,6 +97,7 @@ async fn an_account_is_created_with_a_password_from_standard_input(process: Proc
 }
 
 async fn an_administrator_is_listed_as_one(deployment: Arc<Deployment>) {
+    run(&deployment, &["migrate"]).printed();
     let admin = run_with_input(&deployment, &[], &["user", "create", EMAIL, "--admin", "--name", "Root"], PASSWORD);
     let user = run_with_input(&deployment, &[], &["user", "create", "person@example.com"], PASSWORD);
     let (admin, user) = (admin.printed(), user.printed());
@@ -416,6 +417,10 @@ async fn the_doctor_knows_a_mail_server_that_is_down_and_mails_that_wait(deploym
 
 async fn the_doctor_knows_a_schema_that_is_missing(deployment: Arc<Deployment>) {
     std::fs::create_dir(deployment.data_dir()).unwrap();
+    if deployment.backend == Backend::Embedded {
+        // What SQLite takes for a database without tables.
+        std::fs::write(deployment.sqlite_file(), "").unwrap();
+    }
     let ran = doctor(&deployment, &[]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(

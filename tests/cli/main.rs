@@ -16,6 +16,7 @@
 mod support;
 
 mod commands;
+mod installations;
 mod serving;
 mod transfer;
 
@@ -30,7 +31,10 @@ use support::process::command;
 pub struct Ran {
     pub code: Option<i32>,
     pub stdout: String,
+    /// Without the line that names the database.
     pub stderr: String,
+    /// The database that the command says it uses.
+    pub database: Option<String>,
 }
 
 /// Runs `keyturn` with these arguments to its end, with `input` on its standard input.
@@ -42,7 +46,13 @@ pub fn run_with_input(deployment: &Deployment, settings: &[(&str, &str)], argume
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    let mut stderr = text(output.stderr);
+    let mut database = None;
+    if let Some(rest) = stderr.strip_prefix("keyturn uses the database ") {
+        let (named, rest) = rest.split_once('\n').unwrap();
+        (database, stderr) = (Some(named.to_owned()), rest.to_owned());
+    }
+    Ran { code: output.status.code(), stdout: text(output.stdout), stderr, database }
 }
 
 pub fn run(deployment: &Deployment, arguments: &[&str]) -> Ran {

@@ -164,6 +164,7 @@ fn work(process: &Process) -> u64 {
 
 async fn a_request_under_way_is_answered_before_the_server_ends(deployment: Arc<Deployment>) {
     let email = "slow@example.com";
+    run(&deployment, &["migrate"]).printed();
     run_with_input(&deployment, &[], &["user", "create", email], PASSWORD).printed();
     // The password is hashed anew at this cost: about a second.
     let mut process = Process::start(&deployment, &[("ARGON2", "m=262144,t=8,p=1")]);

@@ -110,6 +110,7 @@ async fn people_from_every_system_log_in_with_the_password_they_have(process: Pr
 }
 
 async fn every_bad_line_is_reported_and_every_good_one_imported(deployment: Arc<Deployment>) {
+    run(&deployment, &["migrate"]).printed();
     let bomb = |hash: &str| json!({"email": "bomb@example.com", "password_hash": hash}).to_string();
     let salted = "$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
     let wrong = [
@@ -183,6 +184,7 @@ async fn what_is_there_is_never_overwritten(process: Process) {
 }
 
 async fn an_import_that_is_killed_goes_on_without_a_duplicate(deployment: Arc<Deployment>) {
+    run(&deployment, &["migrate"]).printed();
     const ALL: usize = 5_500;
     run(&deployment, &["migrate"]).printed();
     let mut there = 0;
@@ -271,6 +273,7 @@ async fn an_export_makes_the_same_accounts_in_an_empty_database(process: Process
     assert_eq!(serde_json::from_str::<Value>(line).unwrap(), full);
 
     let other = Deployment::new(process.backend);
+    run(&other, &["migrate"]).printed();
     assert_eq!(import(&other, &exported).printed(), summary(2_502, 0));
     assert_eq!(run(&other, &["user", "export"]).printed(), exported);
     let sorted = |deployment: &Deployment| {
@@ -320,6 +323,7 @@ async fn a_check_imports_nothing_and_needs_no_database(deployment: Arc<Deploymen
 }
 
 async fn an_export_is_for_its_owner_alone_and_replaces_no_file(deployment: Arc<Deployment>) {
+    run(&deployment, &["migrate"]).printed();
     import(&deployment, &crowd(0..3)).printed();
     let export = |name: &str| run(&deployment, &["user", "export", name]);
     assert_eq!(export("out.ndjson").printed(), "Exported: 3\n");
@@ -337,6 +341,7 @@ async fn an_export_is_for_its_owner_alone_and_replaces_no_file(deployment: Arc<D
 }
 
 async fn a_terminal_shows_a_bar(deployment: Arc<Deployment>) {
+    run(&deployment, &["migrate"]).printed();
     std::fs::write(deployment.folder.path().join("people.ndjson"), crowd(0..1_500) + "?\n").unwrap();
     let mut script = Command::new("script");
     let import = concat!(env!("CARGO_BIN_EXE_keyturn"), " user import people.ndjson");
@@ -350,6 +355,7 @@ async fn a_terminal_shows_a_bar(deployment: Arc<Deployment>) {
 }
 
 async fn nobody_needs_to_read_the_output_to_its_end(deployment: Arc<Deployment>) {
+    run(&deployment, &["migrate"]).printed();
     import(&deployment, &crowd(0..2_000)).printed();
     for arguments in [
         &["user", "list"][..],
@@ -370,7 +376,8 @@ async fn nobody_needs_to_read_the_output_to_its_end(deployment: Arc<Deployment>)
         command.args(arguments).stdout(writer).stderr(Stdio::piped());
         let output = command.spawn().unwrap().wait_with_output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!((output.status.code(), &*errors), (Some(0), ""), "{arguments:?}");
+        let others = errors.lines().filter(|line| !line.starts_with("keyturn uses the database "));
+        assert_eq!((output.status.code(), others.count()), (Some(0), 0), "{arguments:?}: {errors}");
     }
     // Nor is what goes wrong worth a panic when nobody hears of it.
     let (reader, writer) = std::io::pipe().unwrap();

@@ -73,6 +73,8 @@ impl Deployment {
         ];
         if self.scaled.is_some() {
             settings.extend([("DATABASE_URL", self.database_url()), ("REDIS_URL", self.redis_url())]);
+        } else {
+            settings.push(("DATABASE_URL", "embedded".to_owned()));
         }
         settings.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
         settings.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
@@ -115,7 +117,9 @@ impl Deployment {
     pub fn conn(&self) -> Conn {
         Conn::open(&match self.backend {
             Backend::Embedded => Database::Sqlite { path: self.sqlite_file() },
-            Backend::Scaled => Database::Postgres { url: Zeroizing::new(self.database_url()) },
+            Backend::Scaled => {
+                Database::Postgres { url: Zeroizing::new(self.database_url()), schema: "keyturn".to_owned() }
+            }
         })
         .unwrap()
     }

@@ -121,6 +121,12 @@ pub fn command(deployment: &Deployment, settings: &[(&str, &str)]) -> Command {
     command
 }
 
+/// Lets `keyturn serve` run to its end. Returns its exit code and what it has told on standard error.
+pub fn try_serve(deployment: &Deployment, settings: &[(&str, &str)]) -> (Option<i32>, String) {
+    let output = command(deployment, settings).arg("serve").output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
 fn collect(output: impl Read + Send + 'static, into: &Arc<Mutex<String>>) -> JoinHandle<()> {
     let into = Arc::clone(into);
     std::thread::spawn(move || {
