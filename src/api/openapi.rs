@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::http::{Method, StatusCode};
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{OpenApi, RefOr, Response, ResponseBuilder, Schema, Server};
+use utoipa::openapi::{OpenApi, RefOr, Required, Response, ResponseBuilder, Schema, Server};
 
 use super::access::limit_of;
 use super::refusals::problem;
@@ -23,6 +23,7 @@ impl utoipa::Modify for Conventions {
         for (path, item) in &mut document.paths.paths {
             for (method, operation) in operations(item) {
                 declare_refusals(&method, path, operation);
+                make_optional(operation);
                 for (status, response) in &mut operation.responses.responses {
                     if let RefOr::T(response) = response {
                         describe(status, response, &schemas);
@@ -44,6 +45,19 @@ pub(super) fn of_server(document: &OpenApi, context: &HttpContext) -> OpenApi {
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     document
+}
+
+/// Describes an optional body as one that may be missing. As generated, it may be `null`, which the server refuses.
+fn make_optional(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    for content in body.content.values_mut() {
+        let RefOr::T(content) = content else { continue };
+        let Some(RefOr::T(Schema::OneOf(one_of))) = &content.schema else { continue };
+        if let [value @ RefOr::Ref(_), RefOr::T(_)] | [RefOr::T(_), value @ RefOr::Ref(_)] = one_of.items.as_slice() {
+            content.schema = Some(value.clone());
+            body.required = Some(Required::False);
+        }
+    }
 }
 
 /// Describes a response that its handler does not: by the schema of its body, or by its status.

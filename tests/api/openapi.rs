@@ -13,6 +13,7 @@ both_backends! {
     whoever_needs_a_token_says_so,
     a_query_has_the_limits_that_the_document_names,
     a_body_has_the_limits_that_the_document_names,
+    a_body_that_may_be_missing_is_never_null,
     every_reference_leads_somewhere,
     no_answer_is_stored_unless_its_handler_says_otherwise,
 }
@@ -260,6 +261,16 @@ async fn a_body_has_the_limits_that_the_document_names(server: Server) {
         let answer = server.patch(&path).bearer(&admin.access).json(&json!({"roles": roles})).send().await;
         assert_eq!(answer.status, status, "{count} roles");
     }
+}
+
+async fn a_body_that_may_be_missing_is_never_null(server: Server) {
+    let document = document(&server).await;
+    let body = &document["paths"]["/api/v1/sessions/refresh"]["post"]["requestBody"];
+    assert_eq!(body["required"], false);
+    let reference = body["content"]["application/json"]["schema"]["$ref"].as_str();
+    assert_eq!(reference, Some("#/components/schemas/RefreshRequest"));
+    let refused = server.post("/api/v1/sessions/refresh").json(&Value::Null).send().await;
+    refused.assert_problem(422, "invalid_input");
 }
 
 async fn every_reference_leads_somewhere(server: Server) {
