@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::accounts::Transfer;
 use crate::accounts::transfer::entry::ImportedAccount;
-use crate::accounts::transfer::reader::{AccountReader, Batch, Rejection};
+use crate::accounts::transfer::reader::{AccountReader, Batch, Remark};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -35,7 +35,7 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// Batches that are read ahead of the one that is being imported.
 const READ_AHEAD: usize = 2;
 
-/// The most rejections that are printed if a file lists them all.
+/// The most lines that are printed of those that a file lists all.
 const MAX_PRINTED: u64 = 20;
 
 /// The accounts of a file or of standard input.
@@ -43,8 +43,9 @@ type Accounts = AccountReader<Box<dyn BufRead + Send>>;
 
 #[derive(Args)]
 pub(super) struct ImportArguments {
-    /// The file with one account on each line; `-` for standard input. Lines that are not imported are listed in
-    /// FILE.rejected.ndjson.
+    /// The file with one account on each line, as a JSON object; `-` for standard input. Lines that are not imported are
+    /// listed in FILE.rejected.ndjson, and accounts whose password cannot be imported in FILE.without-password.ndjson:
+    /// their owners set one by email.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Only check every line; import nothing.
@@ -151,25 +152,17 @@ struct Report {
     /// Accounts that were new.
     imported: usize,
     /// Lines that were rejected.
-    rejected: u64,
-    /// Where rejections are listed; `None` for standard input.
-    list: Option<PathBuf>,
-    /// The list, once there are rejections.
-    output: Option<BufWriter<File>>,
+    rejected: Listing,
+    /// Accounts without the password that the file has for them.
+    without_password: Listing,
 }
 
 impl Report {
-    /// Creates a report, and deletes the list of an earlier import of the same file: this one reads every line again.
+    /// Creates a report, and deletes the lists of an earlier import of the same file: this one reads every line again.
     fn new(file: &Path, progress: Progress) -> Result<Self, String> {
-        let list = (file != Path::new("-")).then(|| {
-            let mut name = file.as_os_str().to_owned();
-            name.push(".rejected.ndjson");
-            PathBuf::from(name)
-        });
-        if let Some(list) = &list {
-            delete(list)?;
-        }
-        Ok(Self { progress, lines: 0, valid: 0, imported: 0, rejected: 0, list, output: None })
+        let rejected = Listing::new(file, ".rejected.ndjson")?;
+        let without_password = Listing::new(file, ".without-password.ndjson")?;
+        Ok(Self { progress, lines: 0, valid: 0, imported: 0, rejected, without_password })
     }
 
     /// Adds a batch, of which so many accounts were valid and imported.
@@ -177,33 +170,10 @@ impl Report {
         self.valid = self.valid.saturating_add(valid);
         self.imported = self.imported.saturating_add(imported);
         self.lines = batch.lines;
-        for rejection in &batch.rejections {
-            self.reject(rejection)?;
-        }
-        if let Some(output) = &mut self.output {
-            output.flush().map_err(|error| format!("cannot list the rejected lines: {error}"))?;
-        }
-        self.progress.advance(batch.lines, batch.bytes, self.rejected);
+        self.rejected.add(&batch.rejections, &self.progress)?;
+        self.without_password.add(&batch.without_password, &self.progress)?;
+        self.progress.advance(batch.lines, batch.bytes, self.rejected.count);
         Ok(())
-    }
-
-    /// Prints and lists a rejection.
-    fn reject(&mut self, rejection: &Rejection) -> Result<(), String> {
-        self.rejected = self.rejected.saturating_add(1);
-        let Some(list) = &self.list else {
-            self.progress.print(format_args!("line {}: {}", rejection.line, rejection.reason));
-            return Ok(());
-        };
-        if self.rejected <= MAX_PRINTED {
-            self.progress.print(format_args!("line {}: {}", rejection.line, rejection.reason));
-        } else if self.rejected == MAX_PRINTED.saturating_add(1) {
-            self.progress.print(format_args!("more lines are rejected: see {}", list.display()));
-        }
-        if self.output.is_none() {
-            self.output = Some(BufWriter::new(create_private(list)?));
-        }
-        let Some(output) = &mut self.output else { return Ok(()) };
-        write_line(output, rejection).map_err(|error| cannot("write", list, &error))
     }
 
     /// Returns what to print when the database fails.
@@ -212,13 +182,72 @@ impl Report {
         format!("{error}\nLines up to {} are imported. Run the same command again to import the others.", self.lines)
     }
 
-    /// Prints how many lines were rejected. Returns success if none was.
+    /// Prints how many accounts have no password, if any, and how many lines were rejected. Returns success if none
+    /// was rejected.
     fn finish(self) -> Outcome {
-        match self.list {
-            Some(list) if self.rejected > 0 => say!("Rejected: {}, listed in {}", self.rejected, list.display())?,
-            _ => say!("Rejected: {}", self.rejected)?,
+        if self.without_password.count > 0 {
+            say!("Without password: {}", self.without_password.summary())?;
         }
-        Ok(if self.rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        say!("Rejected: {}", self.rejected.summary())?;
+        Ok(if self.rejected.count == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// Lines of one kind, which are printed, and listed in a file beside the imported one.
+struct Listing {
+    /// Lines so far.
+    count: u64,
+    /// The file; `None` if standard input is imported.
+    path: Option<PathBuf>,
+    /// The file, opened at the first line.
+    output: Option<BufWriter<File>>,
+}
+
+impl Listing {
+    /// Creates an empty list for the import of `file`, and deletes that of an earlier import.
+    fn new(file: &Path, suffix: &str) -> Result<Self, String> {
+        let path = (file != Path::new("-")).then(|| {
+            let mut name = file.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        });
+        if let Some(path) = &path {
+            delete(path)?;
+        }
+        Ok(Self { count: 0, path, output: None })
+    }
+
+    /// Prints and lists the lines of a batch.
+    fn add(&mut self, remarks: &[Remark], progress: &Progress) -> Result<(), String> {
+        for remark in remarks {
+            self.count = self.count.saturating_add(1);
+            let Some(path) = &self.path else {
+                progress.print(format_args!("line {}: {}", remark.line, remark.reason));
+                continue;
+            };
+            if self.count <= MAX_PRINTED {
+                progress.print(format_args!("line {}: {}", remark.line, remark.reason));
+            } else if self.count == MAX_PRINTED.saturating_add(1) {
+                progress.print(format_args!("more such lines: see {}", path.display()));
+            }
+            if self.output.is_none() {
+                self.output = Some(BufWriter::new(create_private(path)?));
+            }
+            let Some(output) = &mut self.output else { continue };
+            write_line(output, remark).map_err(|error| cannot("write", path, &error))?;
+        }
+        if let (Some(output), Some(path)) = (&mut self.output, &self.path) {
+            output.flush().map_err(|error| cannot("write", path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the number of lines, and where they are listed.
+    fn summary(&self) -> String {
+        match &self.path {
+            Some(path) if self.count > 0 => format!("{}, listed in {}", self.count, path.display()),
+            _ => self.count.to_string(),
+        }
     }
 }
 

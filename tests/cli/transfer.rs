@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::serving::assert_private;
 use crate::support::process::command;
+use crate::support::smtp::SmtpServer;
 use crate::support::{Backend, Deployment, PASSWORD, Process, until};
 use crate::{Ran, run, run_with_input};
 
@@ -17,6 +18,7 @@ both_backends! {
     what_is_there_is_never_overwritten,
     an_import_that_is_killed_goes_on_without_a_duplicate,
     an_account_without_password_waits_for_a_new_one,
+    a_hash_of_unknown_form_brings_its_owner_along_who_sets_a_new_password_by_email,
     a_role_has_one_grammar_on_every_way_in,
     an_export_makes_the_same_accounts_in_an_empty_database,
     a_running_server_goes_on_while_accounts_are_imported,
@@ -89,6 +91,15 @@ fn row(deployment: &Deployment, email: &str) -> Value {
     rows.into_iter().find(|row| row["email_normalized"] == email).unwrap_or_else(|| panic!("{email} has no account"))
 }
 
+/// Sets [`PASSWORD`] with the link of an email, as the owner of an account does.
+async fn reset_by_email(process: &Process, smtp: &SmtpServer, email: &str) {
+    let forgot = process.post("/api/v1/auth/password/forgot").json(&json!({"email": email}));
+    forgot.send().await.assert_status(202);
+    let received = until("the link", async || smtp.mails_to(email).pop()).await;
+    let reset = json!({"token": received.token(), "new_password": PASSWORD});
+    process.post("/api/v1/auth/password/reset").json(&reset).send().await.assert_status(204);
+}
+
 async fn people_from_every_system_log_in_with_the_password_they_have(process: Process) {
     let email = |system: &str| format!("{system}@example.com");
     let people = HASHES.map(|(system, hash)| json!({"email": email(system), "password_hash": hash}));
@@ -117,7 +128,10 @@ async fn every_bad_line_is_reported_and_every_good_one_imported(deployment: Arc<
         ("{\"email\": \"half", "is not JSON, from column"),
         ("{\"email\":\"sesame\"}", "email is not an email address"),
         ("{\"email\":\"extra@example.com\",\"passwordHash\":\"sesame\"}", "has an unknown field, passwordHash"),
-        ("{\"email\":\"md5@example.com\",\"password_hash\":\"sesame\"}", "password_hash has no known form"),
+        (
+            "{\"email\":\"md5@example.com\",\"password_hash\":\"$2b$04$sesame\"}",
+            "password_hash is not a well-formed hash of bcrypt",
+        ),
         ("{\"email\":\"FIRST@example.com\"}", "has the same email address as line 1"),
         (&bomb(&format!("$argon2id$v=19$m=4194304,t=1,p=1{salted}")), "password_hash costs too much"),
         (&bomb(&format!("$argon2id$v=19$m=65536,t=4294967295,p=1{salted}")), "password_hash costs too much"),
@@ -253,6 +267,52 @@ async fn an_account_without_password_waits_for_a_new_one(process: Process) {
     let tokens = process.login("new@example.com").await;
     let me = process.me(&tokens.access).await.assert_status(200).json();
     assert_eq!((&me["user"]["name"], &me["user"]["roles"]), (&json!("Ada"), &json!(["user", "editor"])));
+}
+
+async fn a_hash_of_unknown_form_brings_its_owner_along_who_sets_a_new_password_by_email(backend: Backend) {
+    let smtp = SmtpServer::start();
+    let process = Process::with(backend, &[("SMTP_URL", &smtp.url())]);
+    const MD5: &str = "5f4dcc3b5aa765d61d8327deb882cf99";
+    let unknown = [MD5, "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", "!", "plain password"];
+    let email = |index: usize| format!("person-{index}@example.com");
+    let people = unknown.iter().enumerate().map(|(index, hash)| json!({"email": email(index), "password_hash": hash}));
+    let text = lines(people.chain([json!({"email": "known@example.com", "password_hash": HASHES[2].1})]));
+    let summary = "Without password: 4, listed in people.ndjson.without-password.ndjson\nRejected: 0\n";
+    let told: Vec<String> = (1..=unknown.len())
+        .map(|line| {
+            format!(
+                "line {line}: password_hash has no known form: imported without a password, which its owner can set by email"
+            )
+        })
+        .collect();
+
+    std::fs::write(process.folder.path().join("people.ndjson"), &text).unwrap();
+    let checked = run(&process, &["user", "import", "--check", "people.ndjson"]);
+    assert_eq!((checked.code, checked.stdout), (Some(0), format!("Valid: 5\n{summary}")));
+    assert_eq!(checked.stderr.lines().collect::<Vec<_>>(), told);
+    let ran = import(&process, &text);
+    assert_eq!((ran.code, ran.stdout), (Some(0), format!("Imported: 5\nAlready there: 0\n{summary}")));
+    assert_eq!(ran.stderr.lines().collect::<Vec<_>>(), told);
+    let list = process.folder.path().join("people.ndjson.without-password.ndjson");
+    assert_private(&list);
+    let listed = std::fs::read_to_string(&list).unwrap();
+    assert_eq!(listed.lines().count(), unknown.len());
+    assert!(listed.contains("person-0@example.com") && !listed.contains(MD5) && !listed.contains("plain"), "{listed}");
+
+    for (index, hash) in unknown.iter().enumerate() {
+        assert_eq!(row(&process, &email(index))["password_hash"], "!");
+        for password in ["password", hash, "!"] {
+            process.try_login(&email(index), password).await.assert_problem(401, "invalid_credentials");
+        }
+    }
+    reset_by_email(&process, &smtp, &email(0)).await;
+    process.try_login(&email(0), PASSWORD).await.assert_status(200);
+    process.try_login("known@example.com", SHORT).await.assert_status(200);
+
+    // From standard input there is no list.
+    let ran = run_with_input(&process, &[], &["user", "import", "-"], &text.replace("person", "other"));
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.stdout.contains("Without password: 4\n"), "{ran:?}");
 }
 
 async fn an_export_makes_the_same_accounts_in_an_empty_database(process: Process) {

@@ -22,7 +22,8 @@ pub(crate) struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
     pub email: String,
-    /// A hash that [`check_hash`] accepts. Without one, the owner has to reset the password first.
+    /// A hash that [`check_hash`] accepts. Without one, or with one of unknown form, the owner has to reset the password
+    /// first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,10 +134,18 @@ fn describe(error: serde_path_to_error::Error<serde_json::Error>) -> EntryError 
     }
 }
 
+/// Why an account is imported without a password, although the file has something to log in with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WithoutPassword {
+    #[error("password_hash has no known form: imported without a password, which its owner can set by email")]
+    UnknownHash,
+}
+
 /// An account that was checked and is ready to be inserted.
 pub(crate) struct ImportedAccount {
     row: AccountRow,
     has_own_id: bool,
+    without_password: Option<WithoutPassword>,
 }
 
 impl ImportedAccount {
@@ -150,15 +159,18 @@ impl ImportedAccount {
         if entry.id.is_some_and(|id| id.is_nil() || id.is_max()) {
             return Err(EntryError::Id);
         }
-        if let Some(text) = &entry.password_hash {
-            check_hash(text)?;
-        }
         entry.check_times(now)?;
+        let given = entry.password_hash.filter(|text| !text.is_empty());
+        let (password_hash, without_password) = match given.as_deref().map_or(Ok(()), check_hash) {
+            Ok(()) => (given, None),
+            Err(HashError::Unknown) => (None, Some(WithoutPassword::UnknownHash)),
+            Err(error) => return Err(error.into()),
+        };
         let created_at = entry.created_at.unwrap_or(now);
         let id = UserId(entry.id.unwrap_or_else(|| random.id(created_at)));
         let row = AccountRow {
             name: name.map(Label::into_string),
-            password_hash: entry.password_hash.unwrap_or_else(|| NO_PASSWORD.to_owned()),
+            password_hash: password_hash.unwrap_or_else(|| NO_PASSWORD.to_owned()),
             roles: Roles::parse(entry.roles.unwrap_or_default())?,
             password_changed_at: entry.password_changed_at.unwrap_or(created_at),
             last_login_at: entry.last_login_at,
@@ -167,7 +179,12 @@ impl ImportedAccount {
             alerts: entry.alerts.unwrap_or(true),
             ..AccountRow::new(id, &email, created_at)
         };
-        Ok(Self { row, has_own_id: entry.id.is_some() })
+        Ok(Self { row, has_own_id: entry.id.is_some(), without_password })
+    }
+
+    /// Returns why the account is imported without a password, although the file has something to log in with.
+    pub(super) const fn without_password(&self) -> Option<WithoutPassword> {
+        self.without_password
     }
 
     pub(super) const fn row(&self) -> &AccountRow {
@@ -246,6 +263,19 @@ mod tests {
     }
 
     #[test]
+    fn a_hash_of_unknown_form_makes_an_account_without_password_that_is_told_of() {
+        let account = |hash: &str| read(&format!(r#"{{"email":"a@example.com","password_hash":"{hash}"}}"#)).unwrap();
+        for hash in ["secret", "!", "!unusable", "*", "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/", "$y$j9T$salt$hash"] {
+            let account = account(hash);
+            assert_eq!(account.row().password_hash, NO_PASSWORD, "{hash}");
+            let told = account.without_password().unwrap().to_string();
+            assert!(told.starts_with("password_hash has no known form") && !told.contains(hash), "{told}");
+        }
+        let none = account("");
+        assert_eq!((&*none.row().password_hash, none.without_password()), (NO_PASSWORD, None));
+    }
+
+    #[test]
     fn what_other_systems_say_without_a_time_holds_since_the_import() {
         let account = read(r#"{"email":"a@example.com","email_verified":true,"disabled":true}"#).unwrap();
         assert_eq!((account.row().email_verified_at, account.row().disabled_at), (Some(NOW), Some(NOW)));
@@ -265,7 +295,7 @@ mod tests {
             r#""disabled_at":"2021-01-02T03:04:05.006Z","alerts":false,"created_at":"2019-01-02T03:04:05.006Z","#,
             r#""password_changed_at":"2019-02-02T03:04:05.006Z","last_login_at":"2022-01-02T03:04:05.006Z"}"#
         );
-        let ImportedAccount { row, has_own_id: true } = read(line).unwrap() else { panic!("it has an id") };
+        let ImportedAccount { row, has_own_id: true, .. } = read(line).unwrap() else { panic!("it has an id") };
         assert_eq!(serde_json::to_string(&Entry::from(row)).unwrap(), line);
     }
 
@@ -288,9 +318,6 @@ mod tests {
             (r#"{"email":"a\u0000@example.com"}"#.to_owned(), "email is not an email address"),
             (with(r#""passwordHash":"secret""#), "has an unknown field, passwordHash"),
             (with(r#""email":"a@example.com""#), "has email twice"),
-            (with(r#""password_hash":"secret""#), "password_hash has no known form"),
-            (with(r#""password_hash":"!""#), "password_hash has no known form"),
-            (with(r#""password_hash":"""#), "password_hash has no known form"),
             (with(r#""password_hash":"$argon2id$v=19$m=1,t=1,p=1$secret""#), "password_hash is not a well-formed hash"),
             (
                 with(r#""password_hash":"$2b$31$tH.bReaWYdiRau/tHhzLlOE3ZUAOTlyo3tR3xRkTzD8GrYULSfOCS""#),

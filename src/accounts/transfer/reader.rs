@@ -36,16 +36,18 @@ pub(crate) struct AccountReader<R> {
 #[derive(Default)]
 pub(crate) struct Batch {
     pub accounts: Vec<ImportedAccount>,
-    pub rejections: Vec<Rejection>,
+    pub rejections: Vec<Remark>,
+    /// Accounts that are imported without the password that the file has for them.
+    pub without_password: Vec<Remark>,
     /// Lines read since the start of the file.
     pub lines: u64,
     /// Bytes read since the start of the file.
     pub bytes: u64,
 }
 
-/// A line that is not imported.
+/// A line that is not imported, or not with all that it has.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Rejection {
+pub(crate) struct Remark {
     /// Counted from 1.
     pub line: u64,
     pub reason: String,
@@ -71,17 +73,24 @@ impl<R: BufRead> AccountReader<R> {
             && let Some(text) = self.next_line()?
         {
             match self.read(&text) {
-                Ok(Some(account)) => batch.accounts.push(account),
-                Ok(None) => {}
-                Err(reason) => {
-                    let email = find_email(&text);
-                    batch.rejections.push(Rejection { line: self.lines, reason, email });
+                Ok(Some(account)) => {
+                    if let Some(reason) = account.without_password() {
+                        batch.without_password.push(self.remark(reason.to_string(), &text));
+                    }
+                    batch.accounts.push(account);
                 }
+                Ok(None) => {}
+                Err(reason) => batch.rejections.push(self.remark(reason, &text)),
             }
         }
         batch.lines = self.lines;
         batch.bytes = self.bytes;
         Ok((self.lines > first).then_some(batch))
+    }
+
+    /// Creates a remark on the line that was read last.
+    fn remark(&self, reason: String, text: &[u8]) -> Remark {
+        Remark { line: self.lines, reason, email: find_email(text) }
     }
 
     /// Returns the account on a line; `None` for a blank line.
@@ -138,7 +147,7 @@ impl<R: BufRead> AccountReader<R> {
     }
 }
 
-/// Finds the email address in a line that is rejected, if it is JSON at all.
+/// Finds the email address in a line, if it is JSON at all.
 fn find_email(text: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct WithEmail {
@@ -196,7 +205,7 @@ mod tests {
     fn the_second_of_two_with_one_email_address_or_id_is_rejected() {
         let id = r#""id":"0190b5a0-0000-7000-8000-000000000001""#;
         let text = [
-            r#"{"email":"a@example.com","password_hash":"?"}"#.to_owned(),
+            r#"{"email":"a@example.com","password_hash":"$2b$04$short"}"#.to_owned(),
             r#"{"email":"A@example.com"}"#.to_owned(),
             r#"{"email":"a@EXAMPLE.com"}"#.to_owned(),
             format!(r#"{{"email":"b@example.com",{id}}}"#),
@@ -217,6 +226,20 @@ mod tests {
         let batch = reader(text).next_batch().unwrap().unwrap();
         let written = serde_json::to_string(&batch.rejections[0]).unwrap();
         assert!(written.contains("a@example.com") && !written.contains("sesame"), "{written}");
+    }
+
+    #[test]
+    fn an_account_without_its_password_is_named_once_and_its_hash_never() {
+        let text = [
+            r#"{"email":"a@example.com"}"#,
+            r#"{"email":"b@example.com","password_hash":"$md5$sesame"}"#,
+            r#"{"email":"B@example.com","password_hash":"$md5$sesame"}"#,
+        ];
+        let batch = reader(&text.join("\n")).next_batch().unwrap().unwrap();
+        assert_eq!((batch.accounts.len(), batch.rejections.len(), batch.without_password.len()), (2, 1, 1));
+        let written = serde_json::to_string(&batch.without_password[0]).unwrap();
+        assert!(written.starts_with("{\"line\":2,") && written.contains("b@example.com"), "{written}");
+        assert!(!written.contains("sesame"), "{written}");
     }
 
     #[test]
