@@ -45,8 +45,8 @@ both_backends! {
     what_concerns_the_second_factor_needs_a_recent_login,
     authenticating_again_takes_a_code_and_counts_for_the_token_in_hand_everywhere,
     what_is_wrong_with_a_request_is_told,
-    of_twenty_uses_of_one_code_at_two_processes_one_succeeds,
-    of_twenty_uses_of_one_recovery_code_at_two_processes_one_succeeds,
+    of_twenty_uses_of_one_code_at_all_processes_one_succeeds,
+    of_twenty_uses_of_one_recovery_code_at_all_processes_one_succeeds,
     of_twenty_confirmations_at_once_one_gets_the_recovery_codes,
     nothing_of_a_second_factor_is_at_rest_in_clear,
 }
@@ -481,15 +481,16 @@ async fn what_is_wrong_with_a_request_is_told(server: Server) {
 }
 
 /// Twenty logins of one person that wait, at two processes in turn.
-async fn twenty_challenges(processes: &[Process; 2], email: &str) -> Vec<String> {
-    let logins = (0..20).map(|n| processes[n % 2].post(LOGIN).json(&login(email)));
+async fn twenty_challenges(processes: &[Process], email: &str) -> Vec<String> {
+    let logins = (0..20).map(|n| processes[n % processes.len()].post(LOGIN).json(&login(email)));
     at_once(logins.collect::<Vec<_>>()).await.iter().map(mfa_token).collect()
 }
 
 /// Completes all of them at once with one code; one succeeds.
-async fn race(processes: &[Process; 2], person: &Person, method: &str, code: &str) {
+async fn race(processes: &[Process], person: &Person, method: &str, code: &str) {
     let tokens = twenty_challenges(processes, &person.tokens.email).await;
-    let uses = tokens.iter().enumerate().map(|(n, token)| completing(&processes[n % 2], token, method, code));
+    let uses =
+        tokens.iter().enumerate().map(|(n, token)| completing(&processes[n % processes.len()], token, method, code));
     let answers = at_once(uses.collect::<Vec<_>>()).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "{answers:?}");
     for answer in answers.iter().filter(|answer| answer.status != 200) {
@@ -501,7 +502,7 @@ async fn race(processes: &[Process; 2], person: &Person, method: &str, code: &st
     let other = self::person(&processes[0], &Clock::default()).await;
     let token = twenty_challenges(processes, &other.tokens.email).await.remove(0);
     let other = &other.recovery_codes[5];
-    let uses = (0..20).map(|n| completing(&processes[n % 2], &token, "recovery_code", other));
+    let uses = (0..20).map(|n| completing(&processes[n % processes.len()], &token, "recovery_code", other));
     let answers = at_once(uses.collect::<Vec<_>>()).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "{answers:?}");
     for answer in answers.iter().filter(|answer| answer.status != 200) {
@@ -509,26 +510,26 @@ async fn race(processes: &[Process; 2], person: &Person, method: &str, code: &st
     }
 }
 
-async fn of_twenty_uses_of_one_code_at_two_processes_one_succeeds(deployment: Arc<Deployment>) {
-    let processes = [Process::start(&deployment, &NO_LIMITS), Process::start(&deployment, &NO_LIMITS)];
+async fn of_twenty_uses_of_one_code_at_all_processes_one_succeeds(deployment: Arc<Deployment>) {
+    let processes = Process::fleet(&deployment, &NO_LIMITS);
     let person = person(&processes[0], &Clock::default()).await;
     let code = person.app.code(Clock::default().now(), 1);
     race(&processes, &person, "totp", &code).await;
 }
 
-async fn of_twenty_uses_of_one_recovery_code_at_two_processes_one_succeeds(deployment: Arc<Deployment>) {
-    let processes = [Process::start(&deployment, &NO_LIMITS), Process::start(&deployment, &NO_LIMITS)];
+async fn of_twenty_uses_of_one_recovery_code_at_all_processes_one_succeeds(deployment: Arc<Deployment>) {
+    let processes = Process::fleet(&deployment, &NO_LIMITS);
     let person = person(&processes[0], &Clock::default()).await;
     race(&processes, &person, "recovery_code", &person.recovery_codes[0]).await;
     assert_eq!(deployment.count("recovery_codes"), 18);
 }
 
 async fn of_twenty_confirmations_at_once_one_gets_the_recovery_codes(deployment: Arc<Deployment>) {
-    let processes = [Process::start(&deployment, &NO_LIMITS), Process::start(&deployment, &NO_LIMITS)];
+    let processes = Process::fleet(&deployment, &NO_LIMITS);
     let tokens = processes[0].register().await;
     let app = enrol(&processes[0], &tokens.access).await;
     let code = app.code(Clock::default().now(), 0);
-    let answers = at_once((0..20).map(|n| confirming(&processes[n % 2], &tokens.access, &code))).await;
+    let answers = at_once((0..20).map(|n| confirming(&processes[n % processes.len()], &tokens.access, &code))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "{answers:?}");
     for answer in answers.iter().filter(|answer| answer.status != 200) {
         answer.assert_problem(409, "mfa_already_enabled");
@@ -536,11 +537,11 @@ async fn of_twenty_confirmations_at_once_one_gets_the_recovery_codes(deployment:
     assert_eq!(deployment.count("recovery_codes"), 10);
     // A code of the confirmation is used up for authenticating again, too.
     let body = json!({"password": PASSWORD, "code": code});
-    let again = processes[1].post(REAUTHENTICATE).bearer(&tokens.access).json(&body).send().await;
+    let again = processes[processes.len() - 1].post(REAUTHENTICATE).bearer(&tokens.access).json(&body).send().await;
     again.assert_problem(401, "invalid_code");
     let next = app.code(Clock::default().now(), 1);
     let body = json!({"password": PASSWORD, "code": next});
-    let uses = (0..20).map(|n| processes[n % 2].post(REAUTHENTICATE).bearer(&tokens.access).json(&body));
+    let uses = (0..20).map(|n| processes[n % processes.len()].post(REAUTHENTICATE).bearer(&tokens.access).json(&body));
     let answers = at_once(uses.collect::<Vec<_>>()).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "{answers:?}");
 }

@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 both_backends! {
-    a_hundred_copies_of_one_token_at_two_processes_have_one_successor,
+    a_hundred_copies_of_one_token_at_all_processes_have_one_successor,
     copies_of_many_tokens_at_once_have_one_successor_each,
     refreshes_at_once_do_to_each_session_what_one_alone_does,
     a_client_that_hangs_up_gets_its_answer_by_asking_again,
@@ -64,10 +64,10 @@ async fn a_refresh_beside_a_change_of_roles_never_keeps_the_old_ones(backend: Ba
     }
 }
 
-async fn a_hundred_copies_of_one_token_at_two_processes_have_one_successor(deployment: Arc<Deployment>) {
-    let processes = [Process::start(&deployment, &[]), Process::start(&deployment, &[])];
+async fn a_hundred_copies_of_one_token_at_all_processes_have_one_successor(deployment: Arc<Deployment>) {
+    let processes = Process::fleet(&deployment, &[]);
     let first = processes[0].register().await;
-    let copies = (0..100).map(|n| processes[n % 2].refreshing(&first.refresh));
+    let copies = (0..100).map(|n| processes[n % processes.len()].refreshing(&first.refresh));
     let pairs: Vec<Tokens> = at_once(copies).await.iter().map(Tokens::of).collect();
     let distinct = |part: fn(&Tokens) -> String| pairs.iter().map(part).collect::<HashSet<_>>().len();
     assert_eq!(distinct(|tokens| tokens.refresh.clone()), 1);
@@ -81,20 +81,21 @@ async fn a_hundred_copies_of_one_token_at_two_processes_have_one_successor(deplo
     for process in &processes {
         process.me(&pairs[0].access).await.assert_status(200);
     }
-    processes[1].refreshed(&pairs[0]).await;
+    processes[processes.len() - 1].refreshed(&pairs[0]).await;
 }
 
 async fn copies_of_many_tokens_at_once_have_one_successor_each(deployment: Arc<Deployment>) {
     const SESSIONS: usize = 20;
     const COPIES: usize = 10;
     let off = [("LIMIT_LOGIN_ACCOUNT", "off")];
-    let processes = [Process::start(&deployment, &off), Process::start(&deployment, &off)];
+    let processes = Process::fleet(&deployment, &off);
     let mut current = vec![processes[0].register().await];
     for _ in 1..SESSIONS {
         current.push(processes[0].login(&current[0].email).await);
     }
     for generation in 1..=3 {
-        let copies = (0..SESSIONS * COPIES).map(|n| processes[n % 2].refreshing(&current[n / COPIES].refresh));
+        let copies =
+            (0..SESSIONS * COPIES).map(|n| processes[n % processes.len()].refreshing(&current[n / COPIES].refresh));
         let pairs: Vec<Tokens> = at_once(copies).await.iter().map(Tokens::of).collect();
         let successors: HashSet<&str> = pairs.iter().map(|tokens| tokens.refresh.as_str()).collect();
         assert_eq!(successors.len(), SESSIONS);

@@ -32,11 +32,14 @@ both_backends! {
     the_server_describes_itself,
     issuer_and_audience_are_as_set,
     an_issuer_with_a_path_is_found_where_clients_look,
-    servers_started_at_once_make_one_key,
     tokens_outlive_a_restart,
     a_token_signed_before_a_change_of_algorithm_stays_good,
     another_secret_does_not_start,
     another_secret_leaves_the_keys_as_they_are,
+}
+
+scaled_only! {
+    servers_started_at_once_make_one_key,
 }
 
 /// The deployment's keys, opened as the server does.

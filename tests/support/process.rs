@@ -44,6 +44,12 @@ impl Process {
         Self::spawn(deployment, command(deployment, settings))
     }
 
+    /// As many processes as may share a deployment for a race: two over Postgres, one on an embedded database.
+    pub fn fleet(deployment: &Arc<Deployment>, settings: &[(&str, &str)]) -> Vec<Self> {
+        let count = if deployment.backend == Backend::Scaled { 2 } else { 1 };
+        (0..count).map(|_| Self::start(deployment, settings)).collect()
+    }
+
     /// A process whose writes beyond a limit of its files fail, as on a full disk, and do not kill it.
     pub fn with_limited_files(deployment: &Arc<Deployment>, settings: &[(&str, &str)]) -> Self {
         let own = command(deployment, settings);
