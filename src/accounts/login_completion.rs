@@ -67,9 +67,9 @@ struct PendingCompletion {
 }
 
 impl Logins {
-    /// Finds the account of the challenge with this token.
-    pub(crate) async fn challenged_user(&self, token: &OpaqueToken) -> DbResult<Option<UserId>> {
-        self.mfa.challenged_user(token).await
+    /// Finds the account of the challenge with this token, and how the client receives its tokens.
+    pub(crate) async fn find_challenge(&self, token: &OpaqueToken) -> DbResult<Option<(UserId, Transport)>> {
+        self.mfa.find_challenge(token).await
     }
 
     /// Completes a login of `user` with its second factor.

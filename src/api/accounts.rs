@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::access::{By, ByUser, require_recent};
-use super::caller::Caller;
+use super::caller::{Caller, require_origin_for};
 use super::refusals::{Conflict, Forbidden, TooMany, email_taken, weak_password};
 use super::schema::{SessionsRevoked, User};
 use super::token_response::{TokenResponse, token_response};
@@ -62,6 +62,7 @@ pub(super) async fn register_account(
     Body(body, _): Body<RegisterRequest>,
 ) -> Result<HttpResponse, Problem> {
     let transport = body.transport;
+    require_origin_for(transport, &request, &context)?;
     let requester = context.requester(&request);
     throttle.count_ip(Limit::RegisterAddress, &requester).await?;
     let (new, device_name) = new_account(body)?;

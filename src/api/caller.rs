@@ -224,3 +224,22 @@ pub(super) fn require_own_origin(
     }
     Err(AccessError::OriginNotAllowed)
 }
+
+/// Refuses to set cookies for a page of another origin, which could log its visitor in to an account of its owner's.
+/// Programs send no origin, and browsers send one with every such request.
+///
+/// # Errors
+/// The client would receive its tokens in cookies, and is such a page.
+pub(super) fn require_origin_for(
+    transport: Transport,
+    request: &HttpRequest,
+    context: &HttpContext,
+) -> Result<(), AccessError> {
+    let headers = request.headers();
+    let is_from_page = headers.contains_key(ORIGIN)
+        || headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site");
+    if transport == Transport::Cookie && is_from_page {
+        return require_own_origin(request, context, &Method::POST);
+    }
+    Ok(())
+}

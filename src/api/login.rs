@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::access::{By, ByUser};
 use super::accounts::optional_label;
+use super::caller::require_origin_for;
 use super::mfa::Method;
 use super::refusals::{Forbidden, TooMany, Unauthorized, account_disabled, invalid_code};
 use super::token_response::{TokenResponse, token_response};
@@ -66,6 +67,7 @@ pub(super) async fn log_in(
     context: web::Data<HttpContext>,
     Body(body, _): Body<LoginRequest>,
 ) -> Result<HttpResponse, Problem> {
+    require_origin_for(body.transport, &request, &context)?;
     let requester = context.requester(&request);
     throttle.count_ip(Limit::LoginAddress, &requester).await?;
     let mut fields = Fields::default();

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::access::{By, ByRecentUser, ByUser, shown_methods};
-use super::refusals::{Conflict, NotFound, TooMany, Unauthorized, invalid_code};
+use super::caller::require_origin_for;
+use super::refusals::{Conflict, Forbidden, NotFound, TooMany, Unauthorized, invalid_code};
 use super::schema::Device;
 use super::token_response::{TokenResponse, token_response_with_device};
 use super::values::Code;
@@ -55,7 +56,7 @@ pub(super) struct SecondFactorRequest {
 /// Completes a login with its second factor.
 #[utoipa::path(post, path = "/api/v1/auth/mfa", tag = "Second factor", security(()),
     request_body = SecondFactorRequest,
-    responses((status = 200, body = TokenResponse), Unauthorized, TooMany))]
+    responses((status = 200, body = TokenResponse), Unauthorized, Forbidden, TooMany))]
 pub(super) async fn complete_login(
     request: HttpRequest,
     logins: web::Data<Logins>,
@@ -63,7 +64,8 @@ pub(super) async fn complete_login(
     Body(body, _): Body<SecondFactorRequest>,
 ) -> Result<HttpResponse, Problem> {
     let challenge = OpaqueToken::parse(Kind::MfaChallenge, body.mfa_token).ok_or(CompleteError::NoChallenge)?;
-    let user = logins.challenged_user(&challenge).await?.ok_or(CompleteError::NoChallenge)?;
+    let (user, transport) = logins.find_challenge(&challenge).await?.ok_or(CompleteError::NoChallenge)?;
+    require_origin_for(transport, &request, &context)?;
     let requester = context.requester(&request);
     let factor =
         SecondFactor { challenge, method: body.method.into(), code: body.code, remember_device: body.remember_device };

@@ -7,10 +7,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_cors::Cors;
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::middleware::{Condition, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::web;
 use tokio::task::JoinHandle;
 
@@ -25,7 +24,8 @@ use crate::clock::Clock;
 use crate::config::{self, CacheKind, Config, Database};
 use crate::db::{Db, DbError};
 use crate::devices::Devices;
-use crate::http::request::{REQUEST_ID, serve_request};
+use crate::http::cors::share_with_pages;
+use crate::http::request::serve_request;
 use crate::http::{Connections, HttpContext};
 use crate::keys::key_ring::KeyRingError;
 use crate::mail::{self, Delivery};
@@ -234,10 +234,9 @@ impl App {
             InitError = (),
         > + use<>,
     > {
-        let context = self.context.clone();
         actix_web::App::new()
             .configure(|config| self.share(config))
-            .wrap(Condition::new(context.has_allowed_origins(), cors(context)))
+            .wrap(from_fn(share_with_pages))
             .wrap(from_fn(serve_request))
             .configure(api::configure)
     }
@@ -291,24 +290,6 @@ fn rules(config: &config::Retention) -> Rules {
         others,
         interval: config.sweep_interval,
     }
-}
-
-/// Lets pages of the allowed origins call with their cookies, and no others.
-fn cors(context: web::Data<HttpContext>) -> Cors {
-    Cors::default()
-        .allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|origin| context.is_allowed_origin(origin)))
-        .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
-        .allowed_headers(["authorization", "content-type", "idempotency-key", "x-request-id"])
-        .expose_headers([
-            REQUEST_ID.as_str(),
-            "retry-after",
-            "ratelimit-limit",
-            "ratelimit-remaining",
-            "ratelimit-reset",
-        ])
-        .block_on_origin_mismatch(false)
-        .supports_credentials()
-        .max_age(3600)
 }
 
 /// Returns whether servers on `config`'s database would share no cache: each learns of what another has revoked only

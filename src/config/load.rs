@@ -12,8 +12,8 @@ use super::names::{Environment, unknown};
 use super::settings::EMBEDDED;
 use super::source::{ConfigError, EffectiveSetting, Reader, problem};
 use super::{
-    CacheKind, Config, Database, Encryption, GeoDatabase, Limits, Mail, Redis, Relay, Retention, database_url, parse,
-    redis_url, secret_file, smtp_url,
+    BearerOrigins, CacheKind, Config, Database, Encryption, GeoDatabase, Limits, Mail, Origins, Redis, Relay,
+    Retention, database_url, parse, redis_url, secret_file, smtp_url,
 };
 use crate::random::Random;
 use crate::secret::MasterSecret;
@@ -93,7 +93,7 @@ impl Config {
         let keep_alive = reader.get_or_default("KEEP_ALIVE", parse::seconds(1..=3600));
         let max_connections_per_address =
             reader.get_or_default("MAX_CONNECTIONS_PER_ADDRESS", parse::number(0..=1_000_000)).try_into().ok();
-        let allowed_origins = reader.get("ALLOWED_ORIGINS", parse::origins).unwrap_or_default();
+        let origins = origins(&mut reader);
         let trusted_proxies = reader.get("TRUSTED_PROXIES", parse::networks).unwrap_or_default();
         let mail = mail(&mut reader, &public_url);
         let geoip_database = reader.get("GEOIP_DATABASE", GeoDatabase::open);
@@ -106,7 +106,7 @@ impl Config {
             data_dir: dir, database, cache, secret, algorithm, issuer, audience, profile_claims, access_token_ttl,
             refresh_token_ttl, session_max_lifetime, replay_window, recoveries, max_sessions_per_user, retention,
             audit_refreshes, registration, require_verified_email, argon2, bind, workers, keep_alive,
-            max_connections_per_address, public_url, allowed_origins, trusted_proxies, geoip_database, mail, limits,
+            max_connections_per_address, public_url, origins, trusted_proxies, geoip_database, mail, limits,
             log,
         };
         Ok(Loaded { settings: reader.finish()?, database: in_effect, complete: Box::new(complete), secret, data_dir })
@@ -201,6 +201,13 @@ fn public_url(reader: &mut Reader, bind: SocketAddr) -> Url {
     reader.show_default("PUBLIC_URL", &text);
     #[expect(clippy::expect_used, reason = "an IP address and a port make a valid URL")]
     reader.get("PUBLIC_URL", parse::public_url).unwrap_or_else(|| Url::parse(&text).expect("the default is a URL"))
+}
+
+fn origins(reader: &mut Reader) -> Origins {
+    Origins {
+        allowed: reader.get("ALLOWED_ORIGINS", parse::origins).unwrap_or_default(),
+        bearer: reader.get_or_default("CORS_BEARER", BearerOrigins::parse),
+    }
 }
 
 fn retention(reader: &mut Reader) -> Retention {

@@ -5,6 +5,7 @@ mod database_url;
 mod geoip;
 mod load;
 mod names;
+mod origins;
 mod parse;
 mod redis_url;
 mod secret_file;
@@ -30,6 +31,7 @@ use crate::types::{Algorithm, Rate};
 pub use geoip::GeoDatabase;
 pub use load::Loaded;
 pub use names::Environment;
+pub use origins::{AllowedOrigin, BearerOrigins, Origins};
 pub use settings::{DefaultValue, Setting, Visibility, documentation, settings};
 pub use source::{ConfigError, EffectiveSetting};
 
@@ -84,8 +86,8 @@ pub struct Config {
     pub max_connections_per_address: Option<std::num::NonZeroU32>,
     /// The URL at which users reach the server. Links in emails begin with it.
     pub public_url: Url,
-    /// The origins (scheme, host and port) whose pages may call the server with cookies.
-    pub allowed_origins: Vec<String>,
+    /// The origins whose pages may call the server.
+    pub origins: Origins,
     /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// The delivery of emails.

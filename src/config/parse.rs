@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
-use super::{Argon2Cost, ProfileClaims};
+use super::{AllowedOrigin, Argon2Cost, ProfileClaims};
 use crate::secret::MasterSecret;
 use crate::types::{Algorithm, Rate};
 
@@ -151,24 +151,16 @@ pub(super) fn public_url(text: &str) -> Parsed<Url> {
     if url.path().contains(';') { Err("must not contain a semicolon".to_owned()) } else { Ok(url) }
 }
 
-fn web_url(text: &str) -> Option<Url> {
+/// Parses an http or https URL without credentials, query and fragment.
+pub(super) fn web_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let plain = url.username().is_empty() && url.password().is_none() && url.query().or(url.fragment()).is_none();
     (plain && matches!(url.scheme(), "http" | "https")).then_some(url)
 }
 
 /// Parses a list of origins.
-pub(super) fn origins(text: &str) -> Parsed<Vec<String>> {
-    list(text, |origin| {
-        if origin.contains('*') {
-            return Err("must name each origin: * would allow every website to use its visitors' cookies".to_owned());
-        }
-        let url = web_url(origin).filter(|url| url.path() == "/");
-        url.map(|url| url.origin().ascii_serialization()).ok_or_else(|| match origin.contains('@') {
-            true => "must be origins such as https://app.example, without credentials".to_owned(),
-            false => format!("must be origins such as https://app.example; {origin:?} is not an origin"),
-        })
-    })
+pub(super) fn origins(text: &str) -> Parsed<Vec<AllowedOrigin>> {
+    list(text, AllowedOrigin::parse)
 }
 
 /// Parses a list of IP addresses and networks.

@@ -151,7 +151,10 @@ static SETTINGS: [Setting; 48] = [
     Setting::new("PUBLIC_URL", Derived("`http://BIND`"), "https://auth.example",
         "URL at which users reach the server. Links in emails begin with it."),
     Setting::new("ALLOWED_ORIGINS", Derived("none"), "https://app.example,https://admin.example",
-        "Origins whose pages may call the server with cookies."),
+        "Origins whose pages may call the server with cookies: websites, apps (`capacitor://localhost`), or all hosts \
+         one label below a domain (`https://*.example.com`)."),
+    Setting::new("CORS_BEARER", Value("any"), "allowed_origins",
+        "Origins whose pages may call the API without cookies, with an access token: any or allowed_origins."),
     Setting::new("TRUSTED_PROXIES", Derived("none"), "10.0.0.0/8,::1",
         "IP addresses and networks of proxies whose `X-Forwarded-For` is trusted."),
     Setting::new("GEOIP_DATABASE", Derived("no places"), "/var/lib/GeoIP/GeoLite2-City.mmdb",

@@ -7,7 +7,7 @@ use super::client_address::client_address;
 use super::cookies::Cookies;
 use super::request::request_id;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{BearerOrigins, Config, Origins};
 use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::types::Requester;
@@ -27,7 +27,7 @@ pub(crate) struct HttpContext {
     /// The cookies.
     pub cookies: Cookies,
     public_origin: String,
-    allowed_origins: Vec<String>,
+    origins: Origins,
     trusted_proxies: Vec<IpNet>,
 }
 
@@ -43,7 +43,7 @@ impl HttpContext {
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
             cookies: Cookies::new(&config.public_url),
             public_origin: config.public_url.origin().ascii_serialization(),
-            allowed_origins: config.allowed_origins.clone(),
+            origins: config.origins.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
         }
     }
@@ -64,13 +64,13 @@ impl HttpContext {
         origin.eq_ignore_ascii_case(&self.public_origin) || self.is_allowed_origin(origin)
     }
 
-    /// Returns whether `ALLOWED_ORIGINS` is set.
-    pub(crate) fn has_allowed_origins(&self) -> bool {
-        !self.allowed_origins.is_empty()
-    }
-
     /// Returns whether `origin` is one of `ALLOWED_ORIGINS`.
     pub(crate) fn is_allowed_origin(&self, origin: &str) -> bool {
-        self.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+        self.origins.allows(origin)
+    }
+
+    /// Returns whether pages of every origin may call the API without cookies.
+    pub(crate) fn is_open_to_bearers(&self) -> bool {
+        self.origins.bearer == BearerOrigins::Any
     }
 }

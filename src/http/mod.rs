@@ -6,6 +6,7 @@ mod client_address;
 mod connections;
 mod context;
 pub(crate) mod cookies;
+pub(crate) mod cors;
 mod nul;
 pub(crate) mod pagination;
 pub(crate) mod problem;

@@ -36,12 +36,16 @@ impl Mfa {
         Ok(token)
     }
 
-    /// Finds the account of the challenge with this token.
-    pub(crate) async fn challenged_user(&self, token: &OpaqueToken) -> DbResult<Option<UserId>> {
+    /// Finds the account of the challenge with this token, and how the client receives its tokens.
+    pub(crate) async fn find_challenge(&self, token: &OpaqueToken) -> DbResult<Option<(UserId, Transport)>> {
         let token = token.clone();
         let now = self.clock.now();
-        let found = self.db.read(move |conn| opaque::find(conn, &token, &[Purpose::MfaChallenge], now)).await?;
-        Ok(found.map(|record| record.user))
+        let find = move |conn: &mut Conn| {
+            let Some(record) = opaque::find(conn, &token, &[Purpose::MfaChallenge], now)? else { return Ok(None) };
+            let Some(transport) = store::find_transport(conn, &token.digest())? else { return Ok(None) };
+            Ok(Some((record.user, transport_of(&transport)?)))
+        };
+        self.db.read(find).await
     }
 
     /// Counts an attempt at the challenge of `user` with `token`. Returns `None` if the challenge does not exist or has
@@ -57,9 +61,7 @@ impl Mfa {
             return Ok(None);
         }
         let Some(row) = store::attempt_challenge(conn, &token.digest(), MAX_ATTEMPTS)? else { return Ok(None) };
-        let transport = Transport::parse(&row.transport)
-            .ok_or_else(|| DbError::Unexpected(format!("a challenge has the unknown transport {:?}", row.transport)))?;
-        Ok(Some(PendingLogin { transport, device_name: row.device_name }))
+        Ok(Some(PendingLogin { transport: transport_of(&row.transport)?, device_name: row.device_name }))
     }
 
     /// Redeems the token of a challenge whose code was accepted. Returns whether the token was valid.
@@ -67,4 +69,8 @@ impl Mfa {
         let record = TokenRecord { purpose: Purpose::MfaChallenge, user, session: None };
         opaque::redeem(conn, token, record, self.clock.now())
     }
+}
+
+fn transport_of(name: &str) -> DbResult<Transport> {
+    Transport::parse(name).ok_or_else(|| DbError::Unexpected(format!("a challenge has the unknown transport {name:?}")))
 }

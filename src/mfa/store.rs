@@ -109,6 +109,12 @@ pub(super) fn insert_challenge(conn: &mut Conn, digest: &[u8], challenge: Challe
     Ok(())
 }
 
+/// Finds the transport of a challenge.
+pub(super) fn find_transport(conn: &mut Conn, digest: &[u8]) -> DbResult<Option<String>> {
+    let transport = mfa_challenges::table.find(digest).select(mfa_challenges::transport);
+    Ok(transport.first(conn).optional()?)
+}
+
 /// Counts an attempt at a challenge. Returns `None` after `max` attempts.
 pub(super) fn attempt_challenge(conn: &mut Conn, digest: &[u8], max: i32) -> DbResult<Option<ChallengeRow>> {
     let waiting = mfa_challenges::table.find(digest).filter(mfa_challenges::attempts.lt(max));

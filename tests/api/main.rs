@@ -45,6 +45,7 @@ mod new_passwords;
 mod nul;
 mod openapi;
 mod openapi_tools;
+mod origins;
 mod pages;
 mod people;
 mod races;
