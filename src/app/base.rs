@@ -17,7 +17,7 @@ use crate::cache::latest::Latest;
 use crate::clock::Clock;
 use crate::config::{Config, Database};
 use crate::db::migrate::{self, State};
-use crate::db::{Db, DbResult};
+use crate::db::{Db, DbResult, Purpose};
 use crate::devices::Devices;
 use crate::keys::KeyRing;
 use crate::keys::key_ring;
@@ -234,7 +234,7 @@ async fn migrate(db: &Db, config: &Config, clock: &Clock, random: Random) -> Res
     let algorithm = config.algorithm;
     let now = clock.now();
     let applied = tokio::task::spawn_blocking(move || -> DbResult<_> {
-        let mut conn = own.open()?;
+        let mut conn = own.open(Purpose::Setup)?;
         Ok(migrate::apply(&mut conn, |conn| key_ring::ensure(conn, algorithm, &seal, &random, now))?.0)
     });
     let applied = applied.await.map_err(io::Error::other)??;
@@ -250,7 +250,7 @@ async fn open_keys(db: &Db, config: &Config) -> Result<KeyRing, StartError> {
     let own = db.clone();
     let opened = tokio::task::spawn_blocking(move || -> DbResult<_> {
         let state = migrate::state(&database)?;
-        let rows = if state == State::UpToDate { key_ring::load(&mut own.open()?)? } else { Vec::new() };
+        let rows = if state == State::UpToDate { own.open(Purpose::Setup)?.run(key_ring::load)? } else { Vec::new() };
         Ok((state, rows))
     });
     match opened.await.map_err(io::Error::other)?? {

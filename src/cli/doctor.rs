@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{CacheKind, Config, Database};
-use crate::db::{Conn, DbError, migrate, time};
+use crate::db::{Channel, Conn, DbError, DbResult, Pooling, Purpose, migrate, time};
 use crate::keys::{KeyRing, key_ring};
 use crate::mail;
 use crate::metrics::Metrics;
@@ -43,14 +43,14 @@ pub(super) fn run(file: Option<PathBuf>) -> Outcome {
         report("database", Err((format!("there is none in {database}"), MISSING)))?;
         return Ok(ExitCode::FAILURE);
     };
-    match Conn::open(&config.database) {
+    match open(&config.database) {
         Err(error) => healthy &= report("database", Err(unreachable_database(&config, &error)))?,
-        Ok(mut conn) => {
-            healthy &= report("database", Ok(engine(&config)))?;
-            healthy &= report("schema", schema(&mut conn))?;
-            healthy &= report("clock", clock(&mut conn))?;
-            healthy &= report("keys", keys(&config, &mut conn))?;
-            healthy &= report("outbox", outbox(&mut conn))?;
+        Ok((mut channel, pooling)) => {
+            healthy &= report("database", Ok(engine(&config, pooling)))?;
+            healthy &= report("schema", schema(&mut channel))?;
+            healthy &= report("clock", check(&mut channel, clock))?;
+            healthy &= report("keys", check(&mut channel, |conn| keys(&config, conn)))?;
+            healthy &= report("outbox", check(&mut channel, outbox))?;
         }
     }
     healthy &= report("cache", cache(&config)?)?;
@@ -68,12 +68,27 @@ fn report(subject: &str, finding: Finding) -> io::Result<bool> {
     Ok(finding.is_ok())
 }
 
-fn engine(config: &Config) -> String {
+fn open(database: &Database) -> DbResult<(Channel, Pooling)> {
+    let pooling = Pooling::of(database)?;
+    Ok((Channel::open(database, pooling, Purpose::Setup)?, pooling))
+}
+
+/// Checks something with the settings that statements need.
+fn check(channel: &mut Channel, work: impl FnOnce(&mut Conn) -> Finding) -> Finding {
+    let checked: DbResult<Finding> = channel.run(|conn| Ok(work(conn)));
+    checked.unwrap_or_else(|error| Err((error.to_string(), "check the database")))
+}
+
+fn engine(config: &Config, pooling: Pooling) -> String {
     let engine = match config.database {
         Database::Sqlite { .. } => "SQLite",
         Database::Postgres { .. } => "Postgres",
     };
-    format!("{engine} answers, {}", config.database)
+    let pooler = match pooling {
+        Pooling::None => "",
+        Pooling::Transactions => ", through a pooler that shares connections between transactions, which is slower",
+    };
+    format!("{engine} answers, {}{pooler}", config.database)
 }
 
 /// Returns whether the file of an embedded database does not exist.
@@ -89,9 +104,9 @@ fn unreachable_database(config: &Config, error: &DbError) -> (String, &'static s
     (error.to_string(), advice)
 }
 
-fn schema(conn: &mut Conn) -> Finding {
+fn schema(channel: &mut Channel) -> Finding {
     let advice = "run `keyturn migrate`, or start the server, which does the same";
-    match migrate::pending(conn) {
+    match migrate::pending(channel) {
         Ok(pending) if pending.is_empty() => Ok("up to date".to_owned()),
         Ok(pending) => Err((format!("lacks {}", pending.join(", ")), advice)),
         Err(error) => Err((error.to_string(), advice)),

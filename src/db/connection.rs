@@ -2,6 +2,7 @@
 
 #![expect(missing_docs, reason = "Diesel's derive generates public items without documentation")]
 
+use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,6 +13,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection as _, ConnectionError, PgConnection, SqliteConnection};
 use percent_encoding::percent_decode_str;
 
+use super::channel::{Channel, Pooling, Purpose};
 use super::error::{DbError, DbResult};
 use crate::config::Database;
 
@@ -27,17 +29,6 @@ pub enum Conn {
 /// The time that a connection waits for the lock of a SQLite file. Writers of one server queue before, so only another
 /// process, such as the command line, can hold the lock.
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The longest time that a statement of an operation waits for a locked row. It is much shorter than the time that the
-/// caller waits, so that operations that wait for a lock return their connections in time for the others.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The longest time that a statement may take. Nobody waits for it that long, so it only ends what was left behind.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The longest time that a transaction may wait for its next statement. A machine that dies or is cut off in a
-/// transaction holds locks on rows no longer than this.
-const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The pause between two attempts to enable the write-ahead log.
 const WAL_RETRY_INTERVAL: Duration = Duration::from_millis(5);
@@ -69,63 +60,28 @@ fn without_url(error: ConnectionError) -> DbError {
     }
 }
 
+/// Connects to Postgres, with the session's settings as they are. Blocks for `connect_timeout` at most, which is 2 s
+/// unless the URL sets it.
+pub(super) fn connect(url: &str) -> DbResult<PgConnection> {
+    PgConnection::establish(&with_defaults(url)).map_err(without_url)
+}
+
+/// Opens a file of SQLite, which is created if it does not exist.
+pub(super) fn open_file(path: &Path) -> DbResult<SqliteConnection> {
+    create_private(path)?;
+    let mut conn = SqliteConnection::establish(&path.to_string_lossy())?;
+    conn.batch_execute(&format!(
+        "PRAGMA busy_timeout = {}; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;",
+        SQLITE_BUSY_TIMEOUT.as_millis()
+    ))?;
+    enable_wal(&mut conn)?;
+    Ok(conn)
+}
+
 impl Conn {
-    /// Opens a connection. Blocks, on Postgres at most for `connect_timeout`, which is 2 s unless the URL sets it.
+    /// Opens a connection for setup, to Postgres without a pooler that shares sessions.
     pub fn open(database: &Database) -> DbResult<Self> {
-        match database {
-            Database::Postgres { url, schema } => {
-                let mut conn = PgConnection::establish(&with_defaults(url)).map_err(without_url)?;
-                conn.batch_execute(&format!(
-                    "SET search_path = \"{schema}\", pg_catalog; SET idle_in_transaction_session_timeout = {}",
-                    IDLE_IN_TRANSACTION_TIMEOUT.as_millis()
-                ))?;
-                Ok(Self::Postgres(conn))
-            }
-            Database::Sqlite { path } => {
-                create_private(path)?;
-                let mut conn = SqliteConnection::establish(&path.to_string_lossy())?;
-                conn.batch_execute(&format!(
-                    "PRAGMA busy_timeout = {}; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-                     PRAGMA cache_size = -2048;",
-                    SQLITE_BUSY_TIMEOUT.as_millis()
-                ))?;
-                enable_wal(&mut conn)?;
-                Ok(Self::Sqlite(conn))
-            }
-        }
-    }
-
-    /// Opens a connection for the operations of a server. No statement on it takes long or waits long for a lock.
-    pub fn open_for_operations(database: &Database) -> DbResult<Self> {
-        let mut conn = Self::open(database)?;
-        conn.set_timeouts(LOCK_TIMEOUT)?;
-        Ok(conn)
-    }
-
-    /// Prepares a connection for statements on arrays of rows. Postgres then uses generic plans that process an array
-    /// in its order, so rows are locked in that order, and no statement waits longer than `lock_timeout` for a lock.
-    /// Does nothing on SQLite, which has no row locks.
-    pub fn prepare_for_batches(&mut self, lock_timeout: Duration) -> DbResult<()> {
-        if let Self::Postgres(conn) = self {
-            conn.batch_execute(
-                "SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off; SET enable_mergejoin = off; \
-                 SET enable_seqscan = off; SET jit = off",
-            )?;
-        }
-        self.set_timeouts(lock_timeout)
-    }
-
-    /// Sets the longest time that a statement waits for a locked row or table, and the longest that it takes. Does
-    /// nothing on SQLite, whose timeout is set when the connection is opened.
-    fn set_timeouts(&mut self, lock_timeout: Duration) -> DbResult<()> {
-        if let Self::Postgres(conn) = self {
-            conn.batch_execute(&format!(
-                "SET lock_timeout = {}; SET statement_timeout = {}",
-                lock_timeout.as_millis(),
-                STATEMENT_TIMEOUT.as_millis()
-            ))?;
-        }
-        Ok(())
+        Ok(Channel::open(database, Pooling::None, Purpose::Setup)?.into_conn())
     }
 
     /// Checks whether the database responds on this connection.
@@ -142,11 +98,21 @@ impl Conn {
     /// # Errors
     /// `work` fails, or the database does.
     pub fn write<T, E: From<DbError>>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        self.write_with("", work)
+    }
+
+    /// Runs `work` as [`Self::write`] does, in a transaction that begins with `settings`.
+    pub(super) fn write_with<T, E: From<DbError>>(
+        &mut self,
+        settings: &str,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
         let begin = match self {
-            Self::Postgres(_) => "BEGIN",
-            Self::Sqlite(_) => "BEGIN IMMEDIATE",
+            Self::Postgres(_) if settings.is_empty() => Cow::Borrowed("BEGIN"),
+            Self::Postgres(_) => Cow::Owned(format!("BEGIN; {settings}")),
+            Self::Sqlite(_) => Cow::Borrowed("BEGIN IMMEDIATE"),
         };
-        self.batch_execute(begin).map_err(DbError::from)?;
+        self.batch_execute(&begin).map_err(DbError::from)?;
         let outcome =
             work(self).and_then(|value| Ok(self.batch_execute("COMMIT").map(|()| value).map_err(DbError::from)?));
         if outcome.is_err() {

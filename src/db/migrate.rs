@@ -10,6 +10,7 @@ use diesel::sqlite::Sqlite;
 use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use super::channel::{Channel, Pooling, Purpose};
 use super::connection::Conn;
 use super::error::{DbError, DbResult};
 use crate::config::Database;
@@ -56,22 +57,25 @@ pub fn state(database: &Database) -> DbResult<State> {
 pub fn pending_in(database: &Database) -> DbResult<Vec<String>> {
     match database {
         Database::Sqlite { path } if !path.exists() => names::<Sqlite>(SQLITE.migrations()),
-        Database::Sqlite { .. } | Database::Postgres { .. } => pending(&mut Conn::open(database)?),
+        Database::Sqlite { .. } | Database::Postgres { .. } => {
+            pending(&mut Channel::open(database, Pooling::of(database)?, Purpose::Setup)?)
+        }
     }
 }
 
 /// Returns the names of the pending migrations. Changes nothing.
-pub fn pending(conn: &mut Conn) -> DbResult<Vec<String>> {
+pub fn pending(channel: &mut Channel) -> DbResult<Vec<String>> {
     // Diesel creates its table of applied migrations, which the rollback removes, and needs a schema for it.
-    conn.batch_execute("BEGIN")?;
-    let pending = match conn {
+    let begin = format!("BEGIN; {}", channel.local_settings());
+    channel.batch_execute(&begin)?;
+    let pending = match &mut **channel {
         Conn::Postgres(conn) => match has_schema(conn)? {
             true => names(conn.pending_migrations(POSTGRES)),
             false => names::<Pg>(POSTGRES.migrations()),
         },
         Conn::Sqlite(conn) => names(conn.pending_migrations(SQLITE)),
     };
-    conn.batch_execute("ROLLBACK")?;
+    channel.batch_execute("ROLLBACK")?;
     pending
 }
 
@@ -92,14 +96,16 @@ fn names<DB: Backend>(migrations: diesel::migration::Result<Vec<Box<dyn Migratio
 ///
 /// # Errors
 /// A migration fails, or `then` does. On Postgres nothing is applied then; on SQLite the migrations stay applied.
-pub fn apply<T>(conn: &mut Conn, then: impl FnOnce(&mut Conn) -> DbResult<T>) -> DbResult<(Vec<String>, T)> {
+pub fn apply<T>(channel: &mut Channel, then: impl FnOnce(&mut Conn) -> DbResult<T>) -> DbResult<(Vec<String>, T)> {
+    let begin = format!("{} SELECT pg_advisory_xact_lock({ADVISORY_LOCK}); {CREATE_SCHEMA}", channel.local_settings());
+    let conn = &mut **channel;
     if let Conn::Sqlite(sqlite) = conn {
         let applied = sqlite
             .immediate_transaction(|sqlite| Ok::<_, DbError>(applied(sqlite.run_pending_migrations(SQLITE))))??;
         return Ok((applied, conn.write(then)?));
     }
     conn.transaction(|conn| {
-        conn.batch_execute(&format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK}); {CREATE_SCHEMA}"))?;
+        conn.batch_execute(&begin)?;
         let applied = match conn {
             Conn::Postgres(postgres) => applied(postgres.run_pending_migrations(POSTGRES))?,
             Conn::Sqlite(_) => Vec::new(),

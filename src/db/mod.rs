@@ -3,6 +3,7 @@
 //! Functions that access tables take a `&mut Conn`. They run in owned closures on the threads of the pool, so a
 //! transaction cannot span an `.await`, and a client that disconnects does not cancel a transaction.
 
+pub mod channel;
 pub mod connection;
 pub mod error;
 pub mod migrate;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
 
+pub use channel::{Channel, Pooling, Purpose};
 pub use connection::Conn;
 pub use error::{DbError, DbResult};
 pub use probe::Condition;
@@ -42,12 +44,12 @@ impl Db {
         Self { pool: Pool::new(database), write_queue: WriteQueue::new(database), latest_probe: LatestProbe::default() }
     }
 
-    /// Runs statements that only read, without a transaction.
+    /// Runs statements that only read, without a transaction unless a pooler demands one.
     pub async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Conn) -> DbResult<T> + Send + 'static,
     ) -> DbResult<T> {
-        with_timeout(self.pool.run(|conn, _| work(conn))).await
+        with_timeout(self.pool.run(|channel, _| channel.run(work))).await
     }
 
     /// Runs `work` in one transaction, as [`Self::transact`] does, with only the errors of the database.
@@ -70,12 +72,12 @@ impl Db {
         E: From<DbError> + Send + 'static,
     {
         let write_queue = self.write_queue.clone();
-        with_timeout(self.pool.run(move |conn, progress| {
+        with_timeout(self.pool.run(move |channel, progress| {
             let _writing = write_queue.wait();
             if progress.is_left_behind() {
                 return Err(DbError::Unavailable("the database was busy for too long".to_owned()).into());
             }
-            conn.write(work)
+            channel.write(work)
         }))
         .await
     }
@@ -86,8 +88,8 @@ impl Db {
     }
 
     /// Opens a connection outside the pool. Blocks.
-    pub fn open(&self) -> DbResult<Conn> {
-        Conn::open(self.pool.database())
+    pub fn open(&self, purpose: Purpose) -> DbResult<Channel> {
+        self.pool.open(purpose)
     }
 
     /// Returns whether the database is Postgres.

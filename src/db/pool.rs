@@ -8,7 +8,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use diesel::connection::{Instrumentation, InstrumentationEvent};
 use diesel::result::{DatabaseErrorKind, Error};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::connection::Conn;
+use super::channel::{Channel, Pooling, Purpose};
 use super::error::{DbError, DbResult};
 use crate::config::Database;
 
@@ -40,6 +40,8 @@ pub(super) struct Pool {
 
 struct Inner {
     database: Database,
+    /// Found out when the first connection is opened.
+    pooling: OnceLock<Pooling>,
     /// One permit for each connection that may work.
     places: Arc<Semaphore>,
     /// One permit for each connection that may be left behind.
@@ -64,7 +66,7 @@ struct Task {
 }
 
 /// Work on a connection, which is `None` before the first work and after a fault. Returns how to answer whoever waits.
-type Work = Box<dyn FnOnce(&mut Option<Conn>, &Progress) -> Answer + Send>;
+type Work = Box<dyn FnOnce(&mut Option<Channel>, &Progress) -> Answer + Send>;
 
 /// Sends the result of a work.
 type Answer = Box<dyn FnOnce()>;
@@ -101,6 +103,7 @@ impl Pool {
     pub(super) fn new(database: &Database) -> Self {
         let inner = Inner {
             database: database.clone(),
+            pooling: OnceLock::new(),
             places: Arc::new(Semaphore::new(SIZE)),
             places_behind: Arc::new(Semaphore::new(MAX_LEFT_BEHIND)),
             idle: Mutex::default(),
@@ -112,6 +115,11 @@ impl Pool {
     /// Returns the database that the connections lead to.
     pub(super) fn database(&self) -> &Database {
         &self.inner.database
+    }
+
+    /// Opens a connection beside those of the pool. Blocks.
+    pub(super) fn open(&self, purpose: Purpose) -> DbResult<Channel> {
+        self.inner.open(purpose)
     }
 
     /// Returns whether a statement has failed since the last call.
@@ -131,7 +139,7 @@ impl Pool {
     /// `work` fails, or no connection can be opened.
     pub(super) async fn run<T, E>(
         &self,
-        work: impl FnOnce(&mut Conn, &Progress) -> Result<T, E> + Send + 'static,
+        work: impl FnOnce(&mut Channel, &Progress) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -165,6 +173,23 @@ impl Pool {
 }
 
 impl Inner {
+    fn open(&self, purpose: Purpose) -> DbResult<Channel> {
+        let pooling = match self.pooling.get() {
+            Some(pooling) => *pooling,
+            None => {
+                let found = Pooling::of(&self.database)?;
+                if self.pooling.set(found).is_ok() && found == Pooling::Transactions {
+                    tracing::info!(
+                        "a pooler shares connections to the database between transactions: statements are not \
+                         prepared, and each operation takes more round trips than on a connection of its own"
+                    );
+                }
+                found
+            }
+        };
+        Channel::open(&self.database, pooling, purpose)
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<Worker>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -226,15 +251,15 @@ fn carry_out(queue: &mpsc::Receiver<Task>, pool: &Weak<Inner>) {
 
 /// Runs `work` on `conn`, which is opened if there is none. After an error it is kept only if it still answers.
 fn run_on<T, E: From<DbError>>(
-    conn: &mut Option<Conn>,
+    conn: &mut Option<Channel>,
     pool: &Weak<Inner>,
-    work: impl FnOnce(&mut Conn) -> Result<T, E>,
+    work: impl FnOnce(&mut Channel) -> Result<T, E>,
 ) -> Result<T, E> {
     let pool = pool.upgrade().ok_or_else(|| unavailable("the pool is closed"))?;
     let mut open = match conn.take() {
         Some(open) => open,
         None => {
-            let mut open = Conn::open_for_operations(&pool.database)?;
+            let mut open = pool.open(Purpose::Operations)?;
             open.set_instrumentation(raise_doubt_on_failure(pool.doubt.clone()));
             open
         }

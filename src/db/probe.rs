@@ -61,11 +61,11 @@ impl Db {
     async fn probe(&self, former: Condition) -> Condition {
         let size = if self.pool.take_doubt() { SIZE_IN_DOUBT } else { USUAL_SIZE };
         let write_queue = self.write_queue.clone();
-        let refusal: DbResult<Option<DbError>> = with_timeout(self.pool.run(move |conn, _| {
+        let refusal: DbResult<Option<DbError>> = with_timeout(self.pool.run(move |channel, _| {
             let _writing = write_queue.wait();
-            match write_probe(conn, size) {
+            match channel.run(|conn| write_probe(conn, size)) {
                 Ok(()) => Ok(None),
-                Err(error) => conn.ping().map(|()| Some(error)),
+                Err(error) => channel.ping().map(|()| Some(error)),
             }
         }))
         .await;

@@ -48,6 +48,7 @@ mod openapi_tools;
 mod origins;
 mod pages;
 mod people;
+mod poolers;
 mod races;
 mod readiness;
 mod recovery;

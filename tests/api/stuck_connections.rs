@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use keyturn::clock::Clock;
 use keyturn::config::Database;
-use keyturn::db::Conn;
+use keyturn::db::{Channel, DbResult, Pooling, Purpose};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -176,10 +176,14 @@ async fn every_connection_has_its_timeouts(deployment: Arc<Deployment>) {
     let database = Database::Postgres { url: Zeroizing::new(deployment.database_url()), schema: "keyturn".to_owned() };
     let settings = "SELECT concat_ws(' ', current_setting('idle_in_transaction_session_timeout'), \
                     current_setting('statement_timeout'), current_setting('lock_timeout')) AS text";
-    let read = |mut conn: Conn| diesel::sql_query(settings).get_result::<Settings>(&mut conn).unwrap().text;
-    assert_eq!(read(Conn::open(&database).unwrap()), "10s 0 0");
-    assert_eq!(read(Conn::open_for_operations(&database).unwrap()), "10s 10s 1s");
-    let mut batches = Conn::open(&database).unwrap();
-    batches.prepare_for_batches(Duration::from_millis(100)).unwrap();
-    assert_eq!(read(batches), "10s 10s 100ms");
+    let read = |pooling, purpose| {
+        let mut channel = Channel::open(&database, pooling, purpose).unwrap();
+        let read: DbResult<Settings> = channel.run(|conn| Ok(diesel::sql_query(settings).get_result(conn)?));
+        read.unwrap().text
+    };
+    for pooling in [Pooling::None, Pooling::Transactions] {
+        assert_eq!(read(pooling, Purpose::Setup), "10s 0 0");
+        assert_eq!(read(pooling, Purpose::Operations), "10s 10s 1s");
+        assert_eq!(read(pooling, Purpose::Batches(Duration::from_millis(100))), "10s 10s 100ms");
+    }
 }

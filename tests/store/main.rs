@@ -20,19 +20,19 @@ mod values;
 
 use std::sync::Arc;
 
-use keyturn::db::{Conn, migrate};
+use keyturn::db::{Channel, Conn, migrate};
 
 use support::Deployment;
 
 /// A connection to a database that has no tables yet.
-fn empty(deployment: &Arc<Deployment>) -> Conn {
+fn empty(deployment: &Arc<Deployment>) -> Channel {
     std::fs::create_dir_all(deployment.data_dir()).unwrap();
-    deployment.conn()
+    deployment.conn().into()
 }
 
 /// A connection to a database with all tables.
 fn migrated(deployment: &Arc<Deployment>) -> Conn {
-    let mut conn = empty(deployment);
-    migrate::apply(&mut conn, |_| Ok(())).unwrap();
-    conn
+    let mut channel = empty(deployment);
+    migrate::apply(&mut channel, |_| Ok(())).unwrap();
+    channel.into_conn()
 }

@@ -6,11 +6,11 @@ use std::sync::{Arc, Barrier};
 
 use diesel_migrations::MigrationHarness as _;
 use keyturn::config::Config;
-use keyturn::db::{Conn, DbError, migrate};
+use keyturn::db::{Channel, Conn, DbError, migrate};
 use keyturn::random::Random;
 
+use crate::empty;
 use crate::support::{Backend, Deployment, process};
-use crate::{empty, migrated};
 
 both_backends! {
     migrations_are_pending_until_they_are_applied,
@@ -81,22 +81,23 @@ async fn migrations_are_pending_until_they_are_applied(deployment: Arc<Deploymen
 }
 
 async fn migrations_go_down_and_up_again(deployment: Arc<Deployment>) {
-    let mut conn = migrated(&deployment);
+    let mut channel = empty(&deployment);
+    migrate::apply(&mut channel, |_| Ok(())).unwrap();
     let before = deployment.tables();
-    match &mut conn {
+    match &mut *channel {
         Conn::Postgres(conn) => drop(conn.revert_all_migrations(migrate::POSTGRES).unwrap()),
         Conn::Sqlite(conn) => drop(conn.revert_all_migrations(migrate::SQLITE).unwrap()),
     }
     let left = deployment.tables();
     let own = ["__diesel_schema_migrations", "sqlite_sequence"];
     assert!(left.iter().all(|table| own.iter().any(|own| table.ends_with(own))), "{left:?}");
-    assert_eq!(migrate::pending(&mut conn).unwrap().len(), names("postgres").len());
-    migrate::apply(&mut conn, |_| Ok(())).unwrap();
+    assert_eq!(migrate::pending(&mut channel).unwrap().len(), names("postgres").len());
+    migrate::apply(&mut channel, |_| Ok(())).unwrap();
     assert_eq!(deployment.tables(), before);
 }
 
 /// Runs `work` in eight threads at once, each with a connection of its own.
-fn at_once<T: Send + 'static>(deployment: &Arc<Deployment>, work: fn(&mut Conn) -> T) -> Vec<T> {
+fn at_once<T: Send + 'static>(deployment: &Arc<Deployment>, work: fn(&mut Channel) -> T) -> Vec<T> {
     std::fs::create_dir_all(deployment.data_dir()).unwrap();
     let barrier = Arc::new(Barrier::new(8));
     let threads: Vec<_> = (0..8)
@@ -104,7 +105,7 @@ fn at_once<T: Send + 'static>(deployment: &Arc<Deployment>, work: fn(&mut Conn) 
             let (deployment, barrier) = (Arc::clone(deployment), Arc::clone(&barrier));
             std::thread::spawn(move || {
                 barrier.wait();
-                work(&mut deployment.conn())
+                work(&mut deployment.conn().into())
             })
         })
         .collect();
@@ -114,7 +115,7 @@ fn at_once<T: Send + 'static>(deployment: &Arc<Deployment>, work: fn(&mut Conn) 
 async fn migrations_applied_at_once_are_applied_once(deployment: Arc<Deployment>) {
     let applied = at_once(&deployment, |conn| migrate::apply(conn, |_| Ok(())).unwrap().0);
     assert_eq!(applied.iter().map(Vec::len).sum::<usize>(), names("postgres").len(), "{applied:?}");
-    assert_eq!(migrate::pending(&mut deployment.conn()).unwrap(), Vec::<String>::new());
+    assert_eq!(migrate::pending(&mut deployment.conn().into()).unwrap(), Vec::<String>::new());
 }
 
 async fn programs_that_migrate_at_once_all_succeed(deployment: Arc<Deployment>) {
@@ -132,7 +133,7 @@ async fn programs_that_migrate_at_once_all_succeed(deployment: Arc<Deployment>) 
         let output = program.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-    assert_eq!(migrate::pending(&mut deployment.conn()).unwrap(), Vec::<String>::new());
+    assert_eq!(migrate::pending(&mut deployment.conn().into()).unwrap(), Vec::<String>::new());
     assert_eq!(deployment.count("signing_keys"), 1);
 }
 
@@ -157,6 +158,6 @@ async fn a_failure_after_the_migrations_leaves_no_lock(backend: Backend) {
     let failed = migrate::apply(&mut conn, |_| Err::<(), _>(DbError::Unexpected("on purpose".to_owned())));
     assert!(matches!(failed, Err(DbError::Unexpected(_))));
     // On the same connection a lock could be taken again; on another one this would wait for ever.
-    migrate::apply(&mut deployment.conn(), |_| Ok(())).unwrap();
+    migrate::apply(&mut deployment.conn().into(), |_| Ok(())).unwrap();
     assert_eq!(migrate::pending(&mut conn).unwrap(), Vec::<String>::new());
 }

@@ -9,6 +9,7 @@ pub mod endpoint;
 pub mod folder;
 pub mod geoip;
 pub mod http;
+pub mod pooler;
 pub mod process;
 pub mod proxy;
 pub mod server;

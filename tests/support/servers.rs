@@ -188,7 +188,7 @@ impl Drop for Redis {
 }
 
 /// Waits until a server answers; `false` when it has ended instead, most likely for want of its port.
-fn answers(child: &mut Child, mut ask: impl FnMut() -> bool) -> bool {
+pub fn answers(child: &mut Child, mut ask: impl FnMut() -> bool) -> bool {
     let begun = Instant::now();
     while child.try_wait().unwrap().is_none() {
         if ask() {

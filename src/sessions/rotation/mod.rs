@@ -21,7 +21,7 @@ use super::refresh::IdempotencyKey;
 use crate::audit::{Actor, Audit, Event, Record};
 use crate::clock::Clock;
 use crate::db::types::IpColumn;
-use crate::db::{Conn, Db, DbError, DbResult, WriteQueue, with_timeout};
+use crate::db::{Channel, Conn, Db, DbError, DbResult, Purpose, WriteQueue, with_timeout};
 use crate::metrics::Metrics;
 use crate::tokens::refresh::{RotationSalt, TokenDigest};
 use crate::types::{Jti, Requester, SessionId, Timestamp, UserId};
@@ -195,7 +195,7 @@ struct Parts {
 struct Writer {
     writers: Arc<Writers>,
     number: u64,
-    conn: Option<Conn>,
+    conn: Option<Channel>,
     down_since: Option<Instant>,
 }
 
@@ -261,7 +261,7 @@ impl Writer {
     /// only if it still answers.
     fn with_connection<T>(
         &mut self,
-        work: impl FnOnce(&mut Conn, RotationTimes, WriteQueue) -> DbResult<T>,
+        work: impl FnOnce(&mut Channel, RotationTimes, WriteQueue) -> DbResult<T>,
     ) -> DbResult<T> {
         if self.down_since.is_some_and(|since| since.elapsed() < RECONNECT_INTERVAL) {
             return Err(unavailable("the database could not be reached a moment ago"));
@@ -286,10 +286,8 @@ fn key(job: &Waiting) -> (SessionId, TokenDigest) {
 }
 
 /// Opens the writer's connection.
-fn open(db: &Db) -> DbResult<Conn> {
-    let mut conn = db.open()?;
-    conn.prepare_for_batches(LOCK_TIMEOUT)?;
-    Ok(conn)
+fn open(db: &Db) -> DbResult<Channel> {
+    db.open(Purpose::Batches(LOCK_TIMEOUT))
 }
 
 /// Rotates one session in the caller's transaction, if its token is current.
@@ -309,14 +307,19 @@ pub(super) fn rotate_alone(
 
 /// Executes all waiting rotations in one statement (Postgres), or in one transaction (SQLite, or if refreshes are
 /// audited). Of several rotations of the same token, only one is executed.
-fn rotate_all(conn: &mut Conn, waiting: &[Waiting], times: RotationTimes, audit: &Audit) -> DbResult<Vec<Rotated>> {
+fn rotate_all(
+    channel: &mut Channel,
+    waiting: &[Waiting],
+    times: RotationTimes,
+    audit: &Audit,
+) -> DbResult<Vec<Rotated>> {
     let mut rotations: Vec<&Rotation> = waiting.iter().map(|job| &job.rotation).collect();
     rotations.dedup_by(|a, b| a.session == b.session && a.presented == b.presented);
     let audited = waiting.iter().any(|job| job.audited.is_some());
-    if matches!(conn, Conn::Postgres(_)) && !audited {
-        return rotate_each(conn, &rotations, times);
+    if matches!(**channel, Conn::Postgres(_)) && !audited {
+        return channel.run(|conn| rotate_each(conn, &rotations, times));
     }
-    conn.write(|conn| {
+    channel.write(|conn| {
         let rotated = rotate_each(conn, &rotations, times)?;
         for session in &rotated {
             let job = waiting.iter().find(|job| job.rotation.access_jti == session.snapshot.access_jti);
@@ -344,16 +347,17 @@ fn rotate_each(conn: &mut Conn, rotations: &[&Rotation], times: RotationTimes) -
 
 /// Writes notes of different sessions in one statement (Postgres), or in one transaction (SQLite, or if there are
 /// replays to audit).
-fn write_all(conn: &mut Conn, notes: &[Note], audit: &Audit) -> DbResult<()> {
+fn write_all(channel: &mut Channel, notes: &[Note], audit: &Audit) -> DbResult<()> {
     let replayed: Vec<_> = notes.iter().filter_map(|note| Some((note.session, note.replay.as_ref()?))).collect();
-    if let (Conn::Postgres(postgres), []) = (&mut *conn, replayed.as_slice()) {
-        return store::add_notes(postgres, notes);
+    let add_notes = |conn: &mut Conn| match &mut *conn {
+        Conn::Postgres(postgres) => store::add_notes(postgres, notes),
+        Conn::Sqlite(_) => notes.iter().try_for_each(|note| store::add_note(conn, note)),
+    };
+    if matches!(**channel, Conn::Postgres(_)) && replayed.is_empty() {
+        return channel.run(add_notes);
     }
-    conn.write(|conn| {
-        match &mut *conn {
-            Conn::Postgres(postgres) => store::add_notes(postgres, notes)?,
-            Conn::Sqlite(_) => notes.iter().try_for_each(|note| store::add_note(conn, note))?,
-        }
+    channel.write(|conn| {
+        add_notes(conn)?;
         for (session, Replay { user, requester }) in replayed {
             let record = Record::new(Event::RefreshReplayed, &Actor::anonymous(requester)).on(*user).session(session);
             audit.append(conn, &record)?;
