@@ -176,7 +176,9 @@ impl PasswordAttempts {
         let stored = account.as_ref().map(|account| account.password_hash.clone());
         let verification = self.hasher.verify(password.clone(), stored).await?;
         Ok(match (account, verification) {
-            (Some(account), Verification::MatchOutdated) if account.disabled_at.is_none() => {
+            (Some(account), Verification::MatchOutdated)
+                if account.disabled_at.is_none() && account.deletes_at.is_none() =>
+            {
                 let rehashed = Some(self.hasher.rehash(password).await?);
                 Some(VerifiedPassword { account, rehashed })
             }

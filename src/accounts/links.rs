@@ -14,7 +14,8 @@ use crate::types::{Requester, Timestamp};
 /// Why a link was refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
-    /// The token is unknown, expired, used or replaced, or its account is disabled. The error does not reveal which.
+    /// The token is unknown, expired, used or replaced, or its account is disabled or waits for its deletion. The error
+    /// does not reveal which.
     #[error("the link is not valid or has expired")]
     Invalid,
     /// The database failed.
@@ -98,6 +99,7 @@ impl Links {
             Purpose::VerifyEmail
             | Purpose::ResetPassword
             | Purpose::ReportLogin
+            | Purpose::CancelDeletion
             | Purpose::MfaChallenge
             | Purpose::TrustedDevice => None,
         };
@@ -115,7 +117,8 @@ impl Links {
         })
     }
 
-    /// Finds a link that is valid for one of `purposes` and whose account is enabled. The transaction of the operation
+    /// Finds a link that is valid for one of `purposes` and whose account is enabled. An account that waits for its
+    /// deletion has no valid link but the one that cancels it. The transaction of the operation
     /// has to redeem the token.
     pub(super) async fn find(
         &self,
@@ -129,7 +132,11 @@ impl Links {
             let account = store::find(conn, record.user)?;
             Ok(account.map(|account| ValidLink { token, record, account }))
         });
-        found.await?.filter(|link| link.account.disabled_at.is_none()).ok_or(LinkError::Invalid)
+        let is_usable = |link: &ValidLink| {
+            let cancels = link.record.purpose == Purpose::CancelDeletion;
+            link.account.disabled_at.is_none() && link.account.deletes_at.is_some() == cancels
+        };
+        found.await?.filter(is_usable).ok_or(LinkError::Invalid)
     }
 }
 

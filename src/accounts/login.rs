@@ -2,7 +2,7 @@
 
 use super::attempts::{PasswordAttempts, PasswordError, VerifiedPassword};
 use super::notices;
-use super::store::LockedAccount;
+use super::store::{AccountRow, LockedAccount};
 use crate::audit::{Actor, Audit, Event, Record};
 use crate::clock::Clock;
 use crate::db::{Conn, Db, DbError, DbResult};
@@ -13,7 +13,7 @@ use crate::passwords::{HasherError, Password};
 use crate::sessions::{IssueError, IssuedTokens, OpenedSession, Sessions};
 use crate::throttle::{AttemptError, ClaimedCode, PasswordAttempt};
 use crate::tokens::opaque::OpaqueToken;
-use crate::types::{Amr, EmailAddress, Label, Requester, Transport, UserId};
+use crate::types::{Amr, EmailAddress, Label, Requester, Timestamp, Transport, UserId};
 
 /// The number of attempts at a login while the account changes during the hashing: a concurrent login may have stored a
 /// new hash of the same password.
@@ -80,6 +80,9 @@ pub(crate) enum LoginError {
     /// The account is disabled. This error is returned only after a correct password.
     #[error("the account is disabled")]
     AccountDisabled,
+    /// The account is to be deleted at this time. This error is returned only after a correct password.
+    #[error("the account is to be deleted")]
+    DeletionPending(Timestamp),
     /// The email address is not verified, which a login requires. This error is returned only after a correct password;
     /// an email with a new link was queued.
     #[error("the email address is not verified")]
@@ -117,7 +120,7 @@ impl Logins {
     /// as password stands for a text that cannot be a password.
     ///
     /// # Errors
-    /// The credentials are wrong, the account is disabled, or there were too many attempts.
+    /// The credentials are wrong, the account is disabled or is to be deleted, or there were too many attempts.
     pub(crate) async fn login(
         &self,
         email: &EmailAddress,
@@ -130,7 +133,12 @@ impl Logins {
             Ok(LoginStep::Complete(_)) => self.metrics.logged_in(LoginOutcome::Succeeded),
             // Counted when the login is completed.
             Ok(LoginStep::SecondFactorRequired(_)) => {}
-            Err(LoginError::InvalidCredentials | LoginError::AccountDisabled | LoginError::EmailNotVerified) => {
+            Err(
+                LoginError::InvalidCredentials
+                | LoginError::AccountDisabled
+                | LoginError::DeletionPending(_)
+                | LoginError::EmailNotVerified,
+            ) => {
                 self.metrics.logged_in(LoginOutcome::Refused);
             }
             // Counted as an exceeded limit.
@@ -159,10 +167,10 @@ impl Logins {
             let user = account.as_ref().map(|account| account.id);
             let failure = login_failed(user, "invalid_credentials", requester);
             let verified = self.attempts.verify(account, &attempt, Some(password.clone()), failure).await?;
-            if verified.account.disabled_at.is_some() {
+            if let Some((reason, refusal)) = closed(&verified.account) {
                 self.attempts.take_back(&attempt).await;
-                self.audit.append_alone(login_failed(user, "account_disabled", requester)).await?;
-                return Err(LoginError::AccountDisabled);
+                self.audit.append_alone(login_failed(user, reason, requester)).await?;
+                return Err(refusal);
             }
             let id = verified.account.id;
             let opened = self.open(verified, options, &attempt).await;
@@ -261,6 +269,14 @@ impl Logins {
         }
         Ok(())
     }
+}
+
+/// Returns why nobody can log in to an account: the reason in the audit log, and the refusal.
+fn closed(account: &AccountRow) -> Option<(&'static str, LoginError)> {
+    if account.disabled_at.is_some() {
+        return Some(("account_disabled", LoginError::AccountDisabled));
+    }
+    account.deletes_at.map(|at| ("account_deletion_pending", LoginError::DeletionPending(at)))
 }
 
 fn login_failed(user: Option<UserId>, reason: &str, requester: &Requester) -> Record {

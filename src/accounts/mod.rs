@@ -2,6 +2,7 @@
 //! writes the table `users`.
 
 mod attempts;
+pub(crate) mod deletion;
 pub(crate) mod email_change;
 mod first_proof;
 pub(crate) mod links;
@@ -32,6 +33,7 @@ use crate::sessions::Sessions;
 use crate::types::{EmailAddress, Timestamp, UserId};
 
 pub(crate) use attempts::{PasswordAttempts, PasswordError};
+pub(crate) use deletion::{DeletionTime, Deletions};
 pub(crate) use email_change::EmailChanges;
 pub(crate) use login::Logins;
 pub(crate) use operators::{Account, AccountPage, Position};

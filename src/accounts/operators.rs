@@ -28,6 +28,8 @@ pub(crate) struct Account {
     pub email_verified_at: Option<Timestamp>,
     /// The time at which the account was disabled.
     pub disabled_at: Option<Timestamp>,
+    /// The time at which the account is deleted.
+    pub deletes_at: Option<Timestamp>,
 }
 
 impl From<&AccountRow> for Account {
@@ -42,6 +44,7 @@ impl From<&AccountRow> for Account {
             last_login_at: row.last_login_at,
             email_verified_at: row.email_verified_at,
             disabled_at: row.disabled_at,
+            deletes_at: row.deletes_at,
         }
     }
 }
@@ -76,6 +79,13 @@ pub(crate) struct AccountPage {
     pub accounts: Vec<Account>,
     /// The position after which the next page begins; `None` on the last page.
     pub next: Option<Position>,
+}
+
+impl Account {
+    /// Returns whether the account is neither disabled nor waits for its deletion.
+    pub(crate) const fn is_active(&self) -> bool {
+        self.disabled_at.is_none() && self.deletes_at.is_none()
+    }
 }
 
 impl Accounts {

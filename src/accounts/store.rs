@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use super::{Account, Position};
 use crate::db::connection::MultiBackend;
 use crate::db::schema::users;
+use crate::db::types::SqlUuid;
 use crate::db::{Conn, DbResult};
 use crate::passwords::NO_PASSWORD;
 use crate::sessions::{LockedOwner, Subject};
@@ -39,6 +40,8 @@ pub struct AccountRow {
     pub alerts: bool,
     /// Changes of what tokens tell of the account: email address and its verification, name, roles.
     pub revision: i64,
+    /// The time at which the account is deleted. Until then nobody can log in.
+    pub deletes_at: Option<Timestamp>,
 }
 
 impl AccountRow {
@@ -58,6 +61,7 @@ impl AccountRow {
             email_verified_at: None,
             alerts: true,
             revision: 0,
+            deletes_at: None,
         }
     }
 }
@@ -115,20 +119,21 @@ impl LockedAccount {
         Ok(Self { row })
     }
 
-    /// Locks an account, enabled or disabled. Returns `None` if it does not exist.
+    /// Locks an account, in whatever state. Returns `None` if it does not exist.
     pub(crate) fn lock(conn: &mut Conn, id: UserId) -> DbResult<Option<Self>> {
         let account = users::table.filter(users::id.eq(id));
         Ok(lock!(conn, account, users::alerts.eq(users::alerts)))
     }
 
-    /// Locks an account. Returns `None` if it does not exist or is disabled.
+    /// Locks an account. Returns `None` if it does not exist, is disabled or waits for its deletion.
     pub(crate) fn lock_enabled(conn: &mut Conn, id: UserId) -> DbResult<Option<Self>> {
         let account = users::table.filter(users::id.eq(id)).filter(users::disabled_at.is_null());
+        let account = account.filter(users::deletes_at.is_null());
         Ok(lock!(conn, account, users::alerts.eq(users::alerts)))
     }
 
     /// Locks an account whose password was verified against the hash `verified`, and stores `rehashed` if it is given.
-    /// Returns `None` if the account has another hash in the meantime or is disabled.
+    /// Returns `None` if the account has another hash in the meantime, is disabled or waits for its deletion.
     pub(crate) fn lock_verified(
         conn: &mut Conn,
         id: UserId,
@@ -138,8 +143,31 @@ impl LockedAccount {
         let account = users::table
             .filter(users::id.eq(id))
             .filter(users::password_hash.eq(verified))
-            .filter(users::disabled_at.is_null());
+            .filter(users::disabled_at.is_null())
+            .filter(users::deletes_at.is_null());
         Ok(lock!(conn, account, users::password_hash.eq(rehashed.unwrap_or(verified))))
+    }
+
+    /// Locks an account that is to be deleted at `before` or earlier. Returns `None` if there is none.
+    pub(super) fn lock_due(conn: &mut Conn, before: Timestamp) -> DbResult<Option<Self>> {
+        let due = users::table.filter(users::deletes_at.le(before)).order(users::deletes_at).select(users::id);
+        let due: Option<UserId> = due.first(conn).optional()?;
+        let Some(id) = due else { return Ok(None) };
+        let account = users::table.filter(users::id.eq(id)).filter(users::deletes_at.le(before));
+        Ok(lock!(conn, account, users::alerts.eq(users::alerts)))
+    }
+
+    /// Sets when the account is deleted, or that it is kept.
+    pub(super) fn set_deletes_at(&mut self, conn: &mut Conn, deletes_at: Option<Timestamp>) -> DbResult<()> {
+        self.row.deletes_at = deletes_at;
+        diesel::update(self.record()).set(users::deletes_at.eq(deletes_at)).execute(conn)?;
+        Ok(())
+    }
+
+    /// Deletes the account with all rows that belong to it by foreign keys.
+    pub(super) fn delete(self, conn: &mut Conn) -> DbResult<()> {
+        diesel::delete(self.record()).execute(conn)?;
+        Ok(())
     }
 
     /// Returns the account as shown to operators.
@@ -241,6 +269,24 @@ pub(super) fn find_by_email(conn: &mut Conn, normalized: &str) -> DbResult<Optio
 /// Finds an account.
 pub(super) fn find(conn: &mut Conn, id: UserId) -> DbResult<Option<AccountRow>> {
     Ok(users::table.filter(users::id.eq(id)).select(AccountRow::as_select()).first(conn).optional()?)
+}
+
+/// Locks the enabled accounts with the role of an administrator that are not to be deleted, in the order of their ids,
+/// and returns these.
+pub(super) fn lock_administrators(conn: &mut Conn) -> DbResult<Vec<UserId>> {
+    #[derive(QueryableByName)]
+    struct Id {
+        #[diesel(sql_type = SqlUuid)]
+        id: UserId,
+    }
+    const ADMINISTRATORS: &str = "SELECT id FROM users WHERE CAST(roles AS text) LIKE '%\"admin\"%' \
+                                  AND disabled_at IS NULL AND deletes_at IS NULL ORDER BY id";
+    let rows: Vec<Id> = match conn {
+        Conn::Postgres(conn) => diesel::sql_query(format!("{ADMINISTRATORS} FOR UPDATE")).load(conn)?,
+        // A transaction of SQLite that writes is alone.
+        Conn::Sqlite(conn) => diesel::sql_query(ADMINISTRATORS).load(conn)?,
+    };
+    Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
 /// Counts all accounts.

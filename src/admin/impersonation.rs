@@ -61,7 +61,8 @@ impl Admin {
     /// session of the caller.
     ///
     /// # Errors
-    /// The account does not exist, is disabled, or is the administrator's own, or the caller is no administrator.
+    /// The account does not exist, is disabled or to be deleted, or is the administrator's own, or the caller is no
+    /// administrator.
     pub(crate) async fn impersonate(
         &self,
         user: UserId,
@@ -86,6 +87,9 @@ impl Admin {
             }
             if account.disabled_at.is_some() {
                 return Err(AdminError::Disabled);
+            }
+            if account.deletes_at.is_some() {
+                return Err(AdminError::DeletionPending);
             }
             let prepared = prepared.within_parent(conn)?.ok_or(AdminError::CallerEnded)?;
             let record = Record::new(Event::ImpersonationStarted, &by).on(user).session(prepared.session());

@@ -1,6 +1,7 @@
 //! The operations of operators, for the API and the command line: accounts, their sessions, impersonation, statistics
 //! and cleanup.
 
+mod deletion;
 mod impersonation;
 mod sessions;
 pub(crate) mod stats;
@@ -10,7 +11,7 @@ mod users;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::accounts::{Accounts, LockedAccount, TwoStep};
+use crate::accounts::{Accounts, Deletions, LockedAccount, TwoStep};
 use crate::audit::{Actor, Audit};
 use crate::clock::Clock;
 use crate::db::{Conn, Db, DbError, DbResult};
@@ -43,6 +44,8 @@ pub(crate) struct Inner {
     pub audit: Audit,
     /// The accounts.
     pub accounts: Accounts,
+    /// The deletion of accounts.
+    pub deletions: Deletions,
     /// The two-step login of accounts.
     pub two_step: TwoStep,
     /// The sessions.
@@ -97,6 +100,15 @@ pub(crate) enum AdminError {
     /// The account is disabled.
     #[error("the account is disabled")]
     Disabled,
+    /// The account is to be deleted.
+    #[error("the account is to be deleted")]
+    DeletionPending,
+    /// The account is not to be deleted, or it is too late to keep it.
+    #[error("no deletion of the account can be cancelled")]
+    NoDeletion,
+    /// The account is the last administrator's.
+    #[error("the account is the last administrator's")]
+    LastAdministrator,
     /// The session of the caller has ended meanwhile.
     #[error("the session of the caller has ended")]
     CallerEnded,
@@ -120,7 +132,7 @@ impl Admin {
     /// Returns whether the account is enabled and has the role of an administrator, according to the database.
     pub(crate) async fn is_administrator(&self, user: UserId) -> DbResult<bool> {
         let account = self.accounts.find(user).await?;
-        Ok(account.is_some_and(|account| account.disabled_at.is_none() && account.roles.contains(ADMIN)))
+        Ok(account.is_some_and(|account| account.is_active() && account.roles.contains(ADMIN)))
     }
 }
 
@@ -143,7 +155,7 @@ fn lock(conn: &mut Conn, user: UserId, by: &Operator) -> Result<LockedAccount, A
         locked.extend(LockedAccount::lock(conn, administrator.max(user))?);
     }
     let is_administrator = |account: &LockedAccount| {
-        account.id == administrator && account.disabled_at.is_none() && account.roles.contains(ADMIN)
+        account.id == administrator && account.account().is_active() && account.roles.contains(ADMIN)
     };
     if !locked.iter().any(is_administrator) {
         return Err(AdminError::NotAdministrator);

@@ -45,7 +45,7 @@ pub(super) trait Access: 'static {
 pub(super) struct User;
 
 /// Admits the owner of an account who has authenticated within the last ten minutes, with the second factor if the
-/// account has one.
+/// account has one. An administrator who acts for the owner may not even look.
 pub(super) struct RecentUser;
 
 /// Admits an account that the database calls an administrator's at this moment, whatever the access token says.
@@ -86,7 +86,8 @@ impl Access for User {
 
 impl Access for RecentUser {
     async fn admit(request: &HttpRequest) -> Result<Caller, AccessError> {
-        let caller = User::admit(request).await?;
+        let caller = counted(request).await?;
+        require_owner(&caller)?;
         require_recent(&caller).await?;
         Ok(caller)
     }

@@ -57,6 +57,8 @@ pub(super) struct UserDetails {
     email_verified_at: Option<Timestamp>,
     #[schema(required)]
     disabled_at: Option<Timestamp>,
+    /// When the account is deleted, if that was asked for. Until then nobody can log in.
+    deletes_at: Option<Timestamp>,
 }
 
 impl From<Account> for UserDetails {
@@ -71,6 +73,7 @@ impl From<Account> for UserDetails {
             last_login_at: account.last_login_at,
             email_verified_at: account.email_verified_at,
             disabled_at: account.disabled_at,
+            deletes_at: account.deletes_at,
         }
     }
 }

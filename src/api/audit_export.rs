@@ -106,8 +106,8 @@ async fn write_batches(
 }
 
 /// The batches of an export, in order.
-struct Batches {
-    file: mpsc::Receiver<DbResult<Bytes>>,
+pub(super) struct Batches {
+    pub file: mpsc::Receiver<DbResult<Bytes>>,
 }
 
 impl Stream for Batches {

@@ -9,7 +9,7 @@ use super::access::{By, ByUser};
 use super::accounts::optional_label;
 use super::caller::require_origin_for;
 use super::mfa::Method;
-use super::refusals::{Forbidden, TooMany, Unauthorized, account_disabled, invalid_code};
+use super::refusals::{Forbidden, TooMany, Unauthorized, account_disabled, deletion_pending, invalid_code};
 use super::token_response::{TokenResponse, token_response};
 use super::values::Code;
 use crate::accounts::Logins;
@@ -106,6 +106,7 @@ impl From<LoginError> for Problem {
                 Self::unauthorized("invalid_credentials", "The email address or the password is wrong.")
             }
             LoginError::AccountDisabled => account_disabled(),
+            LoginError::DeletionPending(deletes_at) => deletion_pending(deletes_at),
             LoginError::EmailNotVerified => Self::forbidden(
                 "email_not_verified",
                 "The email address is not verified yet. Follow the link in the email that was sent to it.",

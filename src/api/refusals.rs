@@ -20,6 +20,7 @@ use crate::mfa::MfaError;
 use crate::passwords::{HasherError, WeakPassword};
 use crate::sessions::IssueError;
 use crate::throttle::{AttemptError, RateLimited};
+use crate::types::Timestamp;
 
 impl From<DbError> for Problem {
     fn from(error: DbError) -> Self {
@@ -66,6 +67,12 @@ fn not_administrator() -> Problem {
 /// Returns the refusal of a disabled account, which is told only to its owner and to administrators.
 pub(super) fn account_disabled() -> Problem {
     Problem::forbidden("account_disabled", "The account is disabled.")
+}
+
+/// Returns the refusal of an account that is to be deleted, which is told only after the right password.
+pub(super) fn deletion_pending(deletes_at: Timestamp) -> Problem {
+    let detail = "The account is to be deleted. The link in the email that tells of it keeps the account.";
+    Problem::forbidden("account_deletion_pending", detail).with_deletes_at(deletes_at)
 }
 
 /// Returns the refusal of a code that is wrong or was used before.
@@ -179,6 +186,13 @@ impl From<AdminError> for Problem {
             AdminError::NotFound => Self::not_found(),
             AdminError::CallerEnded => Self::invalid_token(),
             AdminError::OwnAccount => Self::conflict("own_account", "This is not possible with your own account."),
+            AdminError::DeletionPending => Self::conflict("account_deletion_pending", "The account is to be deleted."),
+            AdminError::NoDeletion => {
+                Self::conflict("no_deletion", "The account is not to be deleted, or it is too late to keep it.")
+            }
+            AdminError::LastAdministrator => {
+                Self::conflict("last_administrator", "Nobody else is an administrator; make somebody one first.")
+            }
             AdminError::Disabled => Self::conflict("account_disabled", "The account is disabled."),
             AdminError::Issue(error) => error.into(),
         }

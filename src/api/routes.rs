@@ -11,7 +11,10 @@ use utoipa::OpenApi;
 use utoipa::openapi::path::PathItem;
 
 use super::openapi::{Conventions, of_server};
-use super::{accounts, admin, audit, email, keys, login, mfa, operations, recovery, refresh, routes, sessions, verify};
+use super::{
+    accounts, admin, audit, deletion, email, export, keys, login, mfa, operations, recovery, refresh, routes, sessions,
+    verify,
+};
 use crate::http::{HttpContext, Problem};
 use crate::pages::handlers as pages;
 
@@ -50,6 +53,9 @@ routes! {
     sessions::log_out_everywhere,
     accounts::get_me,
     accounts::update_me,
+    deletion::delete_me,
+    deletion::cancel_deletion,
+    export::export_me,
     accounts::change_password,
     recovery::forgot_password,
     recovery::reset_password,
@@ -76,6 +82,8 @@ routes! {
     admin::list_users,
     admin::get_user,
     admin::update_user,
+    deletion::delete_user,
+    deletion::cancel_user_deletion,
     admin::list_user_sessions,
     admin::revoke_user_sessions,
     admin::revoke_any_session,
@@ -95,6 +103,8 @@ routes! {
     pages::submit_confirm_email_change,
     pages::show_report_login,
     pages::submit_report_login,
+    pages::show_cancel_deletion,
+    pages::submit_cancel_deletion,
     operations::get_liveness,
     operations::get_readiness,
     operations::get_metrics,

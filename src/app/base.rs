@@ -8,7 +8,7 @@ use std::thread::available_parallelism;
 
 use super::{StartError, Tables, no_installation};
 use crate::accounts::links::Links;
-use crate::accounts::{self, Accounts, EmailChanges, Logins, PasswordAttempts, Recovery, TwoStep};
+use crate::accounts::{self, Accounts, Deletions, EmailChanges, Logins, PasswordAttempts, Recovery, TwoStep};
 use crate::admin::stats::StatsCache;
 use crate::admin::{self, Admin};
 use crate::audit::Audit;
@@ -183,6 +183,21 @@ impl Base {
         }
     }
 
+    /// Creates the deletion of accounts.
+    pub(super) fn deletions(&self, config: &Config, sessions: &Sessions, mfa: &Mfa) -> Deletions {
+        Deletions {
+            db: self.db.clone(),
+            audit: self.audit.clone(),
+            mail: self.mail.clone(),
+            sessions: sessions.clone(),
+            mfa: mfa.clone(),
+            devices: self.devices.clone(),
+            links: self.links(sessions),
+            grace: config.account_deletion_grace,
+            clock: self.clock.clone(),
+        }
+    }
+
     /// Creates the changes of email address.
     pub(super) fn email_changes(&self, sessions: &Sessions, mfa: &Mfa) -> EmailChanges {
         EmailChanges {
@@ -205,6 +220,7 @@ impl Base {
     pub(super) fn admin(
         &self,
         accounts: &Accounts,
+        deletions: &Deletions,
         two_step: &TwoStep,
         sessions: &Sessions,
         retention: &Retention,
@@ -213,6 +229,7 @@ impl Base {
             db: self.db.clone(),
             audit: self.audit.clone(),
             accounts: accounts.clone(),
+            deletions: deletions.clone(),
             two_step: two_step.clone(),
             sessions: sessions.clone(),
             retention: retention.clone(),

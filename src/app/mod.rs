@@ -14,7 +14,7 @@ use actix_web::web;
 use tokio::task::JoinHandle;
 
 use crate::accounts::links::Links;
-use crate::accounts::{self, Accounts, EmailChanges, Logins, PasswordAttempts, Recovery, Transfer, TwoStep};
+use crate::accounts::{self, Accounts, Deletions, EmailChanges, Logins, PasswordAttempts, Recovery, Transfer, TwoStep};
 use crate::admin::stats::{self, StatsRecorder};
 use crate::admin::{self, Admin};
 use crate::api;
@@ -22,7 +22,7 @@ use crate::audit::{self, Audit};
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{self, CacheKind, Config, Database};
-use crate::db::{Db, DbError};
+use crate::db::{Conn, Db, DbError, DbResult};
 use crate::devices::Devices;
 use crate::http::cors::share_with_pages;
 use crate::http::request::serve_request;
@@ -35,6 +35,7 @@ use crate::revocations::{self, LogReader, RevocationLog};
 use crate::sessions::{self, Sessions};
 use crate::throttle::{self, Throttle};
 use crate::tokens::opaque;
+use crate::types::Timestamp;
 
 use base::{Base, hasher};
 
@@ -47,6 +48,7 @@ pub struct App {
     pub(crate) accounts: Accounts,
     pub(crate) logins: Logins,
     pub(crate) two_step: TwoStep,
+    pub(crate) deletions: Deletions,
     pub(crate) recovery: Recovery,
     pub(crate) email_changes: EmailChanges,
     pub(crate) links: Links,
@@ -169,7 +171,9 @@ impl App {
         let hasher = Arc::new(hasher(config, base.random)?);
         let attempts =
             PasswordAttempts::new(base.db.clone(), sessions.clone(), mfa.clone(), throttle.clone(), hasher.clone());
-        let retention = Retention::new(rules(&config.retention), base.db.clone(), base.clock.clone(), base.random);
+        let deletions = base.deletions(config, &sessions, &mfa);
+        let rules = rules(&config.retention, &deletions);
+        let retention = Retention::new(rules, base.db.clone(), base.clock.clone(), base.random);
         let two_step = TwoStep {
             db: base.db.clone(),
             mail: base.mail.clone(),
@@ -180,7 +184,8 @@ impl App {
         let accounts = base.accounts(config, &sessions, &attempts, hasher.clone());
         let context = HttpContext::new(config, base.clock.clone(), base.metrics.clone());
         Ok(Self {
-            admin: base.admin(&accounts, &two_step, &sessions, &retention),
+            admin: base.admin(&accounts, &deletions, &two_step, &sessions, &retention),
+            deletions,
             logins: base.logins(&sessions, &mfa, attempts, config.require_verified_email),
             recovery: base.recovery(&sessions, &mfa, hasher),
             email_changes: base.email_changes(&sessions, &mfa),
@@ -249,6 +254,7 @@ impl App {
             .app_data(web::Data::new(self.accounts.clone()))
             .app_data(web::Data::new(self.logins.clone()))
             .app_data(web::Data::new(self.two_step.clone()))
+            .app_data(web::Data::new(self.deletions.clone()))
             .app_data(web::Data::new(self.recovery.clone()))
             .app_data(web::Data::new(self.email_changes.clone()))
             .app_data(web::Data::new(self.links.clone()))
@@ -270,26 +276,33 @@ pub fn no_installation(database: &Database) -> String {
 }
 
 /// Returns how long the rows of each table are kept, and who deletes them.
-fn rules(config: &config::Retention) -> Rules {
+fn rules(config: &config::Retention, deletions: &Deletions) -> Rules {
     // These rows have a time at which they end themselves.
     let ended = Duration::ZERO;
+    let deletions = deletions.clone();
     let mut others: Vec<Rule<Expire>> = vec![
-        Rule { kept: ended, expire: opaque::expire },
-        Rule { kept: ended, expire: accounts::expire_email_changes },
-        Rule { kept: throttle::FAILURES_KEPT, expire: throttle::expire },
-        Rule { kept: stats::KEPT, expire: admin::expire_stats },
-        Rule { kept: mail::FAILURES_KEPT, expire: mail::expire },
-        Rule { kept: ended, expire: mail::expire_counts },
-        Rule { kept: ended, expire: revocations::expire },
+        Rule { kept: ended, expire: Arc::new(move |conn, before, limit| deletions.expire(conn, before, limit)) },
+        rule(ended, opaque::expire),
+        rule(ended, accounts::expire_email_changes),
+        rule(throttle::FAILURES_KEPT, throttle::expire),
+        rule(stats::KEPT, admin::expire_stats),
+        rule(mail::FAILURES_KEPT, mail::expire),
+        rule(ended, mail::expire_counts),
+        rule(ended, revocations::expire),
     ];
     if let Some(kept) = config.audit {
-        others.push(Rule { kept, expire: audit::expire });
+        others.push(rule(kept, audit::expire));
     }
     Rules {
         sessions: Rule { kept: config.sessions, expire: sessions::expire },
         others,
         interval: config.sweep_interval,
     }
+}
+
+/// Returns the rule for rows of a table that a plain function deletes.
+fn rule(kept: Duration, expire: fn(&mut Conn, Timestamp, i64) -> DbResult<usize>) -> Rule<Expire> {
+    Rule { kept, expire: Arc::new(expire) }
 }
 
 /// Returns whether servers on `config`'s database would share no cache: each learns of what another has revoked only

@@ -51,6 +51,14 @@ events! {
     AccountDisabled = "account.disabled", Success;
     /// An account was enabled.
     AccountEnabled = "account.enabled", Success;
+    /// The owner or an operator asked for the deletion of an account. Details: `deletes_at`.
+    AccountDeletionRequested = "account.deletion_requested", Success;
+    /// The deletion of an account was cancelled.
+    AccountDeletionCancelled = "account.deletion_cancelled", Success;
+    /// An account was deleted. Its earlier entries have lost their personal data.
+    AccountDeleted = "account.deleted", Success;
+    /// The owner exported the data of the account.
+    AccountExported = "account.exported", Success;
     /// The roles of an account changed. Details: `from` and `to`.
     RolesChanged = "account.roles_changed", Success;
     /// The profile of an account changed.
@@ -134,6 +142,15 @@ impl Event {
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|event| event.name() == name)
     }
+}
+
+/// The events whose details can contain an email address or a free text.
+const PERSONAL: [Event; 2] = [Event::EmailChanged, Event::ImpersonationStarted];
+
+/// Removes the personal data from up to `limit` entries about the account `user` or by it: IP address, user agent,
+/// request id, and details with an email address or a free text. Returns the number of entries that had any.
+pub fn anonymize(conn: &mut Conn, user: UserId, limit: i64) -> DbResult<usize> {
+    store::anonymize(conn, user, limit)
 }
 
 /// The outcome of an event.

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 use uuid::Uuid;
 
-use super::{Filter, Record};
+use super::{Filter, PERSONAL, Record};
 use crate::db::connection::MultiBackend;
 use crate::db::schema::audit_log;
 use crate::db::types::{IpColumn, Json, SqlUuid};
@@ -166,6 +166,32 @@ pub(super) fn count(conn: &mut Conn, filter: &Filter) -> DbResult<Option<usize>>
     }
     let ids: Vec<AuditId> = matching(filter, span).limit(count_of(MAX_COUNT + 1)).select(audit_log::id).load(conn)?;
     Ok(Some(ids.len()).filter(|count| *count <= MAX_COUNT))
+}
+
+/// Removes the personal data from up to `limit` entries about an account or by it. Returns the number of entries that
+/// had any.
+pub(super) fn anonymize(conn: &mut Conn, user: UserId, limit: i64) -> DbResult<usize> {
+    let none = Json(serde_json::json!({}));
+    let is_personal = || audit_log::event.eq_any(PERSONAL.map(super::Event::name));
+    let identifies =
+        || audit_log::ip.is_not_null().or(audit_log::user_agent.is_not_null()).or(audit_log::request_id.is_not_null());
+    let has_details = is_personal().and(audit_log::metadata.ne(&none));
+    let about = audit_log::table.filter(audit_log::user_id.eq(user)).filter(identifies().or(has_details));
+    let about: Vec<AuditId> = about.select(audit_log::id).limit(limit).load(conn)?;
+    // What the account did to others stays, with the account's id.
+    let by = audit_log::table.filter(audit_log::actor_id.eq(user)).filter(identifies());
+    let left = limit.saturating_sub(count_of(about.len()));
+    let by: Vec<AuditId> = by.select(audit_log::id).limit(left).load(conn)?;
+    let details = audit_log::table.filter(audit_log::id.eq_any(&about)).filter(is_personal());
+    diesel::update(details).set(audit_log::metadata.eq(&none)).execute(conn)?;
+    let all: Vec<AuditId> = about.into_iter().chain(by).collect();
+    let change = (
+        audit_log::ip.eq(None::<IpColumn>),
+        audit_log::user_agent.eq(None::<String>),
+        audit_log::request_id.eq(None::<String>),
+    );
+    diesel::update(audit_log::table.filter(audit_log::id.eq_any(&all))).set(change).execute(conn)?;
+    Ok(all.len())
 }
 
 /// Deletes up to `limit` entries that are older than `before`, oldest first. Returns their number.

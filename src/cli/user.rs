@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use zeroize::Zeroizing;
 
+use crate::accounts::DeletionTime;
 use crate::accounts::registration::NewAccount;
 use crate::admin::{Operator, UserChange};
 use crate::app::App;
@@ -14,7 +15,7 @@ use crate::config::Config;
 use crate::passwords::NewPassword;
 use crate::types::{EmailAddress, Label, Roles, UserId};
 
-use super::output::say;
+use super::output::{say, say_error};
 use super::{Outcome, transfer, with_app};
 
 /// Accounts that a list reads at once.
@@ -37,6 +38,22 @@ pub(super) enum Command {
     Disable { email: String },
     /// Enable an account that was disabled.
     Enable { email: String },
+    /// Delete an account after a grace period (`ACCOUNT_DELETION_GRACE`), and revoke its sessions at once.
+    Delete {
+        /// The email address or the id of the account.
+        account: String,
+        /// Delete it at once, without a grace period.
+        #[arg(long)]
+        at_once: bool,
+        /// Do not ask for a confirmation, which is asked for on a terminal only.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Keep an account that is to be deleted.
+    CancelDeletion {
+        /// The email address or the id of the account.
+        account: String,
+    },
     /// Set the roles of an account; `user` is always among them. Revokes its access tokens; its sessions go on.
     SetRoles { email: String, roles: Vec<String> },
     /// Disable an account's two-step login, for somebody who has lost the second factor.
@@ -56,6 +73,8 @@ pub(super) fn run(config: &Config, command: Command) -> Outcome {
         Command::List => list(config),
         Command::Disable { email } => disable(config, &email),
         Command::Enable { email } => enable(config, &email),
+        Command::Delete { account, at_once, yes } => delete(config, &account, at_once, yes),
+        Command::CancelDeletion { account } => cancel_deletion(config, &account),
         Command::SetRoles { email, roles } => set_roles(config, &email, roles),
         Command::ResetMfa { email } => reset_mfa(config, &email),
         Command::SetPassword { email } => set_password(config, &email),
@@ -85,7 +104,11 @@ fn list(config: &Config) -> Outcome {
             let Some(last) = page.last() else { break };
             after = Some(last.id);
             for account in page {
-                let state = if account.disabled_at.is_some() { "disabled" } else { "active" };
+                let state = match account {
+                    _ if account.deletes_at.is_some() => "deleting",
+                    _ if account.disabled_at.is_some() => "disabled",
+                    _ => "active",
+                };
                 let roles = account.roles.names().join(",");
                 say!("{}\t{}\t{roles}\t{state}\t{}", account.id, account.created_at, account.email)?;
             }
@@ -114,6 +137,68 @@ fn enable(config: &Config, email: &str) -> Outcome {
         say!("The account is enabled.")?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn delete(config: &Config, account: &str, at_once: bool, yes: bool) -> Outcome {
+    let named = Named::parse(account)?;
+    with_app(config, async |app| {
+        let user = named.find(&app).await?;
+        if !yes && io::stdin().is_terminal() && !confirm("Delete the account and its data?")? {
+            say!("Nothing was changed.")?;
+            return Ok(ExitCode::FAILURE);
+        }
+        let time = if at_once { DeletionTime::AtOnce } else { DeletionTime::AfterGrace };
+        let deletes_at = app.admin.delete_user(user, time, &Operator::CommandLine).await?;
+        if app.accounts.find(user).await?.is_some() {
+            say!("The account is logged out everywhere. It will be deleted at {deletes_at}.")?;
+        } else {
+            say!("The account is deleted.")?;
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn cancel_deletion(config: &Config, account: &str) -> Outcome {
+    let named = Named::parse(account)?;
+    with_app(config, async |app| {
+        let user = named.find(&app).await?;
+        app.admin.cancel_deletion(user, &Operator::CommandLine).await?;
+        say!("The account is kept.")?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// An account as the command line names it.
+enum Named {
+    Id(UserId),
+    Email(EmailAddress),
+}
+
+impl Named {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(id) => Ok(Self::Id(UserId(id))),
+            Err(_) => parse_email(text).map(Self::Email),
+        }
+    }
+
+    async fn find(&self, app: &App) -> Result<UserId, Box<dyn Error>> {
+        match self {
+            Self::Email(email) => find_user(app, email).await,
+            Self::Id(id) => {
+                let found = app.accounts.find(*id).await?;
+                Ok(found.ok_or_else(|| format!("there is no account {id}"))?.id)
+            }
+        }
+    }
+}
+
+/// Asks a question on the terminal. Returns whether the answer was yes.
+fn confirm(question: &str) -> Result<bool, Box<dyn Error>> {
+    say_error!("{question} [y/N]");
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 fn set_roles(config: &Config, email: &str, roles: Vec<String>) -> Outcome {

@@ -86,6 +86,7 @@ impl Config {
         let audit_refreshes = reader.get_or_default("AUDIT_REFRESH", parse::boolean);
         let registration = reader.get_or_default("REGISTRATION", parse::registration);
         let require_verified_email = reader.get_or_default("REQUIRE_VERIFIED_EMAIL", parse::boolean);
+        let account_deletion_grace = reader.get_or_default("ACCOUNT_DELETION_GRACE", parse::seconds(0..=2_592_000));
         let argon2 = reader.get_or_default("ARGON2", parse::argon2);
         let cores = available_parallelism().map_or(1, usize::from);
         reader.show_default("WORKERS", cores);
@@ -105,9 +106,9 @@ impl Config {
         let complete = move |secret| Config {
             data_dir: dir, database, cache, secret, algorithm, issuer, audience, profile_claims, access_token_ttl,
             refresh_token_ttl, session_max_lifetime, replay_window, recoveries, max_sessions_per_user, retention,
-            audit_refreshes, registration, require_verified_email, argon2, bind, workers, keep_alive,
-            max_connections_per_address, public_url, origins, trusted_proxies, geoip_database, mail, limits,
-            log,
+            audit_refreshes, registration, require_verified_email, account_deletion_grace, argon2, bind, workers,
+            keep_alive, max_connections_per_address, public_url, origins, trusted_proxies, geoip_database, mail,
+            limits, log,
         };
         Ok(Loaded { settings: reader.finish()?, database: in_effect, complete: Box::new(complete), secret, data_dir })
     }

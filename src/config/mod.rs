@@ -74,6 +74,8 @@ pub struct Config {
     pub registration: bool,
     /// Whether only an account with a verified email address may log in.
     pub require_verified_email: bool,
+    /// The time from a request to delete an account to its deletion. Zero deletes at once.
+    pub account_deletion_grace: Duration,
     /// The cost of a password hash.
     pub argon2: Argon2Cost,
     /// The IP address and port that the server listens on.

@@ -89,7 +89,7 @@ pub(super) fn without_credentials(url: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 48] = [
+static SETTINGS: [Setting; 50] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -138,6 +138,9 @@ static SETTINGS: [Setting; 48] = [
     Setting::new("REGISTRATION", Value("open"), "closed", "Whether anybody can register: open or closed."),
     Setting::new("REQUIRE_VERIFIED_EMAIL", Value("false"), "true",
         "Whether an account can be logged in to only once its email address is verified: true or false."),
+    Setting::new("ACCOUNT_DELETION_GRACE", Value("604800"), "1209600",
+        "Seconds from a request to delete an account to its deletion, 0 to 2592000, in which it can be cancelled. \
+         0 deletes at once."),
     Setting::new("ARGON2", Value("m=19456,t=2,p=1"), "m=47104,t=1,p=1",
         "Cost of a password hash: KiB of memory (7168 to 262144), passes (1 to 8), lanes (1 to 16)."),
     Setting::new("BIND", Value("127.0.0.1:8080"), "0.0.0.0:8080", "IP address and port that the server listens on."),

@@ -22,6 +22,7 @@ diesel::table! {
         email_verified_at -> Nullable<SqlTime>,
         alerts -> Bool,
         revision -> BigInt,
+        deletes_at -> Nullable<SqlTime>,
     }
 }
 

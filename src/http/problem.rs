@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::body::BodyError;
 use super::cookies::CookieError;
 use super::request::request_id;
+use crate::types::Timestamp;
 
 /// The number of seconds after which a client may retry a request that the server could not serve.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -23,6 +24,7 @@ pub(crate) struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     retryable: bool,
+    deletes_at: Option<Timestamp>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -60,12 +62,17 @@ pub(crate) struct ProblemDetails<'a> {
     retryable: bool,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    /// With `account_deletion_pending` at a login: when the account is deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    deletes_at: Option<Timestamp>,
 }
 
 impl Problem {
     /// Creates a problem.
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), errors: Vec::new(), retryable: false, headers: Vec::new() }
+        let detail = detail.into();
+        Self { status, code, detail, errors: Vec::new(), retryable: false, deletes_at: None, headers: Vec::new() }
     }
 
     /// Creates a 400.
@@ -173,6 +180,13 @@ impl Problem {
         &self.headers
     }
 
+    /// Adds the time at which the account is deleted.
+    #[must_use]
+    pub(crate) fn with_deletes_at(mut self, deletes_at: Timestamp) -> Self {
+        self.deletes_at = Some(deletes_at);
+        self
+    }
+
     /// Adds a header.
     #[must_use]
     pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -234,6 +248,7 @@ impl ResponseError for Problem {
             request_id: request_id(),
             retryable: self.retryable,
             errors: &self.errors,
+            deletes_at: self.deletes_at,
         };
         let mut response = HttpResponse::build(self.status);
         for (name, value) in &self.headers {

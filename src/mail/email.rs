@@ -94,6 +94,22 @@ pub enum Email {
         /// The link that reports the login as somebody else's.
         link: Link,
     },
+    /// A notice that the account is to be deleted.
+    AccountDeletion {
+        /// The time at which it is deleted.
+        deletes_at: Timestamp,
+        /// The request.
+        activity: Activity,
+        /// The link that cancels the deletion; `None` if only an operator can.
+        link: Option<Link>,
+    },
+    /// A notice that the account is not deleted after all.
+    DeletionCancelled {
+        /// The cancellation.
+        activity: Activity,
+    },
+    /// A notice that the account was deleted.
+    AccountDeleted,
 }
 
 /// A link with a one-time token.
@@ -173,7 +189,8 @@ impl LoginRisk {
 }
 
 impl MfaChange {
-    const ALL: [Self; 4] = [Self::Enabled, Self::Disabled, Self::RecoveryCodesReplaced, Self::RecoveryCodeUsed];
+    pub(super) const ALL: [Self; 4] =
+        [Self::Enabled, Self::Disabled, Self::RecoveryCodesReplaced, Self::RecoveryCodeUsed];
 
     const fn name(self) -> &'static str {
         match self {
@@ -201,6 +218,9 @@ impl Email {
             Self::WrongCodes { .. } => "wrong_codes",
             Self::AlertsDisabled { .. } => "alerts_disabled",
             Self::SessionLimit { .. } => "session_limit",
+            Self::AccountDeletion { .. } => "account_deletion",
+            Self::DeletionCancelled { .. } => "deletion_cancelled",
+            Self::AccountDeleted => "account_deleted",
         }
     }
 
@@ -209,14 +229,19 @@ impl Email {
     pub(super) fn without_chosen_texts(&self) -> Self {
         let mut email = self.clone();
         match &mut email {
-            Self::VerifyEmail { .. } | Self::ResetPassword { .. } | Self::ChangeEmailNew { .. } => {}
+            Self::VerifyEmail { .. }
+            | Self::ResetPassword { .. }
+            | Self::ChangeEmailNew { .. }
+            | Self::AccountDeleted => {}
             Self::ChangeEmailOld { new_email, .. } | Self::EmailChanged { new_email } => new_email.clear(),
             Self::NewLogin { activity, .. }
             | Self::RefreshReused { activity, .. }
             | Self::PasswordChanged { activity, .. }
             | Self::MfaChanged { activity, .. }
             | Self::WrongCodes { activity, .. }
-            | Self::AlertsDisabled { activity, .. } => activity.device.clear(),
+            | Self::AlertsDisabled { activity, .. }
+            | Self::AccountDeletion { activity, .. }
+            | Self::DeletionCancelled { activity } => activity.device.clear(),
             Self::SessionLimit { revoked_device, activity, .. } => {
                 revoked_device.clear();
                 activity.device.clear();
@@ -240,7 +265,10 @@ impl Email {
             | Self::MfaChanged { .. }
             | Self::WrongCodes { .. }
             | Self::AlertsDisabled { .. }
-            | Self::SessionLimit { .. } => None,
+            | Self::SessionLimit { .. }
+            | Self::AccountDeletion { .. }
+            | Self::DeletionCancelled { .. }
+            | Self::AccountDeleted => None,
         }
     }
 
@@ -271,54 +299,20 @@ impl Email {
                 variables.set("revoked_device", sanitize(revoked_device));
                 variables.set("revoked_active", format_time(*revoked_active_at));
             }
+            Self::AccountDeletion { deletes_at, activity, link } => {
+                variables.activity(activity).set("deletes_at", format_time(*deletes_at));
+                if let Some(link) = link {
+                    variables.link(link);
+                } else {
+                    variables.set("link", Value::from(()));
+                }
+            }
+            Self::DeletionCancelled { activity } => {
+                variables.activity(activity);
+            }
+            Self::AccountDeleted => {}
         }
         variables.by_name
-    }
-
-    /// Returns an email of each kind, in each form that templates have to render.
-    pub(super) fn samples() -> Vec<Self> {
-        let at = Timestamp::from_secs(1_700_000_000);
-        let link = || Link { url: "https://auth.example/account/page?token=sample".to_owned(), expires_at: at };
-        let new_email = || "new@auth.example".to_owned();
-        let full = || Activity {
-            device: "Firefox on Windows".to_owned(),
-            place: Some("Oslo, Norway".to_owned()),
-            ip: Some("192.0.2.1".to_owned()),
-            at,
-        };
-        let bare = || Activity { device: String::new(), place: None, ip: None, at };
-        let reasons = vec![LoginRisk::NewDevice, LoginRisk::NewCountry, LoginRisk::ImpossibleTravel];
-        let mut samples = vec![
-            Self::VerifyEmail { link: link() },
-            Self::ResetPassword { link: link() },
-            Self::ChangeEmailOld { link: link(), new_email: new_email() },
-            Self::ChangeEmailNew { link: link() },
-            Self::EmailChanged { new_email: new_email() },
-        ];
-        for activity in [full(), bare()] {
-            samples.extend([
-                Self::NewLogin { activity: activity.clone(), reasons: reasons.clone(), link: link() },
-                Self::NewLogin { activity: activity.clone(), reasons: Vec::new(), link: link() },
-                Self::RefreshReused { activity: activity.clone(), link: link() },
-                Self::PasswordChanged { activity: activity.clone(), link: link() },
-                Self::WrongCodes { activity: activity.clone(), link: link() },
-                Self::AlertsDisabled { activity: activity.clone(), link: link() },
-                Self::SessionLimit {
-                    revoked_device: "App".to_owned(),
-                    revoked_active_at: at,
-                    activity: activity.clone(),
-                    link: link(),
-                },
-            ]);
-            samples.extend(MfaChange::ALL.map(|what| Self::MfaChanged {
-                what,
-                activity: activity.clone(),
-                link: link(),
-            }));
-        }
-        let unverified: Vec<Self> = samples.iter().map(Self::without_chosen_texts).collect();
-        samples.extend(unverified);
-        samples
     }
 }
 

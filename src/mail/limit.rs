@@ -21,6 +21,8 @@ pub(super) enum EmailClass {
     Link,
     /// A notice of a theft, or of what a thief would do to keep the account.
     Theft,
+    /// A notice about the deletion of the account. Nothing else can use up what lets the owner cancel it.
+    Deletion,
     /// Any other notice.
     Notice,
 }
@@ -31,6 +33,7 @@ impl EmailClass {
         match self {
             Self::Link => "link",
             Self::Theft => "theft",
+            Self::Deletion => "deletion",
             Self::Notice => "notice",
         }
     }
@@ -102,6 +105,9 @@ impl Email {
             | Self::WrongCodes { .. }
             | Self::AlertsDisabled { .. }
             | Self::MfaChanged { what: MfaChange::Disabled | MfaChange::RecoveryCodeUsed, .. } => EmailClass::Theft,
+            Self::AccountDeletion { .. } | Self::DeletionCancelled { .. } | Self::AccountDeleted => {
+                EmailClass::Deletion
+            }
             Self::NewLogin { .. }
             | Self::SessionLimit { .. }
             | Self::MfaChanged { what: MfaChange::Enabled | MfaChange::RecoveryCodesReplaced, .. } => {

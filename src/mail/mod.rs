@@ -8,6 +8,7 @@ mod email;
 mod files;
 mod limit;
 mod message;
+mod samples;
 mod smtp;
 mod store;
 mod templates;
@@ -48,6 +49,8 @@ pub enum Page {
     ConfirmEmailChange,
     /// The page that reports a login as somebody else's.
     ReportLogin,
+    /// The page that cancels the deletion of an account.
+    CancelDeletion,
 }
 
 impl Page {
@@ -58,6 +61,7 @@ impl Page {
             Self::ResetPassword => "/account/reset-password",
             Self::ConfirmEmailChange => "/account/confirm-email-change",
             Self::ReportLogin => "/account/not-me",
+            Self::CancelDeletion => "/account/cancel-deletion",
         }
     }
 
@@ -68,6 +72,7 @@ impl Page {
             Purpose::ResetPassword => Some(Self::ResetPassword),
             Purpose::ChangeEmailOld | Purpose::ChangeEmailNew => Some(Self::ConfirmEmailChange),
             Purpose::ReportLogin => Some(Self::ReportLogin),
+            Purpose::CancelDeletion => Some(Self::CancelDeletion),
             Purpose::MfaChallenge | Purpose::TrustedDevice => None,
         }
     }
@@ -113,6 +118,11 @@ pub fn expire_counts(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult
 /// Deletes up to `limit` emails that were given up and queued before `before`. Returns how many.
 pub fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult<usize> {
     store::expire(conn, before, limit)
+}
+
+/// Deletes the emails to these addresses, waiting or given up, in the caller's transaction.
+pub fn forget(conn: &mut Conn, addresses: &[String]) -> DbResult<()> {
+    store::forget(conn, addresses)
 }
 
 /// Returns the folder for emails if no mail server is configured.
@@ -188,10 +198,21 @@ impl Mail {
     /// # Errors
     /// The database fails, or there is no page for the token's purpose, which is a defect.
     pub fn issue_link(&self, conn: &mut Conn, record: TokenRecord, now: Timestamp) -> DbResult<Link> {
+        self.issue_link_until(conn, record, now, now.plus(record.purpose.lifetime()))
+    }
+
+    /// Issues a token as [`Self::issue_link`] does, which is valid until `expires_at`.
+    pub fn issue_link_until(
+        &self,
+        conn: &mut Conn,
+        record: TokenRecord,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> DbResult<Link> {
         let no_page =
             || DbError::Unexpected(format!("there is no page for tokens of the purpose {:?}", record.purpose));
         let page = Page::from_purpose(record.purpose).ok_or_else(no_page)?;
-        let IssuedToken { token, expires_at } = opaque::issue(conn, record, &self.inner.random, now)?;
+        let IssuedToken { token, expires_at } = opaque::issue_until(conn, record, &self.inner.random, now, expires_at)?;
         Ok(self.link(page, token.expose(), expires_at))
     }
 

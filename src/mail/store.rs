@@ -162,6 +162,12 @@ pub(super) fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult
     Ok(diesel::delete(outbox::table.filter(outbox::id.eq_any(ids))).execute(conn)?)
 }
 
+/// Deletes the emails to these addresses.
+pub(super) fn forget(conn: &mut Conn, addresses: &[String]) -> DbResult<()> {
+    diesel::delete(outbox::table.filter(outbox::recipient.eq_any(addresses))).execute(conn)?;
+    Ok(())
+}
+
 /// Reads the state of the outbox.
 pub(super) fn status(conn: &mut Conn) -> DbResult<super::OutboxStatus> {
     let waiting = || outbox::table.filter(outbox::next_attempt_at.is_not_null());

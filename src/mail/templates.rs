@@ -18,7 +18,7 @@ macro_rules! built_in {
 }
 
 /// The built-in templates by their file names.
-pub(super) const BUILT_IN: [(&str, &str); 25] = built_in![
+pub(super) const BUILT_IN: [(&str, &str); 31] = built_in![
     "layout.html",
     "verify_email.txt",
     "verify_email.html",
@@ -44,6 +44,12 @@ pub(super) const BUILT_IN: [(&str, &str); 25] = built_in![
     "alerts_disabled.html",
     "session_limit.txt",
     "session_limit.html",
+    "account_deletion.txt",
+    "account_deletion.html",
+    "deletion_cancelled.txt",
+    "deletion_cancelled.html",
+    "account_deleted.txt",
+    "account_deleted.html",
 ];
 
 /// The beginning of a text template. The rest of the first line is the subject.

@@ -15,7 +15,7 @@ use super::{Page, Pages};
 use crate::accounts::email_change::EmailChangeStep;
 use crate::accounts::links::{LinkInfo, Links};
 use crate::accounts::recovery::ResetError;
-use crate::accounts::{EmailChanges, Recovery};
+use crate::accounts::{Deletions, EmailChanges, Recovery};
 use crate::http::body::FormBody;
 use crate::http::{HttpContext, Problem, query};
 use crate::passwords::NewPassword;
@@ -72,6 +72,7 @@ pub(crate) struct Visit {
     links: web::Data<Links>,
     email_changes: web::Data<EmailChanges>,
     recovery: web::Data<Recovery>,
+    deletions: web::Data<Deletions>,
     sessions: web::Data<Sessions>,
     throttle: web::Data<Throttle>,
     context: web::Data<HttpContext>,
@@ -193,6 +194,26 @@ pub(crate) async fn submit_report_login(visit: Visit, form: SentForm) -> HttpRes
     visit.respond(answer.await)
 }
 
+/// Asks whether to keep an account that is to be deleted.
+#[utoipa::path(get, path = "/account/cancel-deletion", tag = "Pages", security(()), responses(PageResponses))]
+pub(crate) async fn show_cancel_deletion(visit: Visit) -> HttpResponse {
+    visit.show(&[Purpose::CancelDeletion]).await
+}
+
+/// Cancels the deletion of the account.
+#[utoipa::path(post, path = "/account/cancel-deletion", tag = "Pages", security(()),
+    request_body(content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
+pub(crate) async fn submit_cancel_deletion(visit: Visit, form: SentForm) -> HttpResponse {
+    let answer = async {
+        let token = visit.token(&form?).await?;
+        visit.deletions.cancel_by_link(token, &visit.requester()).await?;
+        let text = "You can log in again, with the same password as before. If you did not ask for the deletion \
+                    yourself, somebody else knows that password: choose a new one now.";
+        Ok(Answer::text("Your account is kept", text))
+    };
+    visit.respond(answer.await)
+}
+
 /// The content of a response.
 enum Answer {
     /// A title and a text.
@@ -220,6 +241,7 @@ impl Visit {
             links: state(request)?,
             email_changes: state(request)?,
             recovery: state(request)?,
+            deletions: state(request)?,
             sessions: state(request)?,
             throttle: state(request)?,
             context: state(request)?,

@@ -49,6 +49,11 @@ pub(super) fn question<'a>(site: &str, link: &'a LinkInfo, token: &'a str, error
             text: vec![report_text(site, link.is_about_one_session)],
             form: Some(form("not-me", "It was not me")),
         },
+        Purpose::CancelDeletion => Page {
+            title: "Keep your account?",
+            text: vec![format!("Your account at {site} is to be deleted, with its data. You can keep it as it is.")],
+            form: Some(form("cancel-deletion", "Keep my account")),
+        },
         // No link has such a token.
         Purpose::MfaChallenge | Purpose::TrustedDevice => Page { title: "", text: Vec::new(), form: None },
     }

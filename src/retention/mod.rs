@@ -25,14 +25,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 const MIN_LEASE: Duration = Duration::from_secs(30);
 
 /// A function that deletes rows up to a time, and at most a number of rows. Returns the number of deleted rows.
-pub(crate) type Expire = fn(&mut Conn, Timestamp, i64) -> DbResult<usize>;
+pub(crate) type Expire = Arc<dyn Fn(&mut Conn, Timestamp, i64) -> DbResult<usize> + Send + Sync>;
 
 /// A function that deletes sessions that ended up to a time. It examines a number of sessions that follow an id.
 /// Returns the number of deleted sessions and the last id that it examined.
 pub(crate) type ExpireSessions = fn(&mut Conn, Timestamp, SessionId, i64) -> DbResult<(usize, Option<SessionId>)>;
 
 /// The retention of the rows of one table.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Rule<E> {
     /// The time that rows are kept.
     pub kept: Duration,
@@ -137,7 +137,7 @@ impl Retention {
     async fn delete_all(&self, condition: Condition, deleted: &mut Deleted) -> Result<(), Stop> {
         self.delete_sessions(condition, &mut deleted.sessions).await?;
         for rule in &self.rules.others {
-            self.delete_others(condition, *rule, &mut deleted.others).await?;
+            self.delete_others(condition, rule, &mut deleted.others).await?;
         }
         Ok(())
     }
@@ -157,13 +157,9 @@ impl Retention {
         }
     }
 
-    async fn delete_others(
-        &self,
-        condition: Condition,
-        Rule { kept, expire }: Rule<Expire>,
-        deleted: &mut usize,
-    ) -> Result<(), Stop> {
+    async fn delete_others(&self, condition: Condition, rule: &Rule<Expire>, deleted: &mut usize) -> Result<(), Stop> {
         loop {
+            let Rule { kept, expire } = rule.clone();
             let count = self.batch(condition, move |conn, now| expire(conn, now.minus(kept), BATCH_SIZE)).await?;
             *deleted = deleted.saturating_add(count);
             self.pause_after(count).await;

@@ -42,6 +42,8 @@ reasons! {
     EmailProved = "email_proved";
     /// The account was disabled.
     AccountDisabled = "account_disabled";
+    /// The account is to be deleted, or was deleted.
+    AccountDeleted = "account_deleted";
     /// A login exceeded the limit on the sessions of an account, and this session was the least recently used.
     SessionLimit = "session_limit";
     /// The account changed, so the claims of its access tokens are out of date. Only access tokens are revoked for this

@@ -257,6 +257,12 @@ pub(crate) fn expire(
     store::expire(conn, before, after, limit)
 }
 
+/// Deletes up to `limit` sessions of an account that is deleted, and removes its IP address, user agent and place from
+/// as many of those in which it acted for others. Returns how many there were.
+pub(crate) fn erase(conn: &mut Conn, user: UserId, limit: i64) -> DbResult<usize> {
+    store::erase(conn, user, limit)
+}
+
 impl Sessions {
     /// Creates the sessions of a server.
     pub(crate) fn new(inner: Inner) -> Self {

@@ -285,7 +285,7 @@ async fn a_body_that_does_not_arrive_in_time_is_given_up(server: Server) {
 async fn a_method_that_a_route_lacks_is_refused_with_those_it_has(server: Server) {
     for (target, allowed) in [
         (LOGIN, "POST"),
-        (ME, "GET, HEAD, PATCH"),
+        (ME, "GET, HEAD, PATCH, DELETE"),
         ("/api/v1/sessions", "GET, HEAD, DELETE"),
         ("/api/v1/sessions/", "GET, HEAD, DELETE"),
         ("/api/v1/sessions/7", "GET, HEAD, PATCH, DELETE"),

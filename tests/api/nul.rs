@@ -128,7 +128,7 @@ async fn every_field_of_every_form_is_refused_with_nul(backend: Backend) {
         seen.set(seen.get() + 1);
     })
     .await;
-    assert_eq!(seen.get(), 4);
+    assert_eq!(seen.get(), 5);
 }
 
 async fn a_path_with_nul_leads_nowhere(backend: Backend) {

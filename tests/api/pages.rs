@@ -20,8 +20,13 @@ both_backends! {
     a_page_loads_nothing_and_tells_nobody_of_its_token,
 }
 
-const PATHS: [&str; 4] =
-    ["/account/verify-email", "/account/reset-password", "/account/confirm-email-change", "/account/not-me"];
+const PATHS: [&str; 5] = [
+    "/account/verify-email",
+    "/account/reset-password",
+    "/account/confirm-email-change",
+    "/account/not-me",
+    "/account/cancel-deletion",
+];
 
 /// A page as it was answered.
 pub struct Shown(pub Response);

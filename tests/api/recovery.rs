@@ -63,7 +63,7 @@ impl Post {
         Self::with(backend, &[]).await
     }
 
-    async fn with(backend: Backend, settings: &[(&str, &str)]) -> Self {
+    pub async fn with(backend: Backend, settings: &[(&str, &str)]) -> Self {
         let smtp = SmtpServer::start();
         let url = smtp.url();
         let settings: Vec<(&str, &str)> = settings.iter().copied().chain([("SMTP_URL", url.as_str())]).collect();

@@ -18,7 +18,7 @@ both_backends! {
 
 /// The routes that are open to strangers. This list may only shrink: a route that is added to it has to take
 /// credentials of its own, or to tell nothing about anybody.
-pub const OPEN: [(&str, &str); 24] = [
+pub const OPEN: [(&str, &str); 27] = [
     ("POST", "/api/v1/auth/register"),
     ("POST", "/api/v1/auth/login"),
     ("POST", "/api/v1/auth/mfa"),
@@ -28,6 +28,7 @@ pub const OPEN: [(&str, &str); 24] = [
     ("POST", "/api/v1/auth/password/reset"),
     ("POST", "/api/v1/auth/not-me"),
     ("POST", "/api/v1/auth/email/verify"),
+    ("POST", "/api/v1/auth/deletion/cancel"),
     ("POST", "/api/v1/auth/email/change/confirm"),
     // The pages that these emails lead to, with their tokens.
     ("GET", "/account/verify-email"),
@@ -38,6 +39,8 @@ pub const OPEN: [(&str, &str); 24] = [
     ("POST", "/account/confirm-email-change"),
     ("GET", "/account/not-me"),
     ("POST", "/account/not-me"),
+    ("GET", "/account/cancel-deletion"),
+    ("POST", "/account/cancel-deletion"),
     ("GET", "/.well-known/jwks.json"),
     ("GET", "/.well-known/oauth-authorization-server"),
     ("GET", "/.well-known/openid-configuration"),

@@ -19,6 +19,8 @@ both_backends! {
     an_administrator_is_listed_as_one,
     a_disabled_account_is_out_within_a_second,
     an_account_is_enabled_and_given_roles,
+    an_account_is_deleted_later_or_at_once_and_kept_before,
+    the_last_administrator_is_not_deleted,
     a_password_that_is_set_ends_the_sessions_of_the_former,
     a_second_factor_is_taken_away_from_who_has_lost_it,
     a_login_that_waits_ends_when_its_account_is_disabled_by_either_door,
@@ -161,6 +163,42 @@ async fn an_account_is_enabled_and_given_roles(process: Process) {
         let unknown = run(&process, &["user", command, "nobody@example.com"]).refused();
         assert!(unknown.contains("nobody@example.com"), "{unknown}");
     }
+}
+
+async fn an_account_is_deleted_later_or_at_once_and_kept_before(process: Process) {
+    let own = process.register_as(EMAIL).await;
+    let id = own.user.to_string();
+    // No terminal asks, and both names of the account do.
+    let later = run(&process, &["user", "delete", EMAIL]).printed();
+    assert!(later.contains("will be deleted at "), "{later}");
+    process.me(&own.access).await;
+    process.try_login(EMAIL, PASSWORD).await.assert_problem(403, "account_deletion_pending");
+    assert!(run(&process, &["user", "list"]).printed().contains("\tdeleting\t"));
+    // Once more changes nothing.
+    assert_eq!(run(&process, &["user", "delete", &id, "--yes"]).printed(), later);
+    run(&process, &["user", "cancel-deletion", &id]).printed();
+    process.login(EMAIL).await;
+    let refused = run(&process, &["user", "cancel-deletion", EMAIL]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+
+    assert_eq!(run(&process, &["user", "delete", &id, "--at-once"]).printed(), "The account is deleted.\n");
+    assert_eq!(process.count("users"), 0);
+    for account in [EMAIL, &*id, "nobody"] {
+        assert_eq!(run(&process, &["user", "delete", account]).code, Some(1));
+    }
+    process.register_as(EMAIL).await;
+}
+
+async fn the_last_administrator_is_not_deleted(process: Process) {
+    run_with_input(&process, &[], &["user", "create", EMAIL, "--admin"], PASSWORD).printed();
+    for more in [&[][..], &["--at-once"]] {
+        let refused = run(&process, &[&["user", "delete", EMAIL], more].concat());
+        assert!(refused.code == Some(1) && refused.stderr.contains("last administrator"), "{refused:?}");
+    }
+    run_with_input(&process, &[], &["user", "create", "other@example.com", "--admin"], PASSWORD).printed();
+    run(&process, &["user", "delete", EMAIL]).printed();
+    let refused = run(&process, &["user", "delete", "other@example.com"]);
+    assert!(refused.stderr.contains("last administrator"), "{refused:?}");
 }
 
 async fn a_password_that_is_set_ends_the_sessions_of_the_former(process: Process) {

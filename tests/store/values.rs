@@ -50,6 +50,7 @@ struct User {
     email_verified_at: Option<Timestamp>,
     alerts: bool,
     revision: i64,
+    deletes_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Queryable, Insertable)]
@@ -199,6 +200,7 @@ fn user(n: usize) -> User {
         email_verified_at: some(n + 4).map(time),
         alerts: n.is_multiple_of(3),
         revision: i64::MAX,
+        deletes_at: some(n + 5).map(time),
     }
 }
 

@@ -13,12 +13,15 @@ CREATE TABLE users (
     email_verified_at timestamptz,
     alerts boolean NOT NULL DEFAULT true,
     revision bigint NOT NULL DEFAULT 0,
+    deletes_at timestamptz,
     CONSTRAINT users_email_normalized_key UNIQUE (email_normalized)
 );
 
 CREATE INDEX users_lower_name_id_idx ON users (lower(name), id);
+CREATE INDEX users_deletes_at_idx ON users (deletes_at) WHERE deletes_at IS NOT NULL;
 
 COMMENT ON COLUMN users.revision IS 'changes of what tokens tell of the account so far: email address and its verification, name, roles';
+COMMENT ON COLUMN users.deletes_at IS 'when the account is deleted; until then nobody can log in, and the deletion can be cancelled';
 COMMENT ON COLUMN users.alerts IS 'whether the owner wants emails about unusual logins; some alerts are always sent';
 
 -- Each row is one login on one device. A refresh updates the row and inserts none. No column that a refresh changes is

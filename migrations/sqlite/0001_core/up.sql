@@ -13,10 +13,12 @@ CREATE TABLE users (
     email_verified_at bigint,
     alerts boolean NOT NULL DEFAULT 1,
     revision bigint NOT NULL DEFAULT 0,
+    deletes_at bigint,
     CONSTRAINT users_email_normalized_key UNIQUE (email_normalized)
 );
 
 CREATE INDEX users_lower_name_id_idx ON users (lower(name), id);
+CREATE INDEX users_deletes_at_idx ON users (deletes_at) WHERE deletes_at IS NOT NULL;
 
 CREATE TABLE sessions (
     id blob NOT NULL PRIMARY KEY,

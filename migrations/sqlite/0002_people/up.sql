@@ -18,6 +18,7 @@ CREATE INDEX audit_log_user_id_id_idx ON audit_log (user_id, id);
 CREATE INDEX audit_log_session_id_user_id_id_idx ON audit_log (session_id, user_id, id);
 CREATE INDEX audit_log_event_id_idx ON audit_log (event, id);
 CREATE INDEX audit_log_outcome_id_idx ON audit_log (outcome, id);
+CREATE INDEX audit_log_actor_id_idx ON audit_log (actor_id) WHERE actor_id IS NOT NULL;
 
 -- Random tokens of all purposes, by their SHA-256 digest. Redeeming a token deletes its row.
 CREATE TABLE opaque_tokens (

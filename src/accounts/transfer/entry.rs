@@ -40,6 +40,9 @@ pub(crate) struct Entry {
     pub disabled: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled_at: Option<Timestamp>,
+    /// The time at which the account is deleted; until then nobody can log in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletes_at: Option<Timestamp>,
     /// Whether the owner gets emails about logins from new devices and places.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alerts: Option<bool>,
@@ -177,6 +180,7 @@ impl ImportedAccount {
             disabled_at: since("disabled", entry.disabled, entry.disabled_at, now)?,
             email_verified_at: since("email_verified", entry.email_verified, entry.email_verified_at, now)?,
             alerts: entry.alerts.unwrap_or(true),
+            deletes_at: entry.deletes_at,
             ..AccountRow::new(id, &email, created_at)
         };
         Ok(Self { row, has_own_id: entry.id.is_some(), without_password })
@@ -228,6 +232,7 @@ impl From<AccountRow> for Entry {
             email_verified_at: row.email_verified_at,
             disabled: None,
             disabled_at: row.disabled_at,
+            deletes_at: row.deletes_at,
             alerts: Some(row.alerts),
             created_at: Some(row.created_at),
             password_changed_at: Some(row.password_changed_at),

@@ -327,6 +327,26 @@ pub(super) fn expire(
     Ok((diesel::delete(range.filter(ended)).execute(conn)?, last))
 }
 
+/// Deletes up to `limit` sessions of an account, and removes what identifies it from as many of those in which it acted
+/// for others. Returns how many there were.
+pub(super) fn erase(conn: &mut Conn, user: UserId, limit: i64) -> DbResult<usize> {
+    let own = sessions::table.filter(sessions::user_id.eq(user)).select(sessions::id).limit(limit);
+    let own: Vec<SessionId> = own.load(conn)?;
+    diesel::delete(sessions::table.filter(sessions::id.eq_any(&own))).execute(conn)?;
+    let left = limit.saturating_sub(i64::try_from(own.len()).unwrap_or(i64::MAX));
+    let identifies = sessions::ip.is_not_null().or(sessions::user_agent.is_not_null());
+    let acted =
+        sessions::table.filter(sessions::actor_id.eq(user)).filter(identifies.or(sessions::location.is_not_null()));
+    let acted: Vec<SessionId> = acted.select(sessions::id).limit(left).load(conn)?;
+    let nothing = (
+        sessions::ip.eq(None::<IpColumn>),
+        sessions::user_agent.eq(None::<String>),
+        sessions::location.eq(None::<Json>),
+    );
+    diesel::update(sessions::table.filter(sessions::id.eq_any(&acted))).set(nothing).execute(conn)?;
+    Ok(own.len().saturating_add(acted.len()))
+}
+
 /// Returns the lowest possible id of a session that is opened at `time`.
 fn first_id(time: Timestamp) -> SessionId {
     let millis = u64::try_from(time.as_millis()).unwrap_or(0);

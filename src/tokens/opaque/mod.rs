@@ -60,6 +60,8 @@ pub enum Purpose {
     /// Reports a login as somebody else's ("this wasn't me"), which revokes the session of the token or all sessions of
     /// the account.
     ReportLogin,
+    /// Cancels the deletion of an account.
+    CancelDeletion,
     /// Completes a login with its second factor.
     MfaChallenge,
     /// Logs in without a second factor.
@@ -67,12 +69,13 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::ChangeEmailOld,
         Self::ChangeEmailNew,
         Self::ReportLogin,
+        Self::CancelDeletion,
         Self::MfaChallenge,
         Self::TrustedDevice,
     ];
@@ -85,6 +88,7 @@ impl Purpose {
             Self::ChangeEmailOld => "change_email_old",
             Self::ChangeEmailNew => "change_email_new",
             Self::ReportLogin => "report_login",
+            Self::CancelDeletion => "cancel_deletion",
             Self::MfaChallenge => "mfa_challenge",
             Self::TrustedDevice => "trusted_device",
         }
@@ -102,27 +106,32 @@ impl Purpose {
             | Self::ResetPassword
             | Self::ChangeEmailOld
             | Self::ChangeEmailNew
-            | Self::ReportLogin => Kind::Link,
+            | Self::ReportLogin
+            | Self::CancelDeletion => Kind::Link,
             Self::MfaChallenge => Kind::MfaChallenge,
             Self::TrustedDevice => Kind::TrustedDevice,
         }
     }
 
-    /// Returns how long a token is valid.
+    /// Returns how long a token is valid, at the longest.
     pub const fn lifetime(self) -> Duration {
         match self {
             Self::VerifyEmail | Self::ChangeEmailOld | Self::ChangeEmailNew => Duration::from_secs(DAY_SECS),
             Self::ResetPassword => Duration::from_secs(30 * MINUTE_SECS),
             Self::ReportLogin => Duration::from_secs(7 * DAY_SECS),
             Self::MfaChallenge => Duration::from_secs(5 * MINUTE_SECS),
-            Self::TrustedDevice => Duration::from_secs(30 * DAY_SECS),
+            Self::TrustedDevice | Self::CancelDeletion => Duration::from_secs(30 * DAY_SECS),
         }
     }
 
     /// Returns whether a new token replaces the account's other tokens for the same purpose.
     const fn replaces(self) -> bool {
         match self {
-            Self::VerifyEmail | Self::ResetPassword | Self::ChangeEmailOld | Self::ChangeEmailNew => true,
+            Self::VerifyEmail
+            | Self::ResetPassword
+            | Self::ChangeEmailOld
+            | Self::ChangeEmailNew
+            | Self::CancelDeletion => true,
             // Each alert has its own link, and an account has several logins and devices.
             Self::ReportLogin | Self::MfaChallenge | Self::TrustedDevice => false,
         }
@@ -186,11 +195,21 @@ pub struct IssuedToken {
 /// Issues a token in the caller's transaction. A token in a link replaces the account's other tokens for the same
 /// purpose, except one that reports a login.
 pub fn issue(conn: &mut Conn, record: TokenRecord, random: &Random, now: Timestamp) -> DbResult<IssuedToken> {
+    issue_until(conn, record, random, now, now.plus(record.purpose.lifetime()))
+}
+
+/// Issues a token as [`issue`] does, which is valid until `expires_at`.
+pub fn issue_until(
+    conn: &mut Conn,
+    record: TokenRecord,
+    random: &Random,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> DbResult<IssuedToken> {
     if record.purpose.replaces() {
         revoke(conn, record.user, &[record.purpose])?;
     }
     let token = OpaqueToken::generate(record.purpose.kind(), random);
-    let expires_at = now.plus(record.purpose.lifetime());
     store::insert(conn, &token.digest(), record, now, expires_at)?;
     Ok(IssuedToken { token, expires_at })
 }

@@ -1,0 +1,119 @@
+//! `/api/v1/auth/me/export`: all that is stored about an account, for its owner.
+
+use actix_web::http::header::CONTENT_DISPOSITION;
+use actix_web::web::Bytes;
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::access::{By, ByRecentUser};
+use super::admin::UserDetails;
+use super::audit::AuditEntry;
+use super::audit_export::Batches;
+use super::mfa::TrustedDevice;
+use super::schema::Session;
+use crate::accounts::{Accounts, TwoStep};
+use crate::audit::{Audit, Event, Filter, Record};
+use crate::db::DbResult;
+use crate::http::{HttpContext, Problem};
+use crate::sessions::Sessions;
+use crate::types::Timestamp;
+
+/// Entries of the audit log that are read at a time.
+const BATCH: usize = 500;
+
+/// The end of the document, after the last entry.
+const END: &str = "]}";
+
+/// All that is stored about an account. There are no passwords, secrets or tokens in it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct AccountExport {
+    exported_at: Timestamp,
+    account: UserDetails,
+    /// Whether emails tell of unusual logins.
+    alerts: bool,
+    /// Whether logins need a second factor.
+    mfa_enabled: bool,
+    /// All sessions, with those that have ended.
+    sessions: Vec<Session>,
+    trusted_devices: Vec<TrustedDevice>,
+    /// The audit log of the account, newest first.
+    audit_events: Vec<AuditEntry>,
+}
+
+/// Exports all that is stored about the account that calls, as a file. Needs a recent login with the second factor, and
+/// is audited.
+#[utoipa::path(get, path = "/api/v1/auth/me/export", tag = "Accounts",
+    responses((status = 200, body = AccountExport)))]
+pub(super) async fn export_me(
+    accounts: web::Data<Accounts>,
+    two_step: web::Data<TwoStep>,
+    sessions: web::Data<Sessions>,
+    audit: web::Data<Audit>,
+    context: web::Data<HttpContext>,
+    By { caller, .. }: ByRecentUser,
+) -> Result<HttpResponse, Problem> {
+    let user = caller.user();
+    let account = accounts.find(user).await?.ok_or_else(Problem::invalid_token)?;
+    let profile = accounts.profile(user).await?.ok_or_else(Problem::invalid_token)?;
+    let all = sessions.list(user, true).await?;
+    let trusted = two_step.mfa.trusted_devices(user).await?;
+    audit.append_alone(Record::new(Event::AccountExported, &caller.actor(&context))).await?;
+    let exported_at = context.clock.now();
+    let head = AccountExport {
+        exported_at,
+        account: account.into(),
+        alerts: profile.alerts,
+        mfa_enabled: profile.mfa_enabled,
+        sessions: all.into_iter().map(|session| Session::new(session, caller.session())).collect(),
+        trusted_devices: trusted.into_iter().map(TrustedDevice::from).collect(),
+        audit_events: Vec::new(),
+    };
+    let head = serde_json::to_string(&head).map_err(|error| Problem::internal(&error))?;
+    let filter = Filter { user: Some(user), ..Filter::default() };
+    let name = format!("account-{}.json", exported_at.to_string().replace(':', "-"));
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
+        .streaming(stream(Audit::clone(&audit), filter, head)))
+}
+
+/// Sends `head` with the entries of the audit log at its end. They are read batch by batch as the client takes them; if
+/// the database fails, the connection ends before the response does.
+fn stream(audit: Audit, filter: Filter, head: String) -> Batches {
+    let (batches, file) = mpsc::channel(1);
+    tokio::spawn(async move {
+        if let Err(error) = write_batches(&audit, &filter, head, &batches).await {
+            tracing::warn!(%error, "the export of an account was cut off");
+            let _ = batches.send(Err(error)).await;
+        }
+    });
+    Batches { file }
+}
+
+async fn write_batches(
+    audit: &Audit,
+    filter: &Filter,
+    head: String,
+    batches: &mpsc::Sender<DbResult<Bytes>>,
+) -> DbResult<()> {
+    let mut text = head.strip_suffix(END).map(str::to_owned).unwrap_or(head);
+    let mut after = None;
+    let mut separator = "";
+    loop {
+        let page = audit.page(filter, after, BATCH).await?;
+        for entry in page.entries.into_iter().map(AuditEntry::from) {
+            text.push_str(separator);
+            text.push_str(&serde_json::to_string(&entry).unwrap_or_default());
+            separator = ",";
+        }
+        after = page.next;
+        if after.is_none() {
+            text.push_str(END);
+        }
+        let is_taken = batches.send(Ok(Bytes::from(std::mem::take(&mut text)))).await.is_ok();
+        if after.is_none() || !is_taken {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Emails of each kind, with which templates are tested when they are loaded.
+
+use super::email::{Activity, Email, Link, LoginRisk, MfaChange};
+use crate::types::Timestamp;
+
+impl Email {
+    /// Returns an email of each kind, in each form that templates have to render.
+    pub(super) fn samples() -> Vec<Self> {
+        let at = Timestamp::from_secs(1_700_000_000);
+        let link = || Link { url: "https://auth.example/account/page?token=sample".to_owned(), expires_at: at };
+        let new_email = || "new@auth.example".to_owned();
+        let full = || Activity {
+            device: "Firefox on Windows".to_owned(),
+            place: Some("Oslo, Norway".to_owned()),
+            ip: Some("192.0.2.1".to_owned()),
+            at,
+        };
+        let bare = || Activity { device: String::new(), place: None, ip: None, at };
+        let reasons = vec![LoginRisk::NewDevice, LoginRisk::NewCountry, LoginRisk::ImpossibleTravel];
+        let mut samples = vec![
+            Self::VerifyEmail { link: link() },
+            Self::ResetPassword { link: link() },
+            Self::ChangeEmailOld { link: link(), new_email: new_email() },
+            Self::ChangeEmailNew { link: link() },
+            Self::EmailChanged { new_email: new_email() },
+            Self::AccountDeleted,
+        ];
+        for activity in [full(), bare()] {
+            samples.extend([
+                Self::NewLogin { activity: activity.clone(), reasons: reasons.clone(), link: link() },
+                Self::NewLogin { activity: activity.clone(), reasons: Vec::new(), link: link() },
+                Self::RefreshReused { activity: activity.clone(), link: link() },
+                Self::PasswordChanged { activity: activity.clone(), link: link() },
+                Self::WrongCodes { activity: activity.clone(), link: link() },
+                Self::AlertsDisabled { activity: activity.clone(), link: link() },
+                Self::SessionLimit {
+                    revoked_device: "App".to_owned(),
+                    revoked_active_at: at,
+                    activity: activity.clone(),
+                    link: link(),
+                },
+            ]);
+            samples.extend([Some(link()), None].map(|link| Self::AccountDeletion {
+                deletes_at: at,
+                activity: activity.clone(),
+                link,
+            }));
+            samples.push(Self::DeletionCancelled { activity: activity.clone() });
+            samples.extend(MfaChange::ALL.map(|what| Self::MfaChanged {
+                what,
+                activity: activity.clone(),
+                link: link(),
+            }));
+        }
+        let unverified: Vec<Self> = samples.iter().map(Self::without_chosen_texts).collect();
+        samples.extend(unverified);
+        samples
+    }
+}
