@@ -13,7 +13,7 @@ use super::settings::EMBEDDED;
 use super::source::{ConfigError, EffectiveSetting, Reader, problem};
 use super::{
     BearerOrigins, CacheKind, Config, Database, Encryption, GeoDatabase, Limits, Mail, Origins, Redis, Relay,
-    Retention, database_url, parse, redis_url, secret_file, smtp_url,
+    Retention, database_url, origins, parse, redis_url, secret_file, smtp_url,
 };
 use crate::random::Random;
 use crate::secret::MasterSecret;
@@ -94,7 +94,7 @@ impl Config {
         let keep_alive = reader.get_or_default("KEEP_ALIVE", parse::seconds(1..=3600));
         let max_connections_per_address =
             reader.get_or_default("MAX_CONNECTIONS_PER_ADDRESS", parse::number(0..=1_000_000)).try_into().ok();
-        let origins = origins(&mut reader);
+        let origins = origins(&mut reader, &public_url);
         let trusted_proxies = reader.get("TRUSTED_PROXIES", parse::networks).unwrap_or_default();
         let mail = mail(&mut reader, &public_url);
         let geoip_database = reader.get("GEOIP_DATABASE", GeoDatabase::open);
@@ -204,10 +204,14 @@ fn public_url(reader: &mut Reader, bind: SocketAddr) -> Url {
     reader.get("PUBLIC_URL", parse::public_url).unwrap_or_else(|| Url::parse(&text).expect("the default is a URL"))
 }
 
-fn origins(reader: &mut Reader) -> Origins {
+fn origins(reader: &mut Reader, public_url: &Url) -> Origins {
+    let cookie_domain = reader.get("COOKIE_DOMAIN", origins::cookie_domain);
+    let fits = cookie_domain.as_ref().is_none_or(|domain| origins::is_within(public_url, domain));
+    reader.require("COOKIE_DOMAIN", "PUBLIC_URL", fits, "must be the host of PUBLIC_URL or a domain above it");
     Origins {
         allowed: reader.get("ALLOWED_ORIGINS", parse::origins).unwrap_or_default(),
         bearer: reader.get_or_default("CORS_BEARER", BearerOrigins::parse),
+        cookie_domain,
     }
 }
 

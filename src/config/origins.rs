@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use url::Host;
+use url::{Host, Url};
 
 use super::parse::{Parsed, web_url};
 
@@ -13,6 +13,8 @@ pub struct Origins {
     pub allowed: Vec<AllowedOrigin>,
     /// The origins whose pages may call the server without cookies, with an access token.
     pub bearer: BearerOrigins,
+    /// The domain whose hosts all get the cookie of the access token, or `None` for the host of the server alone.
+    pub cookie_domain: Option<String>,
 }
 
 impl Origins {
@@ -140,6 +142,25 @@ fn app(scheme: &str, host: &str) -> Option<AllowedOrigin> {
     (is_scheme && is_host).then(|| AllowedOrigin::Exact(format!("{scheme}://{}", host.to_ascii_lowercase())))
 }
 
+/// Parses a domain whose hosts share cookies.
+pub(super) fn cookie_domain(text: &str) -> Parsed<String> {
+    // A leading dot has no meaning any more (RFC 6265 §5.2.3).
+    let name = text.strip_prefix('.').unwrap_or(text);
+    let url = web_url(&format!("https://{name}")).filter(|url| url.path() == "/" && !name.contains([':', '/', '*']));
+    match url.as_ref().and_then(Url::host) {
+        Some(Host::Domain(domain)) if domain.ends_with('.') => Err("must not end with a dot".to_owned()),
+        Some(Host::Domain(domain)) if is_of_one_owner(domain) => Ok(domain.to_owned()),
+        Some(Host::Domain(_)) => Err("must not be a domain under which anybody can have one".to_owned()),
+        _ => Err("must be a domain".to_owned()),
+    }
+}
+
+/// Returns whether the host of `url` is `domain` or below it: browsers take no cookie for other domains.
+pub(super) fn is_within(url: &Url, domain: &str) -> bool {
+    let Some(Host::Domain(host)) = url.host() else { return false };
+    host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
 /// Returns whether all hosts below a domain belong to its owner: it is no public suffix such as `com`, `co.uk` or
 /// `github.io`, under which anybody can have a domain (publicsuffix.org).
 fn is_of_one_owner(domain: &str) -> bool {
@@ -213,6 +234,47 @@ mod tests {
             let pattern = parse(pattern);
             assert!(matching.iter().all(|origin| pattern.matches(origin)), "{pattern}");
             assert!(!other.iter().any(|origin| pattern.matches(origin)), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_domain_is_that_of_the_server_or_above_it_and_of_one_owner() {
+        for (text, domain) in [
+            ("example.com", "example.com"),
+            (".Example.COM", "example.com"),
+            ("kt.localhost", "kt.localhost"),
+            ("team.github.io", "team.github.io"),
+            ("b\u{fc}cher.example", "xn--bcher-kva.example"),
+        ] {
+            assert_eq!(cookie_domain(text).as_deref(), Ok(domain));
+        }
+        for text in [
+            "com",
+            "co.uk",
+            "github.io",
+            "localhost",
+            ".",
+            "",
+            "example.com.",
+            "10.0.0.7",
+            "[::1]",
+            "a.example:443",
+            "https://a.example",
+            "a.example/",
+            "*.a.example",
+            "a.example;",
+            "a b",
+            "u@a.example",
+            "..a.example",
+        ] {
+            cookie_domain(text).expect_err(text);
+        }
+        let is_within = |url: &str, domain| is_within(&Url::parse(url).unwrap(), domain);
+        for url in ["https://example.com/auth", "https://auth.example.com:8443", "http://a.b.example.com"] {
+            assert!(is_within(url, "example.com"), "{url}");
+        }
+        for url in ["https://badexample.com", "https://example.org", "https://com", "http://10.0.0.7"] {
+            assert!(!is_within(url, "example.com"), "{url}");
         }
     }
 

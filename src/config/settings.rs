@@ -156,6 +156,8 @@ static SETTINGS: [Setting; 50] = [
     Setting::new("ALLOWED_ORIGINS", Derived("none"), "https://app.example,https://admin.example",
         "Origins whose pages may call the server with cookies: websites, apps (`capacitor://localhost`), or all hosts \
          one label below a domain (`https://*.example.com`)."),
+    Setting::new("COOKIE_DOMAIN", Derived("the host of `PUBLIC_URL` alone"), "example.com",
+        "Domain whose hosts all get the access token in a cookie: the host of `PUBLIC_URL` or a domain above it."),
     Setting::new("CORS_BEARER", Value("any"), "allowed_origins",
         "Origins whose pages may call the API without cookies, with an access token: any or allowed_origins."),
     Setting::new("TRUSTED_PROXIES", Derived("none"), "10.0.0.0/8,::1",

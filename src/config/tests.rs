@@ -130,7 +130,8 @@ fn every_setting_is_read_and_refuses_what_is_wrong_in_one_line_with_its_example(
 #[test]
 fn every_example_is_valid() {
     let secret = long_secret();
-    let elsewhere = ["JWT_SECRET", "REDIS_CA_FILE", "SMTP_CA_FILE", "MAIL_TEMPLATES", "GEOIP_DATABASE"];
+    let elsewhere =
+        ["COOKIE_DOMAIN", "JWT_SECRET", "REDIS_CA_FILE", "SMTP_CA_FILE", "MAIL_TEMPLATES", "GEOIP_DATABASE"];
     for setting in settings().iter().filter(|setting| !elsewhere.contains(&setting.name)) {
         let mut environment = vec![("JWT_SECRET", secret.as_str()), (setting.name, setting.example)];
         if setting.name == "DATABASE_SCHEMA" {
@@ -534,6 +535,7 @@ fn an_origin_is_a_scheme_and_a_host_and_never_a_star() {
     let origins: Vec<String> = config.origins.allowed.iter().map(ToString::to_string).collect();
     assert_eq!(origins, ["https://app.example", "http://localhost:3000"]);
     refuses("ALLOWED_ORIGINS", &["https://a.example/path", "a.example", "null", "ftp://a", "https://a?x"]);
+    refuses("COOKIE_DOMAIN", &["example.com", "com", "127.0.0.1", "https://a.example"]);
     let star = refusal(&[("ALLOWED_ORIGINS", "https://a.example,*")]);
     assert!(star.contains("would allow every website"), "{star}");
 }

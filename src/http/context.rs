@@ -41,7 +41,7 @@ impl HttpContext {
             metrics,
             is_https,
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
-            cookies: Cookies::new(&config.public_url),
+            cookies: Cookies::new(&config.public_url, config.origins.cookie_domain.as_deref()),
             public_origin: config.public_url.origin().ascii_serialization(),
             origins: config.origins.clone(),
             trusted_proxies: config.trusted_proxies.clone(),

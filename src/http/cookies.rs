@@ -37,6 +37,7 @@ struct Cookie {
     name: String,
     /// Browsers get one for each path.
     paths: Vec<String>,
+    domain: Option<String>,
     is_secure: bool,
     same_site: SameSite,
 }
@@ -46,24 +47,28 @@ impl Cookies {
     ///
     /// Paths begin with the URL's path: browsers see that one, also where a proxy strips it. With https, the prefixes
     /// of names prevent other servers from setting the cookies over http (`__Secure-`) or at all (`__Host-`, which
-    /// requires the path `/`; RFC 6265bis §4.1.3).
-    pub(crate) fn new(public_url: &Url) -> Self {
+    /// requires the path `/` and no domain; RFC 6265bis §4.1.3).
+    ///
+    /// With a `domain`, all of its hosts get the access token, at any path. The refresh token and trusted devices stay
+    /// with this server: no other one has a use for them.
+    pub(crate) fn new(public_url: &Url, domain: Option<&str>) -> Self {
         let is_secure = public_url.scheme() == "https";
         let base = public_url.path().trim_end_matches('/');
-        let whole_server = if base.is_empty() { "/" } else { base };
-        let cookie = |name: &str, paths: Vec<String>, same_site| {
+        let whole_server = if base.is_empty() || domain.is_some() { "/" } else { base };
+        let cookie = |name: &str, paths: Vec<String>, domain: Option<&str>, same_site| {
             let prefix = match is_secure {
-                true if paths == ["/"] => "__Host-",
+                true if paths == ["/"] && domain.is_none() => "__Host-",
                 true => "__Secure-",
                 false => "",
             };
-            Cookie { name: format!("{prefix}keyturn_{name}"), paths, is_secure, same_site }
+            let name = format!("{prefix}keyturn_{name}");
+            Cookie { name, paths, domain: domain.map(str::to_owned), is_secure, same_site }
         };
         let below = |route: &str| format!("{base}{route}");
         Self {
-            access: cookie("access", vec![whole_server.to_owned()], SameSite::Lax),
-            refresh: cookie("refresh", REFRESH_ROUTES.map(below).to_vec(), SameSite::Strict),
-            trusted_device: cookie("device", vec![below(LOGIN_ROUTE)], SameSite::Strict),
+            access: cookie("access", vec![whole_server.to_owned()], domain, SameSite::Lax),
+            refresh: cookie("refresh", REFRESH_ROUTES.map(below).to_vec(), None, SameSite::Strict),
+            trusted_device: cookie("device", vec![below(LOGIN_ROUTE)], None, SameSite::Strict),
         }
     }
 
@@ -127,6 +132,10 @@ impl Cookie {
                 .secure(self.is_secure)
                 .same_site(self.same_site)
                 .max_age(CookieDuration::seconds(i64::try_from(max_age.as_secs()).unwrap_or(i64::MAX)));
+            let cookie = match &self.domain {
+                Some(domain) => cookie.domain(&**domain),
+                None => cookie,
+            };
             response.cookie(cookie.finish());
         }
     }
@@ -163,7 +172,7 @@ mod tests {
     use super::*;
 
     fn cookies(public_url: &str) -> Cookies {
-        Cookies::new(&Url::parse(public_url).unwrap())
+        Cookies::new(&Url::parse(public_url).unwrap(), None)
     }
 
     #[test]
@@ -186,6 +195,19 @@ mod tests {
             let expected = REFRESH_ROUTES.map(|route| format!("{base}{route}"));
             assert_eq!(cookies.refresh.paths, expected, "{url}");
             assert_eq!(cookies.trusted_device.paths, [format!("{base}{LOGIN_ROUTE}")], "{url}");
+        }
+    }
+
+    #[test]
+    fn a_domain_is_for_the_access_token_alone() {
+        for (url, prefix) in [("https://example.com/auth", "__Secure-"), ("http://auth.example.com", "")] {
+            let cookies = Cookies::new(&Url::parse(url).unwrap(), Some("example.com"));
+            assert_eq!(cookies.access.name, format!("{prefix}keyturn_access"));
+            assert_eq!(
+                (cookies.access.domain.as_deref(), &*cookies.access.paths),
+                (Some("example.com"), &["/".to_owned()][..])
+            );
+            assert_eq!((&cookies.refresh.domain, &cookies.trusted_device.domain), (&None, &None));
         }
     }
 

@@ -23,6 +23,7 @@ both_backends! {
     cookies_are_marked_as_secure_with_https_alone,
     a_foreign_cookie_of_any_form_hides_none_of_ours,
     two_cookies_of_one_name_are_refused,
+    hosts_of_one_site_share_the_access_token,
     an_unreadable_cookie_is_no_end_of_a_session,
 }
 
@@ -176,6 +177,52 @@ async fn two_cookies_of_one_name_are_refused(server: Server) {
     for (access, refresh) in [(&access, &refresh), (&other_access, &other_refresh)] {
         server.get(ME).header("cookie", access).send().await.assert_status(200);
         server.post(REFRESH).header("cookie", refresh).header("origin", PUBLIC_URL).send().await.assert_status(200);
+    }
+}
+
+/// The attributes of a cookie that an answer sets, sorted.
+#[track_caller]
+fn attributes(answer: &Response, name: &str) -> Vec<String> {
+    let set = answer.set_cookies(name);
+    let mut all: Vec<String> = set[0].1.split(';').map(|attribute| attribute.trim().to_owned()).collect();
+    all.retain(|attribute| !attribute.starts_with("Max-Age"));
+    all.sort();
+    all
+}
+
+async fn hosts_of_one_site_share_the_access_token(backend: Backend) {
+    for (public_url, base) in [("https://auth.example.com", ""), ("https://example.com/auth", "/auth")] {
+        let settings = [
+            ("PUBLIC_URL", public_url),
+            ("COOKIE_DOMAIN", ".example.com"),
+            ("ALLOWED_ORIGINS", "https://app.example.com"),
+        ];
+        let server = Server::with(backend, &settings).await;
+        let account = json!({"email": "ada@example.com", "password": PASSWORD, "transport": "cookie"});
+        let page = |request: Request| request.header("origin", "https://app.example.com");
+        let answer = page(server.post(REGISTER).json(&account)).send().await;
+        assert_eq!(answer.assert_status(201).all_headers("set-cookie").len(), 3);
+        let access = "__Secure-keyturn_access";
+        assert_eq!(attributes(&answer, access), ["Domain=example.com", "HttpOnly", "Path=/", "SameSite=Lax", "Secure"]);
+        for (_, text) in answer.set_cookies(REFRESH_COOKIE) {
+            assert!(!text.contains("Domain") && text.contains(&format!("Path={base}/api/v1/")), "{text}");
+        }
+        let mut jar = Jar::default();
+        jar.take(&answer);
+        // A proxy in front of an app on another host asks with the cookies of that host.
+        let verified = server.get(VERIFY).header("cookie", &jar.header("/orders")).send().await;
+        assert!(verified.assert_status(200).header("x-auth-user").is_some());
+        for path in [REFRESH, LOGOUT] {
+            let cookies = jar.header(&format!("{base}{path}"));
+            let answer = page(server.post(path).header("cookie", &cookies)).send().await;
+            assert!(answer.status < 300, "{answer:?}");
+            assert!(attributes(&answer, access).contains(&"Domain=example.com".to_owned()), "{answer:?}");
+            jar.take(&answer);
+        }
+        assert!(jar.cookies.is_empty());
+        // A cookie of the name that a server without a domain has is somebody else's.
+        let foreign = server.get(ME).header("cookie", &format!("{ACCESS}=x")).send().await;
+        foreign.assert_problem(401, "missing_token");
     }
 }
 
