@@ -43,9 +43,9 @@ type Accounts = AccountReader<Box<dyn BufRead + Send>>;
 
 #[derive(Args)]
 pub(super) struct ImportArguments {
-    /// The file with one account on each line, as a JSON object; `-` for standard input. Lines that are not imported are
-    /// listed in FILE.rejected.ndjson, and accounts whose password cannot be imported in FILE.without-password.ndjson:
-    /// their owners set one by email.
+    /// The file with one account on each line, as a JSON object; `-` for standard input. Lines that are not imported
+    /// are listed in FILE.rejected.ndjson, and accounts whose password cannot be imported in
+    /// FILE.without-password.ndjson: their owners set one by email.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Only check every line; import nothing.

@@ -38,13 +38,19 @@ impl StoredHash {
         if text == NO_PASSWORD {
             return Ok(Self::None);
         }
-        // Django adds the prefix `argon2` to the PHC string.
-        let phc = text.strip_prefix("argon2").unwrap_or(text);
+        let phc = without_prefix(text);
         if !phc.starts_with("$argon2") {
             return ImportedHash::parse(text).map(Self::Imported);
         }
         Scheme::parse_phc(phc).map(|(scheme, salt, output)| Self::Argon2(scheme, salt, output))
     }
+}
+
+/// Returns a PHC string without what Django, Spring Security (`{argon2}`, `{argon2@…}`) and directories (`{ARGON2}`,
+/// `{CRYPT}`) put before it.
+fn without_prefix(text: &str) -> &str {
+    let behind_braces = text.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+    behind_braces.map(|(_, rest)| rest).or_else(|| text.strip_prefix("argon2")).unwrap_or(text)
 }
 
 /// Checks whether `text` is accepted as an account's password hash: its form must be known, and the cost of verifying a

@@ -16,6 +16,7 @@
 mod support;
 
 mod commands;
+mod hashes;
 mod installations;
 mod serving;
 mod transfer;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::hashes::{HASHES, SHORT};
 use crate::serving::assert_private;
 use crate::support::process::command;
 use crate::support::smtp::SmtpServer;
@@ -30,40 +31,6 @@ embedded_only! {
     an_export_is_for_its_owner_alone_and_replaces_no_file,
     a_terminal_shows_a_bar,
 }
-
-/// The password of [`HASHES`]; a short one, since others let people have such.
-const SHORT: &str = "thimble";
-
-/// Hashes of [`SHORT`] with little cost: by argon2-cffi, bcrypt, passlib and Django; for Keycloak and Firebase put
-/// together with Python's hashlib and cryptography. PHP's `$2y$` is another name for `$2b$`.
-const HASHES: [(&str, &str); 14] = [
-    ("argon2-cffi", "$argon2id$v=19$m=256,t=1,p=1$Ez5KRBH6nyUYo7XhyYrXew$gZ/DFrWWbpb2Amk+8N3bTIZkP8SyNtYQVUSCDNiSCPg"),
-    ("argon2-cffi-i", "$argon2i$v=19$m=256,t=2,p=2$xQfWa/1RvHo3U8ni2PP5SA$qNB0dwTwmlVxCekuNNz8+MSb/KtM1smr4GhgU4XCEh4"),
-    ("bcrypt-2a", "$2a$04$J7P2vKHgl1fzZgtrYiWyVObU8LzZbBVwYbWk08G/ovzRXBhG6p5U."),
-    ("bcrypt-2b", "$2b$04$EWlQzF9MLMaRHaUUoG6ZXOIHwZw/3EMmj.MqJN/u2dioyDjjutxgO"),
-    ("php-bcrypt", "$2y$04$elXpCw1V.d7Hqck4V1y8l.UYHcyHvwDIJsGyY./Zq08Fi8EWjgi7C"),
-    ("passlib-scrypt", "$scrypt$ln=10,r=8,p=1$vJeSkrKW8l5LiZHyfq9Vqg$KHoh1pZ56mpxKfdNO1W/20szMszS6JjqwXgg2MKQtms"),
-    ("passlib-pbkdf2-sha256", "$pbkdf2-sha256$1000$CaHUuldKSSklZGwNwVgLwQ$Kxq45M6RvAg8Q6ZGwYI0SjprFhAtql2EtENWTFwwv3I"),
-    (
-        "passlib-pbkdf2-sha512",
-        "$pbkdf2-sha512$1000$SAnhHMPYu9fae./de0/J.Q$SrwhkZvybaJc5Ep10mfNXXH9ArVaZ4.N/qOB/S6OniJ.JFhxSb27UrOeakipycrGtrV6/44nKcloQlbE3yTfoQ",
-    ),
-    ("django-pbkdf2", "pbkdf2_sha256$1000$Xq0r9PLmV2$XEqze8sJ4AqdrEeT2/jKHedll1mIUITSodMkisEnorU="),
-    ("django-bcrypt-sha256", "bcrypt_sha256$$2b$04$F5DStypK3f9UykEN06EtZ.j.VspJBnXo.WKQl3N7X7re9olT9IFiW"),
-    (
-        "django-scrypt",
-        "scrypt$1024$Xq0r9PLmV2$8$1$R1uTo1m2tJFyXZvksm7KfshFXbWtUsDkEfpuSzZx97VmeWjnBwLMg34OizLsh59vF91VrcArqpH/GGb99npWyw==",
-    ),
-    ("django-argon2", "argon2$argon2id$v=19$m=256,t=1,p=1$WHEwcjlQTG1WMg$Xwv5rOnWoyKW8Son0b4lGWs/g7ktYUELO0Gm/OtPb/s"),
-    (
-        "keycloak",
-        "$pbkdf2-sha512$i=1000,l=64$ZGVmZ2hpamtsbW5vcHFycw==$Gvk0teyCuyDMy0zyeOHQOo3BRLIxRxSqikAqjHQpuXPG/z0Hs4ECNy3uffDy7FZFuKdL38wKovxOO6lVr0IqRg==",
-    ),
-    (
-        "firebase",
-        "$firescrypt$ln=10,r=8,p=1$PD0+P0BBQkNERQ==$Ri7gdQdE/UwzrivSXbIChxfnqWYb2BbxMTB/gl+mOD4IeAzVqJZfbxhROSk8qLHLEOMDCqOag5AESqIOPjWX8w==$Bw==$BRAbJjE8R1JdaHN+iZSfqrXAy9bh7PcCDRgjLjlET1plcHuGkZynsr3I097p9P8KFSArNkFMV2JteIOOmaSvug==",
-    ),
-];
 
 /// The text of a file with these accounts.
 fn lines(accounts: impl IntoIterator<Item = Value>) -> String {
@@ -100,7 +67,8 @@ async fn reset_by_email(process: &Process, smtp: &SmtpServer, email: &str) {
     process.post("/api/v1/auth/password/reset").json(&reset).send().await.assert_status(204);
 }
 
-async fn people_from_every_system_log_in_with_the_password_they_have(process: Process) {
+async fn people_from_every_system_log_in_with_the_password_they_have(backend: Backend) {
+    let process = Process::with(backend, &[("LIMIT_LOGIN_ADDRESS", "off")]);
     let email = |system: &str| format!("{system}@example.com");
     let people = HASHES.map(|(system, hash)| json!({"email": email(system), "password_hash": hash}));
     assert_eq!(import(&process, &lines(people)).printed(), summary(HASHES.len(), 0));
@@ -135,6 +103,8 @@ async fn every_bad_line_is_reported_and_every_good_one_imported(deployment: Arc<
         ("{\"email\":\"FIRST@example.com\"}", "has the same email address as line 1"),
         (&bomb(&format!("$argon2id$v=19$m=4194304,t=1,p=1{salted}")), "password_hash costs too much"),
         (&bomb(&format!("$argon2id$v=19$m=65536,t=4294967295,p=1{salted}")), "password_hash costs too much"),
+        (&bomb("$P$Z12345678abcdefghijklmnopqrstuv"), "password_hash costs too much"),
+        (&bomb("{noop}sesame"), "password_hash is a password in plain text: hash it first"),
         (&bomb("$2b$31$tH.bReaWYdiRau/tHhzLlOE3ZUAOTlyo3tR3xRkTzD8GrYULSfOCS"), "password_hash costs too much"),
         (&bomb(&format!("$scrypt$ln=30,r=8,p=1{salted}")), "password_hash costs too much"),
         (&bomb(&format!("$firescrypt$ln=31,r=8,p=1{salted}$Bw==$c29tZXNhbHQ")), "password_hash costs too much"),

@@ -22,8 +22,8 @@ pub(crate) struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<Uuid>,
     pub email: String,
-    /// A hash that [`check_hash`] accepts. Without one, or with one of unknown form, the owner has to reset the password
-    /// first.
+    /// A hash that [`check_hash`] accepts. Without one, or with one of unknown form, the owner has to reset the
+    /// password first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
