@@ -50,6 +50,13 @@ impl Timestamp {
         text.parse().ok().map(|time: jiff::Timestamp| Self::from_millis(time.as_millisecond()))
     }
 
+    /// Parses a time without an offset as UTC. Returns `None` for anything else.
+    pub fn parse_utc(text: &str) -> Option<Self> {
+        let time: jiff::civil::DateTime = text.parse().ok()?;
+        let time = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        Some(Self::from_millis(time.timestamp().as_millisecond()))
+    }
+
     /// Returns the time from `earlier` to `self`. Returns zero if `earlier` is later, as it can be on a server whose
     /// clock is behind.
     pub fn since(self, earlier: Self) -> Duration {

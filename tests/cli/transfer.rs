@@ -27,6 +27,8 @@ both_backends! {
 }
 
 embedded_only! {
+    a_file_in_another_format_is_refused_with_the_way_to_convert_it,
+    times_of_other_systems_are_taken,
     a_check_imports_nothing_and_needs_no_database,
     an_export_is_for_its_owner_alone_and_replaces_no_file,
     a_terminal_shows_a_bar,
@@ -337,6 +339,43 @@ async fn a_running_server_goes_on_while_accounts_are_imported(backend: Backend) 
     assert_eq!(String::from_utf8(output.stdout).unwrap(), summary(8_000, 0));
     assert!(registered > 0);
     assert_eq!(process.count("users"), 8_000 + registered);
+}
+
+async fn a_file_in_another_format_is_refused_with_the_way_to_convert_it(deployment: Arc<Deployment>) {
+    let utf16: Vec<u8> = "\u{feff}{\"email\":\"a@example.com\"}\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (content, told) in [
+        (&b"[\n  {\"email\":\"a@example.com\"}\n]\n"[..], "the file is a JSON array"),
+        (b"\n{\n  \"users\": [\n", "jq -c '.users[]'"),
+        (b"email,name\na@example.com,Ada\n", "the file is CSV"),
+        (b"\x1f\x8b\x08\0\0\0\0\0", "gunzip"),
+        (&utf16, "iconv -f UTF-16 -t UTF-8"),
+    ] {
+        std::fs::write(deployment.folder.path().join("people.ndjson"), content).unwrap();
+        for arguments in [&["user", "import", "people.ndjson"][..], &["user", "import", "--check", "people.ndjson"]] {
+            let refused = run(&deployment, arguments).refused();
+            assert!(refused.contains(told), "{refused}");
+        }
+    }
+}
+
+async fn times_of_other_systems_are_taken(deployment: Arc<Deployment>) {
+    let people = [
+        json!({"email": "naive@example.com", "created_at": "2021-03-04T05:06:07.123456"}),
+        json!({"email": "mysql@example.com", "created_at": "2021-03-04 05:06:07",
+            "last_login_at": "0000-00-00 00:00:00"}),
+        json!({"email": "dotnet@example.com", "created_at": "2021-03-04T05:06:07.1230000+00:00",
+            "last_login_at": "0001-01-01T00:00:00Z", "disabled_at": "0001-01-01T00:00:00+00:00"}),
+        json!({"email": "millis@example.com", "created_at": 1_614_834_367_123_u64, "email_verified_at": 0}),
+        json!({"email": "seconds@example.com", "created_at": 1_614_834_367, "email_verified_at": ""}),
+    ];
+    assert_eq!(import(&deployment, &lines(people)).printed(), summary(5, 0));
+    for line in run(&deployment, &["user", "export"]).printed().lines() {
+        let account: Value = serde_json::from_str(line).unwrap();
+        assert!(account["created_at"].as_str().unwrap().starts_with("2021-03-04T05:06:07."), "{account}");
+        for never in ["last_login_at", "disabled_at", "email_verified_at"] {
+            assert!(account[never].is_null(), "{account}");
+        }
+    }
 }
 
 async fn a_check_imports_nothing_and_needs_no_database(deployment: Arc<Deployment>) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::time;
 use crate::accounts::store::AccountRow;
 use crate::passwords::{HashError, NO_PASSWORD, check_hash};
 use crate::random::Random;
@@ -33,12 +34,12 @@ pub(crate) struct Entry {
     /// For systems that record no time of it: `true` means since the import.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "time::deserialize", skip_serializing_if = "Option::is_none")]
     pub email_verified_at: Option<Timestamp>,
     /// For systems that record no time of it: `true` means since the import.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "time::deserialize", skip_serializing_if = "Option::is_none")]
     pub disabled_at: Option<Timestamp>,
     /// The time at which the account is deleted; until then nobody can log in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,11 +47,11 @@ pub(crate) struct Entry {
     /// Whether the owner gets emails about logins from new devices and places.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alerts: Option<bool>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "time::deserialize", skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "time::deserialize", skip_serializing_if = "Option::is_none")]
     pub password_changed_at: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "time::deserialize", skip_serializing_if = "Option::is_none")]
     pub last_login_at: Option<Timestamp>,
 }
 
@@ -69,6 +70,8 @@ pub(crate) enum EntryError {
     Duplicate(String),
     #[error("{0} has the wrong type")]
     WrongType(String),
+    #[error("{0} is not a time such as 2021-03-04T05:06:07Z; without a zone it is taken as UTC")]
+    NotATime(String),
     #[error("email {0}")]
     Email(#[from] EmailAddressError),
     #[error("password_hash {0}")]
@@ -133,6 +136,7 @@ fn describe(error: serde_path_to_error::Error<serde_json::Error>) -> EntryError 
         Some(("missing", _)) => EntryError::Missing(field),
         Some(("unknown", _)) => EntryError::Unknown(field),
         Some(("duplicate", _)) => EntryError::Duplicate(field),
+        _ if text.starts_with(time::NOT_A_TIME) => EntryError::NotATime(path),
         _ => EntryError::WrongType(path),
     }
 }
@@ -342,7 +346,8 @@ mod tests {
                 with(r#""disabled":false,"disabled_at":"2020-01-02T03:04:05Z""#),
                 "disabled and disabled_at contradict each other",
             ),
-            (with(r#""created_at":"yesterday""#), "created_at has the wrong type"),
+            (with(r#""created_at":"yesterday""#), "created_at is not a time such as 2021-03-04T05:06:07Z"),
+            (with(r#""created_at":true"#), "created_at has the wrong type"),
             (with(r#""created_at":"1969-12-31T23:59:59Z""#), "created_at is before 1970"),
             (with(r#""last_login_at":"2123-11-14T22:13:20Z""#), "last_login_at is before 1970 or in the future"),
             (with(r#""\u001b[2J":1"#), "has an unknown field, \\u{1b}[2J"),

@@ -1,7 +1,9 @@
 //! Imports and exports accounts with their password hashes: one JSON object on each line.
 
 pub(crate) mod entry;
+mod format;
 pub(crate) mod reader;
+mod time;
 
 use std::sync::Arc;
 

@@ -6,8 +6,8 @@ use std::io::{self, BufRead, Read as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::BATCH;
 use super::entry::{Entry, ImportedAccount};
+use super::{BATCH, format};
 use crate::random::Random;
 use crate::types::{Timestamp, UserId};
 
@@ -26,6 +26,8 @@ pub(crate) struct AccountReader<R> {
     lines: u64,
     /// Bytes read.
     bytes: u64,
+    /// Whether a line that is not blank was read.
+    has_begun: bool,
     /// The lines of all accounts so far by email address, of which a digest is shorter.
     emails: HashMap<[u8; 16], u64>,
     /// The lines of all accounts so far that had an id.
@@ -59,19 +61,25 @@ pub(crate) struct Remark {
 impl<R: BufRead> AccountReader<R> {
     /// Creates a reader of `input`. `now` is the time of the import.
     pub(crate) fn new(input: R, now: Timestamp, random: Random) -> Self {
-        Self { input, now, random, lines: 0, bytes: 0, emails: HashMap::new(), ids: HashMap::new() }
+        Self { input, now, random, lines: 0, bytes: 0, has_begun: false, emails: HashMap::new(), ids: HashMap::new() }
     }
 
     /// Reads up to [`BATCH`] lines. Returns `None` at the end.
     ///
     /// # Errors
-    /// The input cannot be read.
+    /// The input cannot be read, or is no file of lines: the text says how to convert it.
     pub(crate) fn next_batch(&mut self) -> io::Result<Option<Batch>> {
         let mut batch = Batch::default();
         let first = self.lines;
         while self.lines.saturating_sub(first) < BATCH.into()
             && let Some(text) = self.next_line()?
         {
+            if !self.has_begun && !text.trim_ascii().is_empty() {
+                self.has_begun = true;
+                if let Some(refusal) = format::refusal(&text) {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, refusal));
+                }
+            }
             match self.read(&text) {
                 Ok(Some(account)) => {
                     if let Some(reason) = account.without_password() {
