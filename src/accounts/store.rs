@@ -359,19 +359,22 @@ pub(super) fn search_names(
 }
 
 /// Inserts the rows whose id and email address are new. Returns how many were inserted.
-pub(super) fn insert_new<'a>(conn: &mut Conn, rows: impl Iterator<Item = &'a AccountRow>) -> DbResult<usize> {
+pub(super) fn insert_new<'a>(conn: &mut Conn, rows: impl Iterator<Item = &'a AccountRow>) -> DbResult<Vec<UserId>> {
     match conn {
         Conn::Postgres(conn) => {
             // Sorted, so that two concurrent imports cannot deadlock.
             let mut rows: Vec<&AccountRow> = rows.collect();
             rows.sort_unstable_by(|a, b| a.email_normalized.cmp(&b.email_normalized));
-            Ok(diesel::insert_into(users::table).values(rows).on_conflict_do_nothing().execute(conn)?)
+            let insertion = diesel::insert_into(users::table).values(rows).on_conflict_do_nothing();
+            Ok(insertion.returning(users::id).get_results(conn)?)
         }
         Conn::Sqlite(conn) => {
-            let mut inserted = 0_usize;
+            let mut inserted = Vec::new();
             for row in rows {
                 let insertion = diesel::insert_into(users::table).values(row).on_conflict_do_nothing();
-                inserted = inserted.saturating_add(insertion.execute(conn)?);
+                if insertion.execute(conn)? == 1 {
+                    inserted.push(row.id);
+                }
             }
             Ok(inserted)
         }

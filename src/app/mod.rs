@@ -190,7 +190,7 @@ impl App {
             recovery: base.recovery(&sessions, &mfa, hasher),
             email_changes: base.email_changes(&sessions, &mfa),
             links: base.links(&sessions),
-            transfer: Transfer::new(base.db.clone(), base.audit.clone()),
+            transfer: Transfer::new(base.db.clone(), base.audit.clone(), mfa.clone()),
             accounts,
             two_step,
             audit: base.audit.clone(),

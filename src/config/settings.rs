@@ -89,7 +89,7 @@ pub(super) fn without_credentials(url: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 50] = [
+static SETTINGS: [Setting; 51] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",

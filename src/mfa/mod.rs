@@ -5,6 +5,7 @@
 //! the second factor of one account never run concurrently.
 
 mod challenge;
+mod import;
 mod recovery_codes;
 mod store;
 mod totp;
@@ -23,6 +24,7 @@ use crate::secret::{MacKey, SealKey};
 use crate::tokens::opaque::{Purpose, TokenRecord};
 use crate::types::{Amr, UserId};
 
+pub(crate) use import::{FactorError, ImportedFactor};
 pub(crate) use recovery_codes::RecoveryCodes;
 pub(crate) use totp::TotpEnrolment;
 pub(crate) use trusted_devices::TrustedDevice;

@@ -36,7 +36,7 @@ fn format_code(bytes: &[u8; BYTES]) -> Zeroizing<String> {
 
 /// Normalizes a code for comparison: in upper case, without separators, and with letters replaced that may be misread
 /// digits.
-fn normalize(code: &str) -> Zeroizing<String> {
+pub(super) fn normalize(code: &str) -> Zeroizing<String> {
     let characters = code.chars().filter(|c| c.is_alphanumeric()).map(|c| match c.to_ascii_uppercase() {
         'O' => '0',
         'I' | 'L' => '1',
@@ -80,7 +80,8 @@ impl Mfa {
         store::redeem_recovery_code(conn, user, &self.recovery_digest(user, code))
     }
 
-    fn recovery_digest(&self, user: UserId, code: &str) -> [u8; 16] {
+    /// Returns the digest of a code of `user`, however it is typed.
+    pub(super) fn recovery_digest(&self, user: UserId, code: &str) -> [u8; 16] {
         let message = Zeroizing::new([user.0.as_bytes().as_slice(), normalize(code).as_bytes()].concat());
         self.keys.recovery_codes.tag(&message)
     }

@@ -46,6 +46,15 @@ pub(super) fn confirm_totp_secret(conn: &mut Conn, user: UserId, step: i64, now:
     Ok(())
 }
 
+/// Finds the confirmed secrets of the accounts from `first` to `last`.
+pub(super) fn confirmed_secrets(conn: &mut Conn, first: UserId, last: UserId) -> DbResult<Vec<(UserId, Vec<u8>)>> {
+    let secrets = totp_secrets::table
+        .filter(totp_secrets::user_id.ge(first))
+        .filter(totp_secrets::user_id.le(last))
+        .filter(totp_secrets::confirmed_at.is_not_null());
+    Ok(secrets.select((totp_secrets::user_id, totp_secrets::sealed_secret)).load(conn)?)
+}
+
 /// Marks time step `step` as used. Returns whether it is later than every used time step.
 pub(super) fn use_totp_step(conn: &mut Conn, user: UserId, sealed: &[u8], step: i64) -> DbResult<bool> {
     let unused = totp_secrets::table

@@ -202,7 +202,7 @@ pub(crate) async fn show_cancel_deletion(visit: Visit) -> HttpResponse {
 
 /// Cancels the deletion of the account.
 #[utoipa::path(post, path = "/account/cancel-deletion", tag = "Pages", security(()),
-    request_body(content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
+    request_body(content = LinkForm, content_type = "application/x-www-form-urlencoded"), responses(FormResponses))]
 pub(crate) async fn submit_cancel_deletion(visit: Visit, form: SentForm) -> HttpResponse {
     let answer = async {
         let token = visit.token(&form?).await?;

@@ -35,7 +35,7 @@ embedded_only! {
 }
 
 /// The text of a file with these accounts.
-fn lines(accounts: impl IntoIterator<Item = Value>) -> String {
+pub fn lines(accounts: impl IntoIterator<Item = Value>) -> String {
     accounts.into_iter().map(|account| format!("{account}\n")).collect()
 }
 
@@ -44,7 +44,7 @@ fn crowd(numbers: std::ops::Range<usize>) -> String {
     lines(numbers.map(|number| json!({"email": format!("person-{number}@example.com")})))
 }
 
-fn import(deployment: &Deployment, text: &str) -> Ran {
+pub fn import(deployment: &Deployment, text: &str) -> Ran {
     std::fs::write(deployment.folder.path().join("people.ndjson"), text).unwrap();
     run(deployment, &["user", "import", "people.ndjson"])
 }
@@ -61,7 +61,7 @@ fn row(deployment: &Deployment, email: &str) -> Value {
 }
 
 /// Sets [`PASSWORD`] with the link of an email, as the owner of an account does.
-async fn reset_by_email(process: &Process, smtp: &SmtpServer, email: &str) {
+pub async fn reset_by_email(process: &Process, smtp: &SmtpServer, email: &str) {
     let forgot = process.post("/api/v1/auth/password/forgot").json(&json!({"email": email}));
     forgot.send().await.assert_status(202);
     let received = until("the link", async || smtp.mails_to(email).pop()).await;

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::time;
 use crate::accounts::store::AccountRow;
+use crate::mfa::{FactorError, ImportedFactor};
 use crate::passwords::{HashError, NO_PASSWORD, check_hash};
 use crate::random::Random;
 use crate::types::{EmailAddress, EmailAddressError, Label, LabelError, Roles, RolesError, Timestamp, UserId};
@@ -27,6 +29,14 @@ pub(crate) struct Entry {
     /// password first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<String>,
+    /// The secret of the owner's authenticator app, in Base32 or as an otpauth URI.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totp_secret: Option<Zeroizing<String>>,
+    /// Recovery codes beside `totp_secret`, in plain text. An export has none: only digests of them are stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery_codes: Option<Vec<Zeroizing<String>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<SecondFactor>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,6 +65,33 @@ pub(crate) struct Entry {
     pub last_login_at: Option<Timestamp>,
 }
 
+/// The second factor of an account whose secret is not in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", rename_all = "lowercase")]
+pub(crate) enum SecondFactor {
+    /// None: the password is enough.
+    None,
+    /// One that cannot be imported. Then the password alone must not be enough.
+    Other,
+}
+
+impl SecondFactor {
+    /// The error of a text that is no value.
+    const UNKNOWN: &str = "not a second factor";
+}
+
+impl TryFrom<String> for SecondFactor {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "none" => Ok(Self::None),
+            "other" => Ok(Self::Other),
+            _ => Err(Self::UNKNOWN),
+        }
+    }
+}
+
 /// Why a line is not an account. The text repeats no value of the line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EntryError {
@@ -70,12 +107,18 @@ pub(crate) enum EntryError {
     Duplicate(String),
     #[error("{0} has the wrong type")]
     WrongType(String),
+    #[error("{0} is neither \"none\" nor \"other\"")]
+    NotAFactor(String),
     #[error("{0} is not a time such as 2021-03-04T05:06:07Z; without a zone it is taken as UTC")]
     NotATime(String),
     #[error("email {0}")]
     Email(#[from] EmailAddressError),
     #[error("password_hash {0}")]
     PasswordHash(#[from] HashError),
+    #[error("{0}")]
+    Factor(FactorError),
+    #[error("recovery_codes needs a totp_secret; a second factor of another kind is \"second_factor\": \"other\"")]
+    LoneRecoveryCodes,
     #[error("name {0}")]
     Name(#[from] LabelError),
     #[error("id must not be all zeros or all ones")]
@@ -103,6 +146,32 @@ impl Entry {
         let entry = serde_path_to_error::deserialize(&mut json).map_err(describe)?;
         json.end().map_err(|error| EntryError::NotJson(error.column()))?;
         Ok(entry)
+    }
+
+    /// Takes the second factor.
+    fn second_factor(&mut self) -> Result<Factor, EntryError> {
+        let codes = self.recovery_codes.take().unwrap_or_default();
+        let Some(secret) = self.totp_secret.take().filter(|secret| !secret.is_empty()) else {
+            return match self.second_factor {
+                Some(SecondFactor::Other) => Ok(Factor::Other),
+                _ if !codes.is_empty() => Err(EntryError::LoneRecoveryCodes),
+                _ => Ok(Factor::None),
+            };
+        };
+        match ImportedFactor::parse(&secret, codes) {
+            Ok(factor) => Ok(Factor::Totp(factor)),
+            Err(FactorError::Unsupported) => Ok(Factor::Other),
+            Err(error) => Err(EntryError::Factor(error)),
+        }
+    }
+
+    /// Adds an account's second factor, whose secret may be unknown.
+    pub(super) fn with_second_factor(mut self, factor: Option<Option<Zeroizing<String>>>) -> Self {
+        if let Some(secret) = factor {
+            self.second_factor = secret.is_none().then_some(SecondFactor::Other);
+            self.totp_secret = secret;
+        }
+        self
     }
 
     /// Checks that every time is between 1970 and now.
@@ -136,6 +205,7 @@ fn describe(error: serde_path_to_error::Error<serde_json::Error>) -> EntryError 
         Some(("missing", _)) => EntryError::Missing(field),
         Some(("unknown", _)) => EntryError::Unknown(field),
         Some(("duplicate", _)) => EntryError::Duplicate(field),
+        _ if text.starts_with(SecondFactor::UNKNOWN) => EntryError::NotAFactor(path),
         _ if text.starts_with(time::NOT_A_TIME) => EntryError::NotATime(path),
         _ => EntryError::WrongType(path),
     }
@@ -146,12 +216,22 @@ fn describe(error: serde_path_to_error::Error<serde_json::Error>) -> EntryError 
 pub(crate) enum WithoutPassword {
     #[error("password_hash has no known form: imported without a password, which its owner can set by email")]
     UnknownHash,
+    #[error("the second factor cannot be imported: imported without a password, which its owner can set by email")]
+    OtherFactor,
+}
+
+/// The second factor of an entry.
+enum Factor {
+    None,
+    Totp(ImportedFactor),
+    Other,
 }
 
 /// An account that was checked and is ready to be inserted.
 pub(crate) struct ImportedAccount {
     row: AccountRow,
     has_own_id: bool,
+    second_factor: Option<ImportedFactor>,
     without_password: Option<WithoutPassword>,
 }
 
@@ -160,19 +240,30 @@ impl ImportedAccount {
     ///
     /// # Errors
     /// A field has a value that no account can have.
-    pub(crate) fn new(entry: Entry, now: Timestamp, random: Random) -> Result<Self, EntryError> {
+    pub(crate) fn new(mut entry: Entry, now: Timestamp, random: Random) -> Result<Self, EntryError> {
         let email = EmailAddress::parse(&entry.email)?;
         let name = entry.name.as_deref().filter(|name| !name.is_empty()).map(Label::parse).transpose()?;
         if entry.id.is_some_and(|id| id.is_nil() || id.is_max()) {
             return Err(EntryError::Id);
         }
         entry.check_times(now)?;
-        let given = entry.password_hash.filter(|text| !text.is_empty());
-        let (password_hash, without_password) = match given.as_deref().map_or(Ok(()), check_hash) {
-            Ok(()) => (given, None),
-            Err(HashError::Unknown) => (None, Some(WithoutPassword::UnknownHash)),
+        let mut password_hash = entry.password_hash.take().filter(|text| !text.is_empty());
+        let mut without_password = match password_hash.as_deref().map_or(Ok(()), check_hash) {
+            Ok(()) => None,
+            Err(HashError::Unknown) => Some(WithoutPassword::UnknownHash),
             Err(error) => return Err(error.into()),
         };
+        let second_factor = match entry.second_factor()? {
+            Factor::None => None,
+            Factor::Totp(factor) => Some(factor),
+            Factor::Other => {
+                without_password = without_password.or(Some(WithoutPassword::OtherFactor));
+                None
+            }
+        };
+        if without_password.is_some() {
+            password_hash = None;
+        }
         let created_at = entry.created_at.unwrap_or(now);
         let id = UserId(entry.id.unwrap_or_else(|| random.id(created_at)));
         let row = AccountRow {
@@ -187,7 +278,7 @@ impl ImportedAccount {
             deletes_at: entry.deletes_at,
             ..AccountRow::new(id, &email, created_at)
         };
-        Ok(Self { row, has_own_id: entry.id.is_some(), without_password })
+        Ok(Self { row, has_own_id: entry.id.is_some(), second_factor, without_password })
     }
 
     /// Returns why the account is imported without a password, although the file has something to log in with.
@@ -197,6 +288,10 @@ impl ImportedAccount {
 
     pub(super) const fn row(&self) -> &AccountRow {
         &self.row
+    }
+
+    pub(super) const fn second_factor(&self) -> Option<&ImportedFactor> {
+        self.second_factor.as_ref()
     }
 
     /// Returns the email address in the form that is unique.
@@ -230,6 +325,9 @@ impl From<AccountRow> for Entry {
             id: Some(row.id.0),
             email: row.email,
             password_hash: Some(row.password_hash).filter(|hash| hash != NO_PASSWORD),
+            totp_secret: None,
+            recovery_codes: None,
+            second_factor: None,
             name: row.name,
             roles: Some(row.roles.names().to_vec()),
             email_verified: None,
@@ -282,6 +380,47 @@ mod tests {
         }
         let none = account("");
         assert_eq!((&*none.row().password_hash, none.without_password()), (NO_PASSWORD, None));
+    }
+
+    #[test]
+    fn who_had_a_second_factor_is_never_imported_with_the_password_alone() {
+        const HASH: &str = "$2b$04$tH.bReaWYdiRau/tHhzLlOE3ZUAOTlyo3tR3xRkTzD8GrYULSfOCS";
+        const TOTP: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+        let with = |rest: &str| format!(r#"{{"email":"a@example.com","password_hash":"{HASH}",{rest}}}"#);
+        for rest in [
+            format!(r#""totp_secret":"{TOTP}""#),
+            format!(r#""totp_secret":"{TOTP}","recovery_codes":["ABCD-EFGH"],"second_factor":"other""#),
+        ] {
+            let account = read(&with(&rest)).unwrap();
+            assert_eq!((&*account.row().password_hash, account.without_password()), (HASH, None), "{rest}");
+            assert!(account.second_factor().is_some(), "{rest}");
+        }
+        for rest in [
+            r#""second_factor":"other""#.to_owned(),
+            r#""second_factor":"other","recovery_codes":["ABCD-EFGH"]"#.to_owned(),
+            format!(r#""totp_secret":"otpauth://totp/a?secret={TOTP}&digits=8""#),
+        ] {
+            let account = read(&with(&rest)).unwrap();
+            let without = Some(WithoutPassword::OtherFactor);
+            assert_eq!((&*account.row().password_hash, account.without_password()), (NO_PASSWORD, without), "{rest}");
+            assert!(account.second_factor().is_none(), "{rest}");
+        }
+        for rest in [r#""second_factor":"none""#, r#""totp_secret":"","recovery_codes":[]"#, r#""totp_secret":null"#] {
+            let account = read(&with(rest)).unwrap();
+            assert_eq!((&*account.row().password_hash, account.without_password()), (HASH, None), "{rest}");
+            assert!(account.second_factor().is_none(), "{rest}");
+        }
+        for (rest, expected) in [
+            (r#""totp_secret":"secret!""#, "totp_secret is neither Base32"),
+            (r#""totp_secret":7"#, "totp_secret has the wrong type"),
+            (r#""recovery_codes":["ABCD-EFGH"]"#, "recovery_codes needs a totp_secret"),
+            (r#""recovery_codes":["123456"],"totp_secret":"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ""#, "recovery_codes has"),
+            (r#""second_factor":"sms""#, "second_factor is neither"),
+            (r#""second_factor":true"#, "second_factor has the wrong type"),
+        ] {
+            let reason = reason(&with(rest));
+            assert!(reason.starts_with(expected) && !reason.contains("secret!"), "{rest}: {reason}");
+        }
     }
 
     #[test]
