@@ -148,11 +148,17 @@ pub(super) fn cookie_domain(text: &str) -> Parsed<String> {
     let name = text.strip_prefix('.').unwrap_or(text);
     let url = web_url(&format!("https://{name}")).filter(|url| url.path() == "/" && !name.contains([':', '/', '*']));
     match url.as_ref().and_then(Url::host) {
+        // URLs allow more in a host, such as the semicolon that would end the attribute of the cookie.
+        Some(Host::Domain(domain)) if !is_host_name(domain) => Err("must be a domain".to_owned()),
         Some(Host::Domain(domain)) if domain.ends_with('.') => Err("must not end with a dot".to_owned()),
         Some(Host::Domain(domain)) if is_of_one_owner(domain) => Ok(domain.to_owned()),
         Some(Host::Domain(_)) => Err("must not be a domain under which anybody can have one".to_owned()),
         _ => Err("must be a domain".to_owned()),
     }
+}
+
+fn is_host_name(domain: &str) -> bool {
+    !domain.starts_with('.') && domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
 }
 
 /// Returns whether the host of `url` is `domain` or below it: browsers take no cookie for other domains.

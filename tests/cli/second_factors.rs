@@ -104,6 +104,7 @@ async fn a_second_factor_that_cannot_be_imported_leaves_only_a_reset_by_email(ba
 
 async fn an_export_takes_the_secrets_of_apps_along(backend: Backend) {
     let deployment = Deployment::new(backend);
+    run(&deployment, &["migrate"]).printed();
     let email = "two@example.com";
     let person = json!({"email": email, "password_hash": HASHES[2].1, "totp_secret": SECRETS[1],
         "recovery_codes": ["abcd-efgh"]});

@@ -342,6 +342,7 @@ async fn a_running_server_goes_on_while_accounts_are_imported(backend: Backend) 
 }
 
 async fn a_file_in_another_format_is_refused_with_the_way_to_convert_it(deployment: Arc<Deployment>) {
+    run(&deployment, &["migrate"]).printed();
     let utf16: Vec<u8> = "\u{feff}{\"email\":\"a@example.com\"}\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (content, told) in [
         (&b"[\n  {\"email\":\"a@example.com\"}\n]\n"[..], "the file is a JSON array"),
@@ -359,6 +360,7 @@ async fn a_file_in_another_format_is_refused_with_the_way_to_convert_it(deployme
 }
 
 async fn times_of_other_systems_are_taken(deployment: Arc<Deployment>) {
+    run(&deployment, &["migrate"]).printed();
     let people = [
         json!({"email": "naive@example.com", "created_at": "2021-03-04T05:06:07.123456"}),
         json!({"email": "mysql@example.com", "created_at": "2021-03-04 05:06:07",
