@@ -301,11 +301,7 @@ impl Email {
             }
             Self::AccountDeletion { deletes_at, activity, link } => {
                 variables.activity(activity).set("deletes_at", format_time(*deletes_at));
-                if let Some(link) = link {
-                    variables.link(link);
-                } else {
-                    variables.set("link", Value::from(()));
-                }
+                variables.set("link", link.as_ref().map(|link| link.url.as_str()));
             }
             Self::DeletionCancelled { activity } => {
                 variables.activity(activity);

@@ -231,7 +231,7 @@ mod tests {
                 rendered.text
             );
             assert!(rendered.html.contains("</html>") && rendered.html.contains(&rendered.subject), "{name}");
-            if let Some(link) = email.variables().get("link") {
+            if let Some(link) = email.variables().get("link").filter(|link| !link.is_none()) {
                 let link = link.to_string();
                 assert!(rendered.text.lines().any(|line| line == link), "{name}: {}", rendered.text);
                 assert!(rendered.html.contains("account&#x2f;page?token=sample\""), "{name}: {}", rendered.html);
@@ -252,6 +252,7 @@ mod tests {
             let row = page.lines().find(|line| line.starts_with(&format!("| `{}` | ", email.name()))).unwrap();
             let named: Vec<&str> = row.rsplit(" | ").next().unwrap().trim_end_matches(" |").split(", ").collect();
             let mut named: Vec<&str> = named.iter().map(|name| name.trim_matches('`')).collect();
+            named.retain(|name| *name != "–");
             named.sort_unstable();
             assert_eq!(named, email.variables().into_keys().collect::<Vec<_>>(), "{}", email.name());
         }
