@@ -170,7 +170,7 @@ async fn from_laravel(backend: Backend) {
 
 async fn from_asp_net_identity(backend: Backend) {
     let old = Move::new(backend);
-    old.postgres.sql(
+    old.sql(
         r#"CREATE TABLE "AspNetUsers" ("Id" text PRIMARY KEY, "UserName" varchar(256), "Email" varchar(256),
             "EmailConfirmed" boolean NOT NULL DEFAULT false, "PasswordHash" text,
             "TwoFactorEnabled" boolean NOT NULL DEFAULT false, "LockoutEnd" timestamptz,
@@ -184,7 +184,7 @@ async fn from_asp_net_identity(backend: Backend) {
             ('0190B5A0-0000-4000-8000-000000000001', '2');"#,
     );
     let insert = |id: &str, name: &str, version: &str, column: &str, value: &str| {
-        old.postgres.sql(&format!(
+        old.sql(&format!(
             r#"INSERT INTO "AspNetUsers" ("Id", "Email", "PasswordHash", "{column}")
             VALUES ('{id}', '{name}@example.com', '{}', {value})"#,
             hash(version)
@@ -202,7 +202,7 @@ async fn from_asp_net_identity(backend: Backend) {
         insert(name, name, version, column, value);
     }
     for name in ["app", "off"] {
-        old.postgres.sql(&format!(
+        old.sql(&format!(
             r#"INSERT INTO "AspNetUserTokens" VALUES ('{name}', '[AspNetUserStore]', 'AuthenticatorKey', '{SECRET}'),
                 ('{name}', '[AspNetUserStore]', 'RecoveryCodes', 'ABCDE-FGHJK;LMNPQ-RSTVW')"#
         ));
@@ -226,7 +226,7 @@ async fn from_asp_net_identity(backend: Backend) {
 
 async fn from_better_auth(backend: Backend) {
     let old = Move::new(backend);
-    old.postgres.sql(
+    old.sql(
         r#"CREATE TABLE "user" (id text PRIMARY KEY, name text NOT NULL, email text NOT NULL UNIQUE,
             "emailVerified" boolean NOT NULL DEFAULT false, image text, "createdAt" timestamptz DEFAULT '2021-03-04',
             "updatedAt" timestamptz DEFAULT now());
@@ -234,9 +234,9 @@ async fn from_better_auth(backend: Backend) {
             password text);"#,
     );
     let bare = "('bare', 'Ada', 'bare@example.com')";
-    old.postgres.sql(&format!(r#"INSERT INTO "user" (id, name, email) VALUES {bare}"#));
+    old.sql(&format!(r#"INSERT INTO "user" (id, name, email) VALUES {bare}"#));
     let credentials = |name: &str| {
-        old.postgres.sql(&format!(
+        old.sql(&format!(
             r#"INSERT INTO account VALUES ('{name}-1', '{name}', 'credential', '{name}', '{}'),
                 ('{name}-2', '1234', 'google', '{name}', NULL)"#,
             hash("better-auth")
@@ -246,7 +246,7 @@ async fn from_better_auth(backend: Backend) {
     old.run(&recipe("better-auth"), "BETTER_AUTH_URL", &[("bare@example.com", LogsIn)]).await;
 
     // With the plugins admin and twoFactor.
-    old.postgres.sql(
+    old.sql(
         r#"ALTER TABLE "user" ADD role text, ADD banned boolean, ADD "banReason" text, ADD "banExpires" timestamptz,
             ADD "twoFactorEnabled" boolean"#,
     );
@@ -257,11 +257,11 @@ async fn from_better_auth(backend: Backend) {
         ("google", "role", "'user'"),
     ] {
         let row = format!("('{name}', 'Ada', '{name}@example.com', {value})");
-        old.postgres.sql(&format!(r#"INSERT INTO "user" (id, name, email, "{column}") VALUES {row}"#));
+        old.sql(&format!(r#"INSERT INTO "user" (id, name, email, "{column}") VALUES {row}"#));
     }
     for (name, expires) in [("banned", "NULL"), ("for-now", "'2126-01-01'"), ("once", "'2020-01-01'")] {
         let row = format!("('{name}', 'Ada', '{name}@example.com', true, {expires})");
-        old.postgres.sql(&format!(r#"INSERT INTO "user" (id, name, email, banned, "banExpires") VALUES {row}"#));
+        old.sql(&format!(r#"INSERT INTO "user" (id, name, email, banned, "banExpires") VALUES {row}"#));
     }
     ["fine", "verified", "app", "banned", "for-now", "once"].into_iter().for_each(credentials);
     let people = [

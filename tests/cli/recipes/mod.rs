@@ -60,6 +60,11 @@ impl Move {
         Self { process, postgres: Deployment::new(Backend::Scaled) }
     }
 
+    /// Carries out statements in the other system's own schema.
+    fn sql(&self, statements: &str) {
+        self.postgres.sql(&format!("SET search_path = public; {statements}"));
+    }
+
     fn folder(&self) -> &Path {
         self.process.folder.path()
     }

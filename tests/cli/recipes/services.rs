@@ -16,7 +16,7 @@ embedded_only! {
 
 async fn from_supabase(backend: Backend) {
     let old = Move::new(backend);
-    old.postgres.sql(
+    old.sql(
         "CREATE SCHEMA auth;
         CREATE TABLE auth.users (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), email varchar(255),
             encrypted_password varchar(255), email_confirmed_at timestamptz, created_at timestamptz DEFAULT now(),
@@ -42,16 +42,15 @@ async fn from_supabase(backend: Backend) {
         ("phone", "email_confirmed_at", "'2021-02-03'"),
         ("half", "email_confirmed_at", "NULL"),
     ] {
-        old.postgres.sql(&format!(
+        old.sql(&format!(
             "INSERT INTO auth.users (email, encrypted_password, {column}) VALUES ('{name}@example.com', '{bcrypt}', {value})"
         ));
     }
-    old.postgres
-        .sql(&format!("INSERT INTO auth.users (email, encrypted_password) VALUES ('', ''), (NULL, '{bcrypt}')"));
+    old.sql(&format!("INSERT INTO auth.users (email, encrypted_password) VALUES ('', ''), (NULL, '{bcrypt}')"));
     for (name, kind, status) in
         [("app", "totp", "verified"), ("phone", "phone", "verified"), ("half", "totp", "unverified")]
     {
-        old.postgres.sql(&format!(
+        old.sql(&format!(
             "INSERT INTO auth.mfa_factors (user_id, factor_type, status, secret)
             SELECT id, '{kind}', '{status}', '{SECRET}' FROM auth.users WHERE email = '{name}@example.com'"
         ));
@@ -80,7 +79,7 @@ async fn from_supabase(backend: Backend) {
     assert!(account(&accounts, "app@example.com")["email_verified_at"].is_string());
 
     // An older one has neither second factors nor all columns.
-    old.postgres.sql(&format!(
+    old.sql(&format!(
         "DROP TABLE auth.mfa_factors; DELETE FROM auth.users; ALTER TABLE auth.users DROP COLUMN is_anonymous,
             DROP COLUMN is_sso_user, DROP COLUMN deleted_at;
         INSERT INTO auth.users (email, encrypted_password) VALUES ('older@example.com', '{bcrypt}')"
