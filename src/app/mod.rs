@@ -28,7 +28,7 @@ use crate::http::cors::share_with_pages;
 use crate::http::request::serve_request;
 use crate::http::{Connections, HttpContext};
 use crate::keys::key_ring::KeyRingError;
-use crate::mail::{self, Delivery};
+use crate::mail::{self, Delivery, Mail};
 use crate::pages::Pages;
 use crate::retention::{Expire, Retention, Rule, Rules};
 use crate::revocations::{self, LogReader, RevocationLog};
@@ -59,6 +59,7 @@ pub struct App {
     pub(crate) retention: Retention,
     pub(crate) throttle: Throttle,
     pub(crate) devices: Devices,
+    mail: Mail,
     pub(crate) cache: Cache,
     pub(crate) db: Db,
     context: web::Data<HttpContext>,
@@ -198,6 +199,7 @@ impl App {
             retention,
             throttle,
             devices: base.devices.clone(),
+            mail: base.mail.clone(),
             cache: base.cache.clone(),
             db: base.db.clone(),
             context: web::Data::new(context),
@@ -207,14 +209,24 @@ impl App {
         })
     }
 
-    /// Starts to serve on `listener`. The server ends, after its requests, when its handle is told to stop or the
-    /// process gets SIGTERM or SIGINT.
+    /// Replaces the templates of emails and the database of places by those of `config`. Blocks.
+    ///
+    /// # Errors
+    /// A template cannot be used. Nothing is replaced then.
+    pub fn reload(&self, config: &Config) -> Result<(), StartError> {
+        self.mail.reload(config)?;
+        self.devices.reload(config);
+        Ok(())
+    }
+
+    /// Starts to serve on `listener`. The server ends, after its requests, when its handle is told to stop. Signals are
+    /// the caller's.
     ///
     /// # Errors
     /// The listener cannot be used.
     pub fn serve(self, listener: TcpListener) -> io::Result<(Server, SocketAddr)> {
         let address = listener.local_addr()?;
-        let builder = Server::build().workers(self.workers).shutdown_timeout(SHUTDOWN_TIMEOUT);
+        let builder = Server::build().workers(self.workers).shutdown_timeout(SHUTDOWN_TIMEOUT).disable_signals();
         let shutdown = builder.graceful_shutdown_signal();
         let http = move || {
             let shutdown = shutdown.clone();

@@ -4,10 +4,13 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod doctor;
+mod log;
 mod output;
 mod progress;
+mod reload;
 mod serve;
 mod session;
+mod signals;
 mod transfer;
 mod user;
 
@@ -93,8 +96,11 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Outcome {
     let file = arguments.config;
+    if !matches!(arguments.command, Command::Serve) {
+        signals::end_command()?;
+    }
     match arguments.command {
-        Command::Serve => serve::run(&load(file)?),
+        Command::Serve => serve::run(file),
         Command::Migrate(migrate) if migrate.check => list_pending(file),
         Command::Migrate(_) => run_migrate(file),
         Command::User(user::Command::Import(import)) if import.check => {

@@ -1,31 +1,41 @@
 //! `keyturn serve`
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, IsTerminal as _};
-use std::net::{SocketAddr, TcpListener};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use tracing_subscriber::EnvFilter;
+use socket2::{Domain, Socket, Type};
 
 use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::config::{Config, Database};
+use crate::random::Random;
 
-use super::Outcome;
+use super::log::Log;
 use super::output::say;
+use super::reload::Reloader;
+use super::signals::{ServerSignals, Signal};
+use super::{Outcome, loaded};
+
+/// Connections that may wait to be accepted, as in the standard library.
+const BACKLOG: i32 = 4096;
 
 /// Runs the server until it is told to stop.
-pub(super) fn run(config: &Config) -> Outcome {
-    start_log(config);
+pub(super) fn run(file: Option<PathBuf>) -> Outcome {
+    let signals = ServerSignals::handle()?;
+    let loaded = loaded(file.clone())?;
+    let settings = loaded.settings.clone();
+    let config = &loaded.into_config(&Random)?;
+    let log = Log::start(&config.log);
     // Each connection is an open file. Shells and service managers allow few unless a program asks for more.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files could not be raised");
     }
     // Before anything else, so that a port in use is reported at once.
-    let listener =
-        TcpListener::bind(config.bind).map_err(|error| format!("cannot listen on {}: {error}", config.bind))?;
+    let listener = listen(config.bind).map_err(|error| format!("cannot listen on {}: {error}", config.bind))?;
     // Held until the process ends, however it does.
     let _lock = lock_database(config)?;
     actix_web::rt::System::new().block_on(async {
@@ -38,7 +48,16 @@ pub(super) fn run(config: &Config) -> Outcome {
             );
         }
         let devices = app.devices.clone();
+        let mut reloader = Reloader { file, settings, app: app.clone(), log };
         let (server, address) = app.serve(listener)?;
+        let handle = server.handle();
+        let mut is_stopping = false;
+        signals.forward(move |signal| match signal {
+            Signal::Reload => reloader.reload(),
+            // The call itself tells the server, whose end is awaited below.
+            Signal::Stop if !std::mem::replace(&mut is_stopping, true) => drop(handle.stop(true)),
+            Signal::Stop | Signal::Quit => drop(handle.stop(false)),
+        });
         // The server runs even if nobody reads its greeting.
         drop(greet(config, address));
         // After the greeting and on a thread of its own, so that neither it nor a request waits.
@@ -71,14 +90,25 @@ fn lock_database(config: &Config) -> Result<Option<File>, String> {
     }
 }
 
-/// Starts the log: for people on a terminal, as JSON elsewhere.
-fn start_log(config: &Config) {
-    let filter = EnvFilter::try_new(&config.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        log.with_target(false).init();
-    } else {
-        log.json().flatten_event(true).init();
+/// Listens on an address. That of all addresses is the IPv6 one, for IPv4 as well, unless this machine has no IPv6.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let SocketAddr::V6(all) = address else { return TcpListener::bind(address) };
+    if !all.ip().is_unspecified() {
+        return TcpListener::bind(address);
+    }
+    let open = || -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
+        socket.set_only_v6(false)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    match open() {
+        Err(error) if error.kind() != io::ErrorKind::AddrInUse && error.kind() != io::ErrorKind::PermissionDenied => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port()))
+        }
+        opened => opened,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Loads a configuration and checks the rules between settings.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
@@ -63,7 +63,7 @@ impl Config {
         let cache = cache(&mut reader);
         let secret = secret(&mut reader, &database, &data_dir);
         let algorithm = reader.get_or_default("JWT_ALGORITHM", parse::algorithm);
-        let bind = reader.get_or_default("BIND", parse::bind);
+        let bind = bind(&mut reader);
         let public_url = public_url(&mut reader, bind);
         require_stated_database(&mut reader, &data_dir, &public_url);
         let issuer = public_url.as_str().trim_end_matches('/');
@@ -187,6 +187,18 @@ fn secret(reader: &mut Reader, database: &Database, data_dir: &Path) -> Option<M
             None
         }
     })
+}
+
+/// Returns the address to listen on: `BIND`, or all addresses with the port `PORT`, or the default of `BIND`.
+fn bind(reader: &mut Reader) -> SocketAddr {
+    let port = reader.get("PORT", parse::number(1..=65_535));
+    let all = port.map(|port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)));
+    if let Some(all) = all {
+        reader.show_default("BIND", all);
+    }
+    let is_set = reader.get("BIND", |_| Ok(())).is_some();
+    let bind = reader.get_or_default("BIND", parse::bind);
+    if is_set { bind } else { all.unwrap_or(bind) }
 }
 
 /// Returns `PUBLIC_URL`. The default is the address that the server listens on, or `localhost` if it listens on every

@@ -32,7 +32,7 @@ pub use geoip::GeoDatabase;
 pub use load::Loaded;
 pub use names::Environment;
 pub use origins::{AllowedOrigin, BearerOrigins, Origins};
-pub use settings::{DefaultValue, Setting, Visibility, documentation, settings};
+pub use settings::{DefaultValue, RELOADED, Setting, Visibility, documentation, settings};
 pub use source::{ConfigError, EffectiveSetting};
 
 /// The configuration of a server.

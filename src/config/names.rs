@@ -101,7 +101,7 @@ fn is_near(known: &str, name: &str) -> bool {
 /// Returns whether a variable, given without the prefix, is one that Kubernetes sets in every container for a service
 /// named `keyturn` or `keyturn-…`: `SERVICE_HOST`, `SERVICE_PORT`, `SERVICE_PORT_HTTP`, `PORT` with a URL,
 /// `PORT_8080_TCP`, `PORT_8080_TCP_ADDR` and so on.
-fn is_service_link(plain: &str, value: &OsStr) -> bool {
+pub(super) fn is_service_link(plain: &str, value: &OsStr) -> bool {
     let named = format!("_{plain}");
     let is_url = value.to_string_lossy().contains("://");
     let has_port = named.split("_PORT_").skip(1).any(|rest| {

@@ -11,15 +11,20 @@ pub(super) fn parse(text: &str) -> Parsed<RedisLayout> {
     let (scheme, rest) = text.split_once("://").unwrap_or_default();
     let (layout, form) = match scheme {
         "redis" | "rediss" => (single(text, rest), "HOST:PORT/DB"),
+        "unix" | "redis+unix" => (socket(rest), ""),
         "redis+sentinel" => (sentinel("redis", rest), "HOST:PORT,HOST:PORT/SERVICE/DB"),
         "rediss+sentinel" => (sentinel("rediss", rest), "HOST:PORT,HOST:PORT/SERVICE/DB"),
         "redis+cluster" => (cluster("redis", rest), "HOST:PORT,HOST:PORT"),
         "rediss+cluster" => (cluster("rediss", rest), "HOST:PORT,HOST:PORT"),
         _ => {
-            return Err("must begin with redis://, redis+sentinel:// or redis+cluster://, or rediss for TLS".to_owned());
+            return Err("must begin with redis://, unix://, redis+sentinel:// or redis+cluster://, or rediss for TLS"
+                .to_owned());
         }
     };
     layout.ok_or_else(|| {
+        if scheme.ends_with("unix") {
+            return format!("must be {scheme}:///PATH, maybe with ?db=DB&user=USER&pass=PASSWORD, percent-encoded");
+        }
         format!("must be {scheme}://USER:PASSWORD@{form}, with special characters of the password percent-encoded")
     })
 }
@@ -61,6 +66,19 @@ fn single(text: &str, rest: &str) -> Option<RedisLayout> {
     let parts = split(rest)?;
     database_number(parts.path)?;
     (parts.nodes.len() == 1).then(|| RedisLayout::Single { url: Zeroizing::new(text.to_owned()) })
+}
+
+/// A Unix socket, with credentials in the query.
+fn socket(rest: &str) -> Option<RedisLayout> {
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let is_known = |parameter: &str| match parameter.split_once('=') {
+        Some(("db", number)) => database_number(number).is_some(),
+        Some(("user" | "pass", value)) => !value.is_empty(),
+        _ => false,
+    };
+    let is_valid = path.starts_with('/') && path.len() > 1 && !rest.contains('#');
+    let is_valid = is_valid && (query.is_empty() || query.split('&').all(is_known));
+    is_valid.then(|| RedisLayout::Single { url: Zeroizing::new(format!("redis+unix://{rest}")) })
 }
 
 fn database_number(path: &str) -> Option<i64> {

@@ -89,7 +89,7 @@ pub(super) fn without_credentials(url: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 51] = [
+static SETTINGS: [Setting; 52] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -144,6 +144,8 @@ static SETTINGS: [Setting; 51] = [
     Setting::new("ARGON2", Value("m=19456,t=2,p=1"), "m=47104,t=1,p=1",
         "Cost of a password hash: KiB of memory (7168 to 262144), passes (1 to 8), lanes (1 to 16)."),
     Setting::new("BIND", Value("127.0.0.1:8080"), "0.0.0.0:8080", "IP address and port that the server listens on."),
+    Setting::new("PORT", Derived("that of `BIND`"), "10000",
+        "Port that the server listens on, on all IP addresses, if `BIND` is not set. Platforms such as Cloud Run set it."),
     Setting::new("WORKERS", Derived("the number of cores"), "4", "Threads that serve HTTP, 1 to 1024."),
     Setting::new("KEEP_ALIVE", Value("75"), "620",
         "Seconds from an answer to the next complete request head, after which a connection is closed, 1 to 3600. A \
@@ -193,6 +195,9 @@ static SETTINGS: [Setting; 51] = [
         "Log level (off, error, warn, info, debug, trace), or a list of `module=level`."),
 ];
 
+/// The settings that a running server reads again, with the files that they name.
+pub const RELOADED: [&str; 3] = ["GEOIP_DATABASE", "MAIL_TEMPLATES", "LOG"];
+
 /// Returns all settings, in the order of the documentation.
 pub fn settings() -> &'static [Setting] {
     &SETTINGS
@@ -237,7 +242,8 @@ reported at once, if
 - a name in the environment begins with `KEYTURN_` and is not a setting, or is nearly that of a setting that is not set
   there, such as `DATBASE_URL`. The names that Kubernetes sets for a service named `keyturn` are ignored.
 
-`keyturn config check` displays the settings in effect and their sources, without secrets.
+`keyturn config check` displays the settings in effect and their sources, without secrets. On SIGHUP a running server
+reads `GEOIP_DATABASE`, `MAIL_TEMPLATES` and `LOG` again, and the files that they name; all else needs a restart.
 
 | Name | Default | Example | What it does |
 | --- | --- | --- | --- |
@@ -252,7 +258,8 @@ is usually beside Postgres must not start an empty embedded database because a n
 `REDIS_URL` is `redis://HOST:PORT/DB`, `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB` or
 `redis+cluster://HOST:PORT,HOST:PORT`, with `rediss` instead of `redis` for TLS. Credentials are written before the
 hosts as `:PASSWORD@` or `USER:PASSWORD@`, with special characters percent-encoded. The password for the sentinels
-themselves is `?sentinel_password=PASSWORD` at the end.
+themselves is `?sentinel_password=PASSWORD` at the end. A Unix socket is
+`unix:///PATH?db=DB&user=USER&pass=PASSWORD`, or with `redis+unix` before, each parameter only where it is needed.
 
 `SMTP_URL` has one of these forms:
 

@@ -25,7 +25,7 @@ pub(super) fn problem(name: &str, error: &str, example: &str) -> String {
 }
 
 /// A setting in effect, to be displayed. It contains no secret.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct EffectiveSetting {
     /// The name in the environment.
     pub name: &'static str,
@@ -171,7 +171,11 @@ fn trimmed(text: String) -> Zeroizing<String> {
 /// Looks up `NAME` and `KEYTURN_NAME`, which must not differ.
 fn from_environment(environment: &Environment, name: &str) -> Parsed<Option<String>> {
     let prefixed = format!("{PREFIX}{name}");
+    let is_link = |value: &&OsStr| names::is_service_link(name, value);
     let find = |name: &str| environment.get(name).map(from_os).transpose();
+    if environment.get(&prefixed).filter(is_link).is_some() {
+        return find(name);
+    }
     let is_set = |text: &String| !text.trim().is_empty();
     match (find(name)?.filter(is_set), find(&prefixed)?.filter(is_set)) {
         (Some(plain), Some(other)) if plain.trim() != other.trim() => {

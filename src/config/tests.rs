@@ -312,6 +312,12 @@ fn a_redis_may_stand_alone() {
         &["redis://word@a", "redis://:p/w@a", "redis://:p#w@a", "redis://a:port", "redis:a", "a:6379"],
     );
     refuses("REDIS_URL", &["redis+ring://a", "http://a", "redis+single://a"]);
+    for url in ["unix:///run/redis.sock", "redis+unix:///run/redis.sock?db=1&user=u&pass=p%26ss"] {
+        let rest = url.split_once("://").unwrap().1;
+        let expected = format!("redis+unix://{rest}");
+        assert!(matches!(redis(url), RedisLayout::Single { url: parsed } if *parsed == expected), "{url}");
+    }
+    refuses("REDIS_URL", &["unix://", "unix:///", "unix://run/redis.sock", "unix:///a?db=x", "unix:///a?other=1"]);
 }
 
 #[test]

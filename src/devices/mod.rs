@@ -5,6 +5,7 @@ mod place;
 mod user_agent;
 
 use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
 
 pub(crate) use device::{Device, DeviceType};
 pub(crate) use place::{Network, Place, distance_km};
@@ -14,13 +15,19 @@ use crate::config::{Config, GeoDatabase};
 /// Recognizes devices and locates IP addresses. Clones share everything.
 #[derive(Clone)]
 pub struct Devices {
-    geoip_database: Option<GeoDatabase>,
+    geoip_database: Arc<RwLock<Option<GeoDatabase>>>,
 }
 
 impl Devices {
     /// Creates the lookup with the GeoIP database of the configuration, if it names one.
     pub fn new(config: &Config) -> Self {
-        Self { geoip_database: config.geoip_database.clone() }
+        Self { geoip_database: Arc::new(RwLock::new(config.geoip_database.clone())) }
+    }
+
+    /// Replaces the GeoIP database by that of the configuration.
+    pub fn reload(&self, config: &Config) {
+        let mut database = self.geoip_database.write().unwrap_or_else(PoisonError::into_inner);
+        database.clone_from(&config.geoip_database);
     }
 
     /// Returns the device that a user agent describes. Reads the first [`crate::types::MAX_USER_AGENT`] characters.
@@ -31,7 +38,8 @@ impl Devices {
     /// Returns the place of an IP address. Returns `None` if the address is private or not in the database, or if no
     /// database is configured.
     pub fn place(&self, ip: IpAddr) -> Option<Place> {
-        Place::find(self.geoip_database.as_ref()?, ip)
+        let database = self.geoip_database.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Place::find(&database?, ip)
     }
 
     /// Compiles the patterns for user agents, which takes some 50 ms. Otherwise the first call of [`Self::device`]

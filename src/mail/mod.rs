@@ -14,7 +14,7 @@ mod store;
 mod templates;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 use url::Url;
@@ -148,7 +148,7 @@ pub struct Mail {
 
 /// The parts of [`Mail`].
 struct Inner {
-    templates: Templates,
+    templates: RwLock<Arc<Templates>>,
     limits: Limits,
     audit: Audit,
     metrics: Metrics,
@@ -169,7 +169,7 @@ impl Mail {
         let site = site(&config.public_url).to_owned();
         let templates = Templates::load(config.mail.templates.as_deref(), &site)?;
         let inner = Inner {
-            templates,
+            templates: RwLock::new(Arc::new(templates)),
             limits: Limits::new(config),
             audit,
             metrics,
@@ -180,6 +180,16 @@ impl Mail {
             queued: Notify::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Loads the templates again, for emails that are queued from now on. Blocks.
+    ///
+    /// # Errors
+    /// A custom template cannot be used. The former templates stay.
+    pub fn reload(&self, config: &Config) -> Result<(), SetupError> {
+        let templates = Templates::load(config.mail.templates.as_deref(), &self.inner.site)?;
+        *self.inner.templates.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(templates);
+        Ok(())
     }
 
     /// Returns the name of this server in emails: the host of `PUBLIC_URL`.
@@ -265,7 +275,8 @@ impl Mail {
     fn insert(&self, conn: &mut Conn, to: &str, email: &Email, now: Timestamp) -> DbResult<()> {
         let inner = &self.inner;
         let unexpected = |error: &dyn std::error::Error| DbError::Unexpected(error.to_string());
-        let rendered = inner.templates.render(email).map_err(|error| unexpected(&error))?;
+        let templates = Arc::clone(&inner.templates.read().unwrap_or_else(PoisonError::into_inner));
+        let rendered = templates.render(email).map_err(|error| unexpected(&error))?;
         let message = Zeroizing::new(serde_json::to_vec(&rendered).map_err(|error| unexpected(&error))?);
         let id = EmailId(inner.random.id(now));
         let mail = NewMail {

@@ -1,4 +1,4 @@
-//! Redis behind Sentinel and as a Cluster.
+//! Redis behind Sentinel, as a Cluster and behind a Unix socket, and connections that it closes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,8 +7,9 @@ use deadpool_redis::redis;
 use keyturn::clock::Clock;
 
 use crate::support::folder::Folder;
+use crate::support::http::at_once;
 use crate::support::servers::{Redis, free_port};
-use crate::support::{Deployment, Endpoint, PASSWORD, Server, Tokens, until};
+use crate::support::{Backend, Deployment, Endpoint, PASSWORD, Process, Server, Tokens, until, variable};
 
 scaled_only! {
     behind_sentinel_a_server_follows_the_master,
@@ -16,6 +17,8 @@ scaled_only! {
     a_cluster_serves_sessions_marks_and_limits,
     all_sessions_of_an_account_end_at_once_in_a_cluster,
     a_cluster_that_lost_a_node_logs_nobody_out,
+    a_redis_behind_a_unix_socket_is_shared,
+    a_connection_that_redis_closed_is_no_fault,
 }
 
 fn ask<T: redis::FromRedisValue>(server: &Redis, command: &[&str]) -> T {
@@ -316,4 +319,46 @@ async fn a_cluster_that_lost_a_node_logs_nobody_out(deployment: Arc<Deployment>)
             server.refresh(&tokens.refresh).await.assert_problem(401, "session_revoked");
         }
     }
+}
+
+async fn a_redis_behind_a_unix_socket_is_shared(_: Backend) {
+    let folder = Folder::new();
+    let socket = folder.path().join("redis.sock").display().to_string();
+    let redis = Redis::start_with(&["--databases", "4096", "--unixsocket", &socket]);
+    let deployment = Deployment::on(&variable("KEYTURN_TEST_POSTGRES_URL"), &redis.url());
+    for (scheme, query) in [("unix", "?db=1"), ("redis+unix", "")] {
+        let url = format!("{scheme}://{socket}{query}");
+        let server = Server::start(&deployment, &[("REDIS_URL", &url)], Clock::default()).await;
+        until_cache_is(&server, "redis").await;
+        let tokens = server.register().await;
+        until_cache_answers(&server, &tokens).await;
+        let database = if query.is_empty() { "0" } else { "1" };
+        let mut conn = redis::Client::open(format!("{}/{database}", redis.url())).unwrap().get_connection().unwrap();
+        assert!(redis::cmd("DBSIZE").query::<i64>(&mut conn).unwrap() > 0, "{url}");
+    }
+}
+
+async fn a_connection_that_redis_closed_is_no_fault(_: Backend) {
+    let redis = Redis::start();
+    let deployment = Deployment::on(&variable("KEYTURN_TEST_POSTGRES_URL"), &redis.url());
+    let process = Process::start(&deployment, &[]);
+    until_cache_is(&process, "redis").await;
+    let tokens = process.register().await;
+    until_cache_answers(&process, &tokens).await;
+    for _ in 0..10 {
+        // As after its setting `timeout`, without waiting for that.
+        let closed: i64 = ask(&redis, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        assert!(closed > 0);
+        let requests = (0..8).map(|_| process.get("/api/v1/auth/verify").bearer(&tokens.access));
+        for answer in at_once(requests).await {
+            answer.assert_status(200);
+        }
+        process.login(&tokens.email).await;
+        let ready = process.get("/health/ready").send().await.assert_status(200).json();
+        assert_eq!(ready["status"], "ready", "{ready}");
+    }
+    for access in ["read", "write"] {
+        assert_eq!(process.metric(&format!("keyturn_cache_faults_total{{access=\"{access}\"}}")).await, 0);
+    }
+    assert!(!process.log().contains("Redis is unavailable"), "{}", process.log());
 }

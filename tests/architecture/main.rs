@@ -108,6 +108,7 @@ struct Task {
 }
 
 const TASKS: &[Task] = &[
+    Task { name: "signals", room: "cli", file: "cli/signals.rs", spawn: "spawn(started)" },
     Task {
         name: "rotation",
         room: "sessions",

@@ -21,6 +21,7 @@ mod installations;
 mod recipes;
 mod second_factors;
 mod serving;
+mod signals;
 mod transfer;
 
 use std::io::Write as _;

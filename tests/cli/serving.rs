@@ -25,6 +25,7 @@ both_backends! {
 embedded_only! {
     a_wrong_configuration_is_told_whole,
     a_port_that_is_taken_is_told,
+    a_platform_names_the_port,
     what_is_generated_is_for_its_owner_alone,
     the_lines_that_a_newcomer_is_shown_work,
     the_log_is_json_for_machines,
@@ -166,24 +167,57 @@ async fn a_request_under_way_is_answered_before_the_server_ends(deployment: Arc<
     let email = "slow@example.com";
     run(&deployment, &["migrate"]).printed();
     run_with_input(&deployment, &[], &["user", "create", email], PASSWORD).printed();
-    // The password is hashed anew at this cost: about a second.
-    let mut process = Process::start(&deployment, &[("ARGON2", "m=262144,t=8,p=1")]);
-    let before = work(&process);
-    let login = process.post("/api/v1/auth/login").json(&json!({"email": email, "password": PASSWORD}));
-    let pending = login.begin().await.unwrap();
-    until("the hasher to be at work", async || (work(&process) > before + 20).then_some(())).await;
-    process.terminate();
-    until("new connections to be refused", async || {
-        process.get("/health/live").try_send().await.is_err().then_some(())
-    })
-    .await;
-    assert_eq!(process.ended(), None, "a request is under way");
-    let tokens = Tokens::of(&pending.answer().await.unwrap());
-    let status = until("the server to end", async || process.ended()).await;
-    assert_eq!(status.code(), Some(0));
-    let next = Process::start(&deployment, &[]);
-    next.me(&tokens.access).await.assert_status(200);
-    next.refreshed(&tokens).await;
+    // The password is hashed anew at this cost, about a second, and at the usual one after that.
+    for (signal, cost) in [("TERM", "m=262144,t=8,p=1"), ("INT", "m=262143,t=8,p=1")] {
+        let mut process = Process::start(&deployment, &[("ARGON2", cost)]);
+        let before = work(&process);
+        let login = process.post("/api/v1/auth/login").json(&json!({"email": email, "password": PASSWORD}));
+        let pending = login.begin().await.unwrap();
+        until("the hasher to be at work", async || (work(&process) > before + 20).then_some(())).await;
+        process.signal(signal);
+        until("new connections to be refused", async || {
+            process.get("/health/live").try_send().await.is_err().then_some(())
+        })
+        .await;
+        assert_eq!(process.ended(), None, "a request is under way");
+        let tokens = Tokens::of(&pending.answer().await.unwrap());
+        let status = until("the server to end", async || process.ended()).await;
+        assert_eq!(status.code(), Some(0), "{signal}");
+        let next = Process::start(&deployment, &[]);
+        next.me(&tokens.access).await.assert_status(200);
+        next.refreshed(&tokens).await;
+    }
+}
+
+async fn a_platform_names_the_port(deployment: Arc<Deployment>) {
+    // A link of Kubernetes is no port, and what is bound to by name is not taken from the platform.
+    let link = ("KEYTURN_PORT", "tcp://10.0.0.1:8080");
+    for (name, bind, reached) in [
+        ("PORT", "", &["127.0.0.1", "[::1]"][..]),
+        ("KEYTURN_PORT", "", &["127.0.0.1"]),
+        ("BIND", "127.0.0.1", &["127.0.0.1"]),
+    ] {
+        let port = free_port().to_string();
+        let bind = if bind.is_empty() { String::new() } else { format!("{bind}:{port}") };
+        let other = free_port().to_string();
+        let mut settings = vec![("BIND", &*bind), ("PUBLIC_URL", "")];
+        match name {
+            "BIND" => settings.push(("PORT", &other)),
+            name => settings.push((name, &port)),
+        }
+        if name != "KEYTURN_PORT" {
+            settings.push(link);
+        }
+        let process = Process::start(&deployment, &settings);
+        for host in reached {
+            let stream = std::net::TcpStream::connect(format!("{host}:{port}"));
+            assert!(stream.is_ok() || host.starts_with('['), "{name}: {host} {stream:?}");
+        }
+        assert!(std::net::TcpStream::connect(format!("127.0.0.1:{other}")).is_err());
+        drop(process);
+    }
+    let refused = run_with_input(&deployment, &[("BIND", ""), ("PORT", "http")], &["serve"], "").refused();
+    assert!(refused.contains("PORT: must be a whole number from 1 to 65535"), "{refused}");
 }
 
 async fn a_connection_without_a_request_does_not_hold_up_the_end(mut process: Process) {

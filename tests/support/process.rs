@@ -96,7 +96,12 @@ impl Process {
 
     /// Asks the process to end (SIGTERM) and returns at once.
     pub fn terminate(&self) {
-        let status = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().unwrap();
+        self.signal("TERM");
+    }
+
+    /// Sends a signal and returns at once.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg("-s").arg(name).arg(self.child.id().to_string()).status().unwrap();
         assert!(status.success());
     }
 

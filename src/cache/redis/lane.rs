@@ -93,7 +93,7 @@ impl Lane {
     /// Makes one call within [`CALL_TIMEOUT`], unless the circuit breaker is open. A failure is counted by the breaker.
     pub(super) async fn call<T>(
         self: &Arc<Self>,
-        work: impl AsyncFnOnce(&mut Connection) -> RedisResult<T>,
+        work: impl AsyncFnOnce(&mut Connection) -> RedisResult<T> + Clone,
     ) -> Result<T, CacheError> {
         if self.breaker.is_open() {
             return Err(CacheError);
@@ -114,14 +114,24 @@ impl Lane {
     /// failed is replaced: further calls would wait behind this one, or meet a server that has changed its role.
     pub(super) async fn attempt<T>(
         self: &Arc<Self>,
-        work: impl AsyncFnOnce(&mut Connection) -> RedisResult<T>,
+        work: impl AsyncFnOnce(&mut Connection) -> RedisResult<T> + Clone,
     ) -> Result<T, String> {
         let link = self.link();
         let mut used = None;
         let outcome = tokio::time::timeout(CALL_TIMEOUT, async {
             let mut open = self.connection(&link).await?;
             used = Some(open.number);
-            work(&mut open.connection).await.map_err(|error| error.to_string())
+            let mut result = work.clone()(&mut open.connection).await;
+            if let Err(error) = &result
+                && error.is_connection_dropped()
+            {
+                // Redis closes connections that are idle, which is no fault. All commands can be sent twice.
+                link.close(open.number, &error.to_string());
+                open = self.connection(&link).await?;
+                used = Some(open.number);
+                result = work(&mut open.connection).await;
+            }
+            result.map_err(|error| error.to_string())
         })
         .await
         .unwrap_or_else(|_| Err(format!("no response within {} ms", CALL_TIMEOUT.as_millis())));
