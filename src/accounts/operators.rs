@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::Accounts;
 use super::store::{self, AccountRow, NamePrefix};
 use crate::db::{Conn, DbResult};
-use crate::types::{Roles, Timestamp, UserId};
+use crate::types::{Roles, Timestamp, UserId, normalized_prefix};
 
 /// An account as shown to operators.
 #[derive(Clone)]
@@ -135,7 +135,7 @@ fn search(
         let found = store::newest(conn, after.map(|after| after.id), limit)?;
         return Ok(found.into_iter().map(|row| (String::new(), row)).collect());
     };
-    let email = query.to_lowercase();
+    let email = normalized_prefix(query);
     let name = query.to_ascii_lowercase();
     let after = after.unwrap_or(Position { key: String::new(), id: UserId(Uuid::nil()) });
     let by_email = store::search_emails(conn, &email, &after, limit)?;

@@ -3,7 +3,7 @@
 use super::{Admin, AdminError, Operator, lock};
 use crate::audit::{Actor, Event, Record};
 use crate::sessions::{Impersonation, Impersonator, SessionSnapshot};
-use crate::types::UserId;
+use crate::types::{UserId, text};
 
 /// The reason for an impersonation: 3 to 200 characters on one line. The user can read it in the audit log.
 #[derive(Clone, Debug)]
@@ -40,17 +40,17 @@ impl ImpersonationReason {
     /// The longest reason, in characters.
     pub(crate) const MAX: usize = 200;
 
-    /// Parses a reason and removes the white space around it.
+    /// Parses a reason, and removes the white space around it and what cannot be seen.
     ///
     /// # Errors
     /// The reason is too short, too long, or contains a control character.
     pub(crate) fn parse(text: &str) -> Result<Self, ImpersonationReasonError> {
-        let text = text.trim();
+        let text = text::visible(text);
         match text.chars().count() {
             ..Self::MIN => Err(ImpersonationReasonError::TooShort),
             count if count > Self::MAX => Err(ImpersonationReasonError::TooLong),
             _ if text.chars().any(char::is_control) => Err(ImpersonationReasonError::ControlCharacter),
-            _ => Ok(Self(text.to_owned())),
+            _ => Ok(Self(text)),
         }
     }
 }

@@ -80,14 +80,14 @@ fn new_account(body: RegisterRequest) -> Result<(NewAccount, Option<Label>), Pro
     let email = EmailAddress::parse(&body.email);
     let email = fields.check("email", email, |error| EmailAddressError::code(*error));
     let name = optional_label(&mut fields, "name", body.name.as_deref());
-    let device_name = optional_label(&mut fields, "device_name", body.device_name.as_deref());
+    let device_name = body.device_name.as_deref().and_then(Label::of_device);
     let Some((email, password)) = email.zip(password) else { return Err(fields.into_problem()) };
     fields.into_result()?;
     Ok((NewAccount { email, password, name, roles: Roles::default() }, device_name))
 }
 
 /// Parses the label in a field that may be missing. Returns `None` without one, or after adding its error.
-pub(super) fn optional_label(fields: &mut Fields, field: &str, text: Option<&str>) -> Option<Label> {
+fn optional_label(fields: &mut Fields, field: &str, text: Option<&str>) -> Option<Label> {
     fields.check(field, Label::parse(text?), |error| LabelError::code(*error))
 }
 

@@ -17,7 +17,7 @@ use crate::admin::stats;
 use crate::admin::{Admin, ImpersonationReason, ImpersonationReasonError, Operator, UserChange};
 use crate::http::problem::Fields;
 use crate::http::{Body, HttpContext, Problem, Query, pagination};
-use crate::types::{Label, Patch, Roles, RolesError, SessionId, Timestamp, UserId};
+use crate::types::{Label, Patch, Roles, RolesError, SessionId, Timestamp, UserId, text};
 
 /// The longest search, in characters.
 const MAX_SEARCH: usize = 254;
@@ -93,7 +93,7 @@ pub(super) async fn list_users(
     By { input: query, .. }: ByAdministrator<Query<UsersQuery>>,
 ) -> Result<web::Json<UserList>, Problem> {
     let mut fields = Fields::default();
-    let q = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty()).map(str::to_owned);
+    let q = query.q.as_deref().map(text::visible).filter(|q| !q.is_empty());
     if q.as_ref().is_some_and(|q| q.chars().count() > MAX_SEARCH) {
         fields.refuse("q", "too_long", "is too long");
     }

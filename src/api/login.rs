@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::access::{By, ByUser};
-use super::accounts::optional_label;
 use super::caller::require_origin_for;
 use super::mfa::Method;
 use super::refusals::{Forbidden, TooMany, Unauthorized, account_disabled, deletion_pending, invalid_code};
@@ -20,7 +19,7 @@ use crate::http::{Body, HttpContext, Problem};
 use crate::passwords::Password;
 use crate::throttle::{Limit, Throttle};
 use crate::tokens::opaque::{Kind, OpaqueToken, Purpose};
-use crate::types::{EmailAddress, EmailAddressError, Transport};
+use crate::types::{EmailAddress, EmailAddressError, Label, Transport};
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -73,7 +72,7 @@ pub(super) async fn log_in(
     let mut fields = Fields::default();
     let email = EmailAddress::parse(&body.email);
     let email = fields.check("email", email, |error| EmailAddressError::code(*error));
-    let device_name = optional_label(&mut fields, "device_name", body.device_name.as_deref());
+    let device_name = body.device_name.as_deref().and_then(Label::of_device);
     let Some(email) = email else { return Err(fields.into_problem()) };
     fields.into_result()?;
     let transport = body.transport;

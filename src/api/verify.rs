@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::caller::{AccessError, authenticate};
 use super::refusals::Forbidden;
 use crate::http::{Problem, Query};
+use crate::types::in_ascii;
 
 /// The requests that an administrator may make who acts for the account.
 #[derive(Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
@@ -49,7 +50,7 @@ pub(super) struct VerifyQuery {
     (status = 200, description = "The access token is valid", headers(
         ("X-Auth-User" = String, description = "The account's id"),
         ("X-Auth-Session" = String, description = "The session's id"),
-        ("X-Auth-Email" = String, description = "The account's email address, if it is verified"),
+        ("X-Auth-Email" = String, description = "The account's email address in ASCII, if it is verified"),
         ("X-Auth-Roles" = String, description = "The account's roles, separated by commas"),
         ("X-Auth-Actor" = String, description = "The id of the administrator who acts for the account"))), Forbidden))]
 pub(super) async fn verify_request(request: HttpRequest, query: Query<VerifyQuery>) -> Result<HttpResponse, Problem> {
@@ -64,7 +65,7 @@ pub(super) async fn verify_request(request: HttpRequest, query: Query<VerifyQuer
     let headers = [
         ("x-auth-user", Some(subject.id.to_string())),
         ("x-auth-session", Some(caller.session().to_string())),
-        ("x-auth-email", subject.email_verified.then(|| subject.email.clone())),
+        ("x-auth-email", subject.email_verified.then(|| in_ascii(&subject.email))),
         ("x-auth-roles", Some(subject.roles.names().join(","))),
         ("x-auth-actor", actor.map(|actor| actor.to_string())),
     ];

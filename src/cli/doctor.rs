@@ -169,8 +169,8 @@ fn relay(config: &Config) -> Result<Finding, Box<dyn Error>> {
     }
     let checked = block_on(async { Ok::<_, io::Error>(mail::check_relay(config).await) })?;
     let advice =
-        "check SMTP_URL, that the mail server runs, and that this machine may connect to it; emails wait in the outbox";
-    Ok(checked.map(|()| "the mail server answers".to_owned()).map_err(|error| (error, advice)))
+        "check SMTP_URL and MAIL_FROM, that the mail server runs, and that this machine may connect to it; emails wait";
+    Ok(checked.map(|()| "the mail server answers and takes the sender".to_owned()).map_err(|error| (error, advice)))
 }
 
 /// Describes where places are looked up. A database that cannot be used is reported with the configuration.

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use lettre::Address;
 use lettre::message::Mailbox;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -17,7 +18,8 @@ use url::Url;
 
 use super::{AllowedOrigin, Argon2Cost, ProfileClaims};
 use crate::secret::MasterSecret;
-use crate::types::{Algorithm, Rate};
+use crate::types::text::is_invisible;
+use crate::types::{Algorithm, Rate, ascii_domain};
 
 /// A parsed value, or what is wrong with the text.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -48,10 +50,49 @@ pub(super) fn folder(text: &str) -> Parsed<PathBuf> {
     Ok(PathBuf::from(text))
 }
 
-/// Parses an email address with or without a display name.
+/// Parses an email address with or without a display name, which may have quotes. The domain becomes that of the DNS.
 pub(super) fn mailbox(text: &str) -> Parsed<Mailbox> {
-    let mailbox = text.parse::<Mailbox>().ok().filter(|_| !text.chars().any(char::is_control));
-    mailbox.ok_or_else(|| "must be an email address, or a name and an email address in angle brackets".to_owned())
+    let malformed = || {
+        "must be an email address, or a name and an email address in angle brackets; a name with quotation marks, @ or \
+         angle brackets needs quotes around it: \"Us @ Example\" <us@example.com>"
+            .to_owned()
+    };
+    let text = text.trim();
+    let bracketed = text.strip_suffix('>').and_then(|text| text.rsplit_once('<'));
+    let (name, address) = bracketed.unwrap_or(("", text));
+    let name = display_name(name.trim()).ok_or_else(malformed)?;
+    let (user, domain) = address.rsplit_once('@').ok_or_else(malformed)?;
+    if !user.is_ascii() {
+        return Err(
+            "must have an address with nothing outside ASCII before the @, because few mail servers take it from \
+                    a sender"
+                .to_owned(),
+        );
+    }
+    let is_literal = domain.starts_with('[');
+    let domain = if is_literal { domain.to_owned() } else { ascii_domain(domain).ok_or_else(malformed)? };
+    let address = Address::new(user, domain).map_err(|_| malformed())?;
+    Ok(Mailbox::new(Some(name).filter(|name| !name.is_empty()), address))
+}
+
+/// Returns the text of a display name (RFC 5322 §3.4), with or without quotes around it; `None` if it is malformed.
+fn display_name(text: &str) -> Option<String> {
+    if text.chars().any(|c| c.is_control() || is_invisible(c)) {
+        return None;
+    }
+    let Some(quoted) = text.strip_prefix('"') else {
+        return (!text.contains(['"', '<', '>', '@'])).then(|| text.to_owned());
+    };
+    let mut name = String::new();
+    let mut characters = quoted.strip_suffix('"')?.chars();
+    while let Some(c) = characters.next() {
+        match c {
+            '"' => return None,
+            '\\' => name.push(characters.next()?),
+            c => name.push(c),
+        }
+    }
+    Some(name)
 }
 
 /// Parses the value of a claim.
@@ -187,4 +228,38 @@ pub(super) fn log(text: &str) -> Parsed<String> {
         return Err("must be a level (off, error, warn, info, debug, trace) or a list of module=level".to_owned());
     }
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_has_any_name_and_a_domain_of_the_dns() {
+        for (given, name, address) in [
+            ("Acme, Inc. <us@acme.example>", "Acme, Inc.", "us@acme.example"),
+            ("\"Acme, \\\"Inc.\\\"\" <us@acme.example>", "Acme, \"Inc.\"", "us@acme.example"),
+            ("ACME (Support): Größe <us@MÜLLER.de>", "ACME (Support): Größe", "us@xn--mller-kva.de"),
+            ("\"Us @ Acme\" <us@acme.example>", "Us @ Acme", "us@acme.example"),
+            ("<us@acme.example>", "", "us@acme.example"),
+            ("us@[192.0.2.1]", "", "us@[192.0.2.1]"),
+        ] {
+            let mailbox = mailbox(given).unwrap();
+            assert_eq!((mailbox.name.as_deref().unwrap_or_default(), mailbox.email.as_ref()), (name, address));
+        }
+    }
+
+    #[test]
+    fn a_sender_that_is_not_clear_is_refused_and_told_of_quotes() {
+        for wrong in [
+            "Us @ Acme <us@acme.example>",
+            "A <a@x.example>, B <b@x.example>",
+            "\"Acme <us@acme.example>",
+            "A\u{200b}cme <us@acme.example>",
+            "Us <us@ex ample.de>",
+        ] {
+            assert!(mailbox(wrong).unwrap_err().contains("quotes"), "{wrong}");
+        }
+        assert!(mailbox("größe@acme.example").unwrap_err().contains("outside ASCII"));
+    }
 }

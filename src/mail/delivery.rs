@@ -7,6 +7,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lettre::message::Mailbox;
@@ -20,6 +21,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Encryption};
 use crate::db::{Db, DbResult};
 use crate::metrics::{EmailOutcome, Metrics};
+use crate::tokens::opaque::Purpose;
 use crate::types::Timestamp;
 
 /// How often the outbox is polled without a wake-up.
@@ -41,8 +43,8 @@ const FIRST_DELAY: Duration = Duration::from_secs(60);
 /// The maximum delay between two attempts.
 const MAX_DELAY: Duration = Duration::from_secs(6 * 3600);
 
-/// How long the delivery of an email is retried before it is given up.
-const MAX_RETRY_AGE: Duration = Duration::from_secs(3 * 86_400);
+/// How long the delivery of an email is retried that does not expire before: as long as the links of notices are valid.
+const MAX_RETRY_AGE: Duration = Purpose::ReportLogin.lifetime();
 
 /// Delivers emails for one server.
 pub struct Delivery {
@@ -57,6 +59,8 @@ struct Inner {
     metrics: Metrics,
     from: Mailbox,
     destination: Destination,
+    /// Whether the last email that was tried could not be delivered because of the mail server or the sender.
+    unusable: AtomicBool,
 }
 
 /// The destination of emails.
@@ -87,7 +91,8 @@ impl Delivery {
             }
         };
         let from = config.mail.from.clone();
-        Ok(Self { inner: Arc::new(Inner { mail, db, clock, metrics, from, destination }) })
+        let unusable = AtomicBool::new(false);
+        Ok(Self { inner: Arc::new(Inner { mail, db, clock, metrics, from, destination, unusable }) })
     }
 
     /// Delivers emails until the future is dropped. A delivery that is interrupted is retried when its lease expires.
@@ -145,20 +150,21 @@ impl Inner {
         let now = self.clock.database_now();
         let expired = row.expires_at.is_some_and(|expires_at| expires_at <= now);
         let delivered = if expired { Ok(EmailOutcome::Expired) } else { self.deliver(&row).await };
-        let too_late = now.since(row.created_at) >= MAX_RETRY_AGE;
+        let too_late = row.expires_at.is_none() && now.since(row.created_at) >= MAX_RETRY_AGE;
+        self.report_usability(&delivered);
         let (outcome, recorded) = match delivered {
             Ok(outcome) => (outcome, self.db.write(move |conn| store::delete(conn, id)).await),
-            Err(Failure::Temporary(error)) if !too_late => {
+            Err(Failure::Temporary(error) | Failure::Unusable(error)) if !too_late => {
                 let until = self.clock.database_now().plus(delay(attempts, self.mail.inner.random.fraction()));
-                tracing::warn!(
-                    mail = %id, kind, attempts, error, next_attempt_at = %until, "an email was not delivered"
+                tracing::info!(
+                    mail = %id, kind, attempts, error, next_attempt_at = %until, "an email was not delivered yet"
                 );
                 let defer = move |conn: &mut _| store::defer(conn, id, attempts, until, &error);
                 (EmailOutcome::Deferred, self.db.write(defer).await)
             }
             Err(failure) => {
                 let outcome = match failure {
-                    Failure::Temporary(_) => EmailOutcome::GivenUp,
+                    Failure::Temporary(_) | Failure::Unusable(_) => EmailOutcome::GivenUp,
                     Failure::Permanent(_) => EmailOutcome::Refused,
                 };
                 let error = failure.to_string();
@@ -175,17 +181,38 @@ impl Inner {
         }
     }
 
+    /// Logs that the mail server or the sender cannot be used, and that emails are delivered again: once each, not for
+    /// each email.
+    fn report_usability(&self, delivered: &Result<EmailOutcome, Failure>) {
+        let is_unusable = match delivered {
+            Err(Failure::Unusable(_)) => true,
+            Ok(EmailOutcome::Delivered) => false,
+            Ok(_) | Err(Failure::Temporary(_) | Failure::Permanent(_)) => return,
+        };
+        let was_unusable = self.unusable.swap(is_unusable, Ordering::Relaxed);
+        match delivered {
+            Err(error) if !was_unusable => tracing::error!(
+                %error,
+                "no email can be delivered: correct SMTP_URL, MAIL_FROM or the mail server; emails wait until their \
+                 links expire"
+            ),
+            Ok(_) if was_unusable => tracing::info!("emails are delivered again"),
+            Ok(_) | Err(_) => {}
+        }
+    }
+
     async fn deliver(&self, row: &MailRow) -> Result<EmailOutcome, Failure> {
-        let unusable = |what: &str| Failure::Permanent(what.to_owned());
+        let impossible = |what: &str| Failure::Permanent(what.to_owned());
         let opened = self.mail.inner.seal.open(&row.sealed_message, &seal_context(row.id, &row.recipient));
         // A server with the right secret can open the message, so the failure is temporary.
         let opened = opened
             .ok_or_else(|| Failure::Temporary("the message was encrypted under another JWT_SECRET".to_owned()))?;
         let rendered: Rendered =
-            serde_json::from_slice(&opened).map_err(|_| unusable("the message is from another version"))?;
-        let to = message::recipient(&row.recipient).ok_or_else(|| unusable("the recipient is not an email address"))?;
+            serde_json::from_slice(&opened).map_err(|_| impossible("the message is from another version"))?;
+        let to =
+            message::recipient(&row.recipient).ok_or_else(|| impossible("the recipient is not an email address"))?;
         let bytes = message::write(row.id, &self.from, to.clone(), rendered, row.created_at)
-            .map_err(|error| Failure::Permanent(error.to_string()))?;
+            .map_err(|error| Failure::Unusable(error.to_string()))?;
         match &self.destination {
             Destination::Relay(relay) => {
                 relay.deliver(&self.from.email, &to, &bytes).await?;
@@ -202,7 +229,7 @@ impl Inner {
         let created_at = row.created_at;
         let write = move || files::write(&folder, id, &kind, created_at, &bytes);
         let written = tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other).flatten();
-        let path = written.map_err(|error| Failure::Temporary(format!("the file cannot be written: {error}")))?;
+        let path = written.map_err(|error| Failure::Unusable(format!("the file cannot be written: {error}")))?;
         tracing::info!(mail = %id, kind = row.kind, file = %path.display(), "an email was written to a file");
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use minijinja::Value;
 
 use crate::devices::Devices;
+use crate::types::text::is_invisible;
 use crate::types::{Requester, Timestamp};
 
 /// An email. Each kind has two templates, `<name>.txt` and `<name>.html`.
@@ -258,6 +259,8 @@ impl Email {
             | Self::ResetPassword { link }
             | Self::ChangeEmailOld { link, .. }
             | Self::ChangeEmailNew { link } => Some(link.expires_at),
+            // Later there is nothing to keep any more.
+            Self::AccountDeletion { deletes_at, .. } => Some(*deletes_at),
             Self::EmailChanged { .. }
             | Self::NewLogin { .. }
             | Self::RefreshReused { .. }
@@ -266,7 +269,6 @@ impl Email {
             | Self::WrongCodes { .. }
             | Self::AlertsDisabled { .. }
             | Self::SessionLimit { .. }
-            | Self::AccountDeletion { .. }
             | Self::DeletionCancelled { .. }
             | Self::AccountDeleted => None,
         }
@@ -355,7 +357,7 @@ fn sanitize(text: &str) -> String {
     while let Some(c) = characters.next() {
         let could_make_link = matches!(c, '/' | '\\' | ':' | '@')
             || (c == '.' && characters.peek().is_some_and(|next| next.is_alphabetic() || *next == '.'));
-        if could_make_link || c.is_whitespace() || is_invisible(c) {
+        if could_make_link || c.is_whitespace() || c.is_control() || is_invisible(c) {
             if !sanitized.ends_with(' ') {
                 sanitized.push(' ');
             }
@@ -368,13 +370,6 @@ fn sanitize(text: &str) -> String {
         Some((end, _)) => format!("{}…", sanitized.get(..end).unwrap_or_default().trim_end()),
         None => sanitized.to_owned(),
     }
-}
-
-/// Returns whether a character is a control character, changes the direction of the text, or has no width.
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

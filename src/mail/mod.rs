@@ -130,14 +130,15 @@ pub fn folder(config: &Config) -> PathBuf {
     config.data_dir.join("outbox")
 }
 
-/// Checks that the configured mail server answers and accepts the credentials. Does nothing if none is configured.
+/// Checks that the configured mail server answers and accepts the credentials and the sender. Does nothing if none is
+/// configured.
 ///
 /// # Errors
-/// The mail server does not answer or refuses the credentials. The text says why.
+/// The mail server does not answer, or refuses the credentials or the sender. The text says why.
 pub async fn check_relay(config: &Config) -> Result<(), String> {
     let Some(relay) = &config.mail.relay else { return Ok(()) };
     let relay = Relay::new(relay).map_err(|error| error.to_string())?;
-    relay.check().await.map_err(|failure| failure.to_string())
+    relay.check(&config.mail.from.email).await.map_err(|failure| failure.to_string())
 }
 
 /// The outbox of a server, in which emails are queued. Clones share everything.

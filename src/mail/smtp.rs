@@ -35,10 +35,14 @@ pub(super) struct Relay {
 /// Why an email was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// The email may be accepted later: the server does not answer, refuses the login, or is busy.
+    /// The email may be accepted later: the server is busy, or refuses it for a while.
     #[error("{0}")]
     Temporary(String),
-    /// The email will never be accepted: the server refuses the recipient or the message.
+    /// No email is accepted: the server cannot be used, or refuses the login, the sender or what is sent. This can be
+    /// corrected.
+    #[error("{0}")]
+    Unusable(String),
+    /// The email will never be accepted: the server refuses the recipient.
     #[error("{0}")]
     Permanent(String),
 }
@@ -81,12 +85,17 @@ impl Relay {
         Ok(())
     }
 
-    /// Checks that the server answers and accepts the credentials.
+    /// Checks that the server answers and accepts the credentials and the sender.
     ///
     /// # Errors
-    /// The server does not answer or refuses the credentials.
-    pub(super) async fn check(&self) -> Result<(), Failure> {
-        let mut connection = in_time(self.connect()).await?;
+    /// The server does not answer, or refuses the credentials or the sender.
+    pub(super) async fn check(&self, from: &Address) -> Result<(), Failure> {
+        let check = async {
+            let mut connection = self.connect().await?;
+            connection.command(Mail::new(Some(from.clone()), Vec::new())).await.map_err(unusable)?;
+            Ok(connection)
+        };
+        let mut connection = in_time(check).await?;
         let _ = tokio::time::timeout(QUIT_TIMEOUT, connection.quit()).await;
         Ok(())
     }
@@ -104,11 +113,12 @@ impl Relay {
             // address.
             parameters = vec![MailParameter::SmtpUtfEight, MailParameter::Body(MailBodyParameter::EightBitMime)];
         }
-        // The sender is configured, so a refusal of it is not permanent: the configuration may be corrected.
-        connection.command(Mail::new(Some(from.clone()), parameters)).await.map_err(temporary)?;
-        connection.command(Rcpt::new(to.clone(), Vec::new())).await.map_err(permanent_if_refused)?;
-        connection.command(Data).await.map_err(permanent_if_refused)?;
-        connection.message(message).await.map_err(permanent_if_refused)?;
+        // The sender is configured, so a refusal of it is not permanent: the configuration may be corrected. What is
+        // sent is the same for all, but for the recipient: a server that refuses it wants another sender or template.
+        connection.command(Mail::new(Some(from.clone()), parameters)).await.map_err(unusable)?;
+        connection.command(Rcpt::new(to.clone(), Vec::new())).await.map_err(refused_recipient)?;
+        connection.command(Data).await.map_err(unusable)?;
+        connection.message(message).await.map_err(unusable)?;
         Ok(connection)
     }
 
@@ -120,45 +130,74 @@ impl Relay {
         let mut connection =
             AsyncSmtpConnection::connect_tokio1(server, Some(TIMEOUT), &self.hello, implicit_tls, None)
                 .await
-                .map_err(temporary)?;
+                .map_err(unusable_server)?;
         match self.encryption {
             Encryption::Opportunistic if connection.can_starttls() => {
-                connection.starttls(tls(), &self.hello).await.map_err(temporary)?;
+                connection.starttls(tls(), &self.hello).await.map_err(unusable_server)?;
             }
             Encryption::Opportunistic if self.credentials.is_some() => {
-                return Err(Failure::Temporary(
+                return Err(Failure::Unusable(
                     "the mail server does not offer STARTTLS, and the password is not sent unencrypted: \
                      tls=none in SMTP_URL would allow it"
                         .to_owned(),
                 ));
             }
-            Encryption::Required => connection.starttls(tls(), &self.hello).await.map_err(temporary)?,
+            Encryption::Required => connection.starttls(tls(), &self.hello).await.map_err(unusable_server)?,
             Encryption::Opportunistic | Encryption::None | Encryption::Implicit => {}
         }
         if let Some(credentials) = &self.credentials {
-            connection.auth(DEFAULT_MECHANISMS, credentials).await.map_err(temporary)?;
+            connection.auth(DEFAULT_MECHANISMS, credentials).await.map_err(unusable_server)?;
         }
         Ok(connection)
     }
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let timed_out = || Failure::Temporary(format!("the mail server took longer than {} s", TIMEOUT.as_secs()));
+    let timed_out = || Failure::Unusable(format!("the mail server took longer than {} s", TIMEOUT.as_secs()));
     tokio::time::timeout(TIMEOUT, work).await.unwrap_or_else(|_| Err(timed_out()))
 }
 
-fn temporary(error: Error) -> Failure {
-    Failure::Temporary(without_addresses(&error.to_string()))
+/// Returns the failure of a connection or a login.
+fn unusable_server(error: Error) -> Failure {
+    Failure::Unusable(without_addresses(&error.to_string()))
 }
 
-/// Returns a permanent failure if the server refuses the recipient or the message. Codes that ask for a login or
-/// encryption (RFC 4954 §6, RFC 3207 §4) or report a wrong order of commands (503) are temporary failures.
-fn permanent_if_refused(error: Error) -> Failure {
-    const CLIENT_CODES: [u16; 5] = [503, 530, 534, 535, 538];
-    if error.is_permanent() && !error.status().is_some_and(|code| CLIENT_CODES.contains(&code.into())) {
-        return Failure::Permanent(without_addresses(&error.to_string()));
+/// Returns the failure of a step that is the same for every recipient. An answer that asks for patience is about this
+/// email.
+fn unusable(error: Error) -> Failure {
+    let text = without_addresses(&error.to_string());
+    if error.is_transient() { Failure::Temporary(text) } else { Failure::Unusable(text) }
+}
+
+/// Returns the failure of a step that names the recipient. Many servers refuse the sender, the client or a missing
+/// login only here, which the enhanced status code tells (RFC 3463).
+fn refused_recipient(error: Error) -> Failure {
+    let text = error.to_string();
+    match error.status() {
+        Some(code) if error.is_permanent() && is_about_recipient(code.into(), &text) => {
+            Failure::Permanent(without_addresses(&text))
+        }
+        _ => unusable(error),
     }
-    temporary(error)
+}
+
+/// Returns whether a refusal (5xx) that followed RCPT is about the recipient: by its enhanced status code if `text` has
+/// one, otherwise by its code. Codes of policy (5.7) and of the protocol or the system (5.3, 5.5), and those of the
+/// sender's address (5.1.7, 5.1.8), are about the client.
+fn is_about_recipient(code: u16, text: &str) -> bool {
+    const RECIPIENT_CODES: [u16; 4] = [550, 551, 552, 553];
+    let enhanced = text.split(|c: char| !c.is_ascii_digit() && c != '.').find_map(|word| {
+        let mut parts = word.strip_prefix("5.")?.split('.').map(|part| part.parse::<u16>().ok());
+        let subject = parts.next()??;
+        let detail = parts.next()??;
+        parts.next().is_none().then_some((subject, detail))
+    });
+    match enhanced {
+        Some((1, 7 | 8)) => false,
+        Some((1 | 2 | 4, _)) => true,
+        Some((0, _)) | None => RECIPIENT_CODES.contains(&code),
+        Some(_) => false,
+    }
 }
 
 /// The maximum length of a server's text that is kept, in characters.
@@ -174,6 +213,33 @@ fn without_addresses(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_said_of_the_recipient_gives_an_email_up() {
+        for (code, text) in [
+            (550, "550 5.1.1 <a@b.example> unknown"),
+            (550, "550 no such user here"),
+            (550, "550 5.4.1 Recipient address rejected: Access denied"),
+            (553, "553 5.1.3 bad syntax"),
+            (552, "552 5.2.2 mailbox full"),
+            (550, "550 5.0.0 no"),
+            (550, "550 192.0.5.1 does not know you"),
+        ] {
+            assert!(is_about_recipient(code, text), "{text}");
+        }
+        for (code, text) in [
+            (553, "553 5.7.1 Sender address rejected: not owned by user"),
+            (550, "550 5.7.26 unauthenticated email"),
+            (554, "554 relay access denied"),
+            (554, "554 5.7.1 Relay access denied"),
+            (550, "550 5.1.8 Sender address rejected: Domain not found"),
+            (530, "530 5.7.0 Must issue a STARTTLS command first"),
+            (503, "503 5.5.1 bad sequence of commands"),
+            (530, "530 authentication required"),
+        ] {
+            assert!(!is_about_recipient(code, text), "{text}");
+        }
+    }
 
     #[test]
     fn a_servers_text_is_shortened_and_its_addresses_are_removed() {

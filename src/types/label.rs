@@ -1,5 +1,7 @@
 //! Names that users give to themselves and to their devices.
 
+use super::text;
+
 /// A name: 1 to 100 characters on one line, without white space around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
@@ -35,12 +37,12 @@ impl Label {
     /// The longest name, in characters.
     pub const MAX_CHARACTERS: usize = 100;
 
-    /// Parses a name and removes the white space around it.
+    /// Parses a name, removes the white space around it and what cannot be seen, and composes it (NFC).
     ///
     /// # Errors
     /// The name is empty, too long, or contains a control character.
     pub fn parse(text: &str) -> Result<Self, LabelError> {
-        let text = text.trim();
+        let text = text::visible(text);
         if text.is_empty() {
             return Err(LabelError::Empty);
         }
@@ -50,7 +52,16 @@ impl Label {
         if text.chars().any(char::is_control) {
             return Err(LabelError::ControlCharacter);
         }
-        Ok(Self { text: text.to_owned() })
+        Ok(Self { text })
+    }
+
+    /// Makes a name of what a program calls the device on which it runs: replaces control characters by spaces and cuts
+    /// off what is too long, because nobody is there to correct it. Returns `None` if nothing is left.
+    pub fn of_device(text: &str) -> Option<Self> {
+        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text = text::visible(&text);
+        let text = text::cut(&text, Self::MAX_CHARACTERS).to_owned();
+        (!text.is_empty()).then_some(Self { text })
     }
 
     /// Returns the name as an owned string.
@@ -61,5 +72,29 @@ impl Label {
     /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_stored_as_it_is_seen() {
+        assert_eq!(Label::parse(" \u{feff}A\u{200b}da\u{202e} ").unwrap().as_str(), "Ada");
+        assert_eq!(Label::parse("Rene\u{301}").unwrap().as_str(), "Ren\u{e9}");
+        assert_eq!(Label::parse("\u{200b}\u{3164}"), Err(LabelError::Empty));
+        assert_eq!(Label::parse("a\nb"), Err(LabelError::ControlCharacter));
+        assert_eq!(Label::parse(&"x".repeat(101)), Err(LabelError::TooLong));
+        assert!(Label::parse(&format!("{}{}", "x".repeat(100), "\u{200b}".repeat(50))).is_ok());
+    }
+
+    #[test]
+    fn the_name_of_a_device_is_never_refused() {
+        let of = |text: &str| Label::of_device(text).map(Label::into_string);
+        assert_eq!(of("Ada's\tphone\u{200b}\n"), Some("Ada's phone".to_owned()));
+        assert_eq!(of(&"x".repeat(300)), Some("x".repeat(100)));
+        assert_eq!(of(&format!("{}👩\u{200d}💻", "x".repeat(98))), Some("x".repeat(98)));
+        assert_eq!(of(" \u{200b}\0"), None);
     }
 }

@@ -10,12 +10,13 @@ mod patch;
 mod rate;
 mod requester;
 mod roles;
+pub mod text;
 mod timestamp;
 mod transport;
 
 pub use algorithm::Algorithm;
 pub use amr::Amr;
-pub use email_address::{EmailAddress, EmailAddressError};
+pub use email_address::{EmailAddress, EmailAddressError, ascii_domain, in_ascii, normalized_prefix};
 pub use ids::{AuditId, EmailId, Jti, KeyId, SessionId, TrustedDeviceId, UserId};
 pub use label::{Label, LabelError};
 pub use patch::Patch;

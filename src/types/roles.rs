@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::text::is_invisible;
+
 /// The role that every account has.
 pub const USER: &str = "user";
 
@@ -25,6 +27,9 @@ pub enum RolesError {
         Roles::MAX_BYTES
     )]
     InvalidRole,
+    /// A name has a character that cannot be seen.
+    #[error("has a role that contains an invisible character")]
+    InvisibleCharacter,
     /// The list is longer than [`Roles::MAX`].
     #[error("has more than {} roles", Roles::MAX)]
     TooMany,
@@ -35,6 +40,7 @@ impl RolesError {
     pub const fn code(self) -> &'static str {
         match self {
             Self::InvalidRole => "invalid_role",
+            Self::InvisibleCharacter => "invisible_character",
             Self::TooMany => "too_long",
         }
     }
@@ -65,6 +71,9 @@ impl Roles {
     pub fn parse(names: Vec<String>) -> Result<Self, RolesError> {
         let mut roles: Vec<String> = Vec::with_capacity(names.len());
         for name in names {
+            if name.contains(is_invisible) {
+                return Err(RolesError::InvisibleCharacter);
+            }
             if !is_role(&name) {
                 return Err(RolesError::InvalidRole);
             }
@@ -129,6 +138,13 @@ mod tests {
         }
         for wrong in ["", "-a", ".a", "a b", "a,b", "a/b", "é", "a\n", &"a".repeat(65)] {
             assert_eq!(parse(&[wrong]), Err(RolesError::InvalidRole), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_role_that_looks_like_another_is_refused_by_name() {
+        for wrong in ["admin\u{200b}", "\u{feff}admin", "ad\u{ad}min"] {
+            assert_eq!(parse(&[wrong]), Err(RolesError::InvisibleCharacter));
         }
     }
 

@@ -135,12 +135,12 @@ async fn an_address_has_one_account_in_whatever_spelling(server: Server) {
 }
 
 async fn a_wrong_registration_is_told_field_by_field(server: Server) {
-    let all = json!({"email": "nobody", "password": "short", "name": " ", "device_name": "a\u{1}b"});
+    let all = json!({"email": "nobody", "password": "short", "name": " ", "device_name": ""});
     let answer = post(&server, REGISTER, &all).send().await;
-    assert_eq!(wrong_fields(&answer), ["device_name", "email", "name", "password"]);
+    assert_eq!(wrong_fields(&answer), ["email", "name", "password"]);
     for (body, field) in [
         (json!({"email": "ada@example.com", "password": PASSWORD, "name": "n".repeat(101)}), "name"),
-        (json!({"email": "ada@example.com", "password": PASSWORD, "device_name": ""}), "device_name"),
+        (json!({"email": "ada@example.com", "password": PASSWORD, "device_name": 7}), "device_name"),
         (json!({"email": format!("{}@example.com", "n".repeat(300)), "password": PASSWORD}), "email"),
         (json!({"email": "ada@example.com", "password": "x".repeat(1025)}), "password"),
         (json!({"email": "ada@example.com", "password": PASSWORD, "transport": "pigeon"}), "transport"),
@@ -231,7 +231,7 @@ async fn a_wrong_password_and_an_unknown_account_get_the_same_answer(server: Ser
     assert_eq!(server.count("sessions"), 1);
 
     let body = json!({"email": "nobody", "password": PASSWORD, "device_name": ""});
-    assert_eq!(wrong_fields(&post(&server, LOGIN, &body).send().await), ["device_name", "email"]);
+    assert_eq!(wrong_fields(&post(&server, LOGIN, &body).send().await), ["email"]);
 }
 
 async fn that_an_account_is_disabled_is_told_to_its_owner_alone(server: Server) {
@@ -513,7 +513,7 @@ async fn a_proxy_is_told_who_calls(servers: Servers) {
             assert_eq!(answer.header("cache-control"), Some("no-store"));
             assert_eq!(answer.header("x-auth-user"), Some(tokens.user.to_string().as_str()));
             assert_eq!(answer.header("x-auth-session") == own.header("x-auth-session"), session);
-            assert_eq!(answer.header("x-auth-email"), Some("ren\u{e9}@b\u{fc}cher.example"));
+            assert_eq!(answer.header("x-auth-email"), Some("ren%C3%A9@xn--bcher-kva.example"));
             assert_eq!(answer.header("x-auth-roles"), Some("user"));
         }
     }

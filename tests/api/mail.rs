@@ -26,7 +26,7 @@ both_backends! {
     servers_on_one_database_deliver_each_mail_once,
     what_a_killed_server_has_begun_to_deliver_another_one_delivers,
     a_mail_that_is_refused_is_kept_as_failed_and_not_tried_again,
-    a_mail_is_tried_for_three_days,
+    a_notice_is_tried_for_seven_days,
     a_mail_whose_link_has_expired_is_not_sent,
     a_message_is_of_no_use_for_another_recipient,
 }
@@ -275,17 +275,17 @@ async fn a_mail_that_is_refused_is_kept_as_failed_and_not_tried_again(backend: B
     assert_eq!(server.count("outbox WHERE recipient = 'gone@example.com'"), 0, "kept for two weeks");
 }
 
-async fn a_mail_is_tried_for_three_days(backend: Backend) {
+async fn a_notice_is_tried_for_seven_days(backend: Backend) {
     let mut smtp = SmtpServer::start();
     smtp.stop();
     let server = Server::with(backend, &[("SMTP_URL", &smtp.url())]).await;
     queue_notice(&server, server.clock.now());
     for attempt in 1..=4 {
         until_outcomes(&server, "deferred", attempt).await;
-        // Beyond the longest wait, and four of these are less than three days.
+        // Beyond the longest wait, and four of these are less than seven days.
         server.advance(8 * HOUR);
     }
-    server.advance(2 * DAY);
+    server.advance(6 * DAY);
     until_outcomes(&server, "given_up", 1).await;
     until("the end of it", async || only_mail(&server).1.is_none().then_some(())).await;
     smtp.start_again();

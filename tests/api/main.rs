@@ -17,6 +17,7 @@ mod support;
 
 mod account_limits;
 mod accounts;
+mod addresses;
 mod admin;
 mod alerts;
 mod at_rest;
@@ -39,6 +40,7 @@ mod impersonation;
 mod limits;
 mod lockout;
 mod mail;
+mod mail_faults;
 mod mail_limits;
 mod mfa;
 mod mfa_guesses;

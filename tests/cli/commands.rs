@@ -430,11 +430,15 @@ async fn the_doctor_knows_a_mail_server_that_is_down_and_mails_that_wait(deploym
     let relay = |password: &str| format!("smtp://me:{password}@127.0.0.1:{}?tls=none", smtp.port());
     let (right, wrong) = (relay("sesame"), relay("sesam"));
     let healthy = doctor(&deployment, &[("SMTP_URL", &right)]).printed();
-    assert!(healthy.contains("ok     mail: the mail server answers\n"), "{healthy}");
+    assert!(healthy.contains("ok     mail: the mail server answers and takes the sender\n"), "{healthy}");
     assert!(healthy.contains("ok     outbox: 0 waiting, 0 not delivered within two weeks\n"), "{healthy}");
     assert_diagnosis(&doctor(&deployment, &[("SMTP_URL", &wrong)]), "mail", "check SMTP_URL");
     smtp.stop();
     assert_diagnosis(&doctor(&deployment, &[("SMTP_URL", &right)]), "mail", "check SMTP_URL");
+    let strict = SmtpServer::start_with(&["--sender-answer", "553 5.7.1"]);
+    let refused = doctor(&deployment, &[("SMTP_URL", &strict.url())]);
+    assert_diagnosis(&refused, "mail", "MAIL_FROM");
+    assert!(refused.stdout.contains("553") && !refused.stdout.contains("no-reply@"), "{refused:?}");
 
     let long_ago = match deployment.backend {
         Backend::Embedded => "1700000000000, 1700000000000",

@@ -38,6 +38,12 @@ class Keeper:
         self.options = options
         self.count = 0
 
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        if self.options.sender_answer:
+            return f"{self.options.sender_answer} <{address}>: sender"
+        envelope.mail_from = address
+        return "250 OK"
+
     async def handle_RCPT(self, server, session, envelope, address, rcpt_options):
         for word, answer in self.options.answer:
             if word in address:
@@ -47,6 +53,8 @@ class Keeper:
         return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):
+        if self.options.data_answer:
+            return self.options.data_answer
         self.count += 1
         name = f"{os.getpid()}-{self.count:06}"
         kept = {
@@ -111,6 +119,8 @@ def main():
     parser.add_argument("--ascii", action="store_true", help="know nothing of SMTPUTF8")
     parser.add_argument("--answer", nargs=2, action="append", default=[], metavar=("WORD", "ANSWER"),
                         help="answer so to recipients with WORD in their address")
+    parser.add_argument("--sender-answer", metavar="ANSWER", help="answer so to every sender")
+    parser.add_argument("--data-answer", metavar="ANSWER", help="answer so to every email")
     parser.add_argument("--user", nargs=2, metavar=("USER", "PASSWORD"), help="take emails after this login only")
     parser.add_argument("--certificate", nargs=2, metavar=("FILE", "KEY"), help="encrypt from the first byte on")
     parser.add_argument("--starttls", action="store_true", help="encrypt by STARTTLS, and take emails only so")
