@@ -137,10 +137,26 @@ impl UserAgent<'_> {
         }
     }
 
-    /// Returns whether a crawler or a headless browser sent it. Many crawlers send the URL of their operator. Cubot is
-    /// a brand of phones.
+    /// Returns whether a crawler or a headless browser sent it. What a comment with a platform names is a phone or an
+    /// app, whatever its name; crawlers name themselves outside of it, or say "compatible" in it.
     fn is_bot(&self) -> bool {
-        self.lower.replace("cubot", "").contains("bot") || self.has(&["crawler", "spider", "slurp", "headless", "://"])
+        if self.has(&["headless"]) {
+            return true;
+        }
+        let parts = split_comments(&self.lower);
+        let names = |part: &Part<'_>, platforms: &[&str]| {
+            part.is_comment && !is_compatible(part.text) && platforms.iter().any(|name| part.text.contains(name))
+        };
+        let is_on_platform = parts.iter().any(|part| names(part, &PLATFORMS));
+        if !self.renders_pages() && parts.iter().any(|part| names(part, &PHONE_PLATFORMS)) {
+            return false;
+        }
+        parts.iter().filter(|part| !names(part, &PLATFORMS)).any(|part| {
+            // Many crawlers send the URL of their operator, with a plus sign before it or on no platform.
+            let has_url = part.text.contains("+http")
+                || (part.text.contains("://") && (!is_on_platform || (part.is_comment && is_compatible(part.text))));
+            has_url || part.text.split(|c: char| !c.is_alphanumeric()).any(is_bot_word)
+        })
     }
 
     /// Returns the name of the product, if users know it better than the operating system.
@@ -148,6 +164,48 @@ impl UserAgent<'_> {
         let products = ["iPad", "iPhone", "iPod", "PlayStation", "Xbox", "Nintendo Switch"];
         products.into_iter().find(|product| self.text.contains(product))
     }
+}
+
+/// Platforms that the first comment of a user agent names.
+const PLATFORMS: [&str; 11] =
+    ["android", "iphone", "ipad", "ipod", "ios ", "windows nt", "windows phone", "macintosh", "x11", "tizen", "kaios"];
+
+/// Platforms of phones and tablets, on which apps name themselves first.
+const PHONE_PLATFORMS: [&str; 5] = ["android", "iphone", "ipad", "ipod", "ios "];
+
+/// A part of a user agent: a comment (RFC 9110 §5.6.5), or what stands between two.
+struct Part<'a> {
+    text: &'a str,
+    is_comment: bool,
+}
+
+/// Splits a user agent into its comments and the text between them.
+fn split_comments(text: &str) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    let mut depth = 0_usize;
+    let mut start = 0;
+    for (index, c) in text.char_indices().filter(|(_, c)| matches!(c, '(' | ')')) {
+        let next_depth = if c == '(' { depth.saturating_add(1) } else { depth.saturating_sub(1) };
+        if (depth == 0) != (next_depth == 0) {
+            parts.push(Part { text: text.get(start..index).unwrap_or_default(), is_comment: depth > 0 });
+            start = index.saturating_add(1);
+        }
+        depth = next_depth;
+    }
+    parts.push(Part { text: text.get(start..).unwrap_or_default(), is_comment: depth > 0 });
+    parts
+}
+
+/// Returns whether a comment says "compatible", as crawlers do.
+fn is_compatible(comment: &str) -> bool {
+    comment.contains("compatible;")
+}
+
+/// Returns whether a word of a user agent names a crawler. Cubot is a brand of phones.
+fn is_bot_word(word: &str) -> bool {
+    let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    let ends = ["bot", "bots", "spider"].iter().any(|end| word.ends_with(end));
+    (ends && word != "cubot") || word.contains("crawler") || word.contains("slurp")
 }
 
 /// Removes control characters from a name, which a client may have invented, and limits its length. Returns `None` if

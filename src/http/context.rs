@@ -1,5 +1,7 @@
 //! The HTTP context of a server: its public URL and its trusted proxies and origins.
 
+use std::borrow::Cow;
+
 use actix_web::HttpRequest;
 use ipnet::IpNet;
 
@@ -55,8 +57,8 @@ impl HttpContext {
         let lines: Vec<_> = lines.collect();
         let lines: Vec<&str> = lines.iter().map(AsRef::as_ref).collect();
         let ip = request.peer_addr().map(|peer| client_address(peer.ip(), &lines, &self.trusted_proxies));
-        let user_agent = request.headers().get("user-agent").and_then(|value| value.to_str().ok());
-        Requester::new(ip, user_agent, request_id())
+        let user_agent = request.headers().get("user-agent").map(|value| text_of(value.as_bytes()));
+        Requester::new(ip, user_agent.as_deref(), request_id())
     }
 
     /// Returns whether pages of `origin` may use the cookies of this server.
@@ -72,5 +74,13 @@ impl HttpContext {
     /// Returns whether pages of every origin may call the API without cookies.
     pub(crate) fn is_open_to_bearers(&self) -> bool {
         self.origins.bearer == BearerOrigins::Any
+    }
+}
+
+/// Returns the text of a header: UTF-8, or else ISO 8859-1 (RFC 9110 §5.5), so that one odd letter hides nothing.
+fn text_of(value: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(value) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(value.iter().map(|byte| char::from(*byte)).collect()),
     }
 }

@@ -17,6 +17,8 @@ const BERLIN: &str = "141.20.1.1";
 both_backends! {
     sessions_are_listed_by_what_they_run_on,
     the_name_that_a_client_gives_goes_before_the_label,
+    no_name_that_a_client_gives_is_refused,
+    one_odd_byte_in_a_user_agent_hides_no_device,
     a_device_without_a_name_is_renamed,
     a_refresh_leaves_the_device_as_it_was,
     a_long_user_agent_is_cut,
@@ -78,6 +80,43 @@ async fn the_name_that_a_client_gives_goes_before_the_label(server: Server) {
     let named = server.post("/api/v1/auth/login").json(&body).header("user-agent", FIREFOX);
     let named = shown(&server, &own, &tokens(named).await).await;
     assert_eq!((&named["name"], &named["device"]["label"]), (&json!("Ada's laptop"), &json!("Firefox on Windows")));
+}
+
+async fn no_name_that_a_client_gives_is_refused(server: Server) {
+    let own = server.register().await;
+    let long = format!("{}👩\u{200d}💻", "n".repeat(98));
+    for (given, kept) in [
+        ("n".repeat(300), json!("n".repeat(100))),
+        (long, json!("n".repeat(98))),
+        ("Ada's\tpho\u{ad}ne\u{200b}\u{202e}".to_owned(), json!("Ada's phone")),
+        ("👩\u{200d}💻".to_owned(), json!("👩\u{200d}💻")),
+        ("\u{3164}\u{200b}".to_owned(), Value::Null),
+        (String::new(), Value::Null),
+    ] {
+        let body = json!({"email": own.email, "password": PASSWORD, "device_name": given});
+        let named = tokens(server.post("/api/v1/auth/login").json(&body)).await;
+        assert_eq!(shown(&server, &own, &named).await["name"], kept, "{given:?}");
+    }
+    let body = json!({"email": "b@example.com", "password": PASSWORD, "device_name": "n".repeat(300)});
+    server.post("/api/v1/auth/register").json(&body).send().await.assert_status(201);
+}
+
+async fn one_odd_byte_in_a_user_agent_hides_no_device(server: Server) {
+    let own = server.register().await;
+    for odd in [&b"\xe9"[..], "é".as_bytes(), b"\xff\xfe"] {
+        let body = json!({"email": own.email, "password": PASSWORD}).to_string();
+        let length = body.len();
+        let head = format!(
+            "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\nuser-agent: {FIREFOX} "
+        );
+        let request = [head.as_bytes(), odd, b"\r\n\r\n", body.as_bytes()].concat();
+        let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut stream, &request).await.unwrap();
+        let answer = crate::support::http::Pending { stream }.answer().await.unwrap();
+        let session = Tokens::of(answer.assert_status(200));
+        assert_eq!(shown(&server, &own, &session).await["device"]["label"], "Firefox on Windows", "{odd:?}");
+    }
 }
 
 async fn a_device_without_a_name_is_renamed(server: Server) {

@@ -175,3 +175,68 @@ fn only_the_beginning_of_a_long_user_agent_is_read() {
         assert_eq!(device(&hostile), device(&cut), "{part}");
     }
 }
+
+#[test]
+fn a_phone_or_an_app_may_have_any_name() {
+    for (user_agent, device_type) in [
+        (
+            "Mozilla/5.0 (Linux; Android 6.0; IDbot550 Build/MRA58K) AppleWebKit/537.36 (KHTML, like Gecko) \
+          Chrome/60.0.3112.116 Mobile Safari/537.36",
+            DeviceType::Mobile,
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 12; Spider) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/110.0.0.0 \
+          Safari/537.36",
+            DeviceType::Tablet,
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 9; CUBOT) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/80.0 Mobile \
+          Safari/537.36",
+            DeviceType::Mobile,
+        ),
+        ("BOTIM/3.9.1 (iPhone; iOS 17.1)", DeviceType::Mobile),
+        ("Chatbot/1.0 (Linux; Android 14; Pixel 7)", DeviceType::Mobile),
+        ("Shop/4.2.1 (iPhone; iOS 17.5; https://shop.example/app)", DeviceType::Mobile),
+        ("Shop/4.2.1 CFNetwork/1410 (iOS 17.5) +https://shop.example", DeviceType::Mobile),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+          Mobile/15E148 Shop/4 (https://shop.example)",
+            DeviceType::Mobile,
+        ),
+        ("Abbott/2.11 (Windows NT 10.0)", DeviceType::Desktop),
+    ] {
+        assert_eq!(device(user_agent).device_type, device_type, "{user_agent}");
+    }
+}
+
+#[test]
+fn a_crawler_is_one_on_any_platform() {
+    for user_agent in [
+        "Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X Build/MMB29P) AppleWebKit/537.36 (KHTML, like Gecko) \
+         Chrome/126.0.0.0 Mobile Safari/537.36 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 9_1 like Mac OS X) AppleWebKit/601.1.46 (KHTML, like Gecko) Version/9.0 \
+         Mobile/13B143 Safari/601.1 (compatible; AdsBot-Google-Mobile; +http://www.google.com/mobile/adsbot.html)",
+        "Mozilla/5.0 (Linux; Android 5.0) AppleWebKit/537.36 (KHTML, like Gecko) Mobile Safari/537.36 \
+         (compatible; Bytespider; spider-feedback@bytedance.com)",
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/13.1 \
+         Safari/605.1.15 (Applebot/0.1; +http://www.apple.com/go/applebot)",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/126.0 Safari/537.36",
+        "Mozilla/5.0 (compatible; MJ12bot/v1.4.8; http://mj12bot.com/)",
+        "Mozilla/5.0 (compatible; Yahoo! Slurp; http://help.yahoo.com/help/us/ysearch/slurp)",
+        "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
+        "Mozilla/5.0 (compatible; Googlebot/2.1",
+    ] {
+        assert_eq!(device(user_agent).device_type, DeviceType::Bot, "{user_agent}");
+    }
+}
+
+#[test]
+fn one_odd_letter_hides_no_device() {
+    for odd in ["\u{e9}", "\u{fffd}", "日", "\u{200b}"] {
+        let user_agent = format!(
+            "Mozilla/5.0 (Linux; Android 14; T{odd}l) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Mobile \
+             Safari/537.36"
+        );
+        assert_eq!(device(&user_agent).label, "Chrome on Android");
+    }
+}
