@@ -12,8 +12,8 @@ use super::names::{Environment, unknown};
 use super::settings::EMBEDDED;
 use super::source::{ConfigError, EffectiveSetting, Reader, problem};
 use super::{
-    BearerOrigins, CacheKind, Config, Database, Encryption, GeoDatabase, Limits, Mail, Origins, Redis, Relay,
-    Retention, database_url, origins, parse, redis_url, secret_file, smtp_url,
+    BearerOrigins, CacheKind, Config, Database, Encryption, GeoDatabase, Limits, Mail, Origins, PreflightOrigins,
+    Redis, Relay, Retention, database_url, origins, parse, redis_url, secret_file, smtp_url,
 };
 use crate::random::Random;
 use crate::secret::MasterSecret;
@@ -223,6 +223,7 @@ fn origins(reader: &mut Reader, public_url: &Url) -> Origins {
     Origins {
         allowed: reader.get("ALLOWED_ORIGINS", parse::origins).unwrap_or_default(),
         bearer: reader.get_or_default("CORS_BEARER", BearerOrigins::parse),
+        preflight: reader.get_or_default("VERIFY_PREFLIGHT", PreflightOrigins::parse),
         cookie_domain,
     }
 }

@@ -31,7 +31,7 @@ use crate::types::{Algorithm, Rate};
 pub use geoip::GeoDatabase;
 pub use load::Loaded;
 pub use names::Environment;
-pub use origins::{AllowedOrigin, BearerOrigins, Origins};
+pub use origins::{AllowedOrigin, BearerOrigins, Origins, PreflightOrigins};
 pub use settings::{DefaultValue, RELOADED, Setting, Visibility, documentation, settings};
 pub use source::{ConfigError, EffectiveSetting};
 

@@ -13,6 +13,8 @@ pub struct Origins {
     pub allowed: Vec<AllowedOrigin>,
     /// The origins whose pages may call the server without cookies, with an access token.
     pub bearer: BearerOrigins,
+    /// The origins whose preflights pass through forward authentication.
+    pub preflight: PreflightOrigins,
     /// The domain whose hosts all get the cookie of the access token, or `None` for the host of the server alone.
     pub cookie_domain: Option<String>,
 }
@@ -40,6 +42,29 @@ impl BearerOrigins {
             "any" => Ok(Self::Any),
             "allowed_origins" => Ok(Self::Allowed),
             _ => Err("must be any or allowed_origins".to_owned()),
+        }
+    }
+}
+
+/// The origins whose preflights pass through forward authentication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PreflightOrigins {
+    /// All.
+    Any,
+    /// Those that may call the server with cookies, and no others.
+    Allowed,
+    /// None.
+    Nobody,
+}
+
+impl PreflightOrigins {
+    /// Parses `any`, `allowed_origins` or `refuse`.
+    pub(super) fn parse(text: &str) -> Parsed<Self> {
+        match text {
+            "any" => Ok(Self::Any),
+            "allowed_origins" => Ok(Self::Allowed),
+            "refuse" => Ok(Self::Nobody),
+            _ => Err("must be allowed_origins, any or refuse".to_owned()),
         }
     }
 }

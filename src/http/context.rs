@@ -9,7 +9,7 @@ use super::client_address::client_address;
 use super::cookies::Cookies;
 use super::request::request_id;
 use crate::clock::Clock;
-use crate::config::{BearerOrigins, Config, Origins};
+use crate::config::{BearerOrigins, Config, Origins, PreflightOrigins};
 use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::types::Requester;
@@ -69,6 +69,15 @@ impl HttpContext {
     /// Returns whether `origin` is one of `ALLOWED_ORIGINS`.
     pub(crate) fn is_allowed_origin(&self, origin: &str) -> bool {
         self.origins.allows(origin)
+    }
+
+    /// Returns whether preflights of `origin` pass through forward authentication.
+    pub(crate) fn passes_preflights_of(&self, origin: &str) -> bool {
+        match self.origins.preflight {
+            PreflightOrigins::Any => true,
+            PreflightOrigins::Allowed => self.is_trusted_origin(origin),
+            PreflightOrigins::Nobody => false,
+        }
     }
 
     /// Returns whether pages of every origin may call the API without cookies.

@@ -19,6 +19,9 @@ const PUBLIC: &str = "/.well-known/";
 /// The paths of the API. The others are for people and for operators: pages, health and metrics.
 const API: [&str; 3] = ["/api/", "/oauth/", "/openapi.json"];
 
+/// The path of forward authentication.
+const VERIFY: &str = "/api/v1/auth/verify";
+
 /// The methods of all routes.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PATCH, DELETE");
 
@@ -56,22 +59,35 @@ pub(crate) async fn share_with_pages(
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody, BoxBody>>, Error> {
     let grant = grant(&request);
     let is_public = request.path().starts_with(PUBLIC);
-    if is_preflight(request.method(), request.headers()) {
-        let response = answer_preflight(&grant, request.headers());
+    let preflight = is_preflight(request.method(), request.headers()).then(|| Preflight::of(request.headers()));
+    if let Some(preflight) = &preflight
+        && !is_for_proxies(request.path())
+    {
+        let response = preflight.answer(&grant);
         return Ok(request.into_response(response).map_into_right_body());
     }
     let mut response = next.call(request).await?.map_into_left_body();
+    let is_passed = response.status().is_success();
     let headers = response.headers_mut();
-    add_grant(headers, &grant);
+    match preflight {
+        Some(preflight) if is_passed => preflight.add_grant(headers, &grant),
+        _ => add_grant(headers, &grant),
+    }
     if !is_public {
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
     }
     Ok(response)
 }
 
+/// Returns whether proxies ask here what becomes of a request, by its own method: a preflight is then about an app's
+/// request, and no question to this server.
+fn is_for_proxies(path: &str) -> bool {
+    path.strip_prefix(VERIFY).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Returns whether a request of `method` is a preflight: the question of a browser whether a page may send another
 /// request. It has neither cookies, nor a token, nor a body.
-pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     *method == Method::OPTIONS
         && headers.contains_key(header::ORIGIN)
         && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
@@ -106,29 +122,45 @@ fn add_grant(headers: &mut HeaderMap, grant: &Grant) {
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
 }
 
-fn answer_preflight(grant: &Grant, asked: &HeaderMap) -> HttpResponse {
-    let mut response = match grant {
-        Grant::Nothing => {
-            let detail = "Pages of this origin may not call the server: see ALLOWED_ORIGINS and CORS_BEARER.";
-            Problem::forbidden("origin_not_allowed", detail).error_response()
+/// What a browser asks in a preflight.
+struct Preflight {
+    /// The headers that the page wants to send.
+    headers: Option<HeaderValue>,
+}
+
+impl Preflight {
+    fn of(headers: &HeaderMap) -> Self {
+        Self { headers: requested_headers(headers) }
+    }
+
+    fn answer(&self, grant: &Grant) -> HttpResponse {
+        let mut response = match grant {
+            Grant::Nothing => {
+                let detail = "Pages of this origin may not call the server: see ALLOWED_ORIGINS and CORS_BEARER.";
+                Problem::forbidden("origin_not_allowed", detail).error_response()
+            }
+            Grant::WithCookies(_) | Grant::WithoutCookies => HttpResponse::Ok().finish(),
+        };
+        let headers = response.headers_mut();
+        for name in ["Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"] {
+            headers.append(header::VARY, HeaderValue::from_static(name));
         }
-        Grant::WithCookies(_) | Grant::WithoutCookies => HttpResponse::Ok().finish(),
-    };
-    let headers = response.headers_mut();
-    for name in ["Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"] {
-        headers.append(header::VARY, HeaderValue::from_static(name));
+        self.add_grant(headers, grant);
+        response
     }
-    if let Grant::Nothing = grant {
-        return response;
+
+    fn add_grant(&self, headers: &mut HeaderMap, grant: &Grant) {
+        if let Grant::Nothing = grant {
+            return;
+        }
+        add_grant(headers, grant);
+        headers.remove(header::ACCESS_CONTROL_EXPOSE_HEADERS);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+        if let Some(names) = &self.headers {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+        }
     }
-    add_grant(headers, grant);
-    headers.remove(header::ACCESS_CONTROL_EXPOSE_HEADERS);
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-    headers.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
-    if let Some(names) = requested_headers(asked) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names);
-    }
-    response
 }
 
 /// Returns the headers that a page wants to send, which are whatever its tools add. Returns `None` if the preflight

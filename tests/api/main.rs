@@ -53,6 +53,7 @@ mod origins;
 mod pages;
 mod people;
 mod poolers;
+mod preflights;
 mod races;
 mod readiness;
 mod recovery;
