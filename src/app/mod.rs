@@ -203,7 +203,7 @@ impl App {
             cache: base.cache.clone(),
             db: base.db.clone(),
             context: web::Data::new(context),
-            connections: Connections::new(config, base.metrics.clone()),
+            connections: Connections::new(config, base.metrics.clone(), base.clock.clone()),
             pages: web::Data::new(Pages::new(base.mail.site())),
             workers: config.workers,
         })

@@ -187,6 +187,22 @@ impl Problem {
         self
     }
 
+    /// Returns the body of the response to the request with this id.
+    pub(super) fn body(&self, request_id: &str) -> Vec<u8> {
+        let details = ProblemDetails {
+            kind: format!("urn:keyturn:problem:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("Problem"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            request_id: request_id.to_owned(),
+            retryable: self.retryable,
+            errors: &self.errors,
+            deletes_at: self.deletes_at,
+        };
+        serde_json::to_vec(&details).unwrap_or_default()
+    }
+
     /// Adds a header.
     #[must_use]
     pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -239,23 +255,12 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let details = ProblemDetails {
-            kind: format!("urn:keyturn:problem:{}", self.code),
-            title: self.status.canonical_reason().unwrap_or("Problem"),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            code: self.code,
-            request_id: request_id(),
-            retryable: self.retryable,
-            errors: &self.errors,
-            deletes_at: self.deletes_at,
-        };
         let mut response = HttpResponse::build(self.status);
         for (name, value) in &self.headers {
             response.append_header((name.clone(), value.clone()));
         }
         response.insert_header((CONTENT_TYPE, "application/problem+json"));
-        response.body(serde_json::to_vec(&details).unwrap_or_default())
+        response.body(self.body(&request_id()))
     }
 }
 

@@ -19,10 +19,10 @@ use super::context::HttpContext;
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The content security policy of responses that are not pages: they may load nothing, and may not be framed.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// The security headers of every response.
-const SECURITY_HEADERS: [(&str, &str); 3] =
+pub(super) const SECURITY_HEADERS: [(&str, &str); 3] =
     [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("referrer-policy", "no-referrer")];
 
 /// The value of `Strict-Transport-Security`: a year, without subdomains (RFC 6797).

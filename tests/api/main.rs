@@ -22,6 +22,7 @@ mod admin;
 mod alerts;
 mod at_rest;
 mod audit;
+mod bad_heads;
 mod cache_entries;
 mod cache_faults;
 mod clocks;

@@ -6,6 +6,7 @@
 //! request goes through [`Connection::begin`].
 
 mod answer;
+mod bad_head;
 mod places;
 mod state;
 mod stream;
@@ -21,6 +22,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Extensions, Service, ServiceFactory, fn_service};
 use tokio::net::TcpStream;
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
 
@@ -55,16 +57,17 @@ pub(crate) struct Connections {
     timeouts: Timeouts,
     places: Places,
     metrics: Metrics,
+    clock: Clock,
 }
 
 impl Connections {
     /// Creates the connections of a server that has none yet.
-    pub(crate) fn new(config: &Config, metrics: Metrics) -> Self {
+    pub(crate) fn new(config: &Config, metrics: Metrics, clock: Clock) -> Self {
         let keep_alive = config.keep_alive;
         let timeouts =
             Timeouts { head: HEAD_TIMEOUT.min(keep_alive), keep_alive, write: WRITE_TIMEOUT.min(keep_alive) };
         let places = Places::new(config.max_connections_per_address, config.trusted_proxies.clone());
-        Self { timeouts, places, metrics }
+        Self { timeouts, places, metrics, clock }
     }
 
     /// Returns the service that speaks HTTP/1.1 for `app` on every connection. Once `shutdown` is ready, connections
@@ -110,6 +113,6 @@ impl Connections {
             self.metrics.connection_refused();
             return Err(Error::from(ErrorKind::QuotaExceeded).into());
         };
-        Ok((Stream::new(socket, self.timeouts, place)?, Protocol::Http1, Some(peer)))
+        Ok((Stream::new(socket, self.timeouts, place, self.clock.clone())?, Protocol::Http1, Some(peer)))
     }
 }

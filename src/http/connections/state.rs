@@ -74,6 +74,12 @@ impl Connection {
         self.is_busy.get()
     }
 
+    /// Returns whether an answer is due to a request. What the protocol sends otherwise is its own, about a head that it
+    /// could not read.
+    pub(super) fn owes_answer(&self) -> bool {
+        self.is_busy.get() || self.has_unsent.get()
+    }
+
     /// Returns whether the protocol may be given what arrives: the next head, or the body of the current request.
     pub(super) fn may_read(&self) -> bool {
         !self.is_busy.get() || self.wants_body.get()

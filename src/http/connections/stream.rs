@@ -5,14 +5,15 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use actix_web::web::BytesMut;
+use actix_web::web::{Buf as _, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::Timeouts;
 use super::places::Place;
 use super::state::Connection;
+use super::{Timeouts, bad_head};
+use crate::clock::Clock;
 
 /// The most that the protocol gets at once, in bytes.
 const READ_AT_ONCE: usize = 8 * 1024;
@@ -47,6 +48,9 @@ pub(super) struct Stream {
     ahead: BytesMut,
     /// The bytes that the protocol got since it was last told to wait.
     read_at_once: usize,
+    /// What is left to send of the answer to a head that could not be read.
+    bad_head_answer: Bytes,
+    clock: Clock,
     _place: Place,
 }
 
@@ -55,7 +59,7 @@ impl Stream {
     ///
     /// # Errors
     /// The connection has failed.
-    pub(super) fn new(socket: TcpStream, timeouts: Timeouts, place: Place) -> io::Result<Self> {
+    pub(super) fn new(socket: TcpStream, timeouts: Timeouts, place: Place, clock: Clock) -> io::Result<Self> {
         #[cfg(target_os = "linux")]
         socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT)?;
         let head_due = Instant::now() + timeouts.head;
@@ -67,6 +71,8 @@ impl Stream {
             write_due: None,
             ahead: BytesMut::new(),
             read_at_once: 0,
+            bad_head_answer: Bytes::new(),
+            clock,
             _place: place,
         })
     }
@@ -141,6 +147,21 @@ impl Stream {
             }
         }
     }
+
+    /// Sends bytes to the client. Fails if it takes none for too long.
+    fn poll_send(&mut self, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(result) = Pin::new(&mut self.socket).poll_write(context, bytes) {
+            if self.write_due.take().is_some() {
+                self.connection.postpone_head();
+            }
+            return Poll::Ready(result);
+        }
+        let due = *self.write_due.get_or_insert_with(|| Instant::now() + self.timeouts.write);
+        if self.timer.deadline() > due {
+            self.timer.as_mut().reset(due);
+        }
+        if self.is_overdue(context) { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
+    }
 }
 
 /// Returns where the heads end that the protocol may get at once, which is behind everything as a rule. A head ends
@@ -203,19 +224,22 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
+    /// Writes an answer, or another one in the place of one without a request.
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if let Poll::Ready(result) = Pin::new(&mut this.socket).poll_write(context, bytes) {
-            if this.write_due.take().is_some() {
-                this.connection.postpone_head();
+        if this.bad_head_answer.is_empty() {
+            let answer = if this.connection.owes_answer() { None } else { bad_head::answer(bytes, &this.clock) };
+            match answer {
+                Some(answer) => this.bad_head_answer = answer,
+                None => return this.poll_send(context, bytes),
             }
-            return Poll::Ready(result);
         }
-        let due = *this.write_due.get_or_insert_with(|| Instant::now() + this.timeouts.write);
-        if this.timer.deadline() > due {
-            this.timer.as_mut().reset(due);
+        while !this.bad_head_answer.is_empty() {
+            let rest = this.bad_head_answer.clone();
+            let sent = ready!(this.poll_send(context, &rest))?;
+            this.bad_head_answer.advance(sent);
         }
-        if this.is_overdue(context) { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { Poll::Pending }
+        Poll::Ready(Ok(bytes.len()))
     }
 
     /// Notes that everything was written: the protocol flushes when it has nothing left.
