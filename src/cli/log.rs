@@ -6,27 +6,32 @@ use std::io::{IsTerminal as _, stderr};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata};
 use tracing_subscriber::layer::{Context, Filter, Layer as _, SubscriberExt as _};
-use tracing_subscriber::reload::{self, Error, Handle};
+use tracing_subscriber::reload::{self, Error};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Registry, fmt};
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// What actix reports as errors and is only what anybody can send: heads that are no HTTP, and connections that break.
+/// The modules, and how their messages begin.
+const OF_STRANGERS: [(&str, &str); 2] =
+    [("actix_http::h1::dispatcher", "stream error"), ("actix_http::h1::decoder", "MAX_BUFFER_SIZE")];
 
 /// A running log, whose level can be changed.
 pub(super) struct Log {
-    level: Handle<EnvFilter, Registry>,
+    change: Box<dyn Fn(EnvFilter) -> Result<(), Error> + Send>,
 }
 
 impl Log {
     /// Starts the log at a level of `LOG`: for people on a terminal, as JSON elsewhere.
     pub(super) fn start(level: &str) -> Self {
-        let (filter, level) = reload::Layer::new(filter(level));
         let lines = fmt::layer().with_writer(stderr);
         let lines = if stderr().is_terminal() {
             lines.with_target(false).boxed()
         } else {
             lines.json().flatten_event(true).boxed()
         };
-        tracing_subscriber::registry().with(filter).with(lines.with_filter(WithoutStrangers)).init();
-        Self { level }
+        let (filter, handle) = reload::Layer::new(filter(level));
+        tracing_subscriber::registry().with(lines.with_filter(WithoutStrangers)).with(filter).init();
+        Self { change: Box::new(move |filter| handle.reload(filter)) }
     }
 
     /// Changes the level.
@@ -34,7 +39,7 @@ impl Log {
     /// # Errors
     /// The log has ended.
     pub(super) fn set_level(&self, level: &str) -> Result<(), Error> {
-        self.level.reload(filter(level))
+        (self.change)(filter(level))
     }
 }
 
@@ -43,13 +48,8 @@ fn filter(level: &str) -> EnvFilter {
     EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
-/// A filter that hides what actix reports as errors and is only what anybody can send: heads that are no HTTP, and
-/// connections that break.
+/// A filter that hides [`OF_STRANGERS`].
 struct WithoutStrangers;
-
-/// The modules of actix that do, and how their reports begin.
-const OF_STRANGERS: [(&str, &str); 2] =
-    [("actix_http::h1::dispatcher", "stream error"), ("actix_http::h1::decoder", "MAX_BUFFER_SIZE")];
 
 impl<S> Filter<S> for WithoutStrangers {
     fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
@@ -66,7 +66,7 @@ impl<S> Filter<S> for WithoutStrangers {
     }
 }
 
-/// A search for the message that begins so.
+/// A search for a message that begins so.
 struct Message {
     beginning: &'static str,
     is_found: bool,

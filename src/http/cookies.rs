@@ -45,16 +45,16 @@ struct Cookie {
 impl Cookies {
     /// Decides the names and attributes of the cookies of the server at `public_url`.
     ///
-    /// Paths begin with the URL's path: browsers see that one, also where a proxy strips it. With https, the prefixes
-    /// of names prevent other servers from setting the cookies over http (`__Secure-`) or at all (`__Host-`, which
-    /// requires the path `/` and no domain; RFC 6265bis §4.1.3).
+    /// The access token is for every path: apps beside this server on its host, and the proxy in front of them, ask by
+    /// it who calls. With a `domain`, it is for all of the domain's hosts. The refresh token and trusted devices are for
+    /// routes of this server alone, whose paths begin with the URL's path: browsers see that one, also where a proxy
+    /// strips it.
     ///
-    /// With a `domain`, all of its hosts get the access token, at any path. The refresh token and trusted devices stay
-    /// with this server: no other one has a use for them.
+    /// With https, the prefixes of names prevent other servers from setting the cookies over http (`__Secure-`) or at
+    /// all (`__Host-`, which requires the path `/` and no domain; RFC 6265bis §4.1.3).
     pub(crate) fn new(public_url: &Url, domain: Option<&str>) -> Self {
         let is_secure = public_url.scheme() == "https";
         let base = public_url.path().trim_end_matches('/');
-        let whole_server = if base.is_empty() || domain.is_some() { "/" } else { base };
         let cookie = |name: &str, paths: Vec<String>, domain: Option<&str>, same_site| {
             let prefix = match is_secure {
                 true if paths == ["/"] && domain.is_none() => "__Host-",
@@ -66,7 +66,7 @@ impl Cookies {
         };
         let below = |route: &str| format!("{base}{route}");
         Self {
-            access: cookie("access", vec![whole_server.to_owned()], domain, SameSite::Lax),
+            access: cookie("access", vec!["/".to_owned()], domain, SameSite::Lax),
             refresh: cookie("refresh", REFRESH_ROUTES.map(below).to_vec(), None, SameSite::Strict),
             trusted_device: cookie("device", vec![below(LOGIN_ROUTE)], None, SameSite::Strict),
         }
@@ -177,21 +177,19 @@ mod tests {
 
     #[test]
     fn names_and_paths_follow_the_public_url() {
+        let with_https = ["__Host-keyturn_access", "__Secure-keyturn_refresh", "__Secure-keyturn_device"];
+        let with_http = ["keyturn_access", "keyturn_refresh", "keyturn_device"];
         for (url, names, base) in [
-            ("https://a.example", ["__Host-keyturn_access", "__Secure-keyturn_refresh", "__Secure-keyturn_device"], ""),
-            (
-                "https://a.example/auth/",
-                ["__Secure-keyturn_access", "__Secure-keyturn_refresh", "__Secure-keyturn_device"],
-                "/auth",
-            ),
-            ("http://localhost:8080", ["keyturn_access", "keyturn_refresh", "keyturn_device"], ""),
-            ("http://localhost/a/b", ["keyturn_access", "keyturn_refresh", "keyturn_device"], "/a/b"),
+            ("https://a.example", with_https, ""),
+            ("https://a.example/auth/", with_https, "/auth"),
+            ("http://localhost:8080", with_http, ""),
+            ("http://localhost/a/b", with_http, "/a/b"),
         ] {
             let cookies = cookies(url);
             let all = [&cookies.access, &cookies.refresh, &cookies.trusted_device];
             assert_eq!(all.map(|cookie| &*cookie.name), names, "{url}");
             assert!(all.iter().all(|cookie| cookie.is_secure == url.starts_with("https")), "{url}");
-            assert_eq!(cookies.access.paths, [if base.is_empty() { "/" } else { base }], "{url}");
+            assert_eq!(cookies.access.paths, ["/"], "{url}");
             let expected = REFRESH_ROUTES.map(|route| format!("{base}{route}"));
             assert_eq!(cookies.refresh.paths, expected, "{url}");
             assert_eq!(cookies.trusted_device.paths, [format!("{base}{LOGIN_ROUTE}")], "{url}");

@@ -6,15 +6,15 @@ use actix_web::ResponseError as _;
 use actix_web::http::StatusCode;
 use actix_web::web::Bytes;
 
-use super::super::problem::Problem;
-use super::super::request::{CONTENT_SECURITY_POLICY, REQUEST_ID, SECURITY_HEADERS};
 use crate::clock::Clock;
+use crate::http::problem::Problem;
+use crate::http::request::{CONTENT_SECURITY_POLICY, REQUEST_ID, SECURITY_HEADERS};
 use crate::random::Random;
 
 /// How every answer begins.
 const ANSWERS_BEGIN: &[u8] = b"HTTP/1.1 ";
 
-/// Returns what is sent in the place of the protocol's own answer. Returns `None` for one that says all there is to say.
+/// Returns what is sent in the place of the protocol's own answer, or `None` for one of another status.
 pub(super) fn answer(own: &[u8], clock: &Clock) -> Option<Bytes> {
     let problem = match own.get(..ANSWERS_BEGIN.len() + 3)?.strip_prefix(ANSWERS_BEGIN)? {
         b"400" => Problem::bad_request("malformed_request", "The head of the request is no HTTP/1.1."),

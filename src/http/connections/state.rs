@@ -74,8 +74,8 @@ impl Connection {
         self.is_busy.get()
     }
 
-    /// Returns whether an answer is due to a request. What the protocol sends otherwise is its own, about a head that it
-    /// could not read.
+    /// Returns whether an answer is due to a request. What the protocol sends otherwise is its own, about a head that
+    /// it could not read.
     pub(super) fn owes_answer(&self) -> bool {
         self.is_busy.get() || self.has_unsent.get()
     }
