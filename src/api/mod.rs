@@ -27,4 +27,4 @@ mod token_response;
 mod values;
 mod verify;
 
-pub(crate) use routes::configure;
+pub(crate) use routes::{configure, configure_metrics, configure_without_metrics};

@@ -130,8 +130,33 @@ const METADATA_OF_PATH: [&str; 2] =
 /// A path that is also reached with a slash at its end.
 const SESSIONS: &str = "/api/v1/sessions";
 
-/// Registers every route. They are tried in the order of registration.
+/// Paths of an address of its own for the metrics.
+const METRICS: &str = "/metrics";
+const HEALTH: [&str; 2] = ["/health/live", "/health/ready"];
+
+/// Registers the routes of an address for the metrics alone.
+pub(crate) fn configure_metrics(config: &mut web::ServiceConfig) {
+    let handlers = handlers();
+    for (path, item) in &DOCUMENT.paths.paths {
+        if path == METRICS || HEALTH.contains(&path.as_str()) {
+            config.service(resource(path, item, &handlers));
+        }
+    }
+    config.default_service(web::to(not_found));
+}
+
+/// Registers every route.
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    register(config, true);
+}
+
+/// Registers every route but that of the metrics, which have an address of their own.
+pub(crate) fn configure_without_metrics(config: &mut web::ServiceConfig) {
+    register(config, false);
+}
+
+/// Registers the routes. They are tried in the order of registration.
+fn register(config: &mut web::ServiceConfig, with_metrics: bool) {
     let handlers = handlers();
     let paths = &DOCUMENT.paths.paths;
     if let Some(item) = paths.get(REFRESH) {
@@ -139,7 +164,8 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     }
     config.service(web::resource(VERIFY).default_service(web::to(verify::verify_request)));
     // Fixed segments sort before parameters.
-    for (path, item) in paths.iter().filter(|(path, _)| ![REFRESH, VERIFY].contains(&path.as_str())) {
+    let others = paths.iter().filter(|(path, _)| ![REFRESH, VERIFY].contains(&path.as_str()));
+    for (path, item) in others.filter(|(path, _)| with_metrics || *path != METRICS) {
         config.service(resource(path, item, &handlers));
     }
     config

@@ -52,7 +52,7 @@ impl Base {
     /// Opens the database, the cache and the keys.
     pub(super) async fn open(config: &Config, clock: Clock, tables: Tables) -> Result<Self, StartError> {
         let random = Random;
-        let db = Db::new(&config.database);
+        let db = Db::new(&config.database, config.database_pool_size);
         if tables == Tables::Migrated {
             migrate(&db, config, &clock, random).await?;
         }

@@ -219,29 +219,37 @@ impl App {
         Ok(())
     }
 
-    /// Starts to serve on `listener`. The server ends, after its requests, when its handle is told to stop. Signals are
-    /// the caller's.
+    /// Starts to serve on `listener`, and the metrics on `metrics` if they have an address of their own. The server
+    /// ends, after its requests, when its handle is told to stop. Signals are the caller's.
     ///
     /// # Errors
     /// The listener cannot be used.
-    pub fn serve(self, listener: TcpListener) -> io::Result<(Server, SocketAddr)> {
+    pub fn serve(self, listener: TcpListener, metrics: Option<TcpListener>) -> io::Result<(Server, SocketAddr)> {
         let address = listener.local_addr()?;
+        let configure = if metrics.is_none() { api::configure } else { api::configure_without_metrics };
         let builder = Server::build().workers(self.workers).shutdown_timeout(SHUTDOWN_TIMEOUT).disable_signals();
         let shutdown = builder.graceful_shutdown_signal();
+        let app = self.clone();
         let http = move || {
             let shutdown = shutdown.clone();
-            self.connections.clone().serve(self.service(), move || {
+            self.connections.clone().serve(self.service(configure), move || {
                 let shutdown = shutdown.clone();
                 async move { shutdown.notified().await }
             })
         };
-        let server = builder.listen("http", listener, http)?.run();
-        Ok((server, address))
+        let mut builder = builder.listen("http", listener, http)?;
+        if let Some(metrics) = metrics {
+            builder = builder.listen("metrics", metrics, move || {
+                app.connections.clone().serve(app.service(api::configure_metrics), std::future::pending)
+            })?;
+        }
+        Ok((builder.run(), address))
     }
 
-    /// Returns the routes, with what belongs to every request.
+    /// Returns the routes that `configure` registers, with what belongs to every request.
     fn service(
         &self,
+        configure: fn(&mut web::ServiceConfig),
     ) -> actix_web::App<
         impl ServiceFactory<
             ServiceRequest,
@@ -255,7 +263,7 @@ impl App {
             .configure(|config| self.share(config))
             .wrap(from_fn(share_with_pages))
             .wrap(from_fn(serve_request))
-            .configure(api::configure)
+            .configure(configure)
     }
 
     /// Shares everything with the handlers.

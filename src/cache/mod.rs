@@ -199,8 +199,8 @@ impl Cache {
     /// Checks whether the cache can be read and written to. Waits for connections as long as opening them may take.
     ///
     /// # Errors
-    /// The cache is unavailable.
-    pub async fn ping(&self) -> Result<(), CacheError> {
+    /// The cache is unavailable. The text says why, after its name.
+    pub async fn ping(&self) -> Result<(), String> {
         match self {
             Self::Memory(_) => Ok(()),
             Self::Redis(redis) => redis.ping().await,

@@ -1,7 +1,9 @@
 //! `keyturn doctor`: checks everything that the server needs, and prints a line for each.
 
 use std::error::Error;
+use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{CacheKind, Config, Database};
-use crate::db::{Channel, Conn, DbError, DbResult, Pooling, Purpose, migrate, time};
+use crate::db::{Channel, Conn, DbError, DbResult, Pooling, Purpose, migrate, time, write_test_row};
 use crate::keys::{KeyRing, key_ring};
 use crate::mail;
 use crate::metrics::Metrics;
@@ -48,13 +50,20 @@ pub(super) fn run(file: Option<PathBuf>) -> Outcome {
         Ok((mut channel, pooling)) => {
             healthy &= report("database", Ok(engine(&config, pooling)))?;
             healthy &= report("schema", schema(&mut channel))?;
+            healthy &= report("writing", writing(&mut channel))?;
             healthy &= report("clock", check(&mut channel, clock))?;
             healthy &= report("keys", check(&mut channel, |conn| keys(&config, conn)))?;
             healthy &= report("outbox", check(&mut channel, outbox))?;
         }
     }
     healthy &= report("cache", cache(&config)?)?;
-    healthy &= report("mail", relay(&config)?)?;
+    if config.mail.relay.is_none() {
+        advise("mail", files_instead_of_emails(&config))?;
+    } else {
+        healthy &= report("mail", relay(&config)?)?;
+    }
+    advise("proxy", proxy(&config))?;
+    advise("files", modes(&config))?;
     healthy &= report("places", Ok(places(&config)))?;
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -66,6 +75,14 @@ fn report(subject: &str, finding: Finding) -> io::Result<bool> {
         Err((problem, advice)) => say!("WRONG  {subject}: {problem}\n       {advice}")?,
     }
     Ok(finding.is_ok())
+}
+
+/// Prints a finding about something that can be meant so, and does not make the command fail.
+fn advise(subject: &str, finding: Finding) -> io::Result<()> {
+    match finding {
+        Ok(state) => say!("ok     {subject}: {state}"),
+        Err((problem, advice)) => say!("WARN   {subject}: {problem}\n       {advice}"),
+    }
 }
 
 fn open(database: &Database) -> DbResult<(Channel, Pooling)> {
@@ -113,6 +130,15 @@ fn schema(channel: &mut Channel) -> Finding {
     }
 }
 
+/// Writes a row and deletes it.
+fn writing(channel: &mut Channel) -> Finding {
+    let advice = "check the disk of the database, that it is no standby or read-only, and what its role may write";
+    match write_test_row(channel) {
+        Ok(()) => Ok("a test row was written and deleted".to_owned()),
+        Err(error) => Err((error.to_string(), advice)),
+    }
+}
+
 fn clock(conn: &mut Conn) -> Finding {
     let advice = "synchronize the clocks of all servers with NTP";
     let clock = Clock::default();
@@ -153,24 +179,55 @@ fn cache(config: &Config) -> Result<Finding, Box<dyn Error>> {
         Ok(cache) => cache,
         Err(error) => return Ok(Err((error, advice))),
     };
-    let answers = block_on(async { Ok::<_, io::Error>(cache.ping().await.is_ok()) })?;
-    Ok(if answers {
-        Ok("Redis answers".to_owned())
-    } else {
-        Err(("Redis does not answer, or takes no writes".to_owned(), advice))
-    })
+    let answer = block_on(async { Ok::<_, io::Error>(cache.ping().await) })?;
+    Ok(answer
+        .map(|()| "Redis answers and takes writes".to_owned())
+        .map_err(|reason| (format!("Redis {reason}"), advice)))
 }
 
 /// Checks the mail server.
 fn relay(config: &Config) -> Result<Finding, Box<dyn Error>> {
-    if config.mail.relay.is_none() {
-        let folder = mail::folder(config);
-        return Ok(Ok(format!("emails are written to files in {}, because SMTP_URL is not set", folder.display())));
-    }
     let checked = block_on(async { Ok::<_, io::Error>(mail::check_relay(config).await) })?;
     let advice =
         "check SMTP_URL and MAIL_FROM, that the mail server runs, and that this machine may connect to it; emails wait";
     Ok(checked.map(|()| "the mail server answers and takes the sender".to_owned()).map_err(|error| (error, advice)))
+}
+
+/// Tells where emails go without a mail server, which a public server needs.
+fn files_instead_of_emails(config: &Config) -> Finding {
+    let folder = mail::folder(config);
+    let state = format!("emails are written to files in {}, because SMTP_URL is not set", folder.display());
+    if config.public_url.scheme() != "https" {
+        return Ok(state);
+    }
+    Err((state, "set SMTP_URL: nobody gets links to verify an address or to reset a password"))
+}
+
+/// Tells whether the proxy that terminates TLS is trusted.
+fn proxy(config: &Config) -> Finding {
+    match (config.public_url.scheme(), config.trusted_proxies.len()) {
+        ("https", 0) => Err((
+            "PUBLIC_URL begins with https, so a proxy terminates TLS, but TRUSTED_PROXIES is not set".to_owned(),
+            "set it to the proxy's addresses: until then all clients share its address and its limits",
+        )),
+        (_, 0) => Ok("none is trusted".to_owned()),
+        (_, count) => Ok(format!("X-Forwarded-For is trusted from {count} addresses or networks")),
+    }
+}
+
+/// Tells whether others on this machine can read what is in `DATA_DIR`, or the embedded database.
+fn modes(config: &Config) -> Finding {
+    let mut paths = vec![config.data_dir.clone(), config.data_dir.join("jwt_secret"), mail::folder(config)];
+    if let Database::Sqlite { path } = &config.database {
+        paths.push(path.clone());
+    }
+    let is_open = |path: &PathBuf| fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0);
+    let open: Vec<String> = paths.iter().filter(|path| is_open(path)).map(|path| path.display().to_string()).collect();
+    if open.is_empty() {
+        return Ok("only their owner can read them".to_owned());
+    }
+    let advice = "take the rights away with `chmod go-rwx`: secrets and password hashes are in there";
+    Err((format!("others on this machine have rights on {}", open.join(", ")), advice))
 }
 
 /// Describes where places are looked up. A database that cannot be used is reported with the configuration.

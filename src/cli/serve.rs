@@ -35,7 +35,9 @@ pub(super) fn run(file: Option<PathBuf>) -> Outcome {
         tracing::warn!(%error, "the limit of open files could not be raised");
     }
     // Before anything else, so that a port in use is reported at once.
-    let listener = listen(config.bind).map_err(|error| format!("cannot listen on {}: {error}", config.bind))?;
+    let open = |address| listen(address).map_err(|error| format!("cannot listen on {address}: {error}"));
+    let listener = open(config.bind)?;
+    let metrics = config.metrics_bind.map(open).transpose()?;
     // Held until the process ends, however it does.
     let _lock = lock_database(config)?;
     actix_web::rt::System::new().block_on(async {
@@ -48,8 +50,9 @@ pub(super) fn run(file: Option<PathBuf>) -> Outcome {
             );
         }
         let devices = app.devices.clone();
+        let is_new = app.accounts.page(None, 1).await?.is_empty();
         let mut reloader = Reloader { file, settings, app: app.clone(), log };
-        let (server, address) = app.serve(listener)?;
+        let (server, address) = app.serve(listener, metrics)?;
         let handle = server.handle();
         let mut is_stopping = false;
         signals.forward(move |signal| match signal {
@@ -59,7 +62,7 @@ pub(super) fn run(file: Option<PathBuf>) -> Outcome {
             Signal::Stop | Signal::Quit => drop(handle.stop(false)),
         });
         // The server runs even if nobody reads its greeting.
-        drop(greet(config, address));
+        drop(greet(config, address, is_new));
         // After the greeting and on a thread of its own, so that neither it nor a request waits.
         std::thread::spawn(move || devices.warm_up());
         tracing::info!(%address, version = super::VERSION, database = %config.database, "listening");
@@ -112,20 +115,31 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
-/// Prints what to do next with a new server.
-fn greet(config: &Config, address: SocketAddr) -> io::Result<()> {
-    let url = config.public_url.as_str().trim_end_matches('/');
+/// Prints what this server uses, and what to do next if it is new.
+fn greet(config: &Config, address: SocketAddr, is_new: bool) -> io::Result<()> {
     say!("keyturn {} listens on http://{address}", super::VERSION)?;
+    let is_embedded = matches!(config.database, Database::Sqlite { .. });
+    say!("It keeps its accounts in {}.", config.database)?;
+    if !is_new {
+        return Ok(());
+    }
+    let folder = if is_embedded && config.data_dir.is_relative() { ", in this folder" } else { "" };
+    say!("\nCreate the first administrator, with the settings of this server{folder}:\n")?;
+    say!("    keyturn user create you@example.com --admin\n")?;
+    // On a public server the lines would make an account of a stranger.
+    if address.ip().is_loopback() && config.public_url.scheme() == "http" && config.registration {
+        say_what_to_try(config.public_url.as_str().trim_end_matches('/'))?;
+    }
+    Ok(())
+}
+
+/// Prints lines that register an account, refresh its session and ask who it is.
+fn say_what_to_try(url: &str) -> io::Result<()> {
     let json = "-H 'Content-Type: application/json'";
     let account = r#"{"email":"guest-'$RANDOM$$'@example.com","password":"seven ravens over the harbour"}"#;
     let refresh = r#"{\"refresh_token\":\"$(expr "$T" : '.*"refresh_token":"\([^"]*\)')\"}"#;
     say!(
-        r#"
-Create the first administrator:
-
-    keyturn user create you@example.com --admin
-
-Try it:
+        r#"Try it:
 
     T=$(curl -sS {url}/api/v1/auth/register {json} -d '{account}'); echo "$T"
     T=$(curl -sS {url}/api/v1/sessions/refresh {json} -d "{refresh}"); echo "$T"

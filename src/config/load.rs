@@ -60,10 +60,12 @@ impl Config {
         let mut reader = Reader::new(file, environment);
         let data_dir = reader.get_or_default("DATA_DIR", |path| Ok(PathBuf::from(path)));
         let database = database(&mut reader, &data_dir);
+        let database_pool_size = reader.get_or_default("DATABASE_POOL_SIZE", parse::number(1..=1000));
         let cache = cache(&mut reader);
         let secret = secret(&mut reader, &database, &data_dir);
         let algorithm = reader.get_or_default("JWT_ALGORITHM", parse::algorithm);
         let bind = bind(&mut reader);
+        let metrics_bind = reader.get("METRICS_BIND", parse::bind);
         let public_url = public_url(&mut reader, bind);
         require_stated_database(&mut reader, &data_dir, &public_url);
         let issuer = public_url.as_str().trim_end_matches('/');
@@ -104,11 +106,11 @@ impl Config {
         let in_effect = database.clone();
         #[rustfmt::skip]
         let complete = move |secret| Config {
-            data_dir: dir, database, cache, secret, algorithm, issuer, audience, profile_claims, access_token_ttl,
-            refresh_token_ttl, session_max_lifetime, replay_window, recoveries, max_sessions_per_user, retention,
-            audit_refreshes, registration, require_verified_email, account_deletion_grace, argon2, bind, workers,
-            keep_alive, max_connections_per_address, public_url, origins, trusted_proxies, geoip_database, mail,
-            limits, log,
+            data_dir: dir, database, database_pool_size, cache, secret, algorithm, issuer, audience, profile_claims,
+            access_token_ttl, refresh_token_ttl, session_max_lifetime, replay_window, recoveries,
+            max_sessions_per_user, retention, audit_refreshes, registration, require_verified_email,
+            account_deletion_grace, argon2, bind, metrics_bind, workers, keep_alive, max_connections_per_address,
+            public_url, origins, trusted_proxies, geoip_database, mail, limits, log,
         };
         Ok(Loaded { settings: reader.finish()?, database: in_effect, complete: Box::new(complete), secret, data_dir })
     }

@@ -42,6 +42,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The database of accounts and sessions.
     pub database: Database,
+    /// The number of connections to the database, besides the one that rotates refresh tokens.
+    pub database_pool_size: usize,
     /// The cache of checks.
     pub cache: CacheKind,
     /// The secret from which all keys are derived.
@@ -80,6 +82,8 @@ pub struct Config {
     pub argon2: Argon2Cost,
     /// The IP address and port that the server listens on.
     pub bind: SocketAddr,
+    /// The IP address and port of the metrics, if they have one of their own.
+    pub metrics_bind: Option<SocketAddr>,
     /// The number of threads that serve HTTP.
     pub workers: usize,
     /// The time that a connection may stay without a complete head of a request.

@@ -89,7 +89,7 @@ pub(super) fn without_credentials(url: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 53] = [
+static SETTINGS: [Setting; 55] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -97,6 +97,8 @@ static SETTINGS: [Setting; 53] = [
         .with_visibility(Visibility::UrlWithoutCredentials),
     Setting::new("DATABASE_SCHEMA", Value("keyturn"), "auth",
         "Schema of all tables in Postgres, up to 63 lower-case letters, digits and underscores."),
+    Setting::new("DATABASE_POOL_SIZE", Value("16"), "8",
+        "Connections to the database, 1 to 1000, besides the one that refreshes. More than 16 seldom help."),
     Setting::new("REDIS_URL", Derived("a cache in the process"), "rediss://cache.example:6379/0",
         "Redis, the cache that several servers share. Its forms are described below.")
         .with_visibility(Visibility::UrlWithoutCredentials),
@@ -146,6 +148,8 @@ static SETTINGS: [Setting; 53] = [
     Setting::new("BIND", Value("127.0.0.1:8080"), "0.0.0.0:8080", "IP address and port that the server listens on."),
     Setting::new("PORT", Derived("that of `BIND`"), "10000",
         "Port that the server listens on, on all IP addresses, if `BIND` is not set. Platforms such as Cloud Run set it."),
+    Setting::new("METRICS_BIND", Derived("`/metrics` at `BIND`"), "127.0.0.1:9090",
+        "IP address and port of `/metrics`, beside `/health/…`. It is not at `BIND` then."),
     Setting::new("WORKERS", Derived("the number of cores"), "4", "Threads that serve HTTP, 1 to 1024."),
     Setting::new("KEEP_ALIVE", Value("75"), "620",
         "Seconds from an answer to the next complete request head, after which a connection is closed, 1 to 3600. A \

@@ -1,13 +1,11 @@
 //! Migrations of the database to the schema of this version.
 
-use diesel::backend::Backend;
 use diesel::connection::SimpleConnection;
 use diesel::dsl::sql;
 use diesel::migration::{Migration, MigrationSource};
-use diesel::pg::Pg;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Bool, Text};
 use diesel::sqlite::Sqlite;
-use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
+use diesel::{Connection as _, QueryableByName, RunQueryDsl as _};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::channel::{Channel, Pooling, Purpose};
@@ -44,10 +42,9 @@ pub enum State {
 /// Returns the state of the tables of `database`. Creates nothing.
 pub fn state(database: &Database) -> DbResult<State> {
     let pending = pending_in(database)?;
-    let all = names::<Sqlite>(SQLITE.migrations())?.len();
     Ok(match pending.len() {
         0 => State::UpToDate,
-        count if count == all => State::Empty,
+        count if count == migrations()?.len() => State::Empty,
         _ => State::Outdated(pending),
     })
 }
@@ -56,38 +53,44 @@ pub fn state(database: &Database) -> DbResult<State> {
 /// Creates nothing.
 pub fn pending_in(database: &Database) -> DbResult<Vec<String>> {
     match database {
-        Database::Sqlite { path } if !path.exists() => names::<Sqlite>(SQLITE.migrations()),
+        Database::Sqlite { path } if !path.exists() => Ok(migrations()?.into_iter().map(|(_, name)| name).collect()),
         Database::Sqlite { .. } | Database::Postgres { .. } => {
             pending(&mut Channel::open(database, Pooling::of(database)?, Purpose::Setup)?)
         }
     }
 }
 
-/// Returns the names of the pending migrations. Changes nothing.
+/// Returns the names of the pending migrations. Only reads, unlike Diesel, which creates its table of those applied.
 pub fn pending(channel: &mut Channel) -> DbResult<Vec<String>> {
-    // Diesel creates its table of applied migrations, which the rollback removes, and needs a schema for it.
-    let begin = format!("BEGIN; {}", channel.local_settings());
-    channel.batch_execute(&begin)?;
-    let pending = match &mut **channel {
-        Conn::Postgres(conn) => match has_schema(conn)? {
-            true => names(conn.pending_migrations(POSTGRES)),
-            false => names::<Pg>(POSTGRES.migrations()),
-        },
-        Conn::Sqlite(conn) => names(conn.pending_migrations(SQLITE)),
+    let applied = channel.run(applied_versions)?;
+    let pending = migrations()?.into_iter().filter(|(version, _)| !applied.contains(version));
+    Ok(pending.map(|(_, name)| name).collect())
+}
+
+/// Returns the versions of the migrations that were applied.
+fn applied_versions(conn: &mut Conn) -> DbResult<Vec<String>> {
+    let exists = match conn {
+        Conn::Postgres(_) => "to_regclass('__diesel_schema_migrations') IS NOT NULL",
+        Conn::Sqlite(_) => "EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__diesel_schema_migrations')",
     };
-    channel.batch_execute("ROLLBACK")?;
-    pending
+    if !diesel::select(sql::<Bool>(exists)).get_result::<bool>(conn)? {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<AppliedMigration> = diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load(conn)?;
+    Ok(rows.into_iter().map(|row| row.version).collect())
 }
 
-/// Returns whether keyturn's schema exists.
-fn has_schema(conn: &mut PgConnection) -> DbResult<bool> {
-    let own = "to_regnamespace(split_part(current_setting('search_path'), ',', 1)) IS NOT NULL";
-    Ok(diesel::select(sql::<Bool>(own)).get_result(conn)?)
+#[derive(QueryableByName)]
+struct AppliedMigration {
+    #[diesel(sql_type = Text)]
+    version: String,
 }
 
-fn names<DB: Backend>(migrations: diesel::migration::Result<Vec<Box<dyn Migration<DB>>>>) -> DbResult<Vec<String>> {
-    let names = migrations.map(|all| all.iter().map(|migration| migration.name().to_string()).collect());
-    names.map_err(|error| DbError::Unavailable(error.to_string()))
+/// Returns the versions and names of all migrations, which are the same for both engines.
+fn migrations() -> DbResult<Vec<(String, String)>> {
+    let all: diesel::migration::Result<Vec<Box<dyn Migration<Sqlite>>>> = SQLITE.migrations();
+    let all = all.map_err(|error| DbError::Unexpected(error.to_string()))?;
+    Ok(all.iter().map(|migration| (migration.name().version().to_string(), migration.name().to_string())).collect())
 }
 
 /// Applies the pending migrations and then runs `then`, while servers that start at the same time wait. On Postgres

@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, MutexGuard};
 pub use channel::{Channel, Pooling, Purpose};
 pub use connection::Conn;
 pub use error::{DbError, DbResult};
-pub use probe::Condition;
+pub use probe::{Condition, write_test_row};
 
 use crate::config::Database;
 use pool::Pool;
@@ -39,9 +39,13 @@ pub struct Db {
 }
 
 impl Db {
-    /// Creates a pool, without opening a connection.
-    pub fn new(database: &Database) -> Self {
-        Self { pool: Pool::new(database), write_queue: WriteQueue::new(database), latest_probe: LatestProbe::default() }
+    /// Creates a pool of up to `size` connections, without opening one.
+    pub fn new(database: &Database, size: usize) -> Self {
+        Self {
+            pool: Pool::new(database, size),
+            write_queue: WriteQueue::new(database),
+            latest_probe: LatestProbe::default(),
+        }
     }
 
     /// Runs statements that only read, without a transaction unless a pooler demands one.

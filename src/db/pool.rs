@@ -21,10 +21,6 @@ use super::channel::{Channel, Pooling, Purpose};
 use super::error::{DbError, DbResult};
 use crate::config::Database;
 
-/// The number of connections of one server, besides the one that rotates refresh tokens. Fewer are enough to saturate a
-/// Postgres server with two cores; with more, operations would wait there instead of here.
-const SIZE: usize = 16;
-
 /// The most connections that are left behind at a time, so that threads do not grow without limit. When there are as
 /// many, a connection that does not answer keeps its place in the pool.
 const MAX_LEFT_BEHIND: usize = 32;
@@ -99,12 +95,12 @@ fn move_on(state: &AtomicU8, to: u8) -> bool {
 }
 
 impl Pool {
-    /// Creates a pool, without opening a connection.
-    pub(super) fn new(database: &Database) -> Self {
+    /// Creates a pool of up to `size` connections, without opening one.
+    pub(super) fn new(database: &Database, size: usize) -> Self {
         let inner = Inner {
             database: database.clone(),
             pooling: OnceLock::new(),
-            places: Arc::new(Semaphore::new(SIZE)),
+            places: Arc::new(Semaphore::new(size)),
             places_behind: Arc::new(Semaphore::new(MAX_LEFT_BEHIND)),
             idle: Mutex::default(),
             doubt: Arc::default(),

@@ -7,6 +7,7 @@ use diesel::RunQueryDsl as _;
 use diesel::sql_types::{Binary, Integer};
 use tokio::sync::Mutex;
 
+use super::channel::Channel;
 use super::connection::Conn;
 use super::error::{DbError, DbResult};
 use super::{Db, with_timeout};
@@ -89,15 +90,33 @@ impl Db {
     }
 }
 
+/// Writes a row and deletes it, each durably.
+///
+/// # Errors
+/// The database cannot be written.
+pub fn write_test_row(channel: &mut Channel) -> DbResult<()> {
+    let slot = i32::from(SLOTS);
+    channel.write(|conn| write_slot(conn, slot, SIZE_IN_DOUBT))?;
+    channel.write(|conn| {
+        let delete = diesel::sql_query("DELETE FROM write_probes WHERE slot = $1");
+        delete.bind::<Integer, _>(slot).execute(conn)?;
+        Ok(())
+    })
+}
+
 /// Writes one row in a transaction of its own, which holds no lock once the statement has ended.
 fn write_probe(conn: &mut Conn, size: usize) -> DbResult<()> {
     let [slot] = Random.bytes::<1>();
+    write_slot(conn, i32::from(slot % SLOTS), size)
+}
+
+fn write_slot(conn: &mut Conn, slot: i32, size: usize) -> DbResult<()> {
     let payload: Vec<u8> = std::iter::repeat_with(|| Random.bytes::<USUAL_SIZE>()).flatten().take(size).collect();
     diesel::sql_query(
         "INSERT INTO write_probes (slot, payload) VALUES ($1, $2) \
          ON CONFLICT (slot) DO UPDATE SET payload = excluded.payload",
     )
-    .bind::<Integer, _>(i32::from(slot % SLOTS))
+    .bind::<Integer, _>(slot)
     .bind::<Binary, _>(payload)
     .execute(conn)?;
     Ok(())

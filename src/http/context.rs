@@ -1,6 +1,8 @@
 //! The HTTP context of a server: its public URL and its trusted proxies and origins.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::HttpRequest;
 use ipnet::IpNet;
@@ -31,6 +33,8 @@ pub(crate) struct HttpContext {
     public_origin: String,
     origins: Origins,
     trusted_proxies: Vec<IpNet>,
+    /// Whether it was logged that a proxy is not trusted.
+    has_warned: AtomicBool,
 }
 
 impl HttpContext {
@@ -47,6 +51,7 @@ impl HttpContext {
             public_origin: config.public_url.origin().ascii_serialization(),
             origins: config.origins.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
+            has_warned: AtomicBool::new(false),
         }
     }
 
@@ -56,9 +61,26 @@ impl HttpContext {
         let lines = request.headers().get_all("x-forwarded-for").map(|line| String::from_utf8_lossy(line.as_bytes()));
         let lines: Vec<_> = lines.collect();
         let lines: Vec<&str> = lines.iter().map(AsRef::as_ref).collect();
-        let ip = request.peer_addr().map(|peer| client_address(peer.ip(), &lines, &self.trusted_proxies));
+        let peer = request.peer_addr().map(|peer| peer.ip().to_canonical());
+        if let (Some(peer), false) = (peer, lines.is_empty()) {
+            self.warn_of_proxy(peer);
+        }
+        let ip = peer.map(|peer| client_address(peer, &lines, &self.trusted_proxies));
         let user_agent = request.headers().get("user-agent").map(|value| text_of(value.as_bytes()));
         Requester::new(ip, user_agent.as_deref(), request_id())
+    }
+
+    /// Warns once of a peer that is not trusted and sends `X-Forwarded-For`: most likely a proxy, for which all clients
+    /// would be one.
+    fn warn_of_proxy(&self, peer: IpAddr) {
+        let is_trusted = self.trusted_proxies.iter().any(|network| network.contains(&peer));
+        if !is_trusted && !self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                %peer,
+                "a request has X-Forwarded-For and does not come from TRUSTED_PROXIES: if this is a proxy, all of its \
+                 clients share its address and its limits until it is listed there"
+            );
+        }
     }
 
     /// Returns whether pages of `origin` may use the cookies of this server.

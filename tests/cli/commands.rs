@@ -388,8 +388,10 @@ async fn no_password_of_any_url_is_ever_shown(deployment: Arc<Deployment>) {
     }
 }
 
+/// Asks the doctor about a server that is not public, of which it has nothing to warn.
 fn doctor(deployment: &Deployment, settings: &[(&str, &str)]) -> Ran {
-    run_with_input(deployment, settings, &["doctor"], "")
+    let private = ("PUBLIC_URL", "http://auth.internal");
+    run_with_input(deployment, &[&[private], settings].concat(), &["doctor"], "")
 }
 
 /// Asserts that the doctor finds this wrong and nothing else, and what it says to do.
@@ -405,7 +407,20 @@ fn assert_diagnosis(ran: &Ran, wrong: &str, advice: &str) {
 
 async fn the_doctor_finds_a_healthy_server_healthy(process: Process) {
     let healthy = doctor(&process, &[]).printed();
-    for about in ["configuration", "database", "schema", "clock", "keys", "cache", "outbox", "places", "mail"] {
+    for about in [
+        "configuration",
+        "database",
+        "schema",
+        "writing",
+        "clock",
+        "keys",
+        "cache",
+        "outbox",
+        "places",
+        "mail",
+        "proxy",
+        "files",
+    ] {
         assert!(healthy.lines().any(|line| line.starts_with(&format!("ok     {about}: "))), "{about}: {healthy}");
     }
 }

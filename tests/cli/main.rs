@@ -18,6 +18,7 @@ mod support;
 mod commands;
 mod hashes;
 mod installations;
+mod operating;
 mod recipes;
 mod second_factors;
 mod serving;

@@ -86,7 +86,7 @@ impl Deployment {
         let settings = self.settings(more);
         let pairs: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (&**name, &**value)).collect();
         let config = Config::from_settings(&pairs, &Random).unwrap();
-        let audit = Audit::new(Db::new(&config.database), Clock::default(), Random, Devices::new(&config));
+        let audit = Audit::new(Db::new(&config.database, 1), Clock::default(), Random, Devices::new(&config));
         Mail::new(&config, Random, audit, Metrics::new()).unwrap()
     }
 

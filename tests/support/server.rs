@@ -62,7 +62,7 @@ impl Server {
             actix_web::rt::System::new().block_on(async move {
                 let listener = TcpListener::bind(config.bind).unwrap();
                 let (app, background) = App::build(&config, own).await.unwrap();
-                let (server, address) = app.serve(listener).unwrap();
+                let (server, address) = app.serve(listener, None).unwrap();
                 let _ = started.send((address, server.handle()));
                 server.await.unwrap();
                 background.finish().await;

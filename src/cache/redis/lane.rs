@@ -142,10 +142,13 @@ impl Lane {
     }
 
     /// Connects, waiting as long as connecting may take, and makes one call.
-    pub(super) async fn ping(self: &Arc<Self>) -> Result<(), CacheError> {
+    ///
+    /// # Errors
+    /// Redis cannot be reached, or refuses the call. The text says why.
+    pub(super) async fn ping(self: &Arc<Self>) -> Result<(), String> {
         let link = self.link();
-        self.connection(&link).await.map_err(|_| CacheError)?;
-        self.attempt_probe().await.map_err(|_| CacheError)
+        self.connection(&link).await?;
+        self.attempt_probe().await
     }
 
     /// Returns the open connection of a link, or waits for it. The connection is opened by a task of its own, so that

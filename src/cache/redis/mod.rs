@@ -221,9 +221,9 @@ impl RedisCache {
     }
 
     /// Connects, and checks whether Redis can be read and written to.
-    pub async fn ping(&self) -> Result<(), CacheError> {
-        self.inner.reads.ping().await?;
-        self.inner.writes.ping().await
+    pub async fn ping(&self) -> Result<(), String> {
+        self.inner.reads.ping().await.map_err(|reason| format!("cannot be read: {reason}"))?;
+        self.inner.writes.ping().await.map_err(|reason| format!("cannot be written to: {reason}"))
     }
 
     /// Returns whether the circuit breakers are closed.
