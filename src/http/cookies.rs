@@ -46,9 +46,9 @@ impl Cookies {
     /// Decides the names and attributes of the cookies of the server at `public_url`.
     ///
     /// The access token is for every path: apps beside this server on its host, and the proxy in front of them, ask by
-    /// it who calls. With a `domain`, it is for all of the domain's hosts. The refresh token and trusted devices are for
-    /// routes of this server alone, whose paths begin with the URL's path: browsers see that one, also where a proxy
-    /// strips it.
+    /// it who calls. With a `domain`, it is for all of the domain's hosts. The refresh token and trusted devices are
+    /// for routes of this server alone, whose paths begin with the URL's path: browsers see that one, also where a
+    /// proxy strips it.
     ///
     /// With https, the prefixes of names prevent other servers from setting the cookies over http (`__Secure-`) or at
     /// all (`__Host-`, which requires the path `/` and no domain; RFC 6265bis §4.1.3).
