@@ -23,6 +23,7 @@ mod alerts;
 mod at_rest;
 mod audit;
 mod bad_heads;
+mod browser;
 mod cache_entries;
 mod cache_faults;
 mod clocks;

@@ -7,6 +7,7 @@ pub mod clients;
 pub mod deployment;
 pub mod endpoint;
 pub mod folder;
+pub mod front;
 pub mod geoip;
 pub mod http;
 pub mod pooler;
