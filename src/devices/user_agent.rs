@@ -7,7 +7,7 @@ use serde::Deserialize;
 use ua_parser::{os, user_agent};
 
 use super::{Device, DeviceType};
-use crate::types::MAX_USER_AGENT;
+use crate::types::{MAX_USER_AGENT, text};
 
 /// The longest name of a program, in characters.
 const MAX_NAME: usize = 40;
@@ -92,11 +92,13 @@ impl UserAgent<'_> {
         if self.renders_pages() {
             return found;
         }
-        let first = self.text.split(['/', ' ', '(', ';']).next().unwrap_or_default();
-        let is_name = first.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && first.chars().all(|c| c.is_ascii_alphanumeric() || "._-+".contains(c));
+        let is_name = |first: &String| {
+            first.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && first.chars().all(|c| c.is_ascii_alphanumeric() || "._-+".contains(c))
+        };
         // Dalvik is the virtual machine of Android apps and does not name the app.
-        found.or_else(|| clean_name(first).filter(|first| is_name && first != "Dalvik"))
+        let first = self.text.split(['/', ' ', '(', ';']).next().and_then(clean_name);
+        found.or_else(|| first.filter(|first| is_name(first) && first != "Dalvik"))
     }
 
     fn device_type(&self, os: Option<&str>, browser: Option<&str>) -> DeviceType {
@@ -208,11 +210,12 @@ fn is_bot_word(word: &str) -> bool {
     (ends && word != "cubot") || word.contains("crawler") || word.contains("slurp")
 }
 
-/// Removes control characters from a name, which a client may have invented, and limits its length. Returns `None` if
-/// nothing is left.
+/// Removes control characters and what cannot be seen from a name, which a client may have invented, and limits its
+/// length. Returns `None` if nothing is left.
 fn clean_name(text: &str) -> Option<String> {
-    let name: String = text.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
-    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+    let name: String = text.chars().filter(|c| !c.is_control()).collect();
+    let name = text::visible(&name);
+    Some(text::cut(&name, MAX_NAME).to_owned()).filter(|name| !name.is_empty())
 }
 
 /// Returns the name of a browser without the operating system.

@@ -193,8 +193,8 @@ impl Inner {
         match delivered {
             Err(error) if !was_unusable => tracing::error!(
                 %error,
-                "no email can be delivered: correct SMTP_URL, MAIL_FROM or the mail server; emails wait until their \
-                 links expire"
+                "emails cannot be delivered for another reason than their recipients: correct SMTP_URL, MAIL_FROM or \
+                 the mail server; they wait until their links expire"
             ),
             Ok(_) if was_unusable => tracing::info!("emails are delivered again"),
             Ok(_) | Err(_) => {}

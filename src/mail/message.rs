@@ -9,7 +9,7 @@ use lettre::{Address, Message};
 use url::Host;
 
 use super::templates::Rendered;
-use crate::types::{EmailId, Timestamp};
+use crate::types::{EmailId, Timestamp, needs_quotes};
 
 /// Parses the recipient's address and converts its domain to the ASCII form of IDNA, which every mail server accepts. A
 /// name before the `@` with dots that are not between others is quoted (RFC 5321 §4.1.2). Returns `None` if the text is
@@ -17,7 +17,7 @@ use crate::types::{EmailId, Timestamp};
 pub(super) fn recipient(text: &str) -> Option<Address> {
     let (name, domain) = text.rsplit_once('@')?;
     let domain = Host::parse(domain).ok()?.to_string();
-    if name.split('.').any(str::is_empty) {
+    if needs_quotes(name) {
         // No name of an account has a character that would have to be escaped.
         return Address::new(format!("\"{name}\""), domain).ok();
     }
@@ -68,6 +68,8 @@ mod tests {
         ] {
             assert_eq!(recipient(given).unwrap().to_string(), written);
         }
+        let longest = "n".repeat(61);
+        assert!(recipient(&format!("{longest}.@example.com")).is_some());
         assert!(recipient("\"a\" b.@example.com").is_none() && recipient("nobody").is_none());
     }
 }

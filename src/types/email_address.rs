@@ -122,12 +122,19 @@ pub fn normalized_prefix(text: &str) -> String {
     }
 }
 
+/// Returns whether the name before the `@` has a dot that is not between other characters, for which it is written in
+/// quotes (RFC 5321 §4.1.2).
+pub fn needs_quotes(name: &str) -> bool {
+    name.split('.').any(str::is_empty)
+}
+
 /// Returns whether `name` is of the characters of a `dot-atom` and of dots, and has at most 64 bytes (RFC 5322 §3.2.3,
-/// in all scripts by RFC 6531 §3.3). Dots stand anywhere: Japanese carriers gave out such addresses, and browsers take
-/// them.
+/// in all scripts by RFC 6531 §3.3), with the quotes that it may need. Dots stand anywhere: Japanese carriers gave out
+/// such addresses, and browsers take them.
 fn is_name(name: &str) -> bool {
     let is_atext = |c: char| c.is_alphanumeric() || is_combining_mark(c) || "!#$%&'*+-/=?^_`{|}~".contains(c);
-    (1..=64).contains(&name.len()) && name.chars().all(|c| c == '.' || is_atext(c))
+    let limit = if needs_quotes(name) { 62 } else { 64 };
+    (1..=limit).contains(&name.len()) && name.chars().all(|c| c == '.' || is_atext(c))
 }
 
 /// Returns the domain in ASCII and lower case (IDNA, UTS #46), or `None` if it is an IP address, a single label, or not
@@ -266,6 +273,14 @@ mod tests {
         ] {
             assert_eq!(normalized_prefix(text), prefix, "{text}");
         }
+    }
+
+    #[test]
+    fn a_name_is_no_longer_than_servers_take_it_with_its_quotes() {
+        assert!(EmailAddress::parse(&format!("{}@example.com", "n".repeat(64))).is_ok());
+        assert_eq!(refusal(&format!("{}@example.com", "n".repeat(65))), EmailAddressError::Invalid);
+        assert!(EmailAddress::parse(&format!("{}.@example.com", "n".repeat(61))).is_ok());
+        assert_eq!(refusal(&format!("{}.@example.com", "n".repeat(62))), EmailAddressError::Invalid);
     }
 
     #[test]

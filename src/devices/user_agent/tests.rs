@@ -240,3 +240,16 @@ fn one_odd_letter_hides_no_device() {
         assert_eq!(device(&user_agent).label, "Chrome on Android");
     }
 }
+
+#[test]
+fn the_name_of_an_app_shows_nothing_that_cannot_be_seen() {
+    for user_agent in
+        ["Sh\u{200b}op/1.0", "\u{202e}Shop/1.0", "S\u{ad}hop\u{feff}/1.0 (iPhone; iOS 17.1)", "Shop\u{85}/1.0"]
+    {
+        assert!(device(user_agent).label.starts_with("Shop"), "{user_agent:?}: {}", device(user_agent).label);
+        assert!(device(user_agent).label.is_ascii(), "{user_agent:?}");
+    }
+    assert_eq!(device("\u{200b}\u{3164}/1.0").label, device("").label);
+    let captured = device("Sh\u{202e}\u{200b}op/1.0 CFNetwork/1410.0.3 Darwin/22.6.0");
+    assert_eq!(captured.label, device("Shop/1.0 CFNetwork/1410.0.3 Darwin/22.6.0").label);
+}
