@@ -16,7 +16,7 @@ use crate::db::{DbError, DbResult};
 use crate::types::Timestamp;
 
 /// Entries that an export reads at a time.
-const BATCH: usize = 500;
+pub(super) const BATCH: usize = 500;
 
 /// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,33 +69,21 @@ impl Format {
     }
 }
 
-/// Sends all entries as a file. They are read batch by batch as the client takes them; if the database fails, the
-/// connection ends before the response does.
+/// Sends all entries as a file.
 pub(super) fn export(audit: Audit, filter: Filter, format: Format, now: Timestamp) -> HttpResponse {
-    let (batches, file) = mpsc::channel(1);
-    tokio::spawn(async move {
-        if let Err(error) = write_batches(&audit, &filter, format, &batches).await {
-            tracing::warn!(%error, "an export of the audit log was cut off");
-            let _ = batches.send(Err(error)).await;
-        }
-    });
+    let batches = Batches::of(|batches| write_batches(audit, filter, format, batches));
     let name = format!("audit-{}.{}", now.to_string().replace(':', "-"), format.name());
     HttpResponse::Ok()
         .content_type(format.content_type())
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
-        .streaming(Batches { file })
+        .streaming(batches)
 }
 
-async fn write_batches(
-    audit: &Audit,
-    filter: &Filter,
-    format: Format,
-    batches: &mpsc::Sender<DbResult<Bytes>>,
-) -> DbResult<()> {
+async fn write_batches(audit: Audit, filter: Filter, format: Format, batches: Sender) -> DbResult<()> {
     let mut text = format.header();
     let mut after = None;
     loop {
-        let page = audit.page(filter, after, BATCH).await?;
+        let page = audit.page(&filter, after, BATCH).await?;
         text.extend(page.entries.into_iter().map(|entry| format.line(entry)));
         let is_taken = text.is_empty() || batches.send(Ok(Bytes::from(std::mem::take(&mut text)))).await.is_ok();
         after = page.next;
@@ -105,16 +93,38 @@ async fn write_batches(
     }
 }
 
+/// Takes the batches of an export.
+pub(super) type Sender = mpsc::Sender<DbResult<Bytes>>;
+
 /// The batches of an export, in order.
 pub(super) struct Batches {
-    pub file: mpsc::Receiver<DbResult<Bytes>>,
+    batches: mpsc::Receiver<DbResult<Bytes>>,
+}
+
+impl Batches {
+    /// Lets `write` send batches, each when the client has taken the one before. If `write` fails, the connection ends
+    /// before the response does.
+    pub(super) fn of<W>(write: impl FnOnce(Sender) -> W) -> Self
+    where
+        W: Future<Output = DbResult<()>> + Send + 'static,
+    {
+        let (sender, batches) = mpsc::channel(1);
+        let writing = write(sender.clone());
+        tokio::spawn(async move {
+            if let Err(error) = writing.await {
+                tracing::warn!(%error, "an export was cut off");
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        Self { batches }
+    }
 }
 
 impl Stream for Batches {
     type Item = Result<Bytes, DbError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.file.poll_recv(context)
+        self.batches.poll_recv(context)
     }
 }
 

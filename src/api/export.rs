@@ -4,12 +4,11 @@ use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
-use tokio::sync::mpsc;
 
 use super::access::{By, ByRecentUser};
 use super::admin::UserDetails;
 use super::audit::AuditEntry;
-use super::audit_export::Batches;
+use super::audit_export::{BATCH, Batches, Sender};
 use super::mfa::TrustedDevice;
 use super::schema::Session;
 use crate::accounts::{Accounts, TwoStep};
@@ -18,9 +17,6 @@ use crate::db::DbResult;
 use crate::http::{HttpContext, Problem};
 use crate::sessions::Sessions;
 use crate::types::Timestamp;
-
-/// Entries of the audit log that are read at a time.
-const BATCH: usize = 500;
 
 /// The end of the document, after the last entry.
 const END: &str = "]}";
@@ -75,33 +71,16 @@ pub(super) async fn export_me(
     Ok(HttpResponse::Ok()
         .content_type("application/json")
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
-        .streaming(stream(Audit::clone(&audit), filter, head)))
+        .streaming(Batches::of(|batches| write_batches(Audit::clone(&audit), filter, head, batches))))
 }
 
-/// Sends `head` with the entries of the audit log at its end. They are read batch by batch as the client takes them; if
-/// the database fails, the connection ends before the response does.
-fn stream(audit: Audit, filter: Filter, head: String) -> Batches {
-    let (batches, file) = mpsc::channel(1);
-    tokio::spawn(async move {
-        if let Err(error) = write_batches(&audit, &filter, head, &batches).await {
-            tracing::warn!(%error, "the export of an account was cut off");
-            let _ = batches.send(Err(error)).await;
-        }
-    });
-    Batches { file }
-}
-
-async fn write_batches(
-    audit: &Audit,
-    filter: &Filter,
-    head: String,
-    batches: &mpsc::Sender<DbResult<Bytes>>,
-) -> DbResult<()> {
+/// Sends `head` with the entries of the audit log at its end, batch by batch.
+async fn write_batches(audit: Audit, filter: Filter, head: String, batches: Sender) -> DbResult<()> {
     let mut text = head.strip_suffix(END).map(str::to_owned).unwrap_or(head);
     let mut after = None;
     let mut separator = "";
     loop {
-        let page = audit.page(filter, after, BATCH).await?;
+        let page = audit.page(&filter, after, BATCH).await?;
         for entry in page.entries.into_iter().map(AuditEntry::from) {
             text.push_str(separator);
             text.push_str(&serde_json::to_string(&entry).unwrap_or_default());

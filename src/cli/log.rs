@@ -6,9 +6,9 @@ use std::io::{IsTerminal as _, stderr};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata};
 use tracing_subscriber::layer::{Context, Filter, Layer as _, SubscriberExt as _};
-use tracing_subscriber::reload::{self, Error};
+use tracing_subscriber::reload::{self, Error, Handle};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, Registry, fmt};
 
 /// What actix reports as errors and is only what anybody can send: heads that are no HTTP, and connections that break.
 /// The modules, and how their messages begin.
@@ -17,7 +17,7 @@ const OF_STRANGERS: [(&str, &str); 2] =
 
 /// A running log, whose level can be changed.
 pub(super) struct Log {
-    change: Box<dyn Fn(EnvFilter) -> Result<(), Error> + Send>,
+    level: Handle<EnvFilter, Registry>,
 }
 
 impl Log {
@@ -29,9 +29,9 @@ impl Log {
         } else {
             lines.json().flatten_event(true).boxed()
         };
-        let (filter, handle) = reload::Layer::new(filter(level));
-        tracing_subscriber::registry().with(lines.with_filter(WithoutStrangers)).with(filter).init();
-        Self { change: Box::new(move |filter| handle.reload(filter)) }
+        let (filter, level) = reload::Layer::new(filter(level));
+        tracing_subscriber::registry().with(filter).with(lines.with_filter(WithoutStrangers)).init();
+        Self { level }
     }
 
     /// Changes the level.
@@ -39,7 +39,7 @@ impl Log {
     /// # Errors
     /// The log has ended.
     pub(super) fn set_level(&self, level: &str) -> Result<(), Error> {
-        (self.change)(filter(level))
+        self.level.reload(filter(level))
     }
 }
 

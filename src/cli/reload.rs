@@ -13,7 +13,7 @@ use super::log::Log;
 pub(super) struct Reloader {
     /// The file with settings.
     pub file: Option<PathBuf>,
-    /// The settings that were read last.
+    /// The settings at the start, without secrets: a changed secret is not noticed.
     pub settings: Vec<EffectiveSetting>,
     /// The running server.
     pub app: App,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
+use strsim::osa_distance;
+
 use super::settings::{Setting, settings};
 use super::source::problem;
 
@@ -95,7 +97,7 @@ fn is_near(known: &str, name: &str) -> bool {
         let singular = name.strip_suffix("IES").map(|stem| format!("{stem}Y"));
         singular.or_else(|| name.strip_suffix('S').map(str::to_owned)).unwrap_or(name)
     };
-    known.len() >= MIN_LENGTH && (distance(known, name) <= allowed || plain(known) == plain(name))
+    known.len() >= MIN_LENGTH && (osa_distance(known, name) <= allowed || plain(known) == plain(name))
 }
 
 /// Returns whether a variable, given without the prefix, is one that Kubernetes sets in every container for a service
@@ -120,7 +122,7 @@ fn unknown_with_prefix(name: &str, plain: &str) -> Option<String> {
     if is_setting(plain) || is_setting(without_file(plain)) {
         return None;
     }
-    let nearest = settings().iter().min_by_key(|setting| distance(setting.name, without_file(plain)))?;
+    let nearest = settings().iter().min_by_key(|setting| osa_distance(setting.name, without_file(plain)))?;
     let known = nearest.name;
     Some(problem(name, &format!("is not a setting, the nearest is {PREFIX}{known}, or {known}"), nearest.example))
 }
@@ -131,34 +133,11 @@ pub(super) fn unknown(key: &str) -> Option<String> {
     let plain = key.strip_suffix("_file").unwrap_or(key);
     let distance_to = |setting: &&Setting| {
         let name = setting.name.to_ascii_lowercase();
-        distance(&name, plain).min(distance(&name, key))
+        osa_distance(&name, plain).min(osa_distance(&name, key))
     };
     let nearest = settings().iter().min_by_key(distance_to).filter(|nearest| distance_to(nearest) > 0)?;
     let error = format!("is not a setting, the nearest is {}", nearest.name.to_ascii_lowercase());
     Some(problem(key, &error, nearest.example))
-}
-
-/// Returns the number of characters to insert, delete, replace or exchange with the next one to make `b` of `a` (the
-/// restricted Damerau-Levenshtein distance).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut before: Vec<usize> = Vec::new();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (index, x) in a.iter().enumerate() {
-        let mut next = vec![index + 1];
-        let mut left = index + 1;
-        for (column, y) in b.iter().enumerate() {
-            let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX - 1);
-            left = (at(&row, column) + usize::from(x != y)).min(at(&row, column + 1) + 1).min(left + 1);
-            let former = |text: &[char], index: usize| index.checked_sub(1).and_then(|index| text.get(index).copied());
-            if former(&a, index) == Some(*y) && former(&b, column) == Some(*x) {
-                left = left.min(at(&before, column.saturating_sub(1)) + 1);
-            }
-            next.push(left);
-        }
-        before = std::mem::replace(&mut row, next);
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -264,14 +243,5 @@ mod tests {
             ("KEYTURN_DNS_PORT_53_UDP", "udp://10.0.0.3:53"),
         ];
         assert_eq!(Environment::from_iter(links).mistaken(), [""; 0]);
-    }
-
-    #[test]
-    fn a_transposition_counts_once() {
-        for (a, b, expected) in
-            [("", "", 0), ("abc", "", 3), ("abc", "acb", 1), ("abcd", "badc", 2), ("kitten", "sitting", 3)]
-        {
-            assert_eq!((distance(a, b), distance(b, a)), (expected, expected), "{a} {b}");
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use url::Host;
@@ -85,20 +86,15 @@ impl EmailAddress {
     }
 }
 
+/// The characters in ASCII that [`in_ascii`] encodes. No name has a control character or a space.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+
 /// Returns an address in ASCII, for headers of HTTP: its domain as in the DNS, and bytes outside ASCII before the `@`
 /// percent-encoded in UTF-8, as is `%` itself, so that no two addresses have the same form.
 pub fn in_ascii(address: &str) -> String {
     let (name, domain) = address.rsplit_once('@').unwrap_or((address, ""));
-    let mut ascii = String::with_capacity(address.len());
-    for byte in name.bytes() {
-        if byte.is_ascii_graphic() && byte != b'%' {
-            ascii.push(char::from(byte));
-        } else {
-            ascii.push_str(&format!("%{byte:02X}"));
-        }
-    }
     let domain = if domain.is_ascii() { domain.to_owned() } else { ascii_domain(domain).unwrap_or_default() };
-    format!("{ascii}@{domain}")
+    format!("{}@{domain}", utf8_percent_encode(name, ESCAPED))
 }
 
 /// Returns a domain as in the DNS, in ASCII and lower case (IDNA, UTS #46), or `None` if it cannot be one.

@@ -36,11 +36,19 @@ fn hold_migrations(deployment: &Deployment) -> Conn {
     holder
 }
 
-/// Waits until a process asks for the lock.
-async fn until_it_waits(deployment: &Deployment, process: u32) {
+/// How many sessions of Postgres wait for the lock. That of a process that has ended goes on until it gets the lock.
+fn waiting(deployment: &Deployment) -> i64 {
+    match deployment.backend {
+        Backend::Scaled => deployment.count("pg_locks WHERE locktype = 'advisory' AND NOT granted"),
+        Backend::Embedded => 0,
+    }
+}
+
+/// Waits until a process asks for the lock, for which others `waited` before.
+async fn until_it_waits(deployment: &Deployment, waited: i64, process: u32) {
     until("the server to wait for the lock", async || {
         let waits = match deployment.backend {
-            Backend::Scaled => deployment.count("pg_locks WHERE locktype = 'advisory' AND NOT granted") > 0,
+            Backend::Scaled => waiting(deployment) > waited,
             Backend::Embedded => {
                 let files = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
                 let opened = files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok());
@@ -63,9 +71,10 @@ async fn until_it_ends(child: &mut Child) -> Option<i32> {
 async fn a_server_that_waits_for_a_migration_ends_at_once(deployment: Arc<Deployment>) {
     let holder = hold_migrations(&deployment);
     for signal in ["TERM", "INT", "QUIT"] {
+        let waited = waiting(&deployment);
         let mut serve = command(&deployment, &[]);
         let mut child = serve.arg("serve").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        until_it_waits(&deployment, child.id()).await;
+        until_it_waits(&deployment, waited, child.id()).await;
         // It reads its configuration by itself.
         send("HUP", child.id());
         send(signal, child.id());
@@ -98,10 +107,11 @@ async fn in_container(mut program: Command) -> (Child, u32) {
 async fn the_first_process_of_a_container_ends_at_once(deployment: Arc<Deployment>) {
     let holder = hold_migrations(&deployment);
     for signal in ["TERM", "INT"] {
+        let waited = waiting(&deployment);
         let mut serve = command(&deployment, &[]);
         serve.arg("serve");
         let (mut child, first) = in_container(serve).await;
-        until_it_waits(&deployment, first).await;
+        until_it_waits(&deployment, waited, first).await;
         send(signal, first);
         assert_eq!(until_it_ends(&mut child).await, Some(0), "{signal}");
     }
