@@ -4,6 +4,7 @@
 //! in between, the lease expires and another server tries again. So each email is delivered at least once, and twice
 //! only if a server crashes, or loses its database, just after the mail server has accepted the email.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lettre::message::Mailbox;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 
 use super::smtp::{Failure, Relay};
 use super::store::{self, MailRow};
@@ -22,7 +23,7 @@ use crate::config::{Config, Encryption};
 use crate::db::{Db, DbResult};
 use crate::metrics::{EmailOutcome, Metrics};
 use crate::tokens::opaque::Purpose;
-use crate::types::Timestamp;
+use crate::types::{EmailId, Timestamp};
 
 /// How often the outbox is polled without a wake-up.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -97,7 +98,7 @@ impl Delivery {
 
     /// Delivers emails until the future is dropped. A delivery that is interrupted is retried when its lease expires.
     pub async fn run(self) {
-        let mut deliveries = JoinSet::new();
+        let mut deliveries = Deliveries::default();
         let mut count_due = Interval::new(COUNT_INTERVAL);
         let mut failing = false;
         loop {
@@ -112,7 +113,7 @@ impl Delivery {
             }
             failing = outcome.is_err();
             tokio::select! {
-                Some(_) = deliveries.join_next() => {}
+                () = deliveries.finish() => {}
                 () = self.inner.mail.inner.queued.notified() => {}
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
@@ -122,10 +123,12 @@ impl Delivery {
 
 impl Inner {
     /// Claims emails that are due and starts to deliver them, up to [`CONCURRENCY`] at a time.
-    async fn start_due(self: &Arc<Self>, deliveries: &mut JoinSet<()>) -> DbResult<()> {
-        while let Some(free) = NonZeroUsize::new(CONCURRENCY.saturating_sub(deliveries.len())) {
+    async fn start_due(self: &Arc<Self>, deliveries: &mut Deliveries) -> DbResult<()> {
+        while let Some(free) = NonZeroUsize::new(CONCURRENCY.saturating_sub(deliveries.emails.len())) {
             let now = self.clock.database_now();
-            let due = self.db.read(move |conn| store::due(conn, now, free)).await?;
+            // If the clock jumps, the lease of an email seems to end while this server delivers it.
+            let started: Vec<EmailId> = deliveries.emails.values().copied().collect();
+            let due = self.db.read(move |conn| store::due(conn, now, &started, free)).await?;
             if due.is_empty() {
                 break;
             }
@@ -135,7 +138,7 @@ impl Inner {
                 let lease_ends = now.plus(LEASE);
                 if self.db.write(move |conn| store::claim(conn, id, attempts, lease_ends)).await? {
                     let inner = Arc::clone(self);
-                    deliveries.spawn(async move { inner.attempt(row).await });
+                    deliveries.start(id, async move { inner.attempt(row).await });
                 }
             }
         }
@@ -238,6 +241,31 @@ impl Inner {
         let status = self.db.read(store::status).await?;
         self.metrics.set_outbox(status.waiting, status.failed);
         Ok(())
+    }
+}
+
+/// The deliveries that this server has started and not finished.
+#[derive(Default)]
+struct Deliveries {
+    tasks: JoinSet<()>,
+    emails: HashMap<task::Id, EmailId>,
+}
+
+impl Deliveries {
+    fn start(&mut self, email: EmailId, delivery: impl Future<Output = ()> + Send + 'static) {
+        let task = self.tasks.spawn(delivery);
+        self.emails.insert(task.id(), email);
+    }
+
+    /// Waits until one has finished, or forever if there is none.
+    async fn finish(&mut self) {
+        match self.tasks.join_next_with_id().await {
+            Some(finished) => {
+                let task = finished.map_or_else(|error| error.id(), |(task, ())| task);
+                self.emails.remove(&task);
+            }
+            None => std::future::pending().await,
+        }
     }
 }
 

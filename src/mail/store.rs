@@ -112,10 +112,11 @@ pub(super) fn insert(conn: &mut Conn, mail: &NewMail<'_>) -> DbResult<()> {
     Ok(())
 }
 
-/// Finds up to `limit` emails that are due, in the order in which they became due.
-pub(super) fn due(conn: &mut Conn, now: Timestamp, limit: NonZeroUsize) -> DbResult<Vec<MailRow>> {
+/// Finds up to `limit` emails that are due, in the order in which they became due, except `started`.
+pub(super) fn due(conn: &mut Conn, now: Timestamp, started: &[EmailId], limit: NonZeroUsize) -> DbResult<Vec<MailRow>> {
     let limit = i64::try_from(limit.get()).unwrap_or(i64::MAX);
-    let due = outbox::table.filter(outbox::next_attempt_at.le(now)).order(outbox::next_attempt_at).limit(limit);
+    let due = outbox::table.filter(outbox::next_attempt_at.le(now)).filter(outbox::id.ne_all(started));
+    let due = due.order(outbox::next_attempt_at).limit(limit);
     Ok(due.select(MailRow::as_select()).load(conn)?)
 }
 

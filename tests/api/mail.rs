@@ -24,6 +24,7 @@ both_backends! {
     a_mail_server_that_is_down_delays_mails_and_loses_none,
     a_mail_server_that_hangs_blocks_neither_logins_nor_the_end,
     servers_on_one_database_deliver_each_mail_once,
+    a_clock_that_jumps_while_an_email_is_delivered_duplicates_none,
     what_a_killed_server_has_begun_to_deliver_another_one_delivers,
     a_mail_that_is_refused_is_kept_as_failed_and_not_tried_again,
     a_notice_is_tried_for_seven_days,
@@ -220,6 +221,21 @@ async fn servers_on_one_database_deliver_each_mail_once(backend: Backend) {
     for to in to {
         assert_eq!(smtp.mails_to(&to).len(), 1);
     }
+}
+
+async fn a_clock_that_jumps_while_an_email_is_delivered_duplicates_none(backend: Backend) {
+    let smtp = SmtpServer::start();
+    smtp.freeze(true);
+    let server = Server::with(backend, &[("SMTP_URL", &smtp.url())]).await;
+    let to = queue_notice(&server, server.clock.now());
+    until("an attempt", async || (server.count("outbox WHERE attempts = 1") == 1).then_some(())).await;
+    server.advance(LEASE);
+    // The next one wakes the server, which finds what is due.
+    let next = queue_notice(&server, server.clock.now());
+    until("the next attempt", async || (server.count("outbox WHERE attempts > 0") == 2).then_some(())).await;
+    smtp.freeze(false);
+    until_outbox_is_empty(&server).await;
+    assert_eq!((smtp.mails_to(&to).len(), smtp.mails_to(&next).len()), (1, 1));
 }
 
 async fn what_a_killed_server_has_begun_to_deliver_another_one_delivers(backend: Backend) {

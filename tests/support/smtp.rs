@@ -99,7 +99,8 @@ impl SmtpServer {
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
             .collect();
-        files.sort_by_key(|path| path.metadata().unwrap().modified().unwrap());
+        // The names are counted, for those that arrived within one tick of the file system's clock.
+        files.sort_by_key(|path| (path.metadata().unwrap().modified().unwrap(), path.clone()));
         files.iter().map(|path| parse(&std::fs::read(path).unwrap())).collect()
     }
 
