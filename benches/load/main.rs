@@ -12,6 +12,7 @@
     reason = "a benchmark ends by panicking, and nothing here is a library"
 )]
 
+mod argon2;
 mod bench;
 mod client;
 mod lanes;
@@ -26,7 +27,7 @@ use std::io::Read;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use bench::{Bench, measure_starts};
+use bench::{Bench, Only, measure_starts};
 use postgres::{Database, Servers};
 use report::Report;
 use server::{Backend, Folder};
@@ -34,8 +35,8 @@ use server::{Backend, Folder};
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T> = std::result::Result<T, Error>;
 
-const USAGE: &str =
-    "usage: cargo bench --bench load -- [--seconds S] [--rounds N] [--backend embedded|postgres|all] [--size EVENTS]";
+const USAGE: &str = "usage: cargo bench --bench load -- [--seconds S] [--rounds N] [--backend embedded|postgres|all] \
+                     [--only ROW] [--connections N] [--size EVENTS]";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
@@ -67,13 +68,15 @@ struct Options {
     length: Duration,
     rounds: usize,
     backend: Option<String>,
+    only: Only,
     /// Measures what a database with so many audited events costs, instead of the load.
     size: Option<u64>,
 }
 
 impl Options {
     fn parse(arguments: Vec<String>) -> Result<Self> {
-        let mut options = Self { length: Duration::from_secs(5), rounds: 3, backend: None, size: None };
+        let mut options =
+            Self { length: Duration::from_secs(5), rounds: 3, backend: None, only: Only::default(), size: None };
         // Cargo says --bench to a benchmark that is to measure. Where it only runs everything (`test --all-targets`),
         // one short round shows that this still works.
         if !arguments.iter().any(|argument| argument == "--bench") {
@@ -88,6 +91,8 @@ impl Options {
                 "--seconds" => options.length = Duration::try_from_secs_f64(value.parse()?)?,
                 "--rounds" => options.rounds = value.parse()?,
                 "--backend" => options.backend = Some(value),
+                "--only" => options.only.row = Some(value),
+                "--connections" => options.only.connections = Some(value.parse()?),
                 "--size" => options.size = Some(value.parse()?),
                 _ => return Err(USAGE.into()),
             }
@@ -110,12 +115,15 @@ impl Options {
             return self.run_size(rows, embedded, postgres, report).await;
         }
         if embedded {
-            measure_starts(report).await?;
-            Bench::new(Backend::Embedded(Folder::new()?), self.length).await?.run(self.rounds, report).await?;
+            if self.only == Only::default() {
+                measure_starts(report).await?;
+            }
+            let backend = Backend::Embedded(Folder::new()?);
+            Bench::new(backend, self.length, self.only.clone()).await?.run(self.rounds, report).await?;
         }
         if let Some(servers) = postgres {
             let backend = Backend::Postgres(Folder::new()?, Database::create(servers)?);
-            Bench::new(backend, self.length).await?.run(self.rounds, report).await?;
+            Bench::new(backend, self.length, self.only.clone()).await?.run(self.rounds, report).await?;
         }
         Ok(())
     }

@@ -74,7 +74,11 @@ impl Report {
         self.notes.push(note);
     }
 
+    /// Adds a goal, unless it was not measured.
     pub fn goal(&mut self, backend: &'static str, what: impl Into<String>, values: Vec<f64>, bound: Bound) {
+        if values.is_empty() {
+            return;
+        }
         self.goals.push(Goal { backend, what: what.into(), values, bound });
     }
 

@@ -28,7 +28,7 @@ use crate::passwords::Hasher;
 use crate::random::Random;
 use crate::retention::Retention;
 use crate::revocations::RevocationLog;
-use crate::sessions::{self, Policy, Rotator, Sessions};
+use crate::sessions::{self, Policy, Rotator, RotatorParts, Sessions};
 use crate::throttle::Throttle;
 use crate::tokens::verified::VerifiedTokens;
 
@@ -75,13 +75,14 @@ impl Base {
 
     /// Creates the sessions, and starts the thread that rotates them.
     pub(super) fn sessions(&self, config: &Config, log: RevocationLog) -> io::Result<Sessions> {
-        let rotator = Rotator::start(
-            self.db.clone(),
-            self.audit.clone(),
-            self.clock.clone(),
-            Policy::new(config),
-            self.metrics.clone(),
-        )?;
+        let rotator = Rotator::start(RotatorParts {
+            db: self.db.clone(),
+            audit: self.audit.clone(),
+            cache: self.cache.clone(),
+            clock: self.clock.clone(),
+            policy: Policy::new(config),
+            metrics: self.metrics.clone(),
+        })?;
         Ok(Sessions::new(sessions::Inner {
             db: self.db.clone(),
             mail: self.mail.clone(),

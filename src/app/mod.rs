@@ -110,6 +110,7 @@ pub enum StartError {
 pub struct Background {
     tasks: Vec<JoinHandle<()>>,
     recorder: StatsRecorder,
+    cache: Cache,
 }
 
 impl Drop for Background {
@@ -119,8 +120,10 @@ impl Drop for Background {
 }
 
 impl Background {
-    /// Ends the tasks once no request is served any more, and records what was counted since the last minute.
+    /// Ends the tasks once no request is served any more, after the last entries of the cache were written, and records
+    /// what was counted since the last minute.
     pub async fn finish(self) {
+        self.cache.flush().await;
         if let Err(error) = self.recorder.record().await {
             tracing::warn!(%error, "the last statistics were not recorded");
         }
@@ -156,13 +159,14 @@ impl App {
             Delivery::new(base.mail.clone(), config, base.db.clone(), base.clock.clone(), base.metrics.clone())?;
         let recorder = StatsRecorder::new(base.db, base.clock, base.metrics);
         let tasks = vec![
+            tokio::spawn(base.cache.clone().run()),
             tokio::spawn(recorder.clone().run()),
             tokio::spawn(reader.run()),
             tokio::spawn(delivery.run()),
             tokio::spawn(app.throttle.clone().run()),
             tokio::spawn(app.retention.clone().run()),
         ];
-        Ok((app, Background { tasks, recorder }))
+        Ok((app, Background { tasks, recorder, cache: base.cache }))
     }
 
     fn assemble(config: &Config, base: &Base, log: RevocationLog) -> io::Result<Self> {

@@ -1,9 +1,7 @@
 //! The cache in the process, for a single server.
 
-use std::time::Duration;
-
 use super::bounded::BoundedMap;
-use super::{EntryVersion, Lookup, Superseded};
+use super::{EntryVersion, Lookup, NewEntry};
 use crate::clock::Clock;
 use crate::types::{Jti, SessionId, Timestamp};
 
@@ -48,15 +46,9 @@ impl Memory {
     }
 
     /// Stores the entry of a session, unless there is a newer one, and the token that was superseded.
-    pub fn put(
-        &self,
-        session: SessionId,
-        version: EntryVersion,
-        bytes: Vec<u8>,
-        superseded: Option<Superseded>,
-        ttl: Duration,
-    ) {
-        let expires_at = self.clock.now().plus(ttl);
+    pub fn put(&self, new: NewEntry) {
+        let expires_at = self.clock.now().plus(new.ttl);
+        let NewEntry { session, version, bytes, superseded, .. } = new;
         self.entries.update(session, |present| match present {
             Some(present) if present.version > version => None,
             Some(_) | None => Some(Entry { version, expires_at, bytes }),

@@ -55,12 +55,27 @@ pub struct Lookup {
 }
 
 /// An access token that is superseded from a time on.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Superseded {
     /// The access token.
     pub jti: Jti,
     /// The time from which it is not valid.
     pub from: Timestamp,
+}
+
+/// A new entry of a session.
+#[derive(Debug)]
+pub struct NewEntry {
+    /// The session.
+    pub session: SessionId,
+    /// The version of the entry.
+    pub version: EntryVersion,
+    /// The content.
+    pub bytes: Vec<u8>,
+    /// The token that was superseded.
+    pub superseded: Option<Superseded>,
+    /// How long the entry and the mark of the token are kept.
+    pub ttl: Duration,
 }
 
 /// The mark of a revoked session, or of the revoked access tokens of a session that stays valid.
@@ -127,24 +142,42 @@ impl Cache {
         }
     }
 
-    /// Stores the entry of a session for `ttl`, unless there is a newer one, and marks the token that was superseded.
+    /// Stores the entry of a session, unless there is a newer one, and marks the token that was superseded.
     ///
     /// # Errors
     /// The cache is unavailable.
-    pub async fn put(
-        &self,
-        session: SessionId,
-        version: EntryVersion,
-        entry: Vec<u8>,
-        superseded: Option<Superseded>,
-        ttl: Duration,
-    ) -> Result<(), CacheError> {
+    pub async fn put(&self, entry: NewEntry) -> Result<(), CacheError> {
         match self {
             Self::Memory(memory) => {
-                memory.put(session, version, entry, superseded, ttl);
+                memory.put(entry);
                 Ok(())
             }
-            Self::Redis(redis) => redis.put(session, version, &entry, superseded, ttl).await,
+            Self::Redis(redis) => redis.put(entry).await,
+        }
+    }
+
+    /// Stores entries like [`Self::put`] without waiting for it. Until then, and for good if it fails, a check may read
+    /// the entries before them.
+    pub fn queue(&self, entries: Vec<NewEntry>) {
+        match self {
+            Self::Memory(memory) => entries.into_iter().for_each(|entry| memory.put(entry)),
+            Self::Redis(redis) => redis.queue(entries),
+        }
+    }
+
+    /// Stores what is queued until the future is dropped.
+    pub async fn run(self) {
+        match self {
+            Self::Memory(_) => {}
+            Self::Redis(redis) => redis.run().await,
+        }
+    }
+
+    /// Waits until everything that is queued was stored, or could not be.
+    pub async fn flush(&self) {
+        match self {
+            Self::Memory(_) => {}
+            Self::Redis(redis) => redis.flush().await,
         }
     }
 

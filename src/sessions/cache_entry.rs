@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SessionSnapshot, Sessions, Subject};
-use crate::cache::Superseded;
+use super::{Policy, SessionSnapshot, Sessions, Subject};
+use crate::cache::{NewEntry, Superseded};
 use crate::types::{Amr, Jti, Roles, SessionId, Timestamp, UserId, as_millis};
 
 /// A snapshot in the form that the cache stores. An entry of another form counts as missing, so the form may change.
@@ -38,6 +38,9 @@ struct CacheEntry<'a> {
     valid_from_revision: i64,
 }
 
+/// The first byte of an entry, to be changed with its form.
+const FORM: u8 = 1;
+
 /// Encodes a snapshot as a cache entry. Returns `None` if that fails.
 fn encode(snapshot: &SessionSnapshot) -> Option<Vec<u8>> {
     let subject = &snapshot.subject;
@@ -62,12 +65,14 @@ fn encode(snapshot: &SessionSnapshot) -> Option<Vec<u8>> {
         actor: snapshot.actor,
         valid_from_revision: snapshot.valid_from_revision,
     };
-    serde_json::to_vec(&entry).ok()
+    postcard::to_extend(&entry, vec![FORM]).ok()
 }
 
 /// Decodes a cache entry. Returns `None` if it has another form.
 pub(super) fn decode(entry: &[u8]) -> Option<SessionSnapshot> {
-    let entry: CacheEntry<'_> = serde_json::from_slice(entry).ok()?;
+    let (entry, []) = postcard::take_from_bytes::<CacheEntry<'_>>(entry.strip_prefix(&[FORM])?).ok()? else {
+        return None;
+    };
     Some(SessionSnapshot {
         session: entry.session,
         subject: Subject {
@@ -93,15 +98,24 @@ pub(super) fn decode(entry: &[u8]) -> Option<SessionSnapshot> {
     })
 }
 
+/// Returns the entry of a snapshot, or `None` if it cannot be encoded.
+pub(super) fn new_entry(snapshot: &SessionSnapshot, policy: &Policy, now: Timestamp) -> Option<NewEntry> {
+    let from = snapshot.issued_at.plus(policy.replay_window);
+    Some(NewEntry {
+        session: snapshot.session,
+        version: snapshot.version(),
+        bytes: encode(snapshot)?,
+        superseded: snapshot.former_access_jti.map(|jti| Superseded { jti, from }),
+        ttl: snapshot.access_token_expires_at(policy).since(now).max(Duration::from_secs(1)),
+    })
+}
+
 impl Sessions {
     /// Puts a session's snapshot into the cache. An error is ignored, because a check then reads the database.
     pub(super) async fn put_in_cache(&self, snapshot: &SessionSnapshot, now: Timestamp) {
-        let Some(entry) = encode(snapshot) else { return };
-        let superseded = snapshot
-            .former_access_jti
-            .map(|jti| Superseded { jti, from: snapshot.issued_at.plus(self.policy.replay_window) });
-        let ttl = snapshot.access_token_expires_at(&self.policy).since(now).max(Duration::from_secs(1));
-        let _ = self.cache.put(snapshot.session, snapshot.version(), entry, superseded, ttl).await;
+        if let Some(entry) = new_entry(snapshot, &self.policy, now) {
+            let _ = self.cache.put(entry).await;
+        }
     }
 }
 
@@ -137,9 +151,12 @@ mod tests {
             actor: Some(UserId(Uuid::from_u128(7))),
             valid_from_revision: 2,
         };
-        assert_eq!(decode(&encode(&snapshot).unwrap()), Some(snapshot));
-        for other in ["", "{}", "null", "{\"session\":1}"] {
-            assert_eq!(decode(other.as_bytes()), None);
+        let bytes = encode(&snapshot).unwrap();
+        assert_eq!(decode(&bytes), Some(snapshot));
+        for length in 0..bytes.len() {
+            assert_eq!(decode(&bytes[..length]), None, "{length}");
         }
+        assert_eq!(decode(&[&bytes[..], &[0]].concat()), None);
+        assert_eq!(decode(b"{\"session\":1}"), None);
     }
 }

@@ -42,7 +42,7 @@ pub(crate) use list::Session;
 pub(crate) use open::OpenedSession;
 pub(crate) use reauthentication::Reauthenticated;
 pub(crate) use revoke::{RevokedSessions, SessionSelector, rewrite_revocations};
-pub(crate) use rotation::Rotator;
+pub(crate) use rotation::{Parts as RotatorParts, Rotator};
 
 /// The `client_id` claim of access tokens (RFC 9068 §2.2 requires one): the name of this API's only client.
 pub(crate) const CLIENT_ID: &str = "keyturn";

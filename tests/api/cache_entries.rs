@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyturn::cache::{Cache, EntryVersion, RevocationMark};
+use keyturn::cache::{Cache, EntryVersion, NewEntry, RevocationMark, Superseded};
 use keyturn::clock::Clock;
 use keyturn::config::{CacheKind, Redis as RedisSettings, RedisLayout};
 use keyturn::metrics::Metrics;
@@ -15,6 +15,8 @@ use crate::support::{Backend, Deployment};
 
 both_backends! {
     an_entry_never_moves_back_to_an_older_version,
+    tokens_stay_superseded_whichever_entry_comes_first,
+    what_is_queued_is_there_after_a_flush,
 }
 
 scaled_only! {
@@ -43,11 +45,16 @@ pub fn session() -> SessionId {
 
 const TOKEN: Jti = Jti(Uuid::nil());
 
+/// An entry that supersedes no token.
+fn entry(session: SessionId, version: EntryVersion, bytes: impl Into<Vec<u8>>) -> NewEntry {
+    NewEntry { session, version, bytes: bytes.into(), superseded: None, ttl: HOUR }
+}
+
 async fn an_entry_never_moves_back_to_an_older_version(backend: Backend) {
     let (cache, _deployment) = cache(backend);
     let put = async |session, generation, revision| {
-        let (version, entry) = (EntryVersion { generation, revision }, format!("{generation}.{revision}"));
-        cache.put(session, version, entry.into_bytes(), None, HOUR).await.unwrap();
+        let version = EntryVersion { generation, revision };
+        cache.put(entry(session, version, format!("{generation}.{revision}"))).await.unwrap();
     };
     let held = async |session| {
         let entry = cache.lookup(session, TOKEN).await.unwrap().entry;
@@ -77,7 +84,7 @@ async fn an_entry_never_moves_back_to_an_older_version(backend: Backend) {
         let (cache, generation) = (cache.clone(), i64::from((number * 37) % 50));
         tokio::spawn(async move {
             let version = EntryVersion { generation, revision: 50 - generation };
-            cache.put(raced, version, generation.to_string().into_bytes(), None, HOUR).await.unwrap();
+            cache.put(entry(raced, version, generation.to_string())).await.unwrap();
             let held = cache.lookup(raced, TOKEN).await.unwrap().entry.unwrap();
             assert!(String::from_utf8(held).unwrap().parse::<i64>().unwrap() >= generation);
         })
@@ -93,7 +100,7 @@ async fn a_mark_beats_every_entry(backend: Backend) {
     let (session, now) = (session(), Clock::default().now());
     let put = async |generation| {
         let version = EntryVersion { generation, revision: generation };
-        cache.put(session, version, b"active".to_vec(), None, HOUR).await.unwrap();
+        cache.put(entry(session, version, "active")).await.unwrap();
     };
     put(1).await;
     assert!(!cache.lookup(session, TOKEN).await.unwrap().revoked);
@@ -113,7 +120,7 @@ async fn a_mark_beats_every_entry(backend: Backend) {
                         .await
                         .unwrap();
                 }
-                cache.put(session, version, b"active".to_vec(), None, HOUR).await.unwrap();
+                cache.put(entry(session, version, "active")).await.unwrap();
                 assert!(cache.lookup(session, TOKEN).await.unwrap().revoked);
             })
         })
@@ -121,4 +128,52 @@ async fn a_mark_beats_every_entry(backend: Backend) {
     for task in racing {
         task.await.unwrap();
     }
+}
+
+async fn tokens_stay_superseded_whichever_entry_comes_first(backend: Backend) {
+    let (cache, _deployment) = cache(backend);
+    let now = Clock::default().now();
+    let token = |number: i64| Jti(Uuid::from_u128(u128::try_from(number).unwrap()));
+    let from = |number: i64| now.plus(Duration::from_secs(u64::try_from(number).unwrap()));
+    for order in [[1, 2, 3], [3, 2, 1], [2, 3, 1]] {
+        let session = session();
+        for generation in order.into_iter().chain([2]) {
+            let version = EntryVersion { generation, revision: generation };
+            let superseded = Some(Superseded { jti: token(generation), from: from(generation) });
+            let entry = NewEntry { superseded, ..entry(session, version, generation.to_string()) };
+            cache.put(entry).await.unwrap();
+        }
+        for number in 1..=3 {
+            let found = cache.lookup(session, token(number)).await.unwrap();
+            assert_eq!(found.superseded_from, Some(from(number)), "{order:?}, {number}");
+            assert_eq!(found.entry.as_deref(), Some(&b"3"[..]), "{order:?}, {number}");
+        }
+        assert_eq!(cache.lookup(session, token(4)).await.unwrap().superseded_from, None);
+    }
+    // However many there are, the entry is found and the last ones are known.
+    let session = session();
+    for generation in 1..=40 {
+        let version = EntryVersion { generation, revision: 0 };
+        let superseded = Some(Superseded { jti: token(generation), from: from(generation) });
+        cache.put(NewEntry { superseded, ..entry(session, version, "many") }).await.unwrap();
+    }
+    for number in 33..=40 {
+        let found = cache.lookup(session, token(number)).await.unwrap();
+        assert_eq!((found.superseded_from, found.entry.as_deref()), (Some(from(number)), Some(&b"many"[..])));
+    }
+}
+
+async fn what_is_queued_is_there_after_a_flush(backend: Backend) {
+    let (cache, _deployment) = cache(backend);
+    let writer = tokio::spawn(cache.clone().run());
+    let sessions: Vec<SessionId> = (0..1000).map(|_| session()).collect();
+    for some in sessions.chunks(7) {
+        let version = EntryVersion { generation: 1, revision: 1 };
+        cache.queue(some.iter().map(|session| entry(*session, version, session.to_string())).collect());
+    }
+    cache.flush().await;
+    for session in sessions {
+        assert_eq!(cache.lookup(session, TOKEN).await.unwrap().entry, Some(session.to_string().into_bytes()));
+    }
+    writer.abort();
 }

@@ -33,7 +33,7 @@ fn assert_outlives(server: &Server, session: SessionId, tokens: &[&Tokens]) {
         let ttl: i64 = server.redis(&["PTTL", &marks[0]]);
         let now = server.clock.now().as_millis();
         assert!(now + ttl > latest * 1000, "the mark ends {} ms too early", latest * 1000 - now - ttl);
-        assert_eq!(server.redis_keys(&format!("*{{{session}}}:session")), Vec::<String>::new());
+        assert_eq!(server.redis_keys(&format!("*{{{session}}}:entry")), Vec::<String>::new());
     }
 }
 

@@ -168,7 +168,7 @@ async fn redis_is_reached_over_tls_and_verified_in_full(_: Backend) {
         (process.metric("keyturn_checks_total{source=\"cache\"}").await > 0).then_some(())
     })
     .await;
-    assert_eq!(process.redis_keys("*:session").len(), 1);
+    assert_eq!(process.redis_keys("*:entry").len(), 1);
     assert!(!process.log().contains("Redis is unavailable"), "{}", process.log());
 }
 

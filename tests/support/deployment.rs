@@ -196,7 +196,7 @@ impl Deployment {
     }
 
     /// Sends one command to the test's own database in Redis.
-    pub fn redis<T: redis::FromRedisValue>(&self, command: &[&str]) -> T {
+    pub fn redis<T: redis::FromRedisValue>(&self, command: &[impl AsRef<[u8]>]) -> T {
         redis_command(&self.scaled().redis, command)
     }
 
@@ -241,10 +241,12 @@ fn maintain(server: &Url, statement: &str) {
     PgConnection::establish(server.as_str()).unwrap().batch_execute(statement).unwrap();
 }
 
-fn redis_command<T: redis::FromRedisValue>(url: &Url, command: &[&str]) -> T {
+fn redis_command<T: redis::FromRedisValue>(url: &Url, command: &[impl AsRef<[u8]>]) -> T {
     let mut conn = redis::Client::open(url.as_str()).unwrap().get_connection().unwrap();
     let mut call = redis::Cmd::new();
-    call.arg(command);
+    for part in command {
+        call.arg(part.as_ref());
+    }
     call.query(&mut conn).unwrap()
 }
 

@@ -5,6 +5,7 @@
 //! call then fails at once, and a probe checks whether Redis is available again.
 
 mod breaker;
+mod entries;
 mod lane;
 mod servers;
 
@@ -13,35 +14,18 @@ use std::time::Duration;
 
 use deadpool_redis::redis::{Cmd, Pipeline, Script, Value, cmd};
 
-use super::bounded::BoundedMap;
 use super::gcra::{self, Decision};
-use super::{CacheError, EntryVersion, Incarnation, Lookup, RevocationMark, Superseded};
+use super::{CacheError, Incarnation, Lookup, NewEntry, RevocationMark};
 use crate::config::Redis;
 use crate::metrics::{CacheAccess, Metrics};
 use crate::random::Random;
 use crate::types::{Jti, Rate, SessionId, Timestamp};
 
+use entries::Entries;
 use lane::Lane;
 use servers::Servers;
 
-/// The least number of sessions whose entries could not be written that are remembered. They take about 4 MB.
-const MAX_UNWRITTEN: usize = 32 * 1024;
-
 const MARKS_PER_PIPELINE: usize = 1000;
-
-/// Stores an entry unless there is a newer one, and marks the token that was superseded unless there is an earlier
-/// mark. Entries begin with their version, in a form in which a later version is greater as text. KEYS: entry, optional
-/// mark of the token. ARGV: version and entry, TTL in ms, time from which the token is superseded.
-const PUT: &str = r"
-if redis.call('GETRANGE', KEYS[1], 0, 31) <= string.sub(ARGV[1], 1, 32) then
-  redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-end
-if KEYS[2] then
-  local mark = redis.call('GET', KEYS[2])
-  if not mark or tonumber(mark) > tonumber(ARGV[3]) then redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[2]) end
-end
-return 1
-";
 
 /// Raises a number unless it is as high already. KEYS: the number. ARGV: its value, TTL in ms.
 const RAISE: &str = r"
@@ -49,9 +33,6 @@ local present = redis.call('GET', KEYS[1])
 if not present or tonumber(present) < tonumber(ARGV[1]) then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
 return 1
 ";
-
-/// The length of the version of an entry: two numbers of 16 hexadecimal digits.
-const VERSION_LENGTH: usize = 32;
 
 /// A cache in Redis. Clones share the connections and the circuit breakers.
 #[derive(Clone)]
@@ -64,10 +45,7 @@ struct Inner {
     is_cluster: bool,
     reads: Arc<Lane>,
     writes: Arc<Lane>,
-    /// The versions of entries that this server could not write. An older entry of such a session may be read still,
-    /// and is out of date.
-    unwritten: BoundedMap<SessionId, String>,
-    put: Script,
+    entries: Arc<Entries>,
     count: Script,
 }
 
@@ -76,13 +54,14 @@ impl RedisCache {
     pub fn new(config: &Redis, metrics: &Metrics) -> Result<Self, String> {
         let servers = Arc::new(Servers::new(config)?);
         let lane = |access| Lane::new(access, Arc::clone(&servers), &config.prefix, metrics.clone());
+        let writes = lane(CacheAccess::Write);
+        let is_cluster = servers.is_cluster();
         let inner = Inner {
             prefix: config.prefix.clone(),
-            is_cluster: servers.is_cluster(),
+            is_cluster,
             reads: lane(CacheAccess::Read),
-            writes: lane(CacheAccess::Write),
-            unwritten: BoundedMap::new(MAX_UNWRITTEN),
-            put: Script::new(PUT),
+            entries: Arc::new(Entries::new(&config.prefix, is_cluster, Arc::clone(&writes))),
+            writes,
             count: Script::new(gcra::SCRIPT),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -90,48 +69,42 @@ impl RedisCache {
 
     /// Reads everything about one access token.
     pub async fn lookup(&self, session: SessionId, jti: Jti) -> Result<Lookup, CacheError> {
-        type Found = (Option<Vec<u8>>, Option<i64>, Option<i64>, Option<Vec<u8>>);
+        type Found = (Option<Vec<u8>>, Option<i64>, Option<Vec<u8>>);
         let mut command = cmd("MGET");
-        command.arg(self.mark_key(session)).arg(self.valid_from_key(session));
-        command.arg(self.token_key(session, jti)).arg(self.entry_key(session));
-        let (mark, valid_from, from, entry): Found =
+        command
+            .arg(self.mark_key(session))
+            .arg(self.valid_from_key(session))
+            .arg(entry_key(&self.inner.prefix, session));
+        let (mark, valid_from, value): Found =
             self.inner.reads.call(async |connection| command.query_async(connection).await).await?;
-        let entry = entry.as_deref().and_then(|entry| entry.split_at_checked(VERSION_LENGTH));
-        let unwritten = self.inner.unwritten.get(&session);
-        let is_current = |version: &[u8]| unwritten.is_none_or(|unwritten| version >= unwritten.as_bytes());
+        let value = value.as_deref().and_then(|value| self.inner.entries.parse(session, jti, value));
+        let (superseded_from, entry) = value.unwrap_or((None, None));
         Ok(Lookup {
             revoked: mark.is_some(),
             valid_from: valid_from.unwrap_or(0),
-            superseded_from: from.map(Timestamp::from_millis),
-            entry: entry.filter(|(version, _)| is_current(version)).map(|(_, entry)| entry.to_vec()),
+            superseded_from,
+            entry: entry.map(<[u8]>::to_vec),
         })
     }
 
-    /// Stores the entry of a session, unless there is a newer one, and marks the token that was superseded.
-    pub async fn put(
-        &self,
-        session: SessionId,
-        version: EntryVersion,
-        entry: &[u8],
-        superseded: Option<Superseded>,
-        ttl: Duration,
-    ) -> Result<(), CacheError> {
-        let mut call = self.inner.put.prepare_invoke();
-        let version = format!("{:016x}{:016x}", version.generation, version.revision);
-        call.key(self.entry_key(session)).arg([version.as_bytes(), entry].concat()).arg(millis(ttl));
-        if let Some(superseded) = superseded {
-            call.key(self.token_key(session, superseded.jti)).arg(superseded.from.as_millis());
-        }
-        let put = self.inner.writes.call(async |connection| call.invoke_async::<i64>(connection).await).await;
-        let unwritten = &self.inner.unwritten;
-        match put {
-            Ok(_) if unwritten.get(&session).is_some_and(|unwritten| unwritten <= version) => {
-                unwritten.remove(&session)
-            }
-            Ok(_) => {}
-            Err(_) => unwritten.update(session, |known| (known < Some(&version)).then(|| version.clone())),
-        }
-        put.map(drop)
+    /// Writes the entry of a session, unless there is a newer one, and marks the token that was superseded.
+    pub async fn put(&self, entry: NewEntry) -> Result<(), CacheError> {
+        self.inner.entries.put(entry).await
+    }
+
+    /// Queues entries to be written like that in a moment.
+    pub fn queue(&self, entries: Vec<NewEntry>) {
+        self.inner.entries.queue(entries);
+    }
+
+    /// Writes what is queued until the future is dropped.
+    pub async fn run(&self) {
+        self.inner.entries.run().await;
+    }
+
+    /// Waits until everything that is queued was written, or could not be.
+    pub async fn flush(&self) {
+        self.inner.entries.flush().await;
     }
 
     /// Marks sessions and access tokens as revoked, each until its last access token expires, and deletes the entries
@@ -167,7 +140,7 @@ impl RedisCache {
                 }
                 None => {
                     pipeline.cmd("SET").arg(self.mark_key(mark.session)).arg(1).arg("PX").arg(ttl).ignore();
-                    pipeline.cmd("UNLINK").arg(self.entry_key(mark.session)).ignore();
+                    pipeline.cmd("UNLINK").arg(entry_key(&self.inner.prefix, mark.session)).ignore();
                 }
             }
         }
@@ -231,10 +204,6 @@ impl RedisCache {
         self.inner.reads.is_available() && self.inner.writes.is_available()
     }
 
-    fn entry_key(&self, session: SessionId) -> String {
-        format!("{}:{{{session}}}:session", self.inner.prefix)
-    }
-
     fn mark_key(&self, session: SessionId) -> String {
         format!("{}:{{{session}}}:revoked", self.inner.prefix)
     }
@@ -242,10 +211,10 @@ impl RedisCache {
     fn valid_from_key(&self, session: SessionId) -> String {
         format!("{}:{{{session}}}:valid_from", self.inner.prefix)
     }
+}
 
-    fn token_key(&self, session: SessionId, jti: Jti) -> String {
-        format!("{}:{{{session}}}:jti:{jti}", self.inner.prefix)
-    }
+fn entry_key(prefix: &str, session: SessionId) -> String {
+    format!("{prefix}:{{{session}}}:entry")
 }
 
 /// Collects the ids that servers have drawn at their start, from the answer of one or of all primaries of a cluster.

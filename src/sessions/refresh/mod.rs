@@ -135,7 +135,8 @@ impl Sessions {
         };
         for _ in 0..ATTEMPTS {
             if let Some(rotated) = self.rotate(&rotation, requester).await? {
-                return Ok((self.issue_rotated(rotated, successor).await?, RefreshOutcome::Rotated));
+                let snapshot = &rotated.snapshot;
+                return Ok((self.issue(snapshot, successor, snapshot.issued_at)?, RefreshOutcome::Rotated));
             }
             let attempt = Attempt { presented, rotation: &rotation, requester };
             if let Some(issued) = self.judge_attempt(attempt).await? {
@@ -147,28 +148,29 @@ impl Sessions {
 
     async fn rotate(&self, rotation: &Rotation, requester: &Requester) -> DbResult<Option<Rotated>> {
         let audited = self.policy.audit_refreshes.then(|| requester.clone());
-        match self.rotator.rotate(*rotation, audited.clone()).await? {
-            Outcome::Rotated(rotated) => Ok(Some(*rotated)),
-            Outcome::NotCurrent => Ok(None),
+        let rotated = match self.rotator.rotate(*rotation, audited.clone()).await? {
+            // Unless the former access token is invalid at once, nobody waits for the cache: the rotator has queued the
+            // entry, which marks that token in time, and a check of the new one that comes first reads the database.
+            Outcome::Rotated(rotated) if !self.policy.replay_window.is_zero() => return Ok(Some(*rotated)),
+            Outcome::Rotated(rotated) => Some(*rotated),
+            Outcome::NotCurrent => None,
             Outcome::RetryAlone => {
                 let rotation = *rotation;
                 let times = self.rotation_times();
                 let audit = self.audit.clone();
                 self.db
                     .write(move |conn| rotation::rotate_alone(conn, &rotation, times, &audit, audited.as_ref()))
-                    .await
+                    .await?
             }
+        };
+        if let Some(rotated) = &rotated {
+            self.put_in_cache(&rotated.snapshot, rotated.snapshot.issued_at).await;
         }
+        Ok(rotated)
     }
 
     fn rotation_times(&self) -> RotationTimes {
         RotationTimes::new(self.clock.now(), &self.policy)
-    }
-
-    async fn issue_rotated(&self, rotated: Rotated, successor: RefreshToken) -> Result<IssuedTokens, RefreshError> {
-        let now = rotated.snapshot.issued_at;
-        self.put_in_cache(&rotated.snapshot, now).await;
-        Ok(self.issue(&rotated.snapshot, successor, now)?)
     }
 
     /// Judges a refresh whose token was not current. Returns `None` if the row has changed, so that the refresh is

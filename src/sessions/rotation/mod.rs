@@ -6,10 +6,13 @@
 //! rotations and before it answers the rotations whose tokens were not current, so that the judgement of such a token
 //! sees every earlier note of this server.
 
+#![expect(clippy::vec_box, reason = "rotations are large, and are sorted and moved from list to list")]
+
+mod notes;
 mod store;
 mod writers;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,15 +20,20 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Policy;
 use super::SessionSnapshot;
+use super::cache_entry;
 use super::refresh::IdempotencyKey;
 use crate::audit::{Actor, Audit, Event, Record};
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::db::types::IpColumn;
 use crate::db::{Channel, Conn, Db, DbError, DbResult, Purpose, WriteQueue, with_timeout};
 use crate::metrics::Metrics;
 use crate::tokens::refresh::{RotationSalt, TokenDigest};
-use crate::types::{Jti, Requester, SessionId, Timestamp, UserId};
+use crate::types::{Jti, Requester, SessionId, Timestamp};
+use notes::{first_of_each_session, write_all};
 use writers::Writers;
+
+pub(crate) use notes::{Note, Replay};
 
 /// The maximum number of rotations in one batch.
 const BATCH: usize = 256;
@@ -85,30 +93,6 @@ impl Rotated {
     }
 }
 
-/// An observation about a session that is written to its row.
-#[derive(Clone)]
-pub(crate) struct Note {
-    pub session: SessionId,
-    /// The access token that was presented.
-    pub seen: Option<Jti>,
-    /// The refresh that was repeated within the replay window.
-    pub replay: Option<Replay>,
-    pub at: Timestamp,
-}
-
-impl Note {
-    fn replays(&self) -> i32 {
-        i32::from(self.replay.is_some())
-    }
-}
-
-/// A repeated refresh: the account, and where the request came from.
-#[derive(Clone)]
-pub(crate) struct Replay {
-    pub user: UserId,
-    pub requester: Requester,
-}
-
 /// The outcome of a rotation.
 pub(crate) enum Outcome {
     Rotated(Box<Rotated>),
@@ -128,7 +112,7 @@ struct Waiting {
 
 /// A job in the queue of the writer.
 enum Job {
-    Rotate(Waiting),
+    Rotate(Box<Waiting>),
     Note(Note),
 }
 
@@ -144,9 +128,9 @@ impl Rotator {
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub(crate) fn start(db: Db, audit: Audit, clock: Clock, policy: Policy, metrics: Metrics) -> std::io::Result<Self> {
+    pub(crate) fn start(parts: Parts) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let writers = Arc::new(Writers::new(queue, Parts { db, audit, clock, policy, metrics }));
+        let writers = Arc::new(Writers::new(queue, parts));
         Writer::start(&writers, 0)?;
         Ok(Self { jobs, writers })
     }
@@ -157,7 +141,7 @@ impl Rotator {
     /// The outcome is not known: the client may repeat the request, which is a replay if the rotation took place.
     pub(crate) async fn rotate(&self, rotation: Rotation, audited: Option<Requester>) -> DbResult<Outcome> {
         let (answer, outcome) = oneshot::channel();
-        let waiting = Job::Rotate(Waiting { rotation, audited, answer });
+        let waiting = Job::Rotate(Box::new(Waiting { rotation, audited, answer }));
         self.jobs.try_send(waiting).map_err(|_| unavailable("too many rotations are waiting"))?;
         with_timeout(self.wait(outcome)).await
     }
@@ -182,13 +166,20 @@ fn unavailable(reason: &str) -> DbError {
     DbError::Unavailable(reason.to_owned())
 }
 
-/// What a writer needs.
-struct Parts {
-    db: Db,
-    audit: Audit,
-    clock: Clock,
-    policy: Policy,
-    metrics: Metrics,
+/// The parts of a server that rotations need.
+pub(crate) struct Parts {
+    /// The database.
+    pub db: Db,
+    /// The audit log.
+    pub audit: Audit,
+    /// The cache of snapshots.
+    pub cache: Cache,
+    /// The clock.
+    pub clock: Clock,
+    /// The lifetimes.
+    pub policy: Policy,
+    /// The metrics.
+    pub metrics: Metrics,
 }
 
 /// The thread that executes the jobs.
@@ -219,18 +210,21 @@ impl Writer {
     }
 
     /// Executes a batch and answers it. Returns the rotations whose tokens were not current, still unanswered.
-    fn rotate(&mut self, mut waiting: Vec<Waiting>) -> Vec<Waiting> {
+    fn rotate(&mut self, mut waiting: Vec<Box<Waiting>>) -> Vec<Box<Waiting>> {
         if waiting.is_empty() {
             return waiting;
         }
-        waiting.sort_unstable_by_key(key);
+        waiting.sort_unstable_by_key(|job| (job.rotation.session, job.rotation.presented));
         self.writers.parts.metrics.rotation_batch(waiting.len());
         let audit = self.writers.parts.audit.clone();
         match self.with_connection(|conn, times, write_queue| {
             let _writing = write_queue.wait();
             rotate_all(conn, &waiting, times, &audit)
         }) {
-            Ok(rotated) => answer(waiting, rotated),
+            Ok(rotated) => {
+                self.queue_cache_entries(&rotated);
+                answer(waiting, rotated)
+            }
             Err(error) => {
                 let has_connection = self.conn.is_some();
                 for job in waiting {
@@ -238,6 +232,18 @@ impl Writer {
                 }
                 Vec::new()
             }
+        }
+    }
+
+    /// Queues the cache's entries of rotated sessions, unless their former access tokens are invalid at once: then the
+    /// answers wait for these.
+    fn queue_cache_entries(&self, rotated: &[Box<Rotated>]) {
+        let Parts { cache, policy, .. } = &self.writers.parts;
+        if !policy.replay_window.is_zero() {
+            let entries = rotated
+                .iter()
+                .filter_map(|session| cache_entry::new_entry(&session.snapshot, policy, session.snapshot.issued_at));
+            cache.queue(entries.collect());
         }
     }
 
@@ -281,10 +287,6 @@ impl Writer {
     }
 }
 
-fn key(job: &Waiting) -> (SessionId, TokenDigest) {
-    (job.rotation.session, job.rotation.presented)
-}
-
 /// Opens the writer's connection.
 fn open(db: &Db) -> DbResult<Channel> {
     db.open(Purpose::Batches(LOCK_TIMEOUT))
@@ -309,10 +311,10 @@ pub(super) fn rotate_alone(
 /// audited). Of several rotations of the same token, only one is executed.
 fn rotate_all(
     channel: &mut Channel,
-    waiting: &[Waiting],
+    waiting: &[Box<Waiting>],
     times: RotationTimes,
     audit: &Audit,
-) -> DbResult<Vec<Rotated>> {
+) -> DbResult<Vec<Box<Rotated>>> {
     let mut rotations: Vec<&Rotation> = waiting.iter().map(|job| &job.rotation).collect();
     rotations.dedup_by(|a, b| a.session == b.session && a.presented == b.presented);
     let audited = waiting.iter().any(|job| job.audited.is_some());
@@ -331,61 +333,32 @@ fn rotate_all(
     })
 }
 
-fn rotate_each(conn: &mut Conn, rotations: &[&Rotation], times: RotationTimes) -> DbResult<Vec<Rotated>> {
+fn rotate_each(conn: &mut Conn, rotations: &[&Rotation], times: RotationTimes) -> DbResult<Vec<Box<Rotated>>> {
     match (rotations, &mut *conn) {
-        ([one], conn) => Ok(store::rotate(conn, one, times)?.into_iter().collect()),
+        ([one], conn) => Ok(store::rotate(conn, one, times)?.into_iter().map(Box::new).collect()),
         (many, Conn::Postgres(postgres)) => store::rotate_batch(postgres, many, times),
         (many, Conn::Sqlite(_)) => {
             let mut rotated = Vec::with_capacity(many.len());
             for rotation in many {
-                rotated.extend(store::rotate(conn, rotation, times)?);
+                rotated.extend(store::rotate(conn, rotation, times)?.map(Box::new));
             }
             Ok(rotated)
         }
     }
 }
 
-/// Writes notes of different sessions in one statement (Postgres), or in one transaction (SQLite, or if there are
-/// replays to audit).
-fn write_all(channel: &mut Channel, notes: &[Note], audit: &Audit) -> DbResult<()> {
-    let replayed: Vec<_> = notes.iter().filter_map(|note| Some((note.session, note.replay.as_ref()?))).collect();
-    let add_notes = |conn: &mut Conn| match &mut *conn {
-        Conn::Postgres(postgres) => store::add_notes(postgres, notes),
-        Conn::Sqlite(_) => notes.iter().try_for_each(|note| store::add_note(conn, note)),
-    };
-    if matches!(**channel, Conn::Postgres(_)) && replayed.is_empty() {
-        return channel.run(add_notes);
-    }
-    channel.write(|conn| {
-        add_notes(conn)?;
-        for (session, Replay { user, requester }) in replayed {
-            let record = Record::new(Event::RefreshReplayed, &Actor::anonymous(requester)).on(*user).session(session);
-            audit.append(conn, &record)?;
-        }
-        Ok(())
-    })
-}
-
 /// Answers the rotations that succeeded and returns the others. Results are matched by the id of the new access token,
 /// so that among several rotations of the same token the one that was executed gets the answer.
-fn answer(waiting: Vec<Waiting>, rotated: Vec<Rotated>) -> Vec<Waiting> {
+fn answer(waiting: Vec<Box<Waiting>>, rotated: Vec<Box<Rotated>>) -> Vec<Box<Waiting>> {
     let mut by_jti: HashMap<_, _> = rotated.into_iter().map(|rotated| (rotated.snapshot.access_jti, rotated)).collect();
     let mut not_current = Vec::new();
     for job in waiting {
         match by_jti.remove(&job.rotation.access_jti) {
             Some(rotated) => {
-                let _ = job.answer.send(Ok(Outcome::Rotated(Box::new(rotated))));
+                let _ = job.answer.send(Ok(Outcome::Rotated(rotated)));
             }
             None => not_current.push(job),
         }
     }
     not_current
-}
-
-/// Splits notes into the first of each session and the rest, because one statement can change a row only once.
-fn first_of_each_session(notes: Vec<Note>) -> (Vec<Note>, Vec<Note>) {
-    let mut sessions = HashSet::with_capacity(notes.len());
-    let (mut first, rest): (Vec<_>, Vec<_>) = notes.into_iter().partition(|note| sessions.insert(note.session));
-    first.sort_by_key(|note| note.session);
-    (first, rest)
 }

@@ -113,7 +113,7 @@ pub(super) fn rotate_batch(
     conn: &mut PgConnection,
     rotations: &[&Rotation],
     times: RotationTimes,
-) -> DbResult<Vec<Rotated>> {
+) -> DbResult<Vec<Box<Rotated>>> {
     fn each<'a, T>(rotations: &[&'a Rotation], part: impl Fn(&'a Rotation) -> T) -> Vec<T> {
         rotations.iter().map(|rotation| part(rotation)).collect()
     }
@@ -127,7 +127,7 @@ pub(super) fn rotate_batch(
         ips: each(rotations, |rotation| rotation.ip),
         times,
     };
-    Ok(batch.load::<RotatedRow>(conn)?.into_iter().map(Rotated::from).collect())
+    Ok(batch.load::<RotatedRow>(conn)?.into_iter().map(|row| Box::new(row.into())).collect())
 }
 
 fn key(rotation: &Rotation) -> Option<&[u8]> {
