@@ -278,9 +278,8 @@ async fn open_keys(db: &Db, config: &Config) -> Result<KeyRing, StartError> {
     }
 }
 
-/// Starts the threads that hash passwords. One core is left to everything else.
+/// Starts the threads that hash passwords.
 pub(super) fn hasher(config: &Config, random: Random) -> io::Result<Hasher> {
-    let cores = available_parallelism().map_or(1, usize::from);
-    let threads = NonZeroUsize::new(cores.saturating_sub(1)).unwrap_or(NonZeroUsize::MIN);
-    Hasher::new(config.argon2, threads, threads.get().saturating_mul(WAITING_PER_HASHER), random)
+    let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    Hasher::new(config.argon2, cores, WAITING_PER_HASHER, random)
 }

@@ -30,6 +30,7 @@ use crate::http::{Connections, HttpContext};
 use crate::keys::key_ring::KeyRingError;
 use crate::mail::{self, Delivery, Mail};
 use crate::pages::Pages;
+use crate::passwords::RequestLoad;
 use crate::retention::{Expire, Retention, Rule, Rules};
 use crate::revocations::{self, LogReader, RevocationLog};
 use crate::sessions::{self, Sessions};
@@ -65,6 +66,7 @@ pub struct App {
     context: web::Data<HttpContext>,
     pages: web::Data<Pages>,
     connections: Connections,
+    request_load: RequestLoad,
     workers: usize,
 }
 
@@ -174,6 +176,7 @@ impl App {
         let mfa = base.mfa(config);
         let throttle = base.throttle(config);
         let hasher = Arc::new(hasher(config, base.random)?);
+        let request_load = hasher.request_load().clone();
         let attempts =
             PasswordAttempts::new(base.db.clone(), sessions.clone(), mfa.clone(), throttle.clone(), hasher.clone());
         let deletions = base.deletions(config, &sessions, &mfa);
@@ -209,6 +212,7 @@ impl App {
             context: web::Data::new(context),
             connections: Connections::new(config, base.metrics.clone(), base.clock.clone()),
             pages: web::Data::new(Pages::new(base.mail.site())),
+            request_load,
             workers: config.workers,
         })
     }
@@ -235,6 +239,8 @@ impl App {
         let shutdown = builder.graceful_shutdown_signal();
         let app = self.clone();
         let http = move || {
+            // This is called on each thread that serves requests.
+            self.request_load.add_this_thread();
             let shutdown = shutdown.clone();
             self.connections.clone().serve(self.service(configure), move || {
                 let shutdown = shutdown.clone();

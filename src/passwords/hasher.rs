@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::hash::{COST_OUT_OF_BOUNDS, Scheme, StoredHash};
 use super::imported_hash::{HashError, ImportedHash};
 use super::password::{NewPassword, Password, WeakPassword};
+use super::request_load::{GAUGE_INTERVAL, Gauge, RequestLoad};
 use crate::config::Argon2Cost;
 use crate::random::Random;
 
@@ -24,9 +25,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time that a password waits for a thread. Work that has begun is not interrupted.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// Argon2id (RFC 9106) on a fixed number of threads behind a bounded queue. The threads end when this is dropped.
+/// Argon2id (RFC 9106) on dedicated threads behind a bounded queue. The threads end when this is dropped.
 pub(crate) struct Hasher {
     queue: Arc<Queue>,
+    load: RequestLoad,
     scheme: Scheme,
     random: Random,
     max_wait: Duration,
@@ -70,21 +72,34 @@ pub(crate) enum NewPasswordError {
 }
 
 impl Hasher {
-    /// Starts `threads` threads with a queue of up to `capacity` passwords.
+    /// Starts threads for `cores` cores, with a queue of up to `capacity` passwords for each. One core is left to
+    /// everything else: its thread hashes only while the threads that serve requests have little to do.
     ///
     /// # Errors
     /// The cost is invalid or out of bounds, or a thread cannot be started.
-    pub(crate) fn new(cost: Argon2Cost, threads: NonZeroUsize, capacity: usize, random: Random) -> io::Result<Self> {
+    pub(crate) fn new(cost: Argon2Cost, cores: NonZeroUsize, capacity: usize, random: Random) -> io::Result<Self> {
         let scheme = Scheme::new(cost).ok_or_else(|| io::Error::other(COST_OUT_OF_BOUNDS))?;
-        let hasher = Self { queue: Arc::new(Queue::new(capacity)), scheme, random, max_wait: MAX_WAIT };
-        for number in 0..threads.get() {
+        let threads = cores.get().saturating_sub(1).max(1);
+        let queue = Arc::new(Queue::new(threads.saturating_mul(capacity)));
+        let hasher = Self { queue, load: RequestLoad::default(), scheme, random, max_wait: MAX_WAIT };
+        let usual = hasher.scheme.block_count();
+        for number in 0..threads {
             let queue = hasher.queue.clone();
-            let usual = hasher.scheme.block_count();
-            thread::Builder::new()
-                .name(format!("hasher-{number}"))
-                .spawn(move || work(&queue, IDLE_TIMEOUT, &mut Memory::new(usual)))?;
+            let work = move || work(&mut Memory::new(usual), |timeout| queue.next(timeout));
+            thread::Builder::new().name(format!("hasher-{number}")).spawn(work)?;
+        }
+        if threads < cores.get() {
+            let (queue, load) = (hasher.queue.clone(), hasher.load.clone());
+            let mut gauge = Gauge::new(load);
+            let work = move || work(&mut Memory::new(usual), |timeout| queue.next_spare(timeout, || gauge.is_low()));
+            thread::Builder::new().name("hasher-spare".to_owned()).spawn(work)?;
         }
         Ok(hasher)
+    }
+
+    /// Returns the load of the threads that serve requests, where these register.
+    pub(crate) fn request_load(&self) -> &RequestLoad {
+        &self.load
     }
 
     /// Hashes a password that was verified a moment ago, before all that wait: its owner has waited already. Returns a
@@ -239,15 +254,14 @@ impl Memory {
 /// The work on one password.
 type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
-/// Runs jobs until the queue is closed. Frees the memory when no job has arrived for `idle_timeout`.
-fn work(queue: &Queue, idle_timeout: Duration, memory: &mut Memory) {
-    let next = |memory: &mut Memory| {
-        queue.next(Some(idle_timeout)).or_else(|| {
+/// Runs the jobs that `next` returns until the queue is closed. Frees the memory when none has arrived for a while.
+fn work(memory: &mut Memory, mut next: impl FnMut(Option<Duration>) -> Option<Job>) {
+    loop {
+        let job = next(Some(IDLE_TIMEOUT)).or_else(|| {
             memory.free();
-            queue.next(None)
-        })
-    };
-    while let Some(job) = next(memory) {
+            next(None)
+        });
+        let Some(job) = job else { return };
         // A panic must not end the thread. The caller notices it by the dropped reply.
         drop(catch_unwind(AssertUnwindSafe(|| job(memory))));
         memory.free_unusual();
@@ -267,18 +281,22 @@ enum Place {
 struct Queue {
     state: Mutex<QueueState>,
     changed: Condvar,
+    /// There are more jobs than consumers that wait for one.
+    spare_changed: Condvar,
     capacity: usize,
 }
 
 struct QueueState {
     jobs: VecDeque<Job>,
+    /// The consumers that wait for a job, but for the spare one.
+    waiting: usize,
     open: bool,
 }
 
 impl Queue {
     fn new(capacity: usize) -> Self {
-        let state = Mutex::new(QueueState { jobs: VecDeque::new(), open: true });
-        Self { state, changed: Condvar::new(), capacity }
+        let state = Mutex::new(QueueState { jobs: VecDeque::new(), waiting: 0, open: true });
+        Self { state, changed: Condvar::new(), spare_changed: Condvar::new(), capacity }
     }
 
     fn push(&self, job: Job, place: Place) -> Result<(), HasherError> {
@@ -289,20 +307,36 @@ impl Queue {
             Place::Back => state.jobs.push_back(job),
         }
         self.changed.notify_one();
+        if state.has_spare_job() {
+            self.spare_changed.notify_one();
+        }
         Ok(())
     }
 
     /// Waits for a job. Returns `None` after `timeout`, and when the queue is closed.
     fn next(&self, timeout: Option<Duration>) -> Option<Job> {
-        let has_to_wait = |state: &mut QueueState| state.open && state.jobs.is_empty();
-        let state = self.lock();
-        let mut state = match timeout {
-            Some(timeout) => {
-                self.changed.wait_timeout_while(state, timeout, has_to_wait).unwrap_or_else(PoisonError::into_inner).0
-            }
-            None => self.changed.wait_while(state, has_to_wait).unwrap_or_else(PoisonError::into_inner),
-        };
+        let mut state = self.lock();
+        state.waiting += 1;
+        state = wait(&self.changed, state, timeout, |state| state.open && state.jobs.is_empty());
+        state.waiting -= 1;
         state.jobs.pop_front()
+    }
+
+    /// Waits for a job that no other consumer is about to take, and for a moment in which `is_low` returns that the
+    /// load of everything else is low. Returns `None` after `timeout`, and when the queue is closed.
+    fn next_spare(&self, timeout: Option<Duration>, mut is_low: impl FnMut() -> bool) -> Option<Job> {
+        loop {
+            let state = self.lock();
+            let mut state = wait(&self.spare_changed, state, timeout, |state| state.open && !state.has_spare_job());
+            if !state.open || !state.has_spare_job() {
+                return None;
+            }
+            if is_low() {
+                return state.jobs.pop_front();
+            }
+            drop(state);
+            thread::sleep(GAUGE_INTERVAL);
+        }
     }
 
     fn close(&self) {
@@ -310,10 +344,31 @@ impl Queue {
         state.open = false;
         state.jobs.clear();
         self.changed.notify_all();
+        self.spare_changed.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl QueueState {
+    fn has_spare_job(&self) -> bool {
+        self.jobs.len() > self.waiting
+    }
+}
+
+fn wait<'a>(
+    changed: &Condvar,
+    state: MutexGuard<'a, QueueState>,
+    timeout: Option<Duration>,
+    has_to_wait: impl FnMut(&mut QueueState) -> bool,
+) -> MutexGuard<'a, QueueState> {
+    match timeout {
+        Some(timeout) => {
+            changed.wait_timeout_while(state, timeout, has_to_wait).unwrap_or_else(PoisonError::into_inner).0
+        }
+        None => changed.wait_while(state, has_to_wait).unwrap_or_else(PoisonError::into_inner),
     }
 }
 
@@ -589,7 +644,7 @@ mod tests {
             })
         };
         thread::scope(|scope| {
-            scope.spawn(|| work(&queue, Duration::ZERO, &mut memory));
+            scope.spawn(|| work(&mut memory, |timeout| queue.next(timeout.map(|_| Duration::ZERO))));
             queue.push(job(&seen), Place::Back).unwrap();
             capacities.recv().unwrap();
             // Without a timeout the memory is freed as soon as the queue is empty.
@@ -602,6 +657,23 @@ mod tests {
             queue.close();
         });
         assert_eq!(memory.blocks.capacity(), 0);
+    }
+
+    #[test]
+    fn the_spare_thread_takes_what_nobody_else_takes_while_the_load_is_low() {
+        let queue = Queue::new(8);
+        let job = || -> Job { Box::new(|_| {}) };
+        let at_once = Some(Duration::ZERO);
+        assert!(queue.next_spare(at_once, || true).is_none(), "there is none");
+        queue.push(job(), Place::Back).unwrap();
+        let mut loads = [false, false, true].into_iter();
+        assert!(queue.next_spare(at_once, || loads.next().unwrap()).is_some());
+        assert_eq!(loads.next(), None, "it has asked until the load was low");
+        queue.push(job(), Place::Back).unwrap();
+        queue.lock().waiting = 1;
+        assert!(queue.next_spare(at_once, || true).is_none(), "another thread is about to take it");
+        queue.close();
+        assert!(queue.next_spare(None, || true).is_none());
     }
 
     #[test]
