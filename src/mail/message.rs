@@ -6,22 +6,17 @@ use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address, Message};
-use url::Host;
 
 use super::templates::Rendered;
-use crate::types::{EmailId, Timestamp, needs_quotes};
+use crate::types::{EmailAddress, EmailId, Timestamp};
 
-/// Parses the recipient's address and converts its domain to the ASCII form of IDNA, which every mail server accepts. A
-/// name before the `@` with dots that are not between others is quoted (RFC 5321 §4.1.2). Returns `None` if the text is
-/// not an address.
+/// Returns the recipient in the form that mail servers take: with the domain in ASCII (IDNA), and with the quotes that
+/// the name needs. Returns `None` if the text is not an address of an account.
 pub(super) fn recipient(text: &str) -> Option<Address> {
-    let (name, domain) = text.rsplit_once('@')?;
-    let domain = Host::parse(domain).ok()?.to_string();
-    if needs_quotes(name) {
-        // No name of an account has a character that would have to be escaped.
-        return Address::new(format!("\"{name}\""), domain).ok();
-    }
-    Address::new(name, domain).ok()
+    let address = EmailAddress::parse(text).ok()?;
+    // The checked constructor refuses names with marks, as most scripts of India and Southeast Asia have them. What is
+    // an address is decided once for all: by `EmailAddress`.
+    Some(Address::new_dangerous(address.mailbox_name(), address.domain()))
 }
 
 /// Writes a message. The email's id becomes the `Message-ID`, by which mail programs recognise duplicates.
@@ -65,11 +60,17 @@ mod tests {
             ("...@docomo.ne.jp", "\"...\"@docomo.ne.jp"),
             ("ta.ro@BÜCHER.example", "ta.ro@xn--bcher-kva.example"),
             ("!#$%&'*+/=?^_`{|}~-@example.com", "!#$%&'*+/=?^_`{|}~-@example.com"),
+            ("हिन्दी@उदाहरण.भारत", "हिन्दी@xn--p1b6ci4b4b3a.xn--h2brj9c"),
+            ("x\u{300}@b.example", "x\u{300}@b.example"),
         ] {
             assert_eq!(recipient(given).unwrap().to_string(), written);
         }
         let longest = "n".repeat(61);
         assert!(recipient(&format!("{longest}.@example.com")).is_some());
-        assert!(recipient("\"a\" b.@example.com").is_none() && recipient("nobody").is_none());
+        for wrong in
+            ["\"a\" b.@example.com", "nobody", "a@b.example\r\nRCPT TO:<c@d.example>", "a>@b.example", "a@[::1]"]
+        {
+            assert!(recipient(wrong).is_none(), "{wrong}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Email addresses, which identify accounts.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -60,6 +61,10 @@ impl EmailAddress {
             return Err(EmailAddressError::TooLong);
         }
         let given: String = text.nfc().collect();
+        // Composing makes some characters longer.
+        if given.len() > Self::MAX_BYTES {
+            return Err(EmailAddressError::TooLong);
+        }
         let (name, domain) = given.rsplit_once('@').ok_or(EmailAddressError::Invalid)?;
         if !is_name(name) {
             return Err(EmailAddressError::Invalid);
@@ -83,6 +88,18 @@ impl EmailAddress {
     /// would help impostors.
     pub fn normalized(&self) -> &str {
         &self.normalized
+    }
+
+    /// Returns the name before the `@` as mail servers take it: with the quotes that it needs (RFC 5321 §4.1.2). It has
+    /// no character that would have to be escaped.
+    pub fn mailbox_name(&self) -> Cow<'_, str> {
+        let (name, _) = self.given.rsplit_once('@').unwrap_or_default();
+        if needs_quotes(name) { Cow::Owned(format!("\"{name}\"")) } else { Cow::Borrowed(name) }
+    }
+
+    /// Returns the domain in the ASCII form of IDNA, which every mail server takes.
+    pub fn domain(&self) -> &str {
+        self.normalized.rsplit_once('@').unwrap_or_default().1
     }
 }
 
@@ -120,7 +137,7 @@ pub fn normalized_prefix(text: &str) -> String {
 
 /// Returns whether the name before the `@` has a dot that is not between other characters, for which it is written in
 /// quotes (RFC 5321 §4.1.2).
-pub fn needs_quotes(name: &str) -> bool {
+fn needs_quotes(name: &str) -> bool {
     name.split('.').any(str::is_empty)
 }
 
@@ -246,6 +263,22 @@ mod tests {
         {
             assert_eq!(refusal(text), EmailAddressError::InvisibleCharacter, "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_of_an_address_is_an_address() {
+        // U+0958 is composed of two characters, which are twice as long.
+        let grown = "a@".to_owned() + &"\u{958}".repeat(84);
+        for text in ["x\u{300}@b.example", "I\u{307}@b.example", " \u{200b}a@BÜCHER.example", "ta..ro@x.jp", &grown] {
+            if let Ok(address) = EmailAddress::parse(text) {
+                let again = EmailAddress::parse(address.as_str()).unwrap();
+                assert_eq!((again.as_str(), again.normalized()), (address.as_str(), address.normalized()));
+                assert_eq!(normalized(address.normalized()), address.normalized());
+            }
+        }
+        let name = "\u{958}".repeat(10);
+        let domain = format!("{}.{}.{}.example", "a".repeat(63), "b".repeat(63), "c".repeat(63));
+        assert!(EmailAddress::parse(&format!("{name}@{domain}")).is_err(), "is longer than 254 bytes once composed");
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod transport;
 
 pub use algorithm::Algorithm;
 pub use amr::Amr;
-pub use email_address::{EmailAddress, EmailAddressError, ascii_domain, in_ascii, needs_quotes, normalized_prefix};
+pub use email_address::{EmailAddress, EmailAddressError, ascii_domain, in_ascii, normalized_prefix};
 pub use ids::{AuditId, EmailId, Jti, KeyId, SessionId, TrustedDeviceId, UserId};
 pub use label::{Label, LabelError};
 pub use patch::Patch;

@@ -7,6 +7,7 @@ use crate::support::{Backend, PASSWORD, Response, Server, SmtpServer, Tokens};
 
 both_backends! {
     what_browsers_take_registers_and_logs_in_and_gets_its_emails,
+    whatever_registers_gets_its_emails_in_every_script,
     what_cannot_be_seen_is_left_off_or_refused_wherever_it_comes_in,
     an_address_outside_ascii_is_passed_on_in_ascii,
     a_search_finds_what_is_shown,
@@ -44,6 +45,67 @@ async fn what_browsers_take_registers_and_logs_in_and_gets_its_emails(backend: B
         let told = server.verify(&tokens.access).await.header("x-auth-email").unwrap().to_owned();
         assert_eq!(told, email.replace('%', "%25"));
     }
+}
+
+/// Names in scripts of which many write marks, vowels or tones as characters of their own, and what is no letter.
+const NAMES: [&str; 34] = [
+    "हिन्दी",
+    "বাংলা",
+    "ਪੰਜਾਬੀ",
+    "ગુજરાતી",
+    "ଓଡ଼ିଆ",
+    "தமிழ்",
+    "ம்",
+    "తెలుగు",
+    "ಕನ್ನಡ",
+    "മലയാളം",
+    "සිංහල",
+    "สวัสดีก็",
+    "ລາວ",
+    "မြန်မာ",
+    "ខ្មែរ",
+    "བོད་ཡིག",
+    "ދިވެހި",
+    "עִבְרִית",
+    "العَرَبِيَّة",
+    "اردو",
+    "ܣܘܪܝܬ",
+    "አማርኛ",
+    "ქართული",
+    "հայերեն",
+    "ελληνικά",
+    "дима",
+    "й\u{301}",
+    "日本語",
+    "한국어",
+    "tiếng",
+    "x\u{300}",
+    "i\u{307}",
+    "ⵜⴰⵎⴰⵣⵉⵖⵜ",
+    "\u{1e900}\u{1e922}\u{1e944}",
+];
+
+async fn whatever_registers_gets_its_emails_in_every_script(backend: Backend) {
+    let smtp = SmtpServer::start();
+    let server = Server::with(backend, &[("SMTP_URL", &smtp.url()), ("LIMIT_REGISTER_ADDRESS", "off")]).await;
+    let mut registered = 0;
+    for name in NAMES {
+        for email in [format!("{name}1@b.example"), format!("{name}.{name}@b.example")] {
+            let answer = register(&server, &email).await;
+            if answer.status == 422 {
+                assert!(["ི་ཡ", "་"].iter().any(|mark| email.contains(mark)), "{email}: {}", answer.text());
+                continue;
+            }
+            registered += 1;
+            let email = Tokens::of(answer.assert_status(201)).email;
+            let mail = smtp.mail_to(&email).await;
+            assert_eq!(mail.to, [email.clone()]);
+            let body = json!({"token": mail.token()});
+            server.post("/api/v1/auth/email/verify").json(&body).send().await.assert_status(204);
+        }
+    }
+    assert!(registered >= 2 * (NAMES.len() - 1), "{registered}");
+    assert_eq!(server.metric("keyturn_emails_total{outcome=\"refused\"}").await, 0);
 }
 
 async fn what_cannot_be_seen_is_left_off_or_refused_wherever_it_comes_in(server: Server) {
