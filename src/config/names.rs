@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use strsim::osa_distance;
+use strsim::{jaro_winkler, osa_distance};
 
 use super::settings::{Setting, settings};
 use super::source::problem;
@@ -11,9 +11,17 @@ use super::source::problem;
 /// The prefix with which each setting is read too.
 pub(super) const PREFIX: &str = "KEYTURN_";
 
-/// The beginnings of names with the prefix that are not settings: `KEYTURN_CONFIG` is read by the command line, and the
-/// others by the project's tests.
-const NOT_SETTINGS: [&str; 2] = ["KEYTURN_CONFIG", "KEYTURN_TEST_"];
+/// The beginning of names that the project's tests read, without the prefix.
+const TESTS: &str = "TEST_";
+
+/// The name that the command line reads besides the settings, without the prefix.
+const CONFIG: &str = "CONFIG";
+
+/// The end of the name of a setting whose value is in a file.
+const FILE: &str = "_FILE";
+
+/// The similarity (Jaro–Winkler) from which on a setting is suggested for a name that is none.
+const SIMILAR: f64 = 0.8;
 
 /// The number of characters of the shortest setting that is searched for in misspelled names. Many programs have
 /// variables that are similar to shorter ones, such as `LOG` and `BIND`.
@@ -51,7 +59,7 @@ impl Environment {
         let is_set = |value: &OsStr| !value.to_string_lossy().trim().is_empty();
         let set = self.variables.iter().filter(|(_, value)| is_set(value));
         set.filter_map(|(name, value)| match name.strip_prefix(PREFIX) {
-            Some(_) if NOT_SETTINGS.iter().any(|other| name.starts_with(other)) => None,
+            Some(plain) if plain == CONFIG || plain.starts_with(TESTS) => None,
             Some(plain) if is_service_link(plain, value) => None,
             Some(plain) => unknown_with_prefix(name, plain),
             None => self.near_miss(name),
@@ -62,8 +70,12 @@ impl Environment {
     fn near_miss(&self, name: &str) -> Option<String> {
         let upper = name.to_ascii_uppercase();
         let plain = without_file(&upper);
-        if name == upper && is_setting(plain) {
+        if name == upper && is_known(&upper) {
             return None;
+        }
+        let value = self.get(name).unwrap_or_default();
+        if let Some(meant) = after_misspelled_prefix(&upper).filter(|meant| !is_service_link(meant, value)) {
+            return Some(unknown_name(name, meant, PREFIX));
         }
         let setting = settings().iter().find(|setting| is_near(setting.name, plain) && !self.sets(setting))?;
         let known = setting.name;
@@ -75,21 +87,36 @@ impl Environment {
     fn sets(&self, setting: &Setting) -> bool {
         let name = setting.name;
         let names =
-            [name.to_owned(), format!("{name}_FILE"), format!("{PREFIX}{name}"), format!("{PREFIX}{name}_FILE")];
+            [name.to_owned(), format!("{name}{FILE}"), format!("{PREFIX}{name}"), format!("{PREFIX}{name}{FILE}")];
         names.iter().any(|name| self.variables.contains_key(name))
     }
 }
 
 fn without_file(name: &str) -> &str {
-    name.strip_suffix("_FILE").unwrap_or(name)
+    name.strip_suffix(FILE).unwrap_or(name)
 }
 
-fn is_setting(name: &str) -> bool {
-    settings().iter().any(|setting| setting.name == name)
+/// Returns whether `name` is that of a setting, or of the file with its value.
+fn is_known(name: &str) -> bool {
+    settings().iter().any(|setting| setting.name == name || setting.name == without_file(name))
 }
 
-/// Returns whether `name` can be a misspelling of the setting `known`: one character differs, is missing, is too much
-/// or has changed its place with the next one, or two such in long names; or they differ in underscores and number.
+/// Returns what follows in a name that begins with what can be a misspelling of the prefix, if a setting follows. Hardly
+/// another program's variable looks so, hence the shortest setting is enough.
+fn after_misspelled_prefix(name: &str) -> Option<&str> {
+    let is_prefix = |head: &str| osa_distance(&head.replace('_', ""), PREFIX.trim_end_matches('_')) <= 1;
+    let is_meant = |rest: &str| {
+        let plain = without_file(rest);
+        is_known(rest) || rest == CONFIG || settings().iter().any(|setting| is_near(setting.name, plain))
+    };
+    let splits = name.char_indices().filter_map(|(index, _)| name.split_at_checked(index));
+    let mut rests = splits.filter(|(head, _)| is_prefix(head)).map(|(_, rest)| rest.trim_start_matches('_'));
+    rests.find(|rest| is_meant(rest))
+}
+
+/// Returns whether `name` can be a misspelling of the setting `known`, or of the name for its file: one character
+/// differs, is missing, is too much or has changed its place with the next one, or two such in long names; or they
+/// differ in underscores and number.
 fn is_near(known: &str, name: &str) -> bool {
     let allowed = if known.len() < LONG { 1 } else { 2 };
     let plain = |name: &str| {
@@ -97,7 +124,8 @@ fn is_near(known: &str, name: &str) -> bool {
         let singular = name.strip_suffix("IES").map(|stem| format!("{stem}Y"));
         singular.or_else(|| name.strip_suffix('S').map(str::to_owned)).unwrap_or(name)
     };
-    known.len() >= MIN_LENGTH && (osa_distance(known, name) <= allowed || plain(known) == plain(name))
+    let is_misspelling = |known: &str| osa_distance(known, name) <= allowed || plain(known) == plain(name);
+    known.len() >= MIN_LENGTH && (is_misspelling(known) || is_misspelling(&format!("{known}{FILE}")))
 }
 
 /// Returns whether a variable, given without the prefix, is one that Kubernetes sets in every container for a service
@@ -119,25 +147,43 @@ pub(super) fn is_service_link(plain: &str, value: &OsStr) -> bool {
 
 /// Describes a name with the prefix that is not a setting. Returns `None` for a setting.
 fn unknown_with_prefix(name: &str, plain: &str) -> Option<String> {
-    if is_setting(plain) || is_setting(without_file(plain)) {
-        return None;
-    }
-    let nearest = settings().iter().min_by_key(|setting| osa_distance(setting.name, without_file(plain)))?;
-    let known = nearest.name;
-    Some(problem(name, &format!("is not a setting, the nearest is {PREFIX}{known}, or {known}"), nearest.example))
+    (!is_known(plain)).then(|| unknown_name(name, plain, PREFIX))
 }
 
 /// Describes a key of a file that is not the name of a setting. Returns `None` for the name of a setting. If it were
 /// ignored, a misspelled setting would keep its default.
 pub(super) fn unknown(key: &str) -> Option<String> {
-    let plain = key.strip_suffix("_file").unwrap_or(key);
-    let distance_to = |setting: &&Setting| {
-        let name = setting.name.to_ascii_lowercase();
-        osa_distance(&name, plain).min(osa_distance(&name, key))
-    };
-    let nearest = settings().iter().min_by_key(distance_to).filter(|nearest| distance_to(nearest) > 0)?;
-    let error = format!("is not a setting, the nearest is {}", nearest.name.to_ascii_lowercase());
-    Some(problem(key, &error, nearest.example))
+    let upper = key.to_ascii_uppercase();
+    let is_right = key == key.to_ascii_lowercase() && is_known(&upper);
+    (!is_right).then(|| unknown_name(key, upper.strip_prefix(PREFIX).unwrap_or(&upper), ""))
+}
+
+/// Describes a name that is not a setting, with the setting that `meant` resembles most, if it resembles one. Names
+/// with a prefix are those of the environment, others those of a file, in lower case.
+fn unknown_name(name: &str, meant: &str, prefix: &str) -> String {
+    let mut nearest: Option<(f64, String, &str)> = None;
+    let own = (!prefix.is_empty()).then_some((CONFIG.to_owned(), "/etc/keyturn.toml"));
+    let names = settings().iter().flat_map(|setting| {
+        [setting.name.to_owned(), format!("{}{FILE}", setting.name)].map(|name| (name, setting.example))
+    });
+    for (known, example) in names.chain(own) {
+        let similarity = jaro_winkler(&known, meant);
+        if similarity >= SIMILAR && nearest.as_ref().is_none_or(|(best, ..)| similarity > *best) {
+            nearest = Some((similarity, known, example));
+        }
+    }
+    match nearest {
+        Some((_, known, example)) if prefix.is_empty() => {
+            problem(name, &format!("is not a setting, the nearest is {}", known.to_ascii_lowercase()), example)
+        }
+        Some((_, known, example)) if known == CONFIG => {
+            problem(name, &format!("is not a setting, the nearest is {prefix}{known}"), example)
+        }
+        Some((_, known, example)) => {
+            problem(name, &format!("is not a setting, the nearest is {prefix}{known}, or {known}"), example)
+        }
+        None => format!("{name}: is not a setting; `keyturn config docs` lists all"),
+    }
 }
 
 #[cfg(test)]
@@ -171,7 +217,10 @@ mod tests {
         MAIL_FROM_NAME MAIL_FROM_ADDRESS JWT_TTL JWT_ALGO JWT_ISSUER JWT_KEY JWT_PRIVATE_KEY APP_URL APP_KEY APP_ENV \
         LOG_LEVEL LOG_FORMAT LOG_FILE LOGS BIND_ADDRESS HOST WORKER WORKER_PROCESSES THREADS TIMEOUT SECRET_KEY \
         SECRET_KEY_BASE ALLOWED_HOSTS CORS_ORIGIN CORS_ORIGINS API_URL BASE_URL AWS_REGION AWS_ACCESS_KEY_ID \
-        OTEL_SERVICE_NAME OTEL_EXPORTER_OTLP_ENDPOINT SENTRY_DSN DOCKER_HOST DEBIAN_FRONTEND container";
+        OTEL_SERVICE_NAME OTEL_EXPORTER_OTLP_ENDPOINT SENTRY_DSN DOCKER_HOST DEBIAN_FRONTEND container \
+        POSTGRES_PASSWORD_FILE POSTGRES_USER_FILE REDIS_PASSWORD_FILE REDISCLI_AUTH SMTP_PASSWORD_FILE DATABASE_FILE \
+        DATABASE_URL_TEST TEST_DATABASE_URL DATABASE_URL_LIVE LOG_FILES PORT_FILE BIND_FILES KEYCLOAK_LOG \
+        KEYRING_BACKEND KEYTAB_FILE KRB5_KTNAME KEYCHAIN_PATH";
 
     fn mistaken(name: &str) -> Vec<String> {
         Environment::from_iter([(name, "x")]).mistaken()
@@ -207,6 +256,15 @@ mod tests {
             ("DATADIR", "DATA_DIR"),
             ("REQUIRE_VERIFIED_MAIL", "REQUIRE_VERIFIED_EMAIL"),
             ("MAX_SESSION_PER_USERS", "MAX_SESSIONS_PER_USER"),
+            ("JWT_SECRET_FIEL", "JWT_SECRET"),
+            ("JWT_SECRETFILE", "JWT_SECRET"),
+            ("JWT_SECRET_FILES", "JWT_SECRET"),
+            ("JWT_SECRET__FILE", "JWT_SECRET"),
+            ("jwt_secret_file", "JWT_SECRET"),
+            ("DATABASE_URL_FILES", "DATABASE_URL"),
+            ("SMTP_URLFILE", "SMTP_URL"),
+            ("SMTP_URL_FLIE", "SMTP_URL"),
+            ("REDIS_CA_FLIE", "REDIS_CA_FILE"),
         ] {
             let problems = mistaken(wrong);
             let [problem] = problems.as_slice() else { panic!("{wrong}: {problems:?}") };
@@ -218,12 +276,65 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_with_the_prefix_is_named_and_those_of_kubernetes_are_not() {
-        for wrong in ["KEYTURN_DATABSE_URL", "KEYTURN_SECRET", "KEYTURN_", "KEYTURN_BINDING", "KEYTURN_JWT_SECERT_FILE"]
-        {
+    fn a_misspelled_prefix_is_named() {
+        for (wrong, right) in [
+            ("KEYTRUN_BIND", "KEYTURN_BIND"),
+            ("KEYTURNBIND", "KEYTURN_BIND"),
+            ("KEY_TURN_BIND", "KEYTURN_BIND"),
+            ("KEY_TURN_LOG", "KEYTURN_LOG"),
+            ("KEYTURN__LOG", "KEYTURN_LOG"),
+            ("keyturn_port", "KEYTURN_PORT"),
+            ("KETURN_JWT_SECRET_FILE", "KEYTURN_JWT_SECRET_FILE"),
+            ("KEYTUNR_DATBASE_URL", "KEYTURN_DATABASE_URL"),
+            ("KEYTRUN_CONFIG", "KEYTURN_CONFIG"),
+        ] {
             let problems = mistaken(wrong);
             let [problem] = problems.as_slice() else { panic!("{wrong}: {problems:?}") };
-            assert!(problem.starts_with(&format!("{wrong}: is not a setting, the nearest is KEYTURN_")), "{problem}");
+            let told = format!("{wrong}: is not a setting, the nearest is {right}");
+            assert!(problem.strip_prefix(&told).is_some_and(|rest| rest.starts_with([',', ';'])), "{problem}");
+        }
+        for other in ["KEYTRUN_HOME", "KEYBIND", "KEY_TURNS", "KEYRING_LOG_ON", "TURN_PORT", "KEYSTONE_BIND"] {
+            assert_eq!(mistaken(other), [""; 0]);
+        }
+        let link = Environment::from_iter([("KEY_TURN_PORT", "tcp://10.0.0.1:8080"), ("KEYTURNS_SERVICE_PORT", "80")]);
+        assert_eq!(link.mistaken(), [""; 0]);
+    }
+
+    #[test]
+    fn a_setting_is_suggested_for_what_resembles_one() {
+        for (wrong, right) in [
+            ("KEYTURN_CONFG", "KEYTURN_CONFIG"),
+            ("KEYTURN_SMTP_URL_FLIE", "KEYTURN_SMTP_URL_FILE, or SMTP_URL_FILE"),
+            ("KEYTURN_DATABSE_URL", "KEYTURN_DATABASE_URL, or DATABASE_URL"),
+            ("KEYTURN_JWT_SECERT_FILE", "KEYTURN_JWT_SECRET_FILE, or JWT_SECRET_FILE"),
+            ("KEYTURN_BINDING", "KEYTURN_BIND, or BIND"),
+        ] {
+            let told = mistaken(wrong);
+            assert!(told[0].starts_with(&format!("{wrong}: is not a setting, the nearest is {right};")), "{told:?}");
+        }
+        for (wrong, right) in
+            [("keyturn_bind", "bind"), ("BIND", "bind"), ("databse_url", "database_url"), ("log_flie", "log_file")]
+        {
+            let told = unknown(wrong).unwrap();
+            assert!(told.starts_with(&format!("{wrong}: is not a setting, the nearest is {right};")), "{told}");
+        }
+        for wrong in ["KEYTURN_FOO", "KEYTURN_", "KEYTURN_SERVER"] {
+            assert_eq!(mistaken(wrong), [format!("{wrong}: is not a setting; `keyturn config docs` lists all")]);
+        }
+        for wrong in ["server", "foo", "http"] {
+            assert_eq!(unknown(wrong).unwrap(), format!("{wrong}: is not a setting; `keyturn config docs` lists all"));
+        }
+        for known in ["bind", "redis_ca_file", "jwt_secret_file"] {
+            assert_eq!(unknown(known), None);
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_with_the_prefix_is_named_and_those_of_kubernetes_are_not() {
+        for wrong in ["KEYTURN_DATABSE_URL", "KEYTURN_SECRET", "KEYTURN_", "KEYTURN_BINDING", "KEYTURN_CONFIGS"] {
+            let problems = mistaken(wrong);
+            let [problem] = problems.as_slice() else { panic!("{wrong}: {problems:?}") };
+            assert!(problem.starts_with(&format!("{wrong}: is not a setting")), "{problem}");
         }
         for other in ["KEYTURN_CONFIG", "KEYTURN_TEST_POSTGRES_URL", "KEYTURN_LOG", "KEYTURN_REDIS_CA_FILE"] {
             assert_eq!(mistaken(other), [""; 0]);

@@ -245,8 +245,9 @@ reported at once, if
 
 - a value is wrong, or a key in the file is unknown;
 - a setting is set both as `NAME` and as `NAME_FILE`, or as `NAME` and `KEYTURN_NAME` with different values;
-- a name in the environment begins with `KEYTURN_` and is not a setting, or is nearly that of a setting that is not set
-  there, such as `DATBASE_URL`. The names that Kubernetes sets for a service named `keyturn` are ignored.
+- a name in the environment begins with `KEYTURN_` and is not a setting, or with nearly that before a setting, such as
+  `KEYTRUN_BIND`, or is nearly that of a setting that is not set there, such as `DATBASE_URL` or `JWT_SECRET_FIEL`. The
+  names that Kubernetes sets for a service named `keyturn` are ignored.
 
 `keyturn config check` displays the settings in effect and their sources, without secrets. On SIGHUP a running server
 reads `GEOIP_DATABASE`, `MAIL_TEMPLATES` and `LOG` again, and the files that they name; all else needs a restart.

@@ -172,9 +172,11 @@ fn an_unknown_key_in_a_file_is_refused_with_the_nearest_known_one() {
     let refusal = refusal_of_file("databse_url = \"sqlite:a.db\"\naccess_token_ttl_file_x = 1\nDATA_DIR = \"x\"");
     let lines: Vec<&str> = refusal.lines().collect();
     assert_eq!(lines.len(), 3, "{refusal}");
-    for (key, nearest) in
-        [("DATA_DIR", "data_dir"), ("access_token_ttl_file_x", "access_token_ttl"), ("databse_url", "database_url")]
-    {
+    for (key, nearest) in [
+        ("DATA_DIR", "data_dir"),
+        ("access_token_ttl_file_x", "access_token_ttl_file"),
+        ("databse_url", "database_url"),
+    ] {
         let line = lines.iter().find(|line| line.starts_with(&format!("{key}: "))).unwrap();
         assert!(line.contains(&format!("the nearest is {nearest};")), "{line}");
     }
