@@ -29,6 +29,7 @@ use crate::http::request::serve_request;
 use crate::http::{Connections, HttpContext};
 use crate::keys::key_ring::KeyRingError;
 use crate::mail::{self, Delivery, Mail};
+use crate::metrics::Metrics;
 use crate::pages::Pages;
 use crate::passwords::RequestLoad;
 use crate::retention::{Expire, Retention, Rule, Rules};
@@ -295,6 +296,17 @@ impl App {
             .app_data(web::Data::new(self.cache.clone()))
             .app_data(web::Data::new(self.db.clone()));
     }
+}
+
+/// Checks everything that a start refuses besides the settings themselves and what is elsewhere: the files that the
+/// settings name.
+///
+/// # Errors
+/// A template or a certificate cannot be used.
+pub fn check(config: &Config) -> Result<(), StartError> {
+    mail::check(config)?;
+    Cache::new(&config.cache, Clock::default(), &Metrics::new()).map_err(StartError::Cache)?;
+    Ok(())
 }
 
 /// Says that there is no installation in `database`, and how to get to one.

@@ -3,11 +3,13 @@
 use std::error::Error;
 use std::fs;
 use std::io;
+use std::iter;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::app;
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{CacheKind, Config, Database};
@@ -15,8 +17,10 @@ use crate::db::{Channel, Conn, DbError, DbResult, Pooling, Purpose, migrate, tim
 use crate::keys::{KeyRing, key_ring};
 use crate::mail;
 use crate::metrics::Metrics;
+use crate::random::Random;
 
 use super::output::say;
+use super::serve::bind;
 use super::{Outcome, block_on, loaded};
 
 /// The longest that an email waits unless something is wrong with all of them.
@@ -38,13 +42,14 @@ pub(super) fn run(file: Option<PathBuf>) -> Outcome {
             return Ok(ExitCode::FAILURE);
         }
     };
-    let mut healthy = report("configuration", Ok("all settings are valid".to_owned()))?;
-    let database = loaded.database.clone();
-    let existing = loaded.into_existing().filter(|_| !is_missing(&database));
-    let Some(config) = existing else {
-        report("database", Err((format!("there is none in {database}"), MISSING)))?;
+    let exists = loaded.has_secret() && !is_missing(&loaded.database);
+    let config = loaded.into_preview(&Random)?;
+    let mut healthy = report("configuration", files(&config))?;
+    healthy &= report("listening", listening(&config))?;
+    if !exists {
+        report("database", Err((format!("there is none in {}", config.database), MISSING)))?;
         return Ok(ExitCode::FAILURE);
-    };
+    }
     match open(&config.database) {
         Err(error) => healthy &= report("database", Err(unreachable_database(&config, &error)))?,
         Ok((mut channel, pooling)) => {
@@ -60,7 +65,7 @@ pub(super) fn run(file: Option<PathBuf>) -> Outcome {
     if config.mail.relay.is_none() {
         advise("mail", files_instead_of_emails(&config))?;
     } else {
-        healthy &= report("mail", relay(&config)?)?;
+        healthy &= relay(&config)?;
     }
     advise("proxy", proxy(&config))?;
     advise("files", modes(&config))?;
@@ -106,6 +111,27 @@ fn engine(config: &Config, pooling: Pooling) -> String {
         Pooling::Transactions => ", through a pooler that shares connections between transactions, which is slower",
     };
     format!("{engine} answers, {}{pooler}", config.database)
+}
+
+/// Checks the files that the settings name, which the server reads at its start.
+fn files(config: &Config) -> Finding {
+    let advice = "correct the file named above: the server does not start with it";
+    app::check(config).map_err(|error| (error.to_string(), advice))?;
+    Ok("all settings are valid, and so are the files that they name".to_owned())
+}
+
+/// Checks that the server can listen, unless it does so already.
+fn listening(config: &Config) -> Finding {
+    let advice = "set BIND and METRICS_BIND to addresses of this machine, and ports that its user may use";
+    for address in iter::once(config.bind).chain(config.metrics_bind) {
+        match bind(address) {
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                return Err((format!("the server cannot listen on {address}: {error}"), advice));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(format!("the server can listen on {}, or does so", config.bind))
 }
 
 /// Returns whether the file of an embedded database does not exist.
@@ -185,12 +211,29 @@ fn cache(config: &Config) -> Result<Finding, Box<dyn Error>> {
         .map_err(|reason| (format!("Redis {reason}"), advice)))
 }
 
-/// Checks the mail server.
-fn relay(config: &Config) -> Result<Finding, Box<dyn Error>> {
+/// Checks the mail server. Returns whether it can be used.
+fn relay(config: &Config) -> io::Result<bool> {
     let checked = block_on(async { Ok::<_, io::Error>(mail::check_relay(config).await) })?;
     let advice =
         "check SMTP_URL and MAIL_FROM, that the mail server runs, and that this machine may connect to it; emails wait";
-    Ok(checked.map(|()| "the mail server answers and takes the sender".to_owned()).map_err(|error| (error, advice)))
+    match checked {
+        Err(error) => report("mail", Err((error, advice))),
+        Ok(takes_utf8) => {
+            report("mail", Ok("the mail server answers and takes the sender".to_owned()))?;
+            if takes_utf8 == Some(false) {
+                advise("mail", no_utf8())?;
+            }
+            Ok(true)
+        }
+    }
+}
+
+/// Tells who gets no emails from a server without SMTPUTF8.
+fn no_utf8() -> Finding {
+    Err((
+        "the mail server does not support SMTPUTF8, so no email reaches addresses such as josé@example.com".to_owned(),
+        "enable it there, or use another mail server: such emails wait until their links expire",
+    ))
 }
 
 /// Tells where emails go without a mail server, which a public server needs.

@@ -149,7 +149,10 @@ fn name_database(database: &Database) {
 }
 
 fn check(file: Option<PathBuf>) -> Outcome {
-    for setting in loaded(file)?.settings {
+    let loaded = loaded(file)?;
+    let settings = loaded.settings.clone();
+    app::check(&loaded.into_preview(&Random)?)?;
+    for setting in settings {
         say!("{setting}")?;
     }
     Ok(ExitCode::SUCCESS)

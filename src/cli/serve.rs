@@ -93,23 +93,28 @@ fn lock_database(config: &Config) -> Result<Option<File>, String> {
     }
 }
 
-/// Listens on an address. That of all addresses is the IPv6 one, for IPv4 as well, unless this machine has no IPv6.
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let SocketAddr::V6(all) = address else { return TcpListener::bind(address) };
-    if !all.ip().is_unspecified() {
-        return TcpListener::bind(address);
-    }
-    let open = || -> io::Result<TcpListener> {
-        let socket = Socket::new(Domain::IPV6, Type::STREAM, None)?;
-        socket.set_only_v6(false)?;
+    let socket = bind(address)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Takes an address, without listening yet. That of all addresses is the IPv6 one, for IPv4 as well, unless this
+/// machine has no IPv6.
+pub(super) fn bind(address: SocketAddr) -> io::Result<Socket> {
+    let is_all = address.is_ipv6() && address.ip().is_unspecified();
+    let open = |address: SocketAddr| -> io::Result<Socket> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        if is_all && address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
         socket.set_reuse_address(true)?;
         socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(socket.into())
+        Ok(socket)
     };
-    match open() {
-        Err(error) if error.kind() != io::ErrorKind::AddrInUse && error.kind() != io::ErrorKind::PermissionDenied => {
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port()))
+    match open(address) {
+        Err(error) if is_all && !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => {
+            open((Ipv4Addr::UNSPECIFIED, address.port()).into())
         }
         opened => opened,
     }

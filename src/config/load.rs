@@ -1,6 +1,6 @@
 //! Loads a configuration and checks the rules between settings.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
@@ -16,7 +16,7 @@ use super::{
     Redis, Relay, Retention, database_url, origins, parse, redis_url, secret_file, smtp_url,
 };
 use crate::random::Random;
-use crate::secret::MasterSecret;
+use crate::secret::{MasterSecret, WeakSecret};
 
 /// A valid configuration, for which nothing has been created yet.
 pub struct Loaded {
@@ -49,6 +49,20 @@ impl Loaded {
     pub fn into_existing(self) -> Option<Config> {
         self.secret.map(self.complete)
     }
+
+    /// Returns whether the secret is there: configured, or generated before.
+    pub fn has_secret(&self) -> bool {
+        self.secret.is_some()
+    }
+
+    /// Returns the configuration for checks, with a secret of its own if there is none yet. Creates nothing.
+    ///
+    /// # Errors
+    /// The random secret is too weak, which is hardly possible.
+    pub fn into_preview(self, random: &Random) -> Result<Config, WeakSecret> {
+        let secret = self.secret.map_or_else(|| secret_file::generate(random), Ok)?;
+        Ok((self.complete)(secret))
+    }
 }
 
 impl Config {
@@ -65,7 +79,7 @@ impl Config {
         let secret = secret(&mut reader, &database, &data_dir);
         let algorithm = reader.get_or_default("JWT_ALGORITHM", parse::algorithm);
         let bind = bind(&mut reader);
-        let metrics_bind = reader.get("METRICS_BIND", parse::bind);
+        let metrics_bind = metrics_bind(&mut reader, bind);
         let public_url = public_url(&mut reader, bind);
         require_stated_database(&mut reader, &data_dir, &public_url);
         let issuer = public_url.as_str().trim_end_matches('/');
@@ -180,8 +194,8 @@ fn secret(reader: &mut Reader, database: &Database, data_dir: &Path) -> Option<M
     let path = secret_file::path(data_dir);
     configured.or_else(|| match secret_file::read(data_dir) {
         Ok(stored) => {
-            let state = if stored.is_some() { "stored in" } else { "generated at the first start, in" };
-            reader.show_default("JWT_SECRET", format_args!("{state} {}", path.display()));
+            // The same before and after the first start, because nothing changes then that needs another one.
+            reader.show_default("JWT_SECRET", format_args!("generated at the first start, in {}", path.display()));
             stored
         }
         Err(error) => {
@@ -201,6 +215,20 @@ fn bind(reader: &mut Reader) -> SocketAddr {
     let is_set = reader.get("BIND", |_| Ok(())).is_some();
     let bind = reader.get_or_default("BIND", parse::bind);
     if is_set { bind } else { all.unwrap_or(bind) }
+}
+
+/// Returns the address of the metrics, which must leave room for the one that the server listens on.
+fn metrics_bind(reader: &mut Reader, bind: SocketAddr) -> Option<SocketAddr> {
+    let metrics = reader.get("METRICS_BIND", parse::bind)?;
+    let (own, other) = (metrics.ip().to_canonical(), bind.ip().to_canonical());
+    let is_all = |ip: IpAddr| ip.is_unspecified();
+    // All addresses of IPv6 are those of IPv4 as well.
+    let overlaps = own == other
+        || (is_all(own) && (own.is_ipv6() || other.is_ipv4()))
+        || (is_all(other) && (other.is_ipv6() || own.is_ipv4()));
+    let collides = metrics.port() == bind.port() && bind.port() != 0 && overlaps;
+    reader.require("METRICS_BIND", "BIND", !collides, "must have another port than BIND, or another IP address");
+    Some(metrics)
 }
 
 /// Returns `PUBLIC_URL`. The default is the address that the server listens on, or `localhost` if it listens on every

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::random::Random;
-use crate::secret::MasterSecret;
+use crate::secret::{MasterSecret, WeakSecret};
 
 /// Returns the path of the file.
 pub(super) fn path(data_dir: &Path) -> PathBuf {
@@ -40,7 +40,7 @@ pub(super) fn read(data_dir: &Path) -> io::Result<Option<MasterSecret>> {
 pub(super) fn create(data_dir: &Path, random: &Random) -> io::Result<MasterSecret> {
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
     let draft = data_dir.join(format!("jwt_secret.{}", *hex(&random.bytes::<8>())));
-    write_new(&draft, &hex(&random.bytes::<32>()))?;
+    write_new(&draft, &random_text(random))?;
     // A link appears atomically and never replaces a file. A rename would replace the secret of another server.
     let linked = fs::hard_link(&draft, path(data_dir));
     fs::remove_file(&draft)?;
@@ -49,6 +49,18 @@ pub(super) fn create(data_dir: &Path, random: &Random) -> io::Result<MasterSecre
         _ => File::open(data_dir)?.sync_all()?,
     }
     read(data_dir)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// Generates a secret that is kept nowhere.
+///
+/// # Errors
+/// The secret is too weak, which is hardly possible.
+pub(super) fn generate(random: &Random) -> Result<MasterSecret, WeakSecret> {
+    MasterSecret::parse(&random_text(random))
+}
+
+fn random_text(random: &Random) -> Zeroizing<String> {
+    hex(&random.bytes::<32>())
 }
 
 fn write_new(path: &Path, text: &str) -> io::Result<()> {

@@ -62,6 +62,8 @@ struct Inner {
     destination: Destination,
     /// Whether the last email that was tried could not be delivered because of the mail server or the sender.
     unusable: AtomicBool,
+    /// Whether it was logged that the mail server takes no recipients outside ASCII.
+    lacks_utf8: AtomicBool,
 }
 
 /// The destination of emails.
@@ -92,8 +94,8 @@ impl Delivery {
             }
         };
         let from = config.mail.from.clone();
-        let unusable = AtomicBool::new(false);
-        Ok(Self { inner: Arc::new(Inner { mail, db, clock, metrics, from, destination, unusable }) })
+        let (unusable, lacks_utf8) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { inner: Arc::new(Inner { mail, db, clock, metrics, from, destination, unusable, lacks_utf8 }) })
     }
 
     /// Delivers emails until the future is dropped. A delivery that is interrupted is retried when its lease expires.
@@ -157,7 +159,8 @@ impl Inner {
         self.report_usability(&delivered);
         let (outcome, recorded) = match delivered {
             Ok(outcome) => (outcome, self.db.write(move |conn| store::delete(conn, id)).await),
-            Err(Failure::Temporary(error) | Failure::Unusable(error)) if !too_late => {
+            Err(failure) if !too_late && !matches!(failure, Failure::Permanent(_)) => {
+                let error = failure.to_string();
                 let until = self.clock.database_now().plus(delay(attempts, self.mail.inner.random.fraction()));
                 tracing::info!(
                     mail = %id, kind, attempts, error, next_attempt_at = %until, "an email was not delivered yet"
@@ -167,7 +170,7 @@ impl Inner {
             }
             Err(failure) => {
                 let outcome = match failure {
-                    Failure::Temporary(_) | Failure::Unusable(_) => EmailOutcome::GivenUp,
+                    Failure::Temporary(_) | Failure::Unusable(_) | Failure::NoUtf8 => EmailOutcome::GivenUp,
                     Failure::Permanent(_) => EmailOutcome::Refused,
                 };
                 let error = failure.to_string();
@@ -188,6 +191,15 @@ impl Inner {
     /// each email.
     fn report_usability(&self, delivered: &Result<EmailOutcome, Failure>) {
         let is_unusable = match delivered {
+            Err(Failure::NoUtf8) => {
+                if !self.lacks_utf8.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        "the mail server does not support SMTPUTF8: emails to addresses outside ASCII wait until their \
+                         links expire"
+                    );
+                }
+                return;
+            }
             Err(Failure::Unusable(_)) => true,
             Ok(EmailOutcome::Delivered) => false,
             Ok(_) | Err(Failure::Temporary(_) | Failure::Permanent(_)) => return,

@@ -130,15 +130,25 @@ pub fn folder(config: &Config) -> PathBuf {
     config.data_dir.join("outbox")
 }
 
-/// Checks that the configured mail server answers and accepts the credentials and the sender. Does nothing if none is
-/// configured.
+/// Checks what emails need of the configuration, without the mail server.
+///
+/// # Errors
+/// A custom template or the file of certificate authorities for the mail server cannot be used.
+pub fn check(config: &Config) -> Result<(), SetupError> {
+    Templates::load(config.mail.templates.as_deref(), site(&config.public_url))?;
+    config.mail.relay.as_ref().map(Relay::new).transpose()?;
+    Ok(())
+}
+
+/// Checks that the configured mail server answers and accepts the credentials and the sender. Returns whether it takes
+/// recipients outside ASCII (SMTPUTF8), or `None` if none is configured.
 ///
 /// # Errors
 /// The mail server does not answer, or refuses the credentials or the sender. The text says why.
-pub async fn check_relay(config: &Config) -> Result<(), String> {
-    let Some(relay) = &config.mail.relay else { return Ok(()) };
+pub async fn check_relay(config: &Config) -> Result<Option<bool>, String> {
+    let Some(relay) = &config.mail.relay else { return Ok(None) };
     let relay = Relay::new(relay).map_err(|error| error.to_string())?;
-    relay.check(&config.mail.from.email).await.map_err(|failure| failure.to_string())
+    relay.check(&config.mail.from.email).await.map(Some).map_err(|failure| failure.to_string())
 }
 
 /// The outbox of a server, in which emails are queued. Clones share everything.

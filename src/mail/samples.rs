@@ -3,11 +3,14 @@
 use super::email::{Activity, Email, Link, LoginRisk, MfaChange};
 use crate::types::Timestamp;
 
+/// The token in the links of samples. It has no character that an encoding would change.
+pub(super) const TOKEN: &str = "kto_0000sample0000";
+
 impl Email {
     /// Returns an email of each kind, in each form that templates have to render.
     pub(super) fn samples() -> Vec<Self> {
         let at = Timestamp::from_secs(1_700_000_000);
-        let link = || Link { url: "https://auth.example/account/page?token=sample".to_owned(), expires_at: at };
+        let link = || Link { url: format!("https://auth.example/account/page?token={TOKEN}"), expires_at: at };
         let new_email = || "new@auth.example".to_owned();
         let full = || Activity {
             device: "Firefox on Windows".to_owned(),

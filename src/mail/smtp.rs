@@ -22,6 +22,9 @@ const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The beginning of a certificate in PEM.
 const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
+/// Why a server takes no address whose name is outside ASCII.
+const NO_UTF8: &str = "the mail server does not support SMTPUTF8, which addresses outside ASCII need";
+
 /// A mail server.
 pub(super) struct Relay {
     host: String,
@@ -42,6 +45,10 @@ pub(super) enum Failure {
     /// corrected.
     #[error("{0}")]
     Unusable(String),
+    /// The email is not accepted as long as the server lacks SMTPUTF8, by which it takes addresses outside ASCII
+    /// (RFC 6531). Others are.
+    #[error("{NO_UTF8}")]
+    NoUtf8,
     /// The email will never be accepted: the server refuses the recipient.
     #[error("{0}")]
     Permanent(String),
@@ -85,19 +92,21 @@ impl Relay {
         Ok(())
     }
 
-    /// Checks that the server answers and accepts the credentials and the sender.
+    /// Checks that the server answers and accepts the credentials and the sender. Returns whether it takes recipients
+    /// outside ASCII.
     ///
     /// # Errors
     /// The server does not answer, or refuses the credentials or the sender.
-    pub(super) async fn check(&self, from: &Address) -> Result<(), Failure> {
+    pub(super) async fn check(&self, from: &Address) -> Result<bool, Failure> {
         let check = async {
             let mut connection = self.connect().await?;
             connection.command(Mail::new(Some(from.clone()), Vec::new())).await.map_err(unusable)?;
             Ok(connection)
         };
         let mut connection = in_time(check).await?;
+        let takes_utf8 = connection.server_info().supports_feature(Extension::SmtpUtfEight);
         let _ = tokio::time::timeout(QUIT_TIMEOUT, connection.quit()).await;
-        Ok(())
+        Ok(takes_utf8)
     }
 
     async fn hand_over(&self, from: &Address, to: &Address, message: &[u8]) -> Result<AsyncSmtpConnection, Failure> {
@@ -105,9 +114,7 @@ impl Relay {
         let mut parameters = Vec::new();
         if !from.to_string().is_ascii() || !to.to_string().is_ascii() {
             if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-                return Err(Failure::Permanent(
-                    "the mail server does not support addresses outside ASCII (SMTPUTF8)".to_owned(),
-                ));
+                return Err(Failure::NoUtf8);
             }
             // SMTPUTF8 implies 8BITMIME (RFC 6531 §3.1), which the message needs because its headers contain the
             // address.

@@ -9,6 +9,7 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::{Deserialize, Serialize};
 
 use super::email::Email;
+use super::samples;
 
 /// The maximum length of a subject, in characters.
 const MAX_SUBJECT_LENGTH: usize = 150;
@@ -114,7 +115,9 @@ impl Templates {
         }
         let templates = Self { environment: environment(&sources)?, built_in, site: site.to_owned() };
         for email in Email::samples() {
-            templates.rendered(&templates.environment, &email)?;
+            let rendered = templates.rendered(&templates.environment, &email)?;
+            require_link(&email, "txt", &rendered.text)?;
+            require_link(&email, "html", &rendered.html)?;
         }
         Ok(templates)
     }
@@ -143,6 +146,18 @@ impl Templates {
         let html = fill(environment, &format!("{}.html", email.name()), &variables)?;
         Ok(Rendered { subject, text, html })
     }
+}
+
+/// Checks that what was rendered of a sample contains its link, if it has one: without it, nobody could do what the
+/// email asks for.
+fn require_link(email: &Email, extension: &str, rendered: &str) -> Result<(), TemplateError> {
+    let variables = email.variables();
+    let has_link = variables.get("link").is_some_and(|link| !link.is_none());
+    if !has_link || rendered.contains(samples::TOKEN) {
+        return Ok(());
+    }
+    let name = format!("{}.{extension}", email.name());
+    Err(TemplateError::Invalid { name, reason: "does not contain `{{ link }}`".to_owned() })
 }
 
 /// Replaces built-in templates by the files with the same names in `folder`.
@@ -234,7 +249,11 @@ mod tests {
             if let Some(link) = email.variables().get("link").filter(|link| !link.is_none()) {
                 let link = link.to_string();
                 assert!(rendered.text.lines().any(|line| line == link), "{name}: {}", rendered.text);
-                assert!(rendered.html.contains("account&#x2f;page?token=sample\""), "{name}: {}", rendered.html);
+                assert!(
+                    rendered.html.contains("account&#x2f;page?token=kto_0000sample0000\""),
+                    "{name}: {}",
+                    rendered.html
+                );
             }
             for part in [&rendered.text, &rendered.html] {
                 assert!(

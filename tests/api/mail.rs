@@ -30,6 +30,7 @@ both_backends! {
     a_notice_is_tried_for_seven_days,
     a_mail_whose_link_has_expired_is_not_sent,
     a_message_is_of_no_use_for_another_recipient,
+    an_address_outside_ascii_waits_for_a_server_that_takes_it,
 }
 
 embedded_only! {
@@ -411,6 +412,28 @@ async fn an_address_of_any_script_is_written_to(_: Backend) {
     assert_eq!(ascii.mails().len(), 1);
 }
 
+/// Beside others, which arrive, and until the link of the email expires.
+async fn an_address_outside_ascii_waits_for_a_server_that_takes_it(backend: Backend) {
+    let (ascii, modern) = (SmtpServer::start_with(&["--ascii"]), SmtpServer::start());
+    let deployment = Deployment::new(backend);
+    let server = Server::start(&deployment, &[("SMTP_URL", &ascii.url())], Clock::default()).await;
+    let now = server.clock.now();
+    queue(&server, "rené@example.com", &verification(&server, "a-token", now), now);
+    until_outcomes(&server, "deferred", 1).await;
+    until("the reason", async || only_mail(&server).2.filter(|error| error.contains("SMTPUTF8"))).await;
+    let other = queue_notice(&server, now);
+    ascii.mail_to(&other).await;
+    server.advance(FIRST_DELAY);
+    until_outcomes(&server, "deferred", 2).await;
+    assert_eq!(outcomes(&server, "refused").await, 0);
+    let clock = server.clock.clone();
+    drop(server);
+    clock.advance(Duration::from_secs(3 * MINUTE));
+    let corrected = Server::start(&deployment, &[("SMTP_URL", &modern.url())], clock).await;
+    assert_eq!(modern.mail_to("rené@example.com").await.token(), "a-token");
+    until_outbox_is_empty(&corrected).await;
+}
+
 async fn templates_take_the_places_of_those_of_their_names(_: Backend) {
     let (smtp, folder) = (SmtpServer::start(), Folder::new());
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
@@ -440,20 +463,27 @@ async fn a_template_that_is_wrong_stops_the_start(deployment: Arc<Deployment>) {
         ("new_login.txt", "Subject: x\n\n{{ divice }}", "`divice` is undefined (in new_login.txt:3)"),
         ("new_login.txt", "Hello {{ device }}", "must begin with a line `Subject: …`"),
         ("layout.html", "{% block content %}{% endblock %}{{ link }}", "`link` is undefined (in layout.html:1)"),
+        ("reset_password.txt", "Subject: x\n\nReset it", "reset_password.txt: does not contain `{{ link }}`"),
+        ("new_login.html", "{% if reasons %}{{ link }}{% endif %}", "new_login.html: does not contain `{{ link }}`"),
+        ("layout.html", "{{ subject }}", ".html: does not contain `{{ link }}`"),
+        ("verify_email.txt", "Subject: x\n\n{{ link | upper }}", "verify_email.txt: does not contain `{{ link }}`"),
     ] {
         let folder = Folder::new();
         std::fs::write(folder.path().join(name), text).unwrap();
         let settings = [("MAIL_TEMPLATES", folder.path().to_str().unwrap())];
-        let mut serve = command(&deployment, &settings);
-        let output = serve.arg("serve").stderr(Stdio::piped()).output().unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && error.contains(told), "{name}: {error}");
+        // Whoever checks the configuration learns it before the server is started.
+        for arguments in [&["serve"][..], &["config", "check"], &["doctor"]] {
+            let output = command(&deployment, &settings).args(arguments).output().unwrap();
+            let said = if arguments == ["doctor"] { output.stdout } else { output.stderr };
+            let said = String::from_utf8(said).unwrap();
+            assert!(!output.status.success() && said.contains(told), "{arguments:?} {name}: {said}");
+        }
     }
 }
 
 async fn a_template_that_fails_for_one_email_leaves_it_to_the_built_in_one(_: Backend) {
     let (smtp, folder) = (SmtpServer::start(), Folder::new());
-    let text = "Subject: Own\n\n{% if place == 'Rome' %}{{ nothing }}{% endif %}own\n";
+    let text = "Subject: Own\n\n{% if place == 'Rome' %}{{ nothing }}{% endif %}own {{ link }}\n";
     std::fs::write(folder.path().join("password_changed.txt"), text).unwrap();
     let server = Server::with(Backend::Embedded, &[("SMTP_URL", &smtp.url())]).await;
     let own = mail_with(&server, &[("MAIL_TEMPLATES", folder.path().to_str().unwrap())]);

@@ -9,12 +9,14 @@ use serde_json::json;
 
 use crate::support::process::command;
 use crate::support::servers::{Redis, free_port};
-use crate::support::{Backend, Deployment, Endpoint, PASSWORD, Process, until};
+use crate::support::{Backend, Deployment, Endpoint, PASSWORD, Process, SmtpServer, until};
 use crate::{run, run_with_input};
 
 both_backends! {
     the_doctor_writes_a_row_and_leaves_none,
     the_doctor_warns_of_what_may_be_meant,
+    the_doctor_finds_what_stops_the_start,
+    the_doctor_warns_of_a_mail_server_without_smtputf8,
     a_greeting_fits_the_state,
     a_proxy_that_is_not_trusted_is_told_of_once,
     metrics_have_an_address_of_their_own,
@@ -71,6 +73,46 @@ async fn the_doctor_warns_of_what_may_be_meant(deployment: Arc<Deployment>) {
     assert!(!settled.contains("WARN"), "{settled}");
     let trusting = run_with_input(&deployment, &[("TRUSTED_PROXIES", "10.0.0.0/8")], &["doctor"], "").printed();
     assert!(trusting.contains("ok     proxy: X-Forwarded-For is trusted from 1 "), "{trusting}");
+}
+
+async fn the_doctor_finds_what_stops_the_start(deployment: Arc<Deployment>) {
+    let nothing = deployment.folder.path().join("empty.pem").display().to_string();
+    std::fs::write(&nothing, "nothing").unwrap();
+    let templates = deployment.folder.path().join("templates");
+    std::fs::create_dir(&templates).unwrap();
+    std::fs::write(templates.join("welcome.txt"), "Subject: x\n\ny").unwrap();
+    let templates = templates.display().to_string();
+    for (settings, told, is_setting) in [
+        (&[("MAIL_TEMPLATES", &*templates)][..], "welcome.txt is not one of the templates", true),
+        (&[("SMTP_URL", "smtps://127.0.0.1:9"), ("SMTP_CA_FILE", &nothing)], "SMTP_CA_FILE contains no", true),
+        (&[("BIND", "127.0.0.1:8080"), ("METRICS_BIND", "0.0.0.0:8080")], "METRICS_BIND: must have", true),
+        (&[("BIND", "192.0.2.1:8080")], "cannot listen on 192.0.2.1:8080", false),
+        (&[("METRICS_BIND", "192.0.2.1:8080")], "cannot listen on 192.0.2.1:8080", false),
+    ] {
+        let asked = |arguments: &[&str]| run_with_input(&deployment, settings, arguments, "");
+        let (start, doctor) = (asked(&["serve"]), asked(&["doctor"]));
+        assert!(start.code == Some(1) && start.stderr.contains(told), "{start:?}");
+        assert!(doctor.code == Some(1) && doctor.stdout.contains("WRONG  "), "{doctor:?}");
+        assert!(doctor.stdout.contains(told), "{doctor:?}");
+        let checked = asked(&["config", "check"]);
+        assert_eq!(checked.code == Some(1) && checked.stderr.contains(told), is_setting, "{checked:?}");
+    }
+    // A server that runs is no obstacle.
+    let process = Process::start(&deployment, &[]);
+    let own = process.address.to_string();
+    let beside = run_with_input(&deployment, &[("BIND", &own)], &["doctor"], "");
+    assert!(beside.stdout.contains("ok     listening: "), "{beside:?}");
+}
+
+async fn the_doctor_warns_of_a_mail_server_without_smtputf8(deployment: Arc<Deployment>) {
+    run(&deployment, &["migrate"]).printed();
+    for (arguments, warns) in [(&[][..], false), (&["--ascii"], true)] {
+        let smtp = SmtpServer::start_with(arguments);
+        let settings = [("SMTP_URL", smtp.url())];
+        let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let told = run_with_input(&deployment, &settings, &["doctor"], "").printed();
+        assert_eq!(told.contains("WARN   mail: the mail server does not support SMTPUTF8"), warns, "{told}");
+    }
 }
 
 async fn the_doctor_tells_what_redis_says(deployment: Arc<Deployment>) {

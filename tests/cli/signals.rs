@@ -21,6 +21,7 @@ embedded_only! {
     a_command_that_is_the_first_process_of_a_container_can_be_interrupted,
     a_second_signal_ends_a_server_that_waits_for_requests,
     what_can_be_is_reloaded,
+    a_reload_after_the_first_start_asks_for_no_other,
     a_configuration_that_is_wrong_leaves_everything_as_it_is,
 }
 
@@ -238,6 +239,15 @@ impl Reloading {
         self.process.post("/api/v1/auth/password/forgot").json(&body).send().await.assert_status(202);
         until("an email", async || Some(all()).filter(|emails| emails.len() > before)).await
     }
+}
+
+/// A secret that the start has generated is no change.
+async fn a_reload_after_the_first_start_asks_for_no_other(_: Backend) {
+    let process = Process::with(Backend::Embedded, &[("JWT_SECRET", "")]);
+    process.signal("HUP");
+    let reloaded = |entry: &Value| entry["message"].as_str().is_some_and(|text| text.contains("was reloaded"));
+    let told = until("the reload", async || entries(&process, &["INFO", "WARN"]).into_iter().find(reloaded)).await;
+    assert_eq!((&told["level"], &told["needs_restart"]), (&json!("INFO"), &Value::Null), "{told}");
 }
 
 async fn what_can_be_is_reloaded(deployment: Arc<Deployment>) {

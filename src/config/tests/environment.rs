@@ -88,3 +88,25 @@ fn the_environment_comes_before_the_file_and_the_file_before_the_default() {
     assert_eq!(shown(&loaded, "ACCESS_TOKEN_TTL"), format!("ACCESS_TOKEN_TTL = 60 ({file})"));
     assert_eq!(shown(&loaded, "LOG"), "LOG = info (default)");
 }
+
+#[test]
+fn the_metrics_have_an_address_beside_that_of_the_server() {
+    for (bind, metrics, fits) in [
+        ("127.0.0.1:8080", "127.0.0.1:8080", false),
+        ("0.0.0.0:8080", "127.0.0.1:8080", false),
+        ("127.0.0.1:8080", "0.0.0.0:8080", false),
+        ("[::]:8080", "127.0.0.1:8080", false),
+        ("[::]:8080", "0.0.0.0:8080", false),
+        ("[::ffff:127.0.0.1]:8080", "127.0.0.1:8080", false),
+        ("127.0.0.1:8080", "127.0.0.1:8081", true),
+        ("127.0.0.1:8080", "127.0.0.2:8080", true),
+        ("0.0.0.0:8080", "[::1]:8080", true),
+        ("127.0.0.1:0", "127.0.0.1:0", true),
+    ] {
+        let loaded = load(&[("BIND", bind), ("METRICS_BIND", metrics)]);
+        assert_eq!(loaded.is_ok(), fits, "{bind} {metrics}");
+        assert!(loaded.err().is_none_or(|error| error.to_string().starts_with("METRICS_BIND: ")));
+    }
+    // Where `BIND` follows from `PORT`, too.
+    assert!(refusal(&[("PORT", "9090"), ("METRICS_BIND", "127.0.0.1:9090")]).starts_with("METRICS_BIND: "));
+}
