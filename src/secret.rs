@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use aws_lc_rs::{aead, hkdf, hmac};
+use aws_lc_rs::{aead, digest, hkdf, hmac};
 use zeroize::Zeroizing;
 
 use crate::random::Random;
@@ -23,7 +23,48 @@ pub enum WeakSecret {
     /// The secret has few characters, or is a short text repeated.
     #[error("must be random: it repeats a few characters or a short text")]
     Repetitive,
+    /// The secret is a sample that anybody can read somewhere.
+    #[error("must be random: it is a sample, a placeholder or a sequence that anybody can guess")]
+    Sample,
 }
+
+/// What stands in the secrets of examples, in lower case and without what is neither a letter nor a digit. None of them
+/// is so short that a random secret could contain it.
+const PLACEHOLDERS: &[&str] = &[
+    "changeme",
+    "changethis",
+    "changeit",
+    "replaceme",
+    "replacethis",
+    "replacewith",
+    "yoursecret",
+    "yourjwt",
+    "yourkey",
+    "yoursuper",
+    "yourlong",
+    "yourrandom",
+    "supersecret",
+    "mysecret",
+    "topsecret",
+    "jwtsecret",
+    "secretkey",
+    "secrethere",
+    "placeholder",
+    "donotuse",
+    "insecure",
+    "bitslong",
+    "characterslong",
+    "randomstring",
+    "opensslrand",
+    "qwertyuiop",
+    "asdfghjkl",
+    "1234567890",
+    "password123",
+    "deadbeefdeadbeef",
+];
+
+/// Words whose hashes are found in examples, in hexadecimal digits.
+const HASHED_WORDS: &[&str] = &["", "secret", "password", "changeme", "test", "admin", "keyturn", "jwt", "hello", "1"];
 
 impl MasterSecret {
     /// The least number of characters of a secret: 64 hexadecimal digits carry 256 bits.
@@ -36,7 +77,7 @@ impl MasterSecret {
     /// Parses a secret and removes the white space around it.
     ///
     /// # Errors
-    /// The secret is shorter than [`Self::MIN_LENGTH`], or repeats a few characters or a short text.
+    /// The secret is shorter than [`Self::MIN_LENGTH`], repeats a few characters or a short text, or is a sample.
     pub fn parse(text: &str) -> Result<Self, WeakSecret> {
         let text = text.trim();
         if text.chars().count() < Self::MIN_LENGTH {
@@ -45,6 +86,9 @@ impl MasterSecret {
         let pairs: HashSet<(char, char)> = text.chars().zip(text.chars().skip(1)).collect();
         if pairs.len() < Self::MIN_PAIRS {
             return Err(WeakSecret::Repetitive);
+        }
+        if is_sample(text) {
+            return Err(WeakSecret::Sample);
         }
         Ok(Self { text: Zeroizing::new(text.to_owned()) })
     }
@@ -97,6 +141,26 @@ impl MasterSecret {
     pub fn limit_key(&self) -> MacKey {
         self.derive("limit names").into_mac_key()
     }
+}
+
+/// Returns whether a secret looks like one from an example: it contains a placeholder, goes through an alphabet, or is
+/// the hash of a common word.
+fn is_sample(text: &str) -> bool {
+    let words: Zeroizing<String> =
+        Zeroizing::new(text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect());
+    let neighbours = || text.chars().zip(text.chars().skip(1));
+    // Of random hexadecimal digits, one pair in eight does.
+    let steps = neighbours().filter(|(a, b)| u32::from(*a).abs_diff(u32::from(*b)) == 1).count();
+    steps > neighbours().count() / 2
+        || PLACEHOLDERS.iter().any(|placeholder| words.contains(placeholder))
+        || HASHED_WORDS.iter().any(|word| is_hash_of(word, &words))
+}
+
+fn is_hash_of(word: &str, digits: &str) -> bool {
+    [&digest::SHA256, &digest::SHA384, &digest::SHA512].into_iter().any(|algorithm| {
+        let hash = digest::digest(algorithm, word.as_bytes());
+        digits == hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    })
 }
 
 /// Derives 32 bytes from `input` by HKDF-SHA256 (RFC 5869), extract and expand.
@@ -201,6 +265,26 @@ mod tests {
             ["aaab", "abba", "baab", "bbbb", "aaba"].concat().repeat(4),
         ] {
             assert_eq!(refusal(&text), Some(WeakSecret::Repetitive), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sample_from_an_example_is_refused() {
+        for text in [
+            "change-me-to-a-long-random-string-of-at-least-sixty-four-characters",
+            "CHANGE_ME_before_production: this is not safe in any way at all, really!",
+            "please replace this by the output of a generator of random numbers 0042",
+            "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
+            "<your-secret-here> <your-secret-here, which nobody else should ever know>",
+            "$(openssl rand -hex 32) was meant to be run by a shell, which was not there",
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/abcd",
+            "zyxwvutsrqponmlkjihgfedcbaZYXWVUTSRQPONMLKJIHGFEDCBA9876543210zyxwvu",
+            "qwertyuiopasdfghjklzxcvbnmQWERTYUIOPASDFGHJKLZXCVBNM1234567890qwerty",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "5E884898DA28047151D0E56F8DC6292773603D0D6AABBDD62A11EF721D1542D8",
+            "bd2b1aaf7ef4f09be9f52ce2d8d599674d81aa9d6a4421696dc4d93dd0619d682ce56b4d64a9ef097761ced99e0f67265b5f76085e5b0ee7ca4696b2ad6fe2b2",
+        ] {
+            assert_eq!(refusal(text), Some(WeakSecret::Sample), "{text}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! The server, assembled: opens database, cache and keys, starts background tasks, and serves.
 
 mod base;
+mod progress;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -40,6 +41,7 @@ use crate::tokens::opaque;
 use crate::types::Timestamp;
 
 use base::{Base, hasher};
+pub use progress::Stall;
 
 /// Seconds that requests have to end after the server was told to stop.
 const SHUTDOWN_TIMEOUT: u64 = 30;

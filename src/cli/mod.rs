@@ -4,11 +4,13 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod doctor;
+mod health;
 mod log;
 mod output;
 mod progress;
 mod reload;
 mod serve;
+mod service;
 mod session;
 mod signals;
 mod transfer;
@@ -63,6 +65,8 @@ enum Command {
     Config(ConfigCommand),
     /// Check everything that the server needs, and print how to fix what is wrong.
     Doctor,
+    /// Ask the server of this configuration whether it can serve; exit with 1 if it cannot.
+    Health(health::HealthArguments),
     /// Print a completion script for a shell.
     Completions { shell: Shell },
 }
@@ -115,6 +119,7 @@ fn run(arguments: Arguments) -> Outcome {
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor => doctor::run(file),
+        Command::Health(health) => health::run(file, &health),
         Command::Completions { shell } => {
             // `generate` would panic if it wrote to standard output and nobody read that.
             let mut script = Vec::new();

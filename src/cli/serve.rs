@@ -18,7 +18,7 @@ use super::log::Log;
 use super::output::say;
 use super::reload::Reloader;
 use super::signals::{ServerSignals, Signal};
-use super::{Outcome, loaded};
+use super::{Outcome, loaded, service};
 
 /// Connections that may wait to be accepted, as in the standard library.
 const BACKLOG: i32 = 4096;
@@ -50,17 +50,23 @@ pub(super) fn run(file: Option<PathBuf>) -> Outcome {
             );
         }
         let devices = app.devices.clone();
+        let watched = app.clone();
         let is_new = app.accounts.page(None, 1).await?.is_empty();
         let mut reloader = Reloader { file, settings, app: app.clone(), log };
         let (server, address) = app.serve(listener, metrics)?;
         let handle = server.handle();
         let mut is_stopping = false;
         signals.forward(move |signal| match signal {
-            Signal::Reload => reloader.reload(),
-            // The call itself tells the server, whose end is awaited below.
-            Signal::Stop if !std::mem::replace(&mut is_stopping, true) => drop(handle.stop(true)),
+            Signal::Reload => service::tell_reload(|| reloader.reload()),
+            Signal::Stop if !std::mem::replace(&mut is_stopping, true) => {
+                service::tell_stopping();
+                // The call itself tells the server, whose end is awaited below.
+                drop(handle.stop(true));
+            }
             Signal::Stop | Signal::Quit => drop(handle.stop(false)),
         });
+        service::tell_ready(address);
+        service::start_watchdog(watched);
         // The server runs even if nobody reads its greeting.
         drop(greet(config, address, is_new));
         // After the greeting and on a thread of its own, so that neither it nor a request waits.

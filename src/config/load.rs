@@ -129,6 +129,17 @@ impl Config {
         Ok(Loaded { settings: reader.finish()?, database: in_effect, complete: Box::new(complete), secret, data_dir })
     }
 
+    /// Reads the address that a server listens on, from `environment`, then `file`, then the defaults. No other setting
+    /// is looked at.
+    ///
+    /// # Errors
+    /// The address is wrong, or a setting cannot be read. The error describes all problems.
+    pub fn load_bind(file: Option<&Path>, environment: &Environment) -> Result<SocketAddr, ConfigError> {
+        let mut reader = Reader::new(file, environment);
+        let bind = bind(&mut reader);
+        reader.finish().map(|_| bind)
+    }
+
     /// Creates a configuration from settings, by their names in the environment, and from defaults. Ignores the
     /// environment.
     ///

@@ -106,7 +106,8 @@ static SETTINGS: [Setting; 55] = [
         "PEM file of the certificate authority of a `rediss` server."),
     Setting::new("REDIS_PREFIX", Value("keyturn"), "keyturn-staging", "Prefix of every key in Redis."),
     Setting::new("JWT_SECRET", Derived("generated; required with Postgres"), "$(openssl rand -hex 32)",
-        "Secret of at least 64 random characters from which all keys are derived. It must be the same on all servers.")
+        "Secret of at least 64 random characters from which all keys are derived. It must be the same on all servers. \
+         Samples from examples are refused.")
         .with_visibility(Visibility::Hidden),
     Setting::new("JWT_ALGORITHM", Value("ES256"), "EdDSA",
         "Algorithm that signs new access tokens: ES256, EdDSA, RS256 or HS256."),

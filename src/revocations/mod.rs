@@ -5,6 +5,7 @@
 //! again. The servers read the log twice a second and mark new entries in the cache. If a server crashes between its
 //! commit and the mark in the cache, the next reader adds the mark.
 
+mod progress;
 mod reason;
 mod store;
 
@@ -17,6 +18,7 @@ use crate::clock::Clock;
 use crate::db::{Conn, Db, DbResult, time};
 use crate::types::{SessionId, Timestamp, UserId};
 
+pub(crate) use progress::ReaderProgress;
 pub(crate) use reason::Reason;
 use store::Cursor;
 
@@ -67,6 +69,7 @@ pub(crate) struct RevocationLog {
     entries: Arc<RwLock<Entries>>,
     /// The revocations whose marks could not be set in the cache.
     unmarked: Arc<Mutex<Vec<Revocation>>>,
+    progress: ReaderProgress,
 }
 
 #[derive(Default)]
@@ -101,6 +104,11 @@ impl RevocationLog {
             return LogStatus::Revoked;
         }
         LogStatus::ValidFrom(entries.tokens.get(&session).and_then(|entry| entry.before).unwrap_or(0))
+    }
+
+    /// Returns how the reader of this server gets on.
+    pub(crate) fn reader_progress(&self) -> &ReaderProgress {
+        &self.progress
     }
 
     /// Adds revocations.
@@ -240,6 +248,7 @@ impl LogReader {
         loop {
             tokio::time::sleep(READ_INTERVAL).await;
             let outcome = self.read().await;
+            self.log.progress.note(outcome.is_ok());
             match &outcome {
                 Err(error) if !failing => tracing::warn!(%error, "the revocation log cannot be read"),
                 Ok(()) if failing => tracing::info!("the revocation log can be read again"),

@@ -109,6 +109,7 @@ struct Task {
 
 const TASKS: &[Task] = &[
     Task { name: "signals", room: "cli", file: "cli/signals.rs", spawn: "spawn(started)" },
+    Task { name: "watchdog", room: "cli", file: "cli/service.rs", spawn: "spawn(feed_watchdog(app," },
     Task {
         name: "rotation",
         room: "sessions",

@@ -17,10 +17,12 @@ mod support;
 
 mod commands;
 mod hashes;
+mod health;
 mod installations;
 mod operating;
 mod recipes;
 mod second_factors;
+mod service;
 mod serving;
 mod signals;
 mod transfer;

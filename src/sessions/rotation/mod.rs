@@ -9,6 +9,7 @@
 #![expect(clippy::vec_box, reason = "rotations are large, and are sorted and moved from list to list")]
 
 mod notes;
+mod progress;
 mod store;
 mod writers;
 
@@ -114,6 +115,8 @@ struct Waiting {
 enum Job {
     Rotate(Box<Waiting>),
     Note(Note),
+    /// A question whether the thread makes progress.
+    Probe(oneshot::Sender<()>),
 }
 
 /// The queue of rotations and notes. Clones share it. The writer's thread ends when the last clone is dropped.
@@ -194,18 +197,23 @@ impl Writer {
     fn execute(&mut self, jobs: &mut Vec<Job>) {
         let mut waiting = Vec::new();
         let mut notes = Vec::new();
+        let mut probes = Vec::new();
         for job in jobs.drain(..) {
             match job {
                 // The client is gone: without the rotation its token stays current for the next attempt.
                 Job::Rotate(job) if job.answer.is_closed() => {}
                 Job::Rotate(job) => waiting.push(job),
                 Job::Note(note) => notes.push(note),
+                Job::Probe(answer) => probes.push(answer),
             }
         }
         let not_current = self.rotate(waiting);
         self.write_notes(notes);
         for job in not_current {
             let _ = job.answer.send(Ok(Outcome::NotCurrent));
+        }
+        for probe in probes {
+            let _ = probe.send(());
         }
     }
 
