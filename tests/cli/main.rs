@@ -16,6 +16,7 @@
 mod support;
 
 mod commands;
+mod deployments;
 mod hashes;
 mod health;
 mod installations;
