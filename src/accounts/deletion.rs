@@ -21,7 +21,7 @@ use crate::tokens::opaque::{self, OpaqueToken, Purpose, TokenRecord};
 use crate::types::{ADMIN, Amr, Requester, Timestamp, UserId};
 
 /// The purposes of the links and tokens that a request invalidates, so that none is valid again if it is cancelled.
-const INVALID_AFTER_REQUEST: [Purpose; 2] = [Purpose::ResetPassword, Purpose::MfaChallenge];
+const INVALID_AFTER_REQUEST: [Purpose; 3] = [Purpose::ResetPassword, Purpose::Invitation, Purpose::MfaChallenge];
 
 /// The most rows that one transaction of a deletion at once changes.
 const BATCH_SIZE: i64 = 1000;

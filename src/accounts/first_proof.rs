@@ -15,9 +15,10 @@ use crate::tokens::opaque::{self, OpaqueToken, Purpose};
 use crate::types::{Requester, UserId};
 
 /// The purposes of everything that a stranger's account leaves behind.
-const ALL_LINKS: [Purpose; 7] = [
+const ALL_LINKS: [Purpose; 8] = [
     Purpose::VerifyEmail,
     Purpose::ResetPassword,
+    Purpose::Invitation,
     Purpose::ChangeEmailOld,
     Purpose::ChangeEmailNew,
     Purpose::ReportLogin,
@@ -72,7 +73,7 @@ impl EmailChanges {
         by: &Actor,
     ) -> Result<(), LinkError> {
         let mut account = redeem(conn, link, &self.clock)?;
-        if account.email_verified_at.is_none() && caller != Some(account.id) {
+        if account.is_unproved() && caller != Some(account.id) {
             drop_earlier(conn, &mut account, &self.mfa, &self.sessions, by)?;
         }
         if account.verify_email(conn, self.clock.now())? {
@@ -99,7 +100,7 @@ impl EmailChanges {
 
     fn disown_in(&self, conn: &mut Conn, link: &ValidLink, by: &Actor) -> Result<RevokedSessions, LinkError> {
         let mut account = redeem(conn, link, &self.clock)?;
-        if account.email_verified_at.is_some() {
+        if !account.is_unproved() {
             return Err(LinkError::Invalid);
         }
         // First, so that no email tells the owner of the address that a second factor of somebody else's is gone.

@@ -98,6 +98,7 @@ impl Links {
             }
             Purpose::VerifyEmail
             | Purpose::ResetPassword
+            | Purpose::Invitation
             | Purpose::ReportLogin
             | Purpose::CancelDeletion
             | Purpose::MfaChallenge
@@ -106,13 +107,14 @@ impl Links {
         let sessions = self.sessions.clone();
         let first = self.db.read(move |conn| sessions.first_login(conn, user)).await?;
         let first = first.filter(|login| login.at.since(account.created_at) < REGISTRATION);
+        let is_first_proof = account.is_unproved();
         let (device, place) = first.map_or((None, None), |login| (Some(login.device), login.place));
         Ok(LinkInfo {
             purpose: record.purpose,
             email: account.email,
             new_email,
             is_about_one_session: record.session.is_some(),
-            is_first_proof: account.email_verified_at.is_none(),
+            is_first_proof,
             creation: Creation { name: account.name, at: account.created_at, device, place },
         })
     }

@@ -19,6 +19,9 @@ use crate::sessions::{RevokedSessions, SessionSelector, Sessions};
 use crate::tokens::opaque::{self, OpaqueToken, Purpose};
 use crate::types::{EmailAddress, Requester, UserId};
 
+/// The purposes of the links that set a password.
+pub(crate) const SET_PASSWORD: &[Purpose] = &[Purpose::ResetPassword, Purpose::Invitation];
+
 /// The recovery of accounts. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Recovery {
@@ -96,7 +99,11 @@ impl Recovery {
             let account = user.map_or(Ok(None), |user| LockedAccount::lock_enabled(conn, user))?;
             recovery.audit.append(conn, &record)?;
             match account {
-                Some(account) => notices::reset_password(conn, &account, &recovery.mail, recovery.clock.now()),
+                Some(account) => {
+                    // Nobody learns whether the email is dropped.
+                    let _ = notices::reset_password(conn, &account, &recovery.mail, recovery.clock.now())?;
+                    Ok(())
+                }
                 None => Ok(()),
             }
         });
@@ -106,7 +113,8 @@ impl Recovery {
     }
 
     /// Sets a new password with the token of a link and revokes all sessions of the account, in one transaction. The
-    /// link is looked at before the password. At the first proof of the address, what was set before it is dropped.
+    /// link is looked at before the password. It proves the address; at the first proof, what was set before it is
+    /// dropped. Returns the purpose of the link: a reset, or an invitation.
     ///
     /// # Errors
     /// The link is not valid, or the password is too weak.
@@ -115,8 +123,9 @@ impl Recovery {
         token: Option<OpaqueToken>,
         new: Result<NewPassword, WeakPassword>,
         requester: &Requester,
-    ) -> Result<(), ResetError> {
-        let link = self.links.find(token, &[Purpose::ResetPassword]).await?;
+    ) -> Result<Purpose, ResetError> {
+        let link = self.links.find(token, SET_PASSWORD).await?;
+        let purpose = link.record.purpose;
         let personal = [link.account.email.clone()].into_iter().chain(link.account.name.clone()).collect();
         let hash = self.hasher.hash_new(new?, personal).await?;
         let recovery = self.clone();
@@ -124,7 +133,7 @@ impl Recovery {
         let revoked = self.db.transact(move |conn| recovery.reset_in(conn, &link, &hash, &by)).await?;
         self.sessions.publish(&revoked).await;
         self.mail.wake();
-        Ok(())
+        Ok(purpose)
     }
 
     fn reset_in(
@@ -138,17 +147,24 @@ impl Recovery {
         let mut account = redeem(conn, link, &self.clock)?;
         let mut reason = Reason::PasswordChanged;
         // The link proves that its holder reads the emails of this address.
-        if account.email_verified_at.is_none() {
+        if account.is_unproved() {
             first_proof::drop_earlier(conn, &mut account, &self.mfa, &self.sessions, by)?;
+            reason = Reason::EmailProved;
+        }
+        if account.email_verified_at.is_none() {
             opaque::revoke(conn, account.id, &[Purpose::VerifyEmail])?;
             // No session has to take this over: all of them are revoked below.
             account.verify_email(conn, now)?;
-            reason = Reason::EmailProved;
         }
         account.set_password(conn, hash, now)?;
         email_change::cancel(conn, account.id)?;
-        notices::password_changed(conn, &account, by, &self.mail, &self.devices, now)?;
-        self.audit.append(conn, &Record::new(Event::PasswordReset, by))?;
+        if link.record.purpose == Purpose::Invitation {
+            notices::password_set(conn, &account)?;
+            self.audit.append(conn, &Record::new(Event::InvitationAccepted, by))?;
+        } else {
+            notices::password_changed(conn, &account, by, &self.mail, &self.devices, now)?;
+            self.audit.append(conn, &Record::new(Event::PasswordReset, by))?;
+        }
         let all = SessionSelector::AllOf(account.id);
         Ok(self.sessions.revoke_in(conn, all, reason, by)?)
     }
@@ -183,7 +199,7 @@ impl Recovery {
             selector = SessionSelector::OneOf(session, account.id);
         }
         self.audit.append(conn, &record)?;
-        notices::reset_password(conn, &account, &self.mail, self.clock.now())?;
+        let _ = notices::reset_password(conn, &account, &self.mail, self.clock.now())?;
         Ok(self.sessions.revoke_in(conn, selector, Reason::ReportedByOwner, by)?)
     }
 }

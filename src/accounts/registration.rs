@@ -3,8 +3,8 @@
 use super::store::{AccountRow, LockedAccount};
 use super::{Accounts, notices};
 use crate::audit::{Actor, Event, Record};
-use crate::db::DbError;
-use crate::passwords::{HasherError, NewPassword, NewPasswordError, WeakPassword};
+use crate::db::{Conn, DbError, DbResult};
+use crate::passwords::{HasherError, NO_PASSWORD, NewPassword, NewPasswordError, WeakPassword};
 use crate::sessions::{IssueError, IssuedTokens};
 use crate::types::{Amr, EmailAddress, Label, Requester, Roles, UserId};
 
@@ -12,12 +12,15 @@ use crate::types::{Amr, EmailAddress, Label, Requester, Roles, UserId};
 pub(crate) struct NewAccount {
     /// The email address.
     pub email: EmailAddress,
-    /// The password, which is judged when the account is created.
-    pub password: NewPassword,
     /// The name.
     pub name: Option<Label>,
     /// The roles.
     pub roles: Roles,
+}
+
+/// The row of a new account, to be inserted.
+pub(crate) struct NewRow {
+    row: AccountRow,
 }
 
 /// The result of a registration.
@@ -75,13 +78,14 @@ impl Accounts {
     pub(crate) async fn register(
         &self,
         new: NewAccount,
+        password: NewPassword,
         device_name: Option<Label>,
         requester: &Requester,
     ) -> Result<Registered, RegisterError> {
         if !self.registration {
             return Err(RegisterError::Closed);
         }
-        let row = self.new_row(new).await?;
+        let NewRow { row } = self.new_row(new, Some(password)).await?;
         let prepared = self.sessions.prepare(Amr::password(), requester, device_name.map(Label::into_string));
         let mut record = Record::new(Event::AccountRegistered, &Actor::anonymous(requester)).on(row.id);
         if !self.require_verified_email {
@@ -90,7 +94,8 @@ impl Accounts {
         let accounts = self.clone();
         let opened = self.db.write(move |conn| {
             let account = LockedAccount::insert(conn, row)?;
-            notices::verify_email(conn, &account, &accounts.mail, account.created_at)?;
+            // The answer is the same if the email is dropped.
+            let _ = notices::verify_email(conn, &account, &accounts.mail, account.created_at)?;
             accounts.audit.append(conn, &record)?;
             if accounts.require_verified_email {
                 return Ok(None);
@@ -105,29 +110,45 @@ impl Accounts {
         })
     }
 
-    /// Creates an account without a session.
+    /// Inserts an account that an operator creates, in the caller's transaction, without a session. No email is queued.
     ///
     /// # Errors
-    /// The password is easy to guess, or the email address has an account.
-    pub(crate) async fn create(&self, new: NewAccount, by: &Actor) -> Result<UserId, RegisterError> {
-        let row = self.new_row(new).await?;
-        let id = row.id;
-        let audit = self.audit.clone();
-        let record = Record::new(Event::AccountRegistered, by).on(id);
-        let created = self.db.write(move |conn| {
-            LockedAccount::insert(conn, row)?;
-            audit.append(conn, &record)
-        });
-        created.await?;
-        Ok(id)
+    /// The email address has an account ([`DbError::Taken`]).
+    pub(crate) fn create_in(
+        &self,
+        conn: &mut Conn,
+        new: NewRow,
+        verified: bool,
+        by: &Actor,
+    ) -> DbResult<LockedAccount> {
+        let verified_at = verified.then_some(new.row.created_at);
+        let account = LockedAccount::insert(conn, new.row.verified(verified_at))?;
+        self.audit.append(conn, &Record::new(Event::AccountRegistered, by).on(account.id))?;
+        if verified {
+            self.audit.append(conn, &Record::new(Event::EmailVerified, by).on(account.id))?;
+        }
+        Ok(account)
     }
 
-    async fn new_row(&self, new: NewAccount) -> Result<AccountRow, NewPasswordError> {
-        let name = new.name.map(Label::into_string);
-        let personal = [new.email.as_str().to_owned()].into_iter().chain(name.clone()).collect();
-        let password_hash = self.hasher.hash_new(new.password, personal).await?;
+    /// Prepares the row of a new account, without a password unless one is given.
+    ///
+    /// # Errors
+    /// The password is easy to guess, or could not be hashed.
+    pub(crate) async fn new_row(
+        &self,
+        new: NewAccount,
+        password: Option<NewPassword>,
+    ) -> Result<NewRow, NewPasswordError> {
+        let name = new.name.as_ref().map(|name| name.as_str().to_owned());
+        let hash = match password {
+            Some(password) => {
+                let personal = [new.email.as_str().to_owned()].into_iter().chain(name).collect();
+                self.hasher.hash_new(password, personal).await?
+            }
+            None => NO_PASSWORD.to_owned(),
+        };
         let now = self.clock.now();
-        let id = UserId(self.random.id(now));
-        Ok(AccountRow { name, password_hash, roles: new.roles, ..AccountRow::new(id, &new.email, now) })
+        let row = AccountRow::new(UserId(self.random.id(now)), &new.email, now).named(new.name);
+        Ok(NewRow { row: AccountRow { password_hash: hash, roles: new.roles, ..row } })
     }
 }

@@ -4,23 +4,13 @@ use std::ops::Deref;
 
 use diesel::prelude::*;
 
-use super::{Account, Position};
-use crate::db::connection::MultiBackend;
+use super::Account;
 use crate::db::schema::users;
 use crate::db::types::SqlUuid;
 use crate::db::{Conn, DbResult};
 use crate::passwords::NO_PASSWORD;
 use crate::sessions::{LockedOwner, Subject};
-use crate::types::{EmailAddress, Roles, Timestamp, UserId};
-
-diesel::define_sql_function! {
-    /// Converts a text to lower case, of ASCII letters only.
-    fn lower(text: diesel::sql_types::Nullable<diesel::sql_types::Text>)
-        -> diesel::sql_types::Nullable<diesel::sql_types::Text>;
-}
-
-/// The highest character. A prefix with it appended is greater than every text that begins with the prefix.
-const MAX_CHAR: char = char::MAX;
+use crate::types::{EmailAddress, Label, Roles, Timestamp, UserId, text};
 
 /// The complete row of an account.
 #[derive(Clone, Queryable, Selectable, Insertable)]
@@ -42,6 +32,10 @@ pub struct AccountRow {
     pub revision: i64,
     /// The time at which the account is deleted. Until then nobody can log in.
     pub deletes_at: Option<Timestamp>,
+    /// The name as searches compare it.
+    pub name_normalized: Option<String>,
+    /// The time at which an email address of the account was first verified. It stays when the address is no longer.
+    pub first_verified_at: Option<Timestamp>,
 }
 
 impl AccountRow {
@@ -62,7 +56,33 @@ impl AccountRow {
             alerts: true,
             revision: 0,
             deletes_at: None,
+            name_normalized: None,
+            first_verified_at: None,
         }
+    }
+
+    /// Returns the row with this name.
+    #[must_use]
+    pub fn named(self, name: Option<Label>) -> Self {
+        let name = name.map(Label::into_string);
+        Self { name_normalized: name.as_deref().map(text::folded), name, ..self }
+    }
+
+    /// Returns the row with an email address that was verified at this time.
+    #[must_use]
+    pub fn verified(self, at: Option<Timestamp>) -> Self {
+        Self { email_verified_at: at, first_verified_at: at, ..self }
+    }
+
+    /// Returns whether nobody has proved yet that the account is theirs: what is set may be a stranger's, who has
+    /// registered with somebody else's email address.
+    pub fn is_unproved(&self) -> bool {
+        self.email_verified_at.is_none() && self.first_verified_at.is_none()
+    }
+
+    /// Returns whether the account has a password.
+    pub fn has_password(&self) -> bool {
+        self.password_hash != NO_PASSWORD
     }
 }
 
@@ -194,8 +214,10 @@ impl LockedAccount {
     /// Sets or deletes the name.
     pub(crate) fn set_name(&mut self, conn: &mut Conn, name: Option<&str>) -> DbResult<()> {
         self.row.name = name.map(str::to_owned);
+        self.row.name_normalized = name.map(text::folded);
         self.row.revision += 1;
-        let change = (users::name.eq(name), users::revision.eq(self.row.revision));
+        let normalized = users::name_normalized.eq(&self.row.name_normalized);
+        let change = (users::name.eq(name), normalized, users::revision.eq(self.row.revision));
         diesel::update(self.record()).set(change).execute(conn)?;
         Ok(())
     }
@@ -229,30 +251,40 @@ impl LockedAccount {
         if self.row.email_verified_at.is_some() {
             return Ok(false);
         }
-        self.row.email_verified_at = Some(now);
-        self.row.revision += 1;
-        let change = (users::email_verified_at.eq(now), users::revision.eq(self.row.revision));
-        diesel::update(self.record()).set(change).execute(conn)?;
+        self.set_verified_at(conn, Some(now))?;
         Ok(true)
     }
 
-    /// Changes the email address to a verified one.
-    ///
-    /// # Errors
-    /// The email address has an account ([`crate::db::DbError::Taken`]).
-    pub(crate) fn set_email(&mut self, conn: &mut Conn, email: &str, normalized: &str, now: Timestamp) -> DbResult<()> {
-        email.clone_into(&mut self.row.email);
-        normalized.clone_into(&mut self.row.email_normalized);
-        self.row.email_verified_at = Some(now);
+    /// Marks the email address as verified at this time, or as not verified.
+    pub(super) fn set_verified_at(&mut self, conn: &mut Conn, at: Option<Timestamp>) -> DbResult<()> {
+        self.row.first_verified_at = self.row.first_verified_at.or(self.row.email_verified_at).or(at);
+        self.row.email_verified_at = at;
         self.row.revision += 1;
         let change = (
-            users::email.eq(email),
-            users::email_normalized.eq(normalized),
-            users::email_verified_at.eq(now),
+            users::email_verified_at.eq(at),
+            users::first_verified_at.eq(self.row.first_verified_at),
             users::revision.eq(self.row.revision),
         );
         diesel::update(self.record()).set(change).execute(conn)?;
         Ok(())
+    }
+
+    /// Changes the email address to one that was verified at this time, or is not verified.
+    ///
+    /// # Errors
+    /// The email address has an account ([`crate::db::DbError::Taken`]).
+    pub(super) fn set_email(
+        &mut self,
+        conn: &mut Conn,
+        email: &str,
+        normalized: &str,
+        verified_at: Option<Timestamp>,
+    ) -> DbResult<()> {
+        email.clone_into(&mut self.row.email);
+        normalized.clone_into(&mut self.row.email_normalized);
+        let change = (users::email.eq(email), users::email_normalized.eq(normalized));
+        diesel::update(self.record()).set(change).execute(conn)?;
+        self.set_verified_at(conn, verified_at)
     }
 
     fn record(&self) -> diesel::dsl::Find<users::table, UserId> {
@@ -271,8 +303,8 @@ pub(super) fn find(conn: &mut Conn, id: UserId) -> DbResult<Option<AccountRow>> 
     Ok(users::table.filter(users::id.eq(id)).select(AccountRow::as_select()).first(conn).optional()?)
 }
 
-/// Locks the enabled accounts with the role of an administrator that are not to be deleted, in the order of their ids,
-/// and returns these.
+/// Locks the enabled accounts with the role of an administrator that are not to be deleted and have a password, in the
+/// order of their ids, and returns these.
 pub(super) fn lock_administrators(conn: &mut Conn) -> DbResult<Vec<UserId>> {
     #[derive(QueryableByName)]
     struct Id {
@@ -280,7 +312,7 @@ pub(super) fn lock_administrators(conn: &mut Conn) -> DbResult<Vec<UserId>> {
         id: UserId,
     }
     const ADMINISTRATORS: &str = "SELECT id FROM users WHERE CAST(roles AS text) LIKE '%\"admin\"%' \
-                                  AND disabled_at IS NULL AND deletes_at IS NULL ORDER BY id";
+                                  AND disabled_at IS NULL AND deletes_at IS NULL AND password_hash <> '!' ORDER BY id";
     let rows: Vec<Id> = match conn {
         Conn::Postgres(conn) => diesel::sql_query(format!("{ADMINISTRATORS} FOR UPDATE")).load(conn)?,
         // A transaction of SQLite that writes is alone.
@@ -301,61 +333,6 @@ pub(super) fn page(conn: &mut Conn, after: Option<UserId>, limit: i64) -> DbResu
         Some(after) => page.filter(users::id.gt(after)).load(conn)?,
         None => page.load(conn)?,
     })
-}
-
-/// Finds up to `limit` accounts after `after`, newest first.
-pub(super) fn newest(conn: &mut Conn, after: Option<UserId>, limit: i64) -> DbResult<Vec<AccountRow>> {
-    let mut rows = users::table.order(users::id.desc()).into_boxed::<MultiBackend>();
-    if let Some(after) = after {
-        rows = rows.filter(users::id.lt(after));
-    }
-    Ok(rows.limit(limit).select(AccountRow::as_select()).load(conn)?)
-}
-
-/// Finds up to `limit` accounts after `after` whose email address begins with `prefix`, sorted by address and id.
-pub(super) fn search_emails(conn: &mut Conn, prefix: &str, after: &Position, limit: i64) -> DbResult<Vec<AccountRow>> {
-    let key = after.key.as_str();
-    let is_after = users::email_normalized.gt(key).or(users::email_normalized.eq(key).and(users::id.gt(after.id)));
-    let rows = users::table
-        .filter(users::email_normalized.ge(prefix.max(key)))
-        .filter(users::email_normalized.lt(format!("{prefix}{MAX_CHAR}")))
-        .filter(is_after)
-        .order((users::email_normalized, users::id))
-        .limit(limit);
-    Ok(rows.select(AccountRow::as_select()).load(conn)?)
-}
-
-/// The prefix of a search for names, which skips accounts that the search for email addresses finds.
-#[derive(Clone, Copy)]
-pub(super) struct NamePrefix<'a> {
-    /// The beginning of the name, in lower case.
-    pub name: &'a str,
-    /// The beginning of the email addresses to skip, normalized.
-    pub other_than_email: &'a str,
-}
-
-/// Finds up to `limit` accounts after `after` whose name has this prefix, sorted by name in lower case and id. Returns
-/// each with its name in lower case.
-pub(super) fn search_names(
-    conn: &mut Conn,
-    prefix: NamePrefix<'_>,
-    after: &Position,
-    limit: i64,
-) -> DbResult<Vec<(AccountRow, String)>> {
-    let name = || lower(users::name);
-    let key = after.key.as_str();
-    let is_after = name().gt(key).or(name().eq(key).and(users::id.gt(after.id)));
-    let email = prefix.other_than_email;
-    let other_emails = users::email_normalized.lt(email).or(users::email_normalized.ge(format!("{email}{MAX_CHAR}")));
-    let rows = users::table
-        .filter(name().ge(prefix.name.max(key)))
-        .filter(name().lt(format!("{}{MAX_CHAR}", prefix.name)))
-        .filter(is_after)
-        .filter(other_emails)
-        .order((name(), users::id))
-        .limit(limit);
-    let rows: Vec<(AccountRow, Option<String>)> = rows.select((AccountRow::as_select(), name())).load(conn)?;
-    Ok(rows.into_iter().map(|(account, name)| (account, name.unwrap_or_default())).collect())
 }
 
 /// Inserts the rows whose id and email address are new. Returns how many were inserted.

@@ -192,8 +192,8 @@ impl TwoStep {
         deleted.await
     }
 
-    /// Disables two-step login of the caller's account, as [`Self::disable`] does, if the caller has authenticated with
-    /// the second factor, as `amr` says.
+    /// Disables two-step login of the caller's account, and deletes its secret, recovery codes, challenges and trusted
+    /// devices, if the caller has authenticated with the second factor, as `amr` says.
     ///
     /// # Errors
     /// Two-step login is not enabled, its second factor was not shown, or the account is disabled.
@@ -210,23 +210,6 @@ impl TwoStep {
     pub(crate) async fn is_enabled(&self, user: UserId) -> DbResult<bool> {
         let mfa = self.mfa.clone();
         self.db.read(move |conn| mfa.is_enabled(conn, user)).await
-    }
-
-    /// Disables two-step login and deletes its secret, recovery codes, challenges and trusted devices. The account may
-    /// be disabled.
-    ///
-    /// # Errors
-    /// Two-step login is not enabled, or the account does not exist.
-    pub(crate) async fn disable(&self, user: UserId, by: &Actor) -> Result<(), MfaError> {
-        let mfa = self.mfa.clone();
-        let by = by.clone();
-        let disabled = self.db.transact(move |conn| {
-            let account = LockedAccount::lock(conn, user)?.ok_or(MfaError::NoAccount)?;
-            mfa.disable(conn, Owner { id: user, email: &account.email }, &by)
-        });
-        disabled.await?;
-        self.mail.wake();
-        Ok(())
     }
 
     /// Runs `work` in a transaction that has locked an enabled account.

@@ -3,6 +3,7 @@
 
 mod deletion;
 mod impersonation;
+mod invitations;
 mod sessions;
 pub(crate) mod stats;
 mod store;
@@ -10,16 +11,19 @@ mod users;
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::accounts::{Accounts, Deletions, LockedAccount, TwoStep};
+use crate::accounts::{Accounts, Deletions, EmailChanges, LockedAccount, TwoStep};
 use crate::audit::{Actor, Audit};
 use crate::clock::Clock;
 use crate::db::{Conn, Db, DbError, DbResult};
+use crate::passwords::{HasherError, NewPasswordError, WeakPassword};
 use crate::retention::Retention;
 use crate::sessions::{IssueError, Sessions};
 use crate::types::{ADMIN, Timestamp, UserId};
 
 pub(crate) use impersonation::{ImpersonationReason, ImpersonationReasonError};
+pub(crate) use invitations::NewUser;
 pub(crate) use users::UserChange;
 
 /// The operations of operators. Clones share everything.
@@ -44,6 +48,8 @@ pub(crate) struct Inner {
     pub audit: Audit,
     /// The accounts.
     pub accounts: Accounts,
+    /// The email addresses of accounts.
+    pub email_changes: EmailChanges,
     /// The deletion of accounts.
     pub deletions: Deletions,
     /// The two-step login of accounts.
@@ -109,6 +115,27 @@ pub(crate) enum AdminError {
     /// The account is the last administrator's.
     #[error("the account is the last administrator's")]
     LastAdministrator,
+    /// Another account has the email address.
+    #[error("another account has the email address")]
+    EmailTaken,
+    /// The account has a password, so nobody needs to be invited to it.
+    #[error("the account has a password already")]
+    HasPassword,
+    /// Two-step login of the account is not enabled.
+    #[error("two-step login is not enabled")]
+    MfaNotEnabled,
+    /// The recipient was sent too many emails.
+    #[error("the email address was sent too many emails: try again in {} minutes", .retry_after.as_secs() / 60 + 1)]
+    TooManyEmails {
+        /// The time after which one is sent again.
+        retry_after: Duration,
+    },
+    /// The password is easy to guess.
+    #[error(transparent)]
+    Weak(#[from] WeakPassword),
+    /// The password could not be hashed.
+    #[error(transparent)]
+    Hasher(#[from] HasherError),
     /// The session of the caller has ended meanwhile.
     #[error("the session of the caller has ended")]
     CallerEnded,
@@ -119,7 +146,19 @@ pub(crate) enum AdminError {
 
 impl From<DbError> for AdminError {
     fn from(error: DbError) -> Self {
-        Self::Issue(error.into())
+        match error {
+            DbError::Taken { .. } => Self::EmailTaken,
+            DbError::Unavailable(_) | DbError::ClockSkew(_) | DbError::Unexpected(_) => Self::Issue(error.into()),
+        }
+    }
+}
+
+impl From<NewPasswordError> for AdminError {
+    fn from(error: NewPasswordError) -> Self {
+        match error {
+            NewPasswordError::Weak(weak) => weak.into(),
+            NewPasswordError::Hasher(error) => error.into(),
+        }
     }
 }
 
@@ -139,6 +178,13 @@ impl Admin {
 /// Deletes up to `limit` rows of statistics of the hour `before` or earlier. Returns how many.
 pub(crate) fn expire_stats(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult<usize> {
     store::expire(conn, before, limit)
+}
+
+/// Locks the account of the administrator `by`, and checks that they still have the role.
+fn lock_caller(conn: &mut Conn, by: &Operator) -> Result<(), AdminError> {
+    let Operator::Administrator(actor) = by else { return Ok(()) };
+    let administrator = actor.user.ok_or(AdminError::NotAdministrator)?;
+    lock(conn, administrator, by).map(drop)
 }
 
 /// Locks the account of `user`, together with that of the administrator `by`, and checks that the administrator still

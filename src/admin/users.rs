@@ -1,12 +1,11 @@
-//! Creates, lists and changes accounts for operators.
+//! Lists and changes accounts for operators.
 
 use super::{Admin, AdminError, Operator, lock};
+use crate::accounts::deletion::lock_unless_last;
 use crate::accounts::password::SetPasswordError;
-use crate::accounts::registration::{NewAccount, RegisterError};
-use crate::accounts::{Account, AccountPage, LockedAccount, Position};
+use crate::accounts::{Account, AccountPage, AccountQuery, LockedAccount, Position};
 use crate::audit::{Actor, Event, Record};
 use crate::db::{Conn, DbResult};
-use crate::mfa::MfaError;
 use crate::passwords::NewPassword;
 use crate::revocations::Reason;
 use crate::sessions::{RevokedSessions, SessionSelector};
@@ -22,6 +21,17 @@ pub(crate) struct UserChange {
     pub roles: Option<Roles>,
     /// The new name.
     pub name: Patch<Label>,
+    /// The new email address, which is not verified unless `verified` says so; `None` keeps it.
+    pub email: Option<EmailAddress>,
+    /// Whether the email address counts as verified; `None` keeps the state.
+    pub verified: Option<bool>,
+}
+
+impl UserChange {
+    /// Returns whether an administrator is none any more after the change.
+    fn takes_administration(&self) -> bool {
+        self.disabled == Some(true) || self.roles.as_ref().is_some_and(|roles| !roles.contains(ADMIN))
+    }
 }
 
 /// An account that was changed.
@@ -33,24 +43,15 @@ pub(crate) struct UpdatedUser {
 }
 
 impl Admin {
-    /// Creates an account without a session.
-    ///
-    /// # Errors
-    /// The email address has an account.
-    pub(crate) async fn create_user(&self, new: NewAccount, by: &Operator) -> Result<UserId, RegisterError> {
-        self.accounts.create(new, &by.actor()).await
-    }
-
     /// Finds the account with this email address.
     pub(crate) async fn find_user(&self, email: &EmailAddress) -> DbResult<Option<UserId>> {
         self.accounts.find_by_email(email).await
     }
 
-    /// Lists up to `limit` accounts after `after`, newest first. With `query` it lists those whose email address or
-    /// name begins with it, in the order of the address or name.
+    /// Lists up to `limit` accounts after `after`, newest first; with a text first those that begin with it.
     pub(crate) async fn list_users(
         &self,
-        query: Option<String>,
+        query: AccountQuery,
         after: Option<Position>,
         limit: usize,
     ) -> DbResult<AccountPage> {
@@ -63,11 +64,13 @@ impl Admin {
     }
 
     /// Changes an account in one transaction. Disabling revokes the account's sessions, including those in which it
-    /// impersonates others, and deletes its challenges. New roles revoke its access tokens. The change takes effect at
-    /// the next request.
+    /// impersonates others, and deletes its challenges. New roles and another email address revoke its access tokens;
+    /// the former address is told, and an email verifies the new one unless it counts as verified. The change takes
+    /// effect at the next request.
     ///
     /// # Errors
-    /// The account does not exist, the caller is not an administrator, or administrators would lock themselves out.
+    /// The account does not exist, the caller is not an administrator, administrators would lock themselves out, the
+    /// email address has an account, or the account is to be deleted and was to have another address.
     pub(crate) async fn update_user(
         &self,
         user: UserId,
@@ -77,10 +80,14 @@ impl Admin {
         let admin = self.clone();
         let by = by.clone();
         let updated = self.db.transact(move |conn| {
-            let mut account = lock(conn, user, &by)?;
-            refuse_self_lockout(user, &change, &by)?;
+            let mut account = match by {
+                // The caller is an administrator who stays.
+                Operator::CommandLine if change.takes_administration() => lock_unless_last(conn, user)?,
+                Operator::CommandLine | Operator::Administrator(_) => lock(conn, user, &by)?,
+            };
+            refuse_own_account(user, &change, &by)?;
             let actor = by.actor();
-            let mut revoked = Vec::new();
+            let mut revoked = admin.update_email(conn, &mut account, &change, &actor)?;
             if let Some(name) = change.name.changed() {
                 admin.update_name(conn, &mut account, name.map(Label::into_string), &actor)?;
             }
@@ -93,12 +100,41 @@ impl Admin {
             Ok::<_, AdminError>((account.account(), revoked))
         });
         let (account, revoked) = updated.await?;
+        self.accounts.mail.wake();
         let mut sessions_revoked = 0_usize;
         for revoked in &revoked {
             self.sessions.publish(revoked).await;
             sessions_revoked = sessions_revoked.saturating_add(revoked.count());
         }
         Ok(UpdatedUser { account, sessions_revoked })
+    }
+
+    /// Changes the email address, and whether it counts as verified.
+    fn update_email(
+        &self,
+        conn: &mut Conn,
+        account: &mut LockedAccount,
+        change: &UserChange,
+        actor: &Actor,
+    ) -> Result<Vec<RevokedSessions>, AdminError> {
+        let former = account.email_normalized.clone();
+        let mut revoked = Vec::new();
+        if let Some(email) = &change.email {
+            // The link that keeps the account went to the present address, which is told of the deletion, too.
+            if account.deletes_at.is_some() {
+                return Err(AdminError::DeletionPending);
+            }
+            revoked.extend(self.email_changes.replace_in(conn, account, email, actor)?);
+        }
+        if let Some(verified) = change.verified {
+            revoked.extend(self.email_changes.set_verified_in(conn, account, verified, actor)?);
+        }
+        let is_moved = account.email_normalized != former;
+        // Whoever is invited proves the address by that, and the links of a disabled account do not work.
+        if is_moved && account.email_verified_at.is_none() && account.has_password() && account.disabled_at.is_none() {
+            let _ = self.email_changes.queue_verification(conn, account)?;
+        }
+        Ok(revoked)
     }
 
     /// Sets or deletes the name and audits the change.
@@ -180,22 +216,13 @@ impl Admin {
     ) -> Result<Option<usize>, SetPasswordError> {
         self.accounts.set_password(user, new, &by.actor()).await
     }
-
-    /// Disables two-step login of an account whose owner has lost the second factor. Returns whether it was enabled.
-    pub(crate) async fn reset_mfa(&self, user: UserId, by: &Operator) -> DbResult<bool> {
-        match self.two_step.disable(user, &by.actor()).await {
-            Ok(()) => Ok(true),
-            Err(MfaError::Database(error)) => Err(error),
-            Err(_) => Ok(false),
-        }
-    }
 }
 
 /// Refuses to let administrators disable their own account or give up their role, so that one administrator always
-/// remains.
-fn refuse_self_lockout(user: UserId, change: &UserChange, by: &Operator) -> Result<(), AdminError> {
-    let gives_up_role = change.roles.as_ref().is_some_and(|roles| !roles.contains(ADMIN));
-    if by.user() == Some(user) && (gives_up_role || change.disabled == Some(true)) {
+/// remains; and to let them decide about their own email address, which both addresses have to confirm.
+fn refuse_own_account(user: UserId, change: &UserChange, by: &Operator) -> Result<(), AdminError> {
+    let changes_email = change.email.is_some() || change.verified.is_some();
+    if by.user() == Some(user) && (change.takes_administration() || changes_email) {
         return Err(AdminError::OwnAccount);
     }
     Ok(())

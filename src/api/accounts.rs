@@ -65,8 +65,8 @@ pub(super) async fn register_account(
     require_origin_for(transport, &request, &context)?;
     let requester = context.requester(&request);
     throttle.count_ip(Limit::RegisterAddress, &requester).await?;
-    let (new, device_name) = new_account(body)?;
-    match accounts.register(new, device_name, &requester).await? {
+    let (new, password, device_name) = new_account(body)?;
+    match accounts.register(new, password, device_name, &requester).await? {
         Registered::LoggedIn(tokens) => Ok(token_response(&context, StatusCode::CREATED, &tokens, transport)),
         Registered::Unverified => {
             Ok(HttpResponse::Created().json(VerificationRequired { email_verification_required: true }))
@@ -74,7 +74,7 @@ pub(super) async fn register_account(
     }
 }
 
-fn new_account(body: RegisterRequest) -> Result<(NewAccount, Option<Label>), Problem> {
+fn new_account(body: RegisterRequest) -> Result<(NewAccount, NewPassword, Option<Label>), Problem> {
     let mut fields = Fields::default();
     let password = fields.check("password", NewPassword::parse(body.password), WeakPassword::code);
     let email = EmailAddress::parse(&body.email);
@@ -83,11 +83,11 @@ fn new_account(body: RegisterRequest) -> Result<(NewAccount, Option<Label>), Pro
     let device_name = body.device_name.as_deref().and_then(Label::of_device);
     let Some((email, password)) = email.zip(password) else { return Err(fields.into_problem()) };
     fields.into_result()?;
-    Ok((NewAccount { email, password, name, roles: Roles::default() }, device_name))
+    Ok((NewAccount { email, name, roles: Roles::default() }, password, device_name))
 }
 
 /// Parses the label in a field that may be missing. Returns `None` without one, or after adding its error.
-fn optional_label(fields: &mut Fields, field: &str, text: Option<&str>) -> Option<Label> {
+pub(super) fn optional_label(fields: &mut Fields, field: &str, text: Option<&str>) -> Option<Label> {
     fields.check(field, Label::parse(text?), |error| LabelError::code(*error))
 }
 

@@ -12,12 +12,14 @@ use super::refusals::Conflict;
 use super::schema::{Pagination, SessionList, SessionsRevoked, User};
 use super::sessions::ListQuery;
 use super::values::{Cursor, Hours, PageSize};
-use crate::accounts::{Account, Position};
+use crate::accounts::{Account, AccountQuery, AccountState, Position};
 use crate::admin::stats;
 use crate::admin::{Admin, ImpersonationReason, ImpersonationReasonError, Operator, UserChange};
 use crate::http::problem::Fields;
 use crate::http::{Body, HttpContext, Problem, Query, pagination};
-use crate::types::{Label, Patch, Roles, RolesError, SessionId, Timestamp, UserId, text};
+use crate::types::{
+    EmailAddress, EmailAddressError, Label, Patch, Role, Roles, RolesError, SessionId, Timestamp, UserId, text,
+};
 
 /// The longest search, in characters.
 const MAX_SEARCH: usize = 254;
@@ -30,9 +32,15 @@ const DEFAULT_HOURS: u32 = 24;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UsersQuery {
-    /// The beginning of an email address or a name.
+    /// A part of an email address or a name.
     #[param(max_length = 254)]
     q: Option<String>,
+    /// A role that the accounts have.
+    #[param(value_type = Option<Role>, inline)]
+    role: Option<String>,
+    /// A state that the accounts are in.
+    #[param(value_type = Option<AccountState>, inline)]
+    state: Option<String>,
     /// 50 by default.
     #[param(value_type = Option<PageSize>, inline)]
     limit: Option<String>,
@@ -51,6 +59,8 @@ pub(super) struct UserDetails {
     roles: Roles,
     created_at: Timestamp,
     password_changed_at: Timestamp,
+    /// Whether the account has a password: whoever is invited has none yet.
+    has_password: bool,
     #[schema(required)]
     last_login_at: Option<Timestamp>,
     #[schema(required)]
@@ -70,6 +80,7 @@ impl From<Account> for UserDetails {
             roles: account.roles,
             created_at: account.created_at,
             password_changed_at: account.password_changed_at,
+            has_password: account.has_password,
             last_login_at: account.last_login_at,
             email_verified_at: account.email_verified_at,
             disabled_at: account.disabled_at,
@@ -85,7 +96,8 @@ pub(super) struct UserList {
     pagination: Pagination,
 }
 
-/// Lists accounts, newest first; with `q` those whose email address or name begins with it, in the order of that.
+/// Lists accounts, newest first; with `q` those that have it in their email address or name, those that begin with it
+/// first. A page can have fewer accounts than `limit`, even none, although others follow.
 #[utoipa::path(get, path = "/api/v1/admin/users", tag = "Administration", params(UsersQuery),
     responses((status = 200, body = UserList)))]
 pub(super) async fn list_users(
@@ -93,15 +105,19 @@ pub(super) async fn list_users(
     By { input: query, .. }: ByAdministrator<Query<UsersQuery>>,
 ) -> Result<web::Json<UserList>, Problem> {
     let mut fields = Fields::default();
-    let q = query.q.as_deref().map(text::visible).filter(|q| !q.is_empty());
-    if q.as_ref().is_some_and(|q| q.chars().count() > MAX_SEARCH) {
+    if query.q.as_deref().is_some_and(|q| text::visible(q).chars().count() > MAX_SEARCH) {
         fields.refuse("q", "too_long", "is too long");
     }
+    let role = query.role.as_deref().map(Role::parse);
+    let role = role.and_then(|parsed| fields.check("role", parsed, |error| RolesError::code(*error)));
+    let state = query.state.as_deref().map(|name| AccountState::parse(name).ok_or("is no state of accounts"));
+    let state = state.and_then(|parsed| fields.check("state", parsed, |_| "invalid"));
     let limit = pagination::limit(&mut fields, query.limit.as_deref());
     let after = pagination::cursor(&mut fields, query.cursor.as_deref(), Position::from_bytes);
     fields.into_result()?;
     let limit = limit.unwrap_or_default();
-    let found = admin.list_users(q, after.flatten(), limit).await?;
+    let wanted = AccountQuery::new(query.q.as_deref(), role, state);
+    let found = admin.list_users(wanted, after.flatten(), limit).await?;
     let next_cursor = found.next.map(|position| pagination::next_cursor(&position.to_bytes()));
     let pagination = Pagination { limit, has_more: next_cursor.is_some(), next_cursor };
     Ok(web::Json(UserList { users: found.accounts.into_iter().map(UserDetails::from).collect(), pagination }))
@@ -129,6 +145,11 @@ pub(super) struct UpdateUserRequest {
     #[serde(default)]
     #[schema(value_type = Option<Label>)]
     name: Patch<String>,
+    /// Another email address, which counts as not verified unless `verified` is true. An email tells the former one.
+    #[schema(value_type = Option<EmailAddress>)]
+    email: Option<String>,
+    /// Whether the email address counts as verified.
+    verified: Option<bool>,
 }
 
 /// Changes an account: all that the request says, or nothing.
@@ -145,8 +166,10 @@ pub(super) async fn update_user(
     let roles = request.roles.map(Roles::parse);
     let roles = roles.and_then(|parsed| fields.check("roles", parsed, |error| RolesError::code(*error)));
     let name = patch_label(&mut fields, "name", request.name);
+    let email = request.email.as_deref().map(EmailAddress::parse);
+    let email = email.and_then(|parsed| fields.check("email", parsed, |error| EmailAddressError::code(*error)));
     fields.into_result()?;
-    let change = UserChange { disabled: request.disabled, roles, name };
+    let change = UserChange { disabled: request.disabled, roles, name, email, verified: request.verified };
     let updated = admin.update_user(user, change, &Operator::Administrator(caller.actor(&context))).await?;
     Ok(web::Json(updated.account.into()))
 }

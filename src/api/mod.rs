@@ -11,6 +11,7 @@ mod caller;
 mod deletion;
 mod email;
 mod export;
+mod invitations;
 mod keys;
 mod login;
 mod mfa;

@@ -2,6 +2,7 @@
 //! refusals that routes declare in OpenAPI.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use utoipa::IntoResponses;
@@ -60,6 +61,11 @@ impl From<AccessError> for Problem {
     }
 }
 
+/// Returns the seconds of a duration, rounded up.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
 fn not_administrator() -> Problem {
     Problem::forbidden("forbidden", "Only administrators may do this.")
 }
@@ -114,9 +120,8 @@ impl From<AttemptError> for Problem {
     fn from(error: AttemptError) -> Self {
         match error {
             AttemptError::TooManyFailures { retry_after } => {
-                let seconds = retry_after.as_secs().saturating_add(u64::from(retry_after.subsec_nanos() > 0));
                 let detail = "Too many attempts in a row have failed; try again later.";
-                Self::too_many_requests("too_many_failures", detail, seconds)
+                Self::too_many_requests("too_many_failures", detail, whole_seconds(retry_after))
             }
             AttemptError::RateLimited(limited) => limited.into(),
             AttemptError::Database(error) => error.into(),
@@ -193,6 +198,17 @@ impl From<AdminError> for Problem {
             AdminError::LastAdministrator => {
                 Self::conflict("last_administrator", "Nobody else is an administrator; make somebody one first.")
             }
+            AdminError::EmailTaken => email_taken(),
+            AdminError::HasPassword => {
+                Self::conflict("password_set", "The account has a password already; send a link to reset it instead.")
+            }
+            AdminError::MfaNotEnabled => MfaError::NotEnabled.into(),
+            AdminError::TooManyEmails { retry_after } => {
+                let detail = "This email address was sent too many emails; try again later.";
+                Self::too_many_requests("too_many_emails", detail, whole_seconds(retry_after))
+            }
+            AdminError::Weak(error) => weak_password("password", &error),
+            AdminError::Hasher(error) => error.into(),
             AdminError::Disabled => Self::conflict("account_disabled", "The account is disabled."),
             AdminError::Issue(error) => error.into(),
         }

@@ -12,8 +12,8 @@ use utoipa::openapi::path::PathItem;
 
 use super::openapi::{Conventions, of_server};
 use super::{
-    accounts, admin, audit, deletion, email, export, keys, login, mfa, operations, recovery, refresh, routes, sessions,
-    verify,
+    accounts, admin, audit, deletion, email, export, invitations, keys, login, mfa, operations, recovery, refresh,
+    routes, sessions, verify,
 };
 use crate::http::{HttpContext, Problem};
 use crate::pages::handlers as pages;
@@ -82,6 +82,10 @@ routes! {
     admin::list_users,
     admin::get_user,
     admin::update_user,
+    invitations::create_user,
+    invitations::invite_user,
+    invitations::send_password_reset,
+    invitations::reset_user_mfa,
     deletion::delete_user,
     deletion::cancel_user_deletion,
     admin::list_user_sessions,

@@ -8,12 +8,13 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::admin::MAX_HOURS;
 use super::audit_export::Format;
+use crate::accounts::AccountState;
 use crate::admin::ImpersonationReason;
 use crate::audit::{Event, Outcome};
 use crate::http::pagination;
 use crate::passwords::{NewPassword, Password};
 use crate::types::{
-    Amr, AuditId, EmailAddress, Label, Roles, SessionId, Timestamp, Transport, TrustedDeviceId, UserId,
+    Amr, AuditId, EmailAddress, Label, Role, Roles, SessionId, Timestamp, Transport, TrustedDeviceId, UserId,
 };
 
 /// The size of a page.
@@ -71,6 +72,8 @@ schemas! {
     Roles = ArrayBuilder::new()
         .items(text().pattern(Some(Roles::PATTERN)).max_length(Some(Roles::MAX_BYTES)))
         .max_items(Some(Roles::MAX));
+    Role = text().pattern(Some(Roles::PATTERN)).max_length(Some(Roles::MAX_BYTES));
+    AccountState = choice(AccountState::ALL.map(AccountState::name));
     Amr = ArrayBuilder::new().items(text());
     Transport = choice([Transport::Bearer, Transport::Cookie].map(Transport::name));
     Event = choice(Event::ALL.iter().map(|event| event.name()));

@@ -221,6 +221,7 @@ impl Base {
     pub(super) fn admin(
         &self,
         accounts: &Accounts,
+        email_changes: &EmailChanges,
         deletions: &Deletions,
         two_step: &TwoStep,
         sessions: &Sessions,
@@ -230,6 +231,7 @@ impl Base {
             db: self.db.clone(),
             audit: self.audit.clone(),
             accounts: accounts.clone(),
+            email_changes: email_changes.clone(),
             deletions: deletions.clone(),
             two_step: two_step.clone(),
             sessions: sessions.clone(),

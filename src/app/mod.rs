@@ -193,13 +193,14 @@ impl App {
             sessions: sessions.clone(),
         };
         let accounts = base.accounts(config, &sessions, &attempts, hasher.clone());
+        let email_changes = base.email_changes(&sessions, &mfa);
         let context = HttpContext::new(config, base.clock.clone(), base.metrics.clone());
         Ok(Self {
-            admin: base.admin(&accounts, &deletions, &two_step, &sessions, &retention),
+            admin: base.admin(&accounts, &email_changes, &deletions, &two_step, &sessions, &retention),
             deletions,
             logins: base.logins(&sessions, &mfa, attempts, config.require_verified_email),
             recovery: base.recovery(&sessions, &mfa, hasher),
-            email_changes: base.email_changes(&sessions, &mfa),
+            email_changes,
             links: base.links(&sessions),
             transfer: Transfer::new(base.db.clone(), base.audit.clone(), mfa.clone()),
             accounts,

@@ -45,6 +45,10 @@ macro_rules! events {
 events! {
     /// A user registered.
     AccountRegistered = "account.registered", Success;
+    /// An operator had an email sent with a link to set the first password.
+    AccountInvited = "account.invited", Success;
+    /// The owner set the first password with the link of an invitation.
+    InvitationAccepted = "account.invitation_accepted", Success;
     /// The owner of an email address reported that somebody else has created the account.
     AccountDisowned = "account.disowned", Success;
     /// An account was disabled.
@@ -106,8 +110,10 @@ events! {
     PasswordResetRequested = "password.reset_requested", Success;
     /// The password was reset.
     PasswordReset = "password.reset", Success;
-    /// An email address was verified.
+    /// An email address was verified, by its owner or an operator.
     EmailVerified = "email.verified", Success;
+    /// An operator marked an email address as not verified.
+    EmailUnverified = "email.unverified", Success;
     /// The user requested a change of the email address.
     EmailChangeRequested = "email.change_requested", Success;
     /// A change of the email address was cancelled.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::accounts::DeletionTime;
 use crate::accounts::registration::NewAccount;
-use crate::admin::{Operator, UserChange};
+use crate::admin::{AdminError, NewUser, Operator, UserChange};
 use crate::app::App;
 use crate::config::Config;
 use crate::passwords::NewPassword;
@@ -88,10 +88,11 @@ fn create(config: &Config, email: &str, name: Option<&str>, admin: bool) -> Outc
     let label = name.map(Label::parse).transpose().map_err(|error| format!("the name {error}"))?;
     let password = NewPassword::parse(read_password()?)?;
     let roles = if admin { Roles::administrator() } else { Roles::default() };
-    let new = NewAccount { email: address, password, name: label, roles };
+    let account = NewAccount { email: address, name: label, roles };
+    let new = NewUser { account, password: Some(password), verified: false };
     with_app(config, async |app| {
-        let id = app.admin.create_user(new, &Operator::CommandLine).await?;
-        say!("{id}")?;
+        let account = app.admin.create_user(new, &Operator::CommandLine).await?;
+        say!("{}", account.id)?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -221,8 +222,11 @@ fn reset_mfa(config: &Config, email: &str) -> Outcome {
     let email = parse_email(email)?;
     with_app(config, async |app| {
         let user = find_user(&app, &email).await?;
-        let was_enabled = app.admin.reset_mfa(user, &Operator::CommandLine).await?;
-        let state = if was_enabled { "is disabled" } else { "was not enabled" };
+        let state = match app.admin.reset_mfa(user, &Operator::CommandLine).await {
+            Ok(()) => "is disabled",
+            Err(AdminError::MfaNotEnabled) => "was not enabled",
+            Err(error) => return Err(error.into()),
+        };
         say!("Two-step login {state}.")?;
         Ok(ExitCode::SUCCESS)
     })

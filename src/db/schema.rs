@@ -23,6 +23,8 @@ diesel::table! {
         alerts -> Bool,
         revision -> BigInt,
         deletes_at -> Nullable<SqlTime>,
+        name_normalized -> Nullable<Text>,
+        first_verified_at -> Nullable<SqlTime>,
     }
 }
 

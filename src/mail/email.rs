@@ -15,10 +15,17 @@ pub enum Email {
     VerifyEmail {
         /// The link that verifies the address.
         link: Link,
+        /// Whether the account is new. An operator has changed the address of any other.
+        is_new: bool,
     },
     /// A link to set a new password.
     ResetPassword {
         /// The link to set a new password.
+        link: Link,
+    },
+    /// An invitation to an account that an operator has created.
+    Invitation {
+        /// The link to set the first password.
         link: Link,
     },
     /// A request to the current address to confirm a change of address.
@@ -37,6 +44,8 @@ pub enum Email {
     EmailChanged {
         /// The new address.
         new_email: String,
+        /// Whether an operator has changed it, and not its owner.
+        by_operator: bool,
     },
     /// A notice of a login that is unusual for the account.
     NewLogin {
@@ -209,6 +218,7 @@ impl Email {
         match self {
             Self::VerifyEmail { .. } => "verify_email",
             Self::ResetPassword { .. } => "reset_password",
+            Self::Invitation { .. } => "invitation",
             Self::ChangeEmailOld { .. } => "change_email_old",
             Self::ChangeEmailNew { .. } => "change_email_new",
             Self::EmailChanged { .. } => "email_changed",
@@ -232,9 +242,12 @@ impl Email {
         match &mut email {
             Self::VerifyEmail { .. }
             | Self::ResetPassword { .. }
+            | Self::Invitation { .. }
             | Self::ChangeEmailNew { .. }
             | Self::AccountDeleted => {}
-            Self::ChangeEmailOld { new_email, .. } | Self::EmailChanged { new_email } => new_email.clear(),
+            Self::ChangeEmailOld { new_email, .. } | Self::EmailChanged { new_email, .. } => {
+                new_email.clear();
+            }
             Self::NewLogin { activity, .. }
             | Self::RefreshReused { activity, .. }
             | Self::PasswordChanged { activity, .. }
@@ -255,8 +268,9 @@ impl Email {
     /// becomes useless.
     pub const fn expires_at(&self) -> Option<Timestamp> {
         match self {
-            Self::VerifyEmail { link }
+            Self::VerifyEmail { link, .. }
             | Self::ResetPassword { link }
+            | Self::Invitation { link }
             | Self::ChangeEmailOld { link, .. }
             | Self::ChangeEmailNew { link } => Some(link.expires_at),
             // Later there is nothing to keep any more.
@@ -278,11 +292,15 @@ impl Email {
     pub(super) fn variables(&self) -> BTreeMap<&'static str, Value> {
         let mut variables = Variables::default();
         match self {
-            Self::VerifyEmail { link } | Self::ResetPassword { link } | Self::ChangeEmailNew { link } => {
+            Self::VerifyEmail { link, is_new } => variables.link(link).set("is_new", *is_new),
+            Self::ResetPassword { link } | Self::Invitation { link } | Self::ChangeEmailNew { link } => {
                 variables.link(link);
             }
             Self::ChangeEmailOld { link, new_email } => variables.link(link).set("new_email", new_email.as_str()),
-            Self::EmailChanged { new_email } => variables.set("new_email", new_email.as_str()),
+            Self::EmailChanged { new_email, by_operator } => {
+                variables.set("new_email", new_email.as_str());
+                variables.set("by_operator", *by_operator);
+            }
             Self::NewLogin { activity, reasons, link } => {
                 let reasons: Vec<&str> = reasons.iter().map(|reason| reason.name()).collect();
                 variables.link(link).activity(activity).set("reasons", reasons);

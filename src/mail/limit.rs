@@ -1,5 +1,7 @@
 //! The limit on emails to one recipient, whatever causes them. It is counted in the transaction that queues an email.
 
+use std::time::Duration;
+
 use super::email::{Email, MfaChange};
 use super::store::{self, Recipient};
 use crate::config::{self, Config};
@@ -50,6 +52,8 @@ pub(super) enum Admission {
         limit: &'static str,
         /// Whether none was dropped lately.
         is_first: bool,
+        /// The time after which an email is admitted again.
+        retry_after: Duration,
     },
 }
 
@@ -87,7 +91,8 @@ impl Limits {
         if is_first {
             store::set_dropped(conn, &key, now)?;
         }
-        Ok(Admission::Dropped { limit, is_first })
+        let retry_after = full_at.since(now.plus(rate.period));
+        Ok(Admission::Dropped { limit, is_first, retry_after })
     }
 }
 
@@ -97,6 +102,7 @@ impl Email {
         match self {
             Self::VerifyEmail { .. }
             | Self::ResetPassword { .. }
+            | Self::Invitation { .. }
             | Self::ChangeEmailOld { .. }
             | Self::ChangeEmailNew { .. } => EmailClass::Link,
             Self::RefreshReused { .. }

@@ -15,6 +15,7 @@ mod templates;
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use url::Url;
@@ -69,7 +70,7 @@ impl Page {
     const fn from_purpose(purpose: Purpose) -> Option<Self> {
         match purpose {
             Purpose::VerifyEmail => Some(Self::VerifyEmail),
-            Purpose::ResetPassword => Some(Self::ResetPassword),
+            Purpose::ResetPassword | Purpose::Invitation => Some(Self::ResetPassword),
             Purpose::ChangeEmailOld | Purpose::ChangeEmailNew => Some(Self::ConfirmEmailChange),
             Purpose::ReportLogin => Some(Self::ReportLogin),
             Purpose::CancelDeletion => Some(Self::CancelDeletion),
@@ -89,6 +90,18 @@ pub enum SetupError {
     Tls(String),
 }
 
+/// The result of queueing an email. Only operators may learn it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queued {
+    /// The email waits for delivery.
+    Waiting,
+    /// The email was dropped, because its recipient was sent too many.
+    Dropped {
+        /// The time after which one is queued again.
+        retry_after: Duration,
+    },
+}
+
 /// The state of the outbox.
 pub struct OutboxStatus {
     /// Emails that wait for delivery.
@@ -102,7 +115,7 @@ pub struct OutboxStatus {
 }
 
 /// The time that an email which was given up is kept after it was queued: 14 days.
-pub const FAILURES_KEPT: std::time::Duration = std::time::Duration::from_secs(14 * 86_400);
+pub const FAILURES_KEPT: Duration = Duration::from_secs(14 * 86_400);
 
 /// Reads the state of the outbox.
 pub fn outbox_status(conn: &mut Conn) -> DbResult<OutboxStatus> {
@@ -245,9 +258,9 @@ impl Mail {
     /// chosen.
     pub fn queue(&self, conn: &mut Conn, to: &str, email: &Email, now: Timestamp) -> DbResult<()> {
         match self.admit(conn, to, email.class(), now)? {
-            None => Ok(()),
-            Some(recipient) if recipient.is_verified => self.insert(conn, to, email, now),
-            Some(_) => self.insert(conn, to, &email.without_chosen_texts(), now),
+            Err(_) => Ok(()),
+            Ok(recipient) if recipient.is_verified => self.insert(conn, to, email, now),
+            Ok(_) => self.insert(conn, to, &email.without_chosen_texts(), now),
         }
     }
 
@@ -260,27 +273,34 @@ impl Mail {
         record: TokenRecord,
         email: impl FnOnce(Link) -> Email,
         now: Timestamp,
-    ) -> DbResult<()> {
-        if self.admit(conn, to, EmailClass::Link, now)?.is_none() {
-            return Ok(());
+    ) -> DbResult<Queued> {
+        if let Err(retry_after) = self.admit(conn, to, EmailClass::Link, now)? {
+            return Ok(Queued::Dropped { retry_after });
         }
         let link = self.issue_link(conn, record, now)?;
-        self.insert(conn, to, &email(link), now)
+        self.insert(conn, to, &email(link), now)?;
+        Ok(Queued::Waiting)
     }
 
-    /// Counts an email to a recipient. Returns `None` if it exceeds the limit, which is audited once.
-    fn admit(&self, conn: &mut Conn, to: &str, class: EmailClass, now: Timestamp) -> DbResult<Option<Recipient>> {
+    /// Counts an email to a recipient. If it exceeds the limit, which is audited once, returns the time after which one
+    /// is admitted again.
+    fn admit(
+        &self,
+        conn: &mut Conn,
+        to: &str,
+        class: EmailClass,
+        now: Timestamp,
+    ) -> DbResult<Result<Recipient, Duration>> {
         let inner = &self.inner;
         let recipient = store::recipient(conn, to)?;
-        let Admission::Dropped { limit, is_first } = inner.limits.count(conn, &recipient, class, now)? else {
-            return Ok(Some(recipient));
-        };
+        let admission = inner.limits.count(conn, &recipient, class, now)?;
+        let Admission::Dropped { limit, is_first, retry_after } = admission else { return Ok(Ok(recipient)) };
         inner.metrics.email_attempted(EmailOutcome::Dropped);
         if is_first {
             let record = Record::new(Event::LimitExceeded, &Actor::default()).on(recipient.user);
             inner.audit.append(conn, &record.with("limit", limit))?;
         }
-        Ok(None)
+        Ok(Err(retry_after))
     }
 
     fn insert(&self, conn: &mut Conn, to: &str, email: &Email, now: Timestamp) -> DbResult<()> {

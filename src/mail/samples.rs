@@ -21,11 +21,14 @@ impl Email {
         let bare = || Activity { device: String::new(), place: None, ip: None, at };
         let reasons = vec![LoginRisk::NewDevice, LoginRisk::NewCountry, LoginRisk::ImpossibleTravel];
         let mut samples = vec![
-            Self::VerifyEmail { link: link() },
+            Self::VerifyEmail { link: link(), is_new: true },
+            Self::VerifyEmail { link: link(), is_new: false },
             Self::ResetPassword { link: link() },
+            Self::Invitation { link: link() },
             Self::ChangeEmailOld { link: link(), new_email: new_email() },
             Self::ChangeEmailNew { link: link() },
-            Self::EmailChanged { new_email: new_email() },
+            Self::EmailChanged { new_email: new_email(), by_operator: false },
+            Self::EmailChanged { new_email: new_email(), by_operator: true },
             Self::AccountDeleted,
         ];
         for activity in [full(), bare()] {

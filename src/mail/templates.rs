@@ -19,12 +19,14 @@ macro_rules! built_in {
 }
 
 /// The built-in templates by their file names.
-pub(super) const BUILT_IN: [(&str, &str); 31] = built_in![
+pub(super) const BUILT_IN: [(&str, &str); 33] = built_in![
     "layout.html",
     "verify_email.txt",
     "verify_email.html",
     "reset_password.txt",
     "reset_password.html",
+    "invitation.txt",
+    "invitation.html",
     "change_email_old.txt",
     "change_email_old.html",
     "change_email_new.txt",

@@ -14,7 +14,7 @@ use super::question::question;
 use super::{Page, Pages};
 use crate::accounts::email_change::EmailChangeStep;
 use crate::accounts::links::{LinkInfo, Links};
-use crate::accounts::recovery::ResetError;
+use crate::accounts::recovery::{ResetError, SET_PASSWORD};
 use crate::accounts::{Deletions, EmailChanges, Recovery};
 use crate::http::body::FormBody;
 use crate::http::{HttpContext, Problem, query};
@@ -87,6 +87,13 @@ impl FromRequest for Visit {
     }
 }
 
+/// The path of the page that sets a password.
+const RESET_PASSWORD: &str = crate::mail::Page::ResetPassword.path();
+
+/// How somebody gets another link to set a password.
+const ANOTHER_LINK: &str = "If you have forgotten your password, ask for another email where you log in. If you were \
+                            invited, ask whoever invited you.";
+
 /// The form that the button of a page sends.
 type SentForm = Result<FormBody, Problem>;
 
@@ -120,10 +127,10 @@ pub(crate) async fn submit_verify_email(visit: Visit, form: SentForm) -> HttpRes
     visit.respond(answer.await)
 }
 
-/// Asks for a new password.
+/// Asks for a new password, or for the first one of somebody who was invited.
 #[utoipa::path(get, path = "/account/reset-password", tag = "Pages", security(()), responses(PageResponses))]
 pub(crate) async fn show_reset_password(visit: Visit) -> HttpResponse {
-    visit.show(&[Purpose::ResetPassword]).await
+    visit.show(SET_PASSWORD).await
 }
 
 /// Sets the new password, or asks again for a stronger one.
@@ -135,12 +142,16 @@ pub(crate) async fn submit_reset_password(visit: Visit, form: SentForm) -> HttpR
         let token = visit.token(&form).await?;
         let password = NewPassword::parse(form.get("new_password").unwrap_or_default());
         match visit.recovery.reset_password(token.clone(), password, &visit.requester()).await {
-            Ok(()) => {
+            Ok(Purpose::Invitation) => {
+                let text = format!("You can log in at {} with this email address and password.", visit.pages.site());
+                Ok(Answer::text("Your account is ready", text))
+            }
+            Ok(_) => {
                 let text = "All devices were logged out. Log in with the new password from now on.";
                 Ok(Answer::text("Your password is set", text))
             }
             Err(ResetError::Weak(weak)) => {
-                let link = visit.links.info(token.as_ref(), &[Purpose::ResetPassword]).await?;
+                let link = visit.links.info(token.as_ref(), SET_PASSWORD).await?;
                 let html = visit.ask(&link, token.as_ref(), Some(weak.to_string()))?;
                 Ok(Answer::Html(StatusCode::UNPROCESSABLE_ENTITY, html))
             }
@@ -301,7 +312,7 @@ impl Visit {
             Ok((status, html)) => (status, html, None),
             Err(problem) => {
                 let status = problem.status_code();
-                let html = self.text_page(error_title(status), problem.detail().to_owned()).unwrap_or_default();
+                let html = self.error_page(&problem).unwrap_or_default();
                 (status, html, Some(problem))
             }
         };
@@ -313,6 +324,14 @@ impl Visit {
             .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
             .insert_header((CONTENT_SECURITY_POLICY, super::CONTENT_SECURITY_POLICY.as_str()))
             .body(html)
+    }
+
+    fn error_page(&self, problem: &Problem) -> Result<String, Problem> {
+        let mut text = vec![problem.detail().to_owned()];
+        if problem.status_code() == StatusCode::BAD_REQUEST && self.request.path() == RESET_PASSWORD {
+            text.push(ANOTHER_LINK.to_owned());
+        }
+        self.render(&Page { title: error_title(problem.status_code()), text, form: None })
     }
 
     fn text_page(&self, title: &str, text: String) -> Result<String, Problem> {

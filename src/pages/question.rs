@@ -14,22 +14,11 @@ pub(super) fn question<'a>(site: &str, link: &'a LinkInfo, token: &'a str, error
     let form =
         |action: &'static str, button: &'static str| Form { action, token, button, refusal: None, password: None };
     match link.purpose {
-        Purpose::VerifyEmail => Page {
-            title: "Did you create this account?",
-            text: creation_text(site, link),
-            form: Some(Form {
-                refusal: Some("No, I did not create this account"),
-                ..form("verify-email", "Yes, it is mine")
-            }),
-        },
-        Purpose::ResetPassword => Page {
-            title: "Choose a new password",
-            text: reset_text(site, link),
-            form: Some(Form {
-                password: Some(PasswordField { email, error }),
-                ..form("reset-password", "Set the password")
-            }),
-        },
+        Purpose::VerifyEmail => verification(site, link, form("verify-email", "Yes, it is mine")),
+        Purpose::ResetPassword | Purpose::Invitation => {
+            let password = Some(PasswordField { email, error });
+            new_password(site, link, Form { password, ..form("reset-password", "Set the password") })
+        }
         Purpose::ChangeEmailOld => Page {
             title: "Change your email address?",
             text: vec![
@@ -57,6 +46,27 @@ pub(super) fn question<'a>(site: &str, link: &'a LinkInfo, token: &'a str, error
         // No link has such a token.
         Purpose::MfaChallenge | Purpose::TrustedDevice => Page { title: "", text: Vec::new(), form: None },
     }
+}
+
+/// Returns the page that verifies an address. Only of a new account it asks who has created it.
+fn verification<'a>(site: &str, link: &LinkInfo, form: Form<'a>) -> Page<'a> {
+    if link.is_first_proof {
+        let refusal = Some("No, I did not create this account");
+        let form = Some(Form { refusal, ..form });
+        return Page { title: "Did you create this account?", text: creation_text(site, link), form };
+    }
+    let email = &link.email;
+    let text = format!("An account at {site} has the email address {email}. Confirm it only if it is yours.");
+    Page { title: "Is this your email address?", text: vec![text], form: Some(form) }
+}
+
+/// Returns the page that asks for a new password, or for the first one.
+fn new_password<'a>(site: &str, link: &LinkInfo, form: Form<'a>) -> Page<'a> {
+    if link.purpose == Purpose::Invitation {
+        let text = format!("For your account at {site}. You log in there with this email address and the password.");
+        return Page { title: "Choose a password", text: vec![text], form: Some(form) };
+    }
+    Page { title: "Choose a new password", text: reset_text(site, link), form: Some(form) }
 }
 
 /// Tells for which account an address is verified, so that nobody confirms one that a stranger has created with it.

@@ -125,13 +125,11 @@ pub fn ascii_domain(domain: &str) -> Option<String> {
 /// Returns the beginning of an address in the form in which addresses are compared, for a search. A domain that is not
 /// in ASCII has to be complete up to a dot or its end.
 pub fn normalized_prefix(text: &str) -> String {
-    let text: String = text.nfc().collect();
-    let lower = |text: &str| text.to_lowercase().nfc().collect::<String>();
     match text.rsplit_once('@') {
         Some((name, domain)) if !domain.is_ascii() => {
-            format!("{}@{}", lower(name), ascii_domain(domain).unwrap_or_else(|| lower(domain)))
+            format!("{}@{}", text::folded(name), ascii_domain(domain).unwrap_or_else(|| text::folded(domain)))
         }
-        _ => lower(&text),
+        _ => text::folded(text),
     }
 }
 

@@ -22,6 +22,6 @@ pub use label::{Label, LabelError};
 pub use patch::Patch;
 pub use rate::Rate;
 pub use requester::{MAX_USER_AGENT, Requester};
-pub use roles::{ADMIN, Roles, RolesError, USER};
+pub use roles::{ADMIN, Role, Roles, RolesError, USER};
 pub use timestamp::{Timestamp, as_millis};
 pub use transport::Transport;

@@ -18,6 +18,30 @@ pub struct Roles {
     names: Vec<String>,
 }
 
+/// The name of a role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    name: String,
+}
+
+impl Role {
+    /// Parses the name of a role.
+    ///
+    /// # Errors
+    /// The name is not a valid role.
+    pub fn parse(name: &str) -> Result<Self, RolesError> {
+        if name.contains(is_invisible) {
+            return Err(RolesError::InvisibleCharacter);
+        }
+        if is_role(name) { Ok(Self { name: name.to_owned() }) } else { Err(RolesError::InvalidRole) }
+    }
+
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+}
+
 /// The reason why a list of names is not accepted as the roles of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RolesError {

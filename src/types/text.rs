@@ -63,6 +63,12 @@ pub fn visible(text: &str) -> String {
     visible.trim().nfc().collect()
 }
 
+/// Returns a text as searches compare it: composed (NFC) and in lower case, in all scripts.
+pub fn folded(text: &str) -> String {
+    // Lower case can decompose a character again, such as "İ".
+    text.nfc().collect::<String>().to_lowercase().nfc().collect()
+}
+
 /// Returns whether joiners and selectors can belong to a character: it is outside ASCII and can be seen, or is a
 /// selector that was kept.
 fn is_joined(c: char) -> bool {

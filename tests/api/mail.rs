@@ -74,7 +74,7 @@ fn queue(deployment: &Deployment, to: &str, email: &Email, now: Timestamp) {
 /// A email with a link that works for half an hour.
 fn verification(deployment: &Deployment, token: &str, now: Timestamp) -> Email {
     let expires_at = now.plus(Duration::from_secs(30 * MINUTE));
-    Email::VerifyEmail { link: mail(deployment).link(Page::VerifyEmail, token, expires_at) }
+    Email::VerifyEmail { link: mail(deployment).link(Page::VerifyEmail, token, expires_at), is_new: true }
 }
 
 /// A email that is worth reading at any time.

@@ -126,6 +126,10 @@ async fn every_answer_that_the_contract_names_is_declared(server: Server) {
         ("GET", "/api/v1/sessions/audit", "200 401 422 503"),
         ("GET", "/api/v1/admin/users", "200 401 403 422 503"),
         ("GET", "/api/v1/admin/users/{id}", "200 401 403 404 503"),
+        ("POST", "/api/v1/admin/users", "201 400 401 403 409 413 415 422 429 503"),
+        ("POST", "/api/v1/admin/users/{id}/invitation", "202 401 403 404 409 429 503"),
+        ("POST", "/api/v1/admin/users/{id}/password-reset", "202 401 403 404 409 429 503"),
+        ("DELETE", "/api/v1/admin/users/{id}/mfa", "204 401 403 404 409 429 503"),
         ("PATCH", "/api/v1/admin/users/{id}", "200 401 403 404 409 422 503"),
         ("GET", "/api/v1/admin/users/{id}/sessions", "200 401 403 404 422 503"),
         ("DELETE", "/api/v1/admin/users/{id}/sessions", "200 401 403 404 503"),
@@ -221,8 +225,21 @@ async fn a_query_has_the_limits_that_the_document_names(server: Server) {
             }
         }
     }
-    let expected =
-        ["cursor", "event_type", "format", "from", "hours", "limit", "q", "session_id", "status", "to", "user_id"];
+    let expected = [
+        "cursor",
+        "event_type",
+        "format",
+        "from",
+        "hours",
+        "limit",
+        "q",
+        "role",
+        "session_id",
+        "state",
+        "status",
+        "to",
+        "user_id",
+    ];
     assert!(expected.iter().all(|name| tried.contains(*name)), "{tried:?}");
 }
 

@@ -20,7 +20,7 @@ both_backends! {
     a_disabled_account_is_out_within_a_second,
     an_account_is_enabled_and_given_roles,
     an_account_is_deleted_later_or_at_once_and_kept_before,
-    the_last_administrator_is_not_deleted,
+    the_last_administrator_stays_one,
     a_password_that_is_set_ends_the_sessions_of_the_former,
     a_second_factor_is_taken_away_from_who_has_lost_it,
     a_login_that_waits_ends_when_its_account_is_disabled_by_either_door,
@@ -141,6 +141,7 @@ async fn a_disabled_account_is_out_within_a_second(process: Process) {
 }
 
 async fn an_account_is_enabled_and_given_roles(process: Process) {
+    run_with_input(&process, &[], &["user", "create", EMAIL, "--admin"], PASSWORD).printed();
     let tokens = process.register().await;
     let email = &*tokens.email;
     run(&process, &["user", "disable", email]).printed();
@@ -189,10 +190,16 @@ async fn an_account_is_deleted_later_or_at_once_and_kept_before(process: Process
     process.register_as(EMAIL).await;
 }
 
-async fn the_last_administrator_is_not_deleted(process: Process) {
+async fn the_last_administrator_stays_one(process: Process) {
     run_with_input(&process, &[], &["user", "create", EMAIL, "--admin"], PASSWORD).printed();
-    for more in [&[][..], &["--at-once"]] {
-        let refused = run(&process, &[&["user", "delete", EMAIL], more].concat());
+    for arguments in [
+        &["user", "delete", EMAIL][..],
+        &["user", "delete", EMAIL, "--at-once"],
+        &["user", "disable", EMAIL],
+        &["user", "set-roles", EMAIL],
+        &["user", "set-roles", EMAIL, "editor"],
+    ] {
+        let refused = run(&process, arguments);
         assert!(refused.code == Some(1) && refused.stderr.contains("last administrator"), "{refused:?}");
     }
     run_with_input(&process, &[], &["user", "create", "other@example.com", "--admin"], PASSWORD).printed();

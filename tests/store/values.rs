@@ -51,6 +51,8 @@ struct User {
     alerts: bool,
     revision: i64,
     deletes_at: Option<Timestamp>,
+    name_normalized: Option<String>,
+    first_verified_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Queryable, Insertable)]

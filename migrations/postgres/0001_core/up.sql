@@ -3,7 +3,7 @@ CREATE TABLE users (
     email text NOT NULL,
     -- Searches by prefix need the order of bytes, for the name too.
     email_normalized text COLLATE "C" NOT NULL,
-    name text COLLATE "C",
+    name text,
     password_hash text NOT NULL,
     roles jsonb NOT NULL,
     created_at timestamptz NOT NULL,
@@ -14,14 +14,24 @@ CREATE TABLE users (
     alerts boolean NOT NULL DEFAULT true,
     revision bigint NOT NULL DEFAULT 0,
     deletes_at timestamptz,
+    name_normalized text COLLATE "C",
+    first_verified_at timestamptz,
     CONSTRAINT users_email_normalized_key UNIQUE (email_normalized)
 );
 
-CREATE INDEX users_lower_name_id_idx ON users (lower(name), id);
+CREATE INDEX users_name_normalized_id_idx ON users (name_normalized, id);
 CREATE INDEX users_deletes_at_idx ON users (deletes_at) WHERE deletes_at IS NOT NULL;
+-- Filters of lists, newest first. What most accounts have is not indexed.
+CREATE INDEX users_other_roles_idx ON users (id) WHERE roles <> '["user"]';
+CREATE INDEX users_disabled_idx ON users (id) WHERE disabled_at IS NOT NULL;
+CREATE INDEX users_deletion_pending_idx ON users (id) WHERE deletes_at IS NOT NULL;
+CREATE INDEX users_unverified_idx ON users (id) WHERE email_verified_at IS NULL;
+CREATE INDEX users_without_password_idx ON users (id) WHERE password_hash = '!';
 
 COMMENT ON COLUMN users.revision IS 'changes of what tokens tell of the account so far: email address and its verification, name, roles';
 COMMENT ON COLUMN users.deletes_at IS 'when the account is deleted; until then nobody can log in, and the deletion can be cancelled';
+COMMENT ON COLUMN users.name_normalized IS 'the name as searches compare it: composed and in lower case';
+COMMENT ON COLUMN users.first_verified_at IS 'when an email address of the account was first verified; stays when the address is no longer';
 COMMENT ON COLUMN users.alerts IS 'whether the owner wants emails about unusual logins; some alerts are always sent';
 
 -- Each row is one login on one device. A refresh updates the row and inserts none. No column that a refresh changes is

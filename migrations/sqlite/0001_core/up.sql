@@ -14,11 +14,19 @@ CREATE TABLE users (
     alerts boolean NOT NULL DEFAULT 1,
     revision bigint NOT NULL DEFAULT 0,
     deletes_at bigint,
+    name_normalized text,
+    first_verified_at bigint,
     CONSTRAINT users_email_normalized_key UNIQUE (email_normalized)
 );
 
-CREATE INDEX users_lower_name_id_idx ON users (lower(name), id);
+CREATE INDEX users_name_normalized_id_idx ON users (name_normalized, id);
 CREATE INDEX users_deletes_at_idx ON users (deletes_at) WHERE deletes_at IS NOT NULL;
+-- Filters of lists, newest first. What most accounts have is not indexed.
+CREATE INDEX users_other_roles_idx ON users (id) WHERE roles <> '["user"]';
+CREATE INDEX users_disabled_idx ON users (id) WHERE disabled_at IS NOT NULL;
+CREATE INDEX users_deletion_pending_idx ON users (id) WHERE deletes_at IS NOT NULL;
+CREATE INDEX users_unverified_idx ON users (id) WHERE email_verified_at IS NULL;
+CREATE INDEX users_without_password_idx ON users (id) WHERE password_hash = '!';
 
 CREATE TABLE sessions (
     id blob NOT NULL PRIMARY KEY,

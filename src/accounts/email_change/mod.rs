@@ -1,5 +1,6 @@
-//! Email addresses of accounts: verification, and changes that both addresses have to confirm.
+//! Email addresses of accounts: verification, and changes that both addresses have to confirm, or that operators make.
 
+mod operators;
 mod store;
 
 use super::links::{LinkError, Links, ValidLink, redeem};
@@ -21,8 +22,13 @@ const CONFIRMATIONS: [Purpose; 2] = [Purpose::ChangeEmailOld, Purpose::ChangeEma
 
 /// The purposes of the links that a change of address invalidates. Links that report a login stay valid: they give no
 /// access, and a thief may have changed the address.
-const INVALID_AFTER_CHANGE: [Purpose; 4] =
-    [Purpose::VerifyEmail, Purpose::ResetPassword, Purpose::ChangeEmailOld, Purpose::ChangeEmailNew];
+const INVALID_AFTER_CHANGE: [Purpose; 5] = [
+    Purpose::VerifyEmail,
+    Purpose::ResetPassword,
+    Purpose::Invitation,
+    Purpose::ChangeEmailOld,
+    Purpose::ChangeEmailNew,
+];
 
 /// The verification and change of email addresses. Clones share everything.
 #[derive(Clone)]
@@ -109,7 +115,9 @@ impl EmailChanges {
         let changes = self.clone();
         let queued = self.db.write(move |conn| match LockedAccount::lock_enabled(conn, user)? {
             Some(account) if account.email_verified_at.is_none() => {
-                notices::verify_email(conn, &account, &changes.mail, changes.clock.now())
+                // Owners are not told if the email is dropped.
+                let _ = notices::verify_email(conn, &account, &changes.mail, changes.clock.now())?;
+                Ok(())
             }
             Some(_) | None => Ok(()),
         });
@@ -211,9 +219,9 @@ impl EmailChanges {
         store::delete(conn, user)?;
         let record = Record::new(Event::EmailChanged, by).with("from", account.email.as_str());
         self.audit.append(conn, &record.with("to", pending.email.as_str()))?;
-        let email = Email::EmailChanged { new_email: pending.email.clone() };
+        let email = Email::EmailChanged { new_email: pending.email.clone(), by_operator: false };
         self.mail.queue(conn, &account.email, &email, now)?;
-        account.set_email(conn, &pending.email, &pending.email_normalized, now)?;
+        account.set_email(conn, &pending.email, &pending.email_normalized, Some(now))?;
         self.sessions.revoke_access_tokens(conn, account)
     }
 

@@ -266,17 +266,16 @@ impl ImportedAccount {
         }
         let created_at = entry.created_at.unwrap_or(now);
         let id = UserId(entry.id.unwrap_or_else(|| random.id(created_at)));
+        let verified_at = since("email_verified", entry.email_verified, entry.email_verified_at, now)?;
         let row = AccountRow {
-            name: name.map(Label::into_string),
             password_hash: password_hash.unwrap_or_else(|| NO_PASSWORD.to_owned()),
             roles: Roles::parse(entry.roles.unwrap_or_default())?,
             password_changed_at: entry.password_changed_at.unwrap_or(created_at),
             last_login_at: entry.last_login_at,
             disabled_at: since("disabled", entry.disabled, entry.disabled_at, now)?,
-            email_verified_at: since("email_verified", entry.email_verified, entry.email_verified_at, now)?,
             alerts: entry.alerts.unwrap_or(true),
             deletes_at: entry.deletes_at,
-            ..AccountRow::new(id, &email, created_at)
+            ..AccountRow::new(id, &email, created_at).named(name).verified(verified_at)
         };
         Ok(Self { row, has_own_id: entry.id.is_some(), second_factor, without_password })
     }

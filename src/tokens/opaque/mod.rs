@@ -53,6 +53,8 @@ pub enum Purpose {
     VerifyEmail,
     /// Sets a new password.
     ResetPassword,
+    /// Sets the first password of an account that an operator has created.
+    Invitation,
     /// Confirms a change of email address for the current address.
     ChangeEmailOld,
     /// Confirms a change of email address for the new address.
@@ -69,9 +71,10 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::VerifyEmail,
         Self::ResetPassword,
+        Self::Invitation,
         Self::ChangeEmailOld,
         Self::ChangeEmailNew,
         Self::ReportLogin,
@@ -85,6 +88,7 @@ impl Purpose {
         match self {
             Self::VerifyEmail => "verify_email",
             Self::ResetPassword => "reset_password",
+            Self::Invitation => "invitation",
             Self::ChangeEmailOld => "change_email_old",
             Self::ChangeEmailNew => "change_email_new",
             Self::ReportLogin => "report_login",
@@ -104,6 +108,7 @@ impl Purpose {
         match self {
             Self::VerifyEmail
             | Self::ResetPassword
+            | Self::Invitation
             | Self::ChangeEmailOld
             | Self::ChangeEmailNew
             | Self::ReportLogin
@@ -118,7 +123,7 @@ impl Purpose {
         match self {
             Self::VerifyEmail | Self::ChangeEmailOld | Self::ChangeEmailNew => Duration::from_secs(DAY_SECS),
             Self::ResetPassword => Duration::from_secs(30 * MINUTE_SECS),
-            Self::ReportLogin => Duration::from_secs(7 * DAY_SECS),
+            Self::ReportLogin | Self::Invitation => Duration::from_secs(7 * DAY_SECS),
             Self::MfaChallenge => Duration::from_secs(5 * MINUTE_SECS),
             Self::TrustedDevice | Self::CancelDeletion => Duration::from_secs(30 * DAY_SECS),
         }
@@ -129,6 +134,7 @@ impl Purpose {
         match self {
             Self::VerifyEmail
             | Self::ResetPassword
+            | Self::Invitation
             | Self::ChangeEmailOld
             | Self::ChangeEmailNew
             | Self::CancelDeletion => true,
