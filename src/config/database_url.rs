@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::Database;
 use super::parse::Parsed;
+use super::postgres_url::PostgresUrl;
 use super::settings::EMBEDDED;
 
 /// Parses `DATABASE_URL`. Errors describe the form of the URL and never show the URL, which can contain a password.
@@ -18,6 +19,7 @@ pub(super) fn parse(text: &str, data_dir: &Path, schema: &str) -> Parsed<Databas
     }
     match text.split_once("://") {
         Some(("postgres" | "postgresql", rest)) if is_postgres(rest) => {
+            PostgresUrl::parse(text, |_| None)?;
             Ok(Database::Postgres { url: Zeroizing::new(text.to_owned()), schema: schema.to_owned() })
         }
         Some(("postgres" | "postgresql", _)) => {
@@ -43,9 +45,8 @@ fn sqlite(path: &str) -> Parsed<Database> {
     Ok(Database::Sqlite { path: PathBuf::from(path) })
 }
 
-/// Returns whether libpq can read the part of a URL after its scheme. Otherwise libpq would refuse it with a text that
-/// repeats a part of the password, or take a part of the password for the host, if a character that is not
-/// percent-encoded seems to have ended the password.
+/// Returns whether the part of a URL after its scheme is well-formed. Otherwise a part of the password would be taken
+/// for the host, if a character that is not percent-encoded seems to have ended the password.
 fn is_postgres(rest: &str) -> bool {
     let (location, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = location.split_once('/').unwrap_or((location, ""));
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_that_libpq_knows_is_accepted() {
+    fn every_form_that_postgresql_knows_is_accepted() {
         for url in [
             "postgres://keyturn@db.example/keyturn",
             "postgres://keyturn:p%25ss%2Fw%40rd:more@db.example:5432/keyturn?sslmode=require&connect_timeout=5",

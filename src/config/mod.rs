@@ -7,6 +7,7 @@ mod load;
 mod names;
 mod origins;
 mod parse;
+pub mod postgres_url;
 mod redis_url;
 mod secret_file;
 mod settings;
@@ -136,7 +137,7 @@ pub enum Database {
     },
     /// A Postgres server.
     Postgres {
-        /// A connection URL of libpq, which can contain a password.
+        /// A connection URL, which can contain a password.
         url: Zeroizing<String>,
         /// The schema of all tables: a name that needs no quotes.
         schema: String,

@@ -259,9 +259,10 @@ reads `GEOIP_DATABASE`, `MAIL_TEMPLATES` and `LOG` again, and the files that the
 
 const NOTES: &str = "
 `DATABASE_URL` is `sqlite:PATH`, `embedded`, which is `sqlite:DATA_DIR/keyturn.db`, or
-`postgres://USER:PASSWORD@HOST:PORT/DATABASE?NAME=VALUE` as libpq reads it, with special characters of the password
-percent-encoded. It has to be set, be it to `embedded`, where `REDIS_URL` is set or `PUBLIC_URL` begins with https: what
-is usually beside Postgres must not start an empty embedded database because a name was forgotten.
+`postgres://USER:PASSWORD@HOST:PORT/DATABASE?NAME=VALUE` with the parameters of PostgreSQL's own programs, and special
+characters of the password percent-encoded ([TLS, several servers and password files](operations.md#postgres)).
+It has to be set, be it to `embedded`, where `REDIS_URL` is set or `PUBLIC_URL` begins with https: what is usually
+beside Postgres must not start an empty embedded database because a name was forgotten.
 
 `REDIS_URL` is `redis://HOST:PORT/DB`, `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB` or
 `redis+cluster://HOST:PORT,HOST:PORT`, with `rediss` instead of `redis` for TLS. Credentials are written before the

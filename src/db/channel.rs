@@ -11,10 +11,11 @@ use std::time::Duration;
 use diesel::connection::{CacheSize, SimpleConnection};
 use diesel::dsl::sql;
 use diesel::sql_types::Integer;
-use diesel::{Connection as _, PgConnection, RunQueryDsl as _};
+use diesel::{Connection as _, RunQueryDsl as _};
 
 use super::connection::{self, Conn};
 use super::error::{DbError, DbResult};
+use super::postgres::PgConnection;
 use crate::config::Database;
 
 /// The longest time that a statement of an operation waits for a locked row. It is much shorter than the time that the
@@ -27,6 +28,10 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time that a transaction may wait for its next statement. A machine that dies or is cut off in a
 /// transaction holds locks on rows no longer than this.
 const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest time that Postgres may be silent while it carries out a statement, which is longer than any may take.
+/// After it a connection that was left behind ends, where the network acknowledges what it does not deliver.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The number of times that two connections are compared to find out whether they share sessions of Postgres.
 const COMPARISONS: usize = 5;
@@ -156,6 +161,9 @@ impl Channel {
                 set("SET LOCAL")
             }
         };
+        if let Purpose::Operations | Purpose::Batches(_) = purpose {
+            conn.set_answer_timeout(ANSWER_TIMEOUT)?;
+        }
         Ok(Self { conn: Conn::Postgres(conn), local_settings })
     }
 

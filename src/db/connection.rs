@@ -10,11 +10,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use diesel::{Connection as _, ConnectionError, PgConnection, SqliteConnection};
-use percent_encoding::percent_decode_str;
+use diesel::{Connection as _, SqliteConnection};
 
 use super::channel::{Channel, Pooling, Purpose};
 use super::error::{DbError, DbResult};
+use super::postgres::PgConnection;
 use crate::config::Database;
 
 /// A connection to Postgres or SQLite.
@@ -33,37 +33,10 @@ const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause between two attempts to enable the write-ahead log.
 const WAL_RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
-/// The parameters of libpq by which a server detects a lost database, and their values unless the URL sets them.
-const DEFAULTS: [(&str, &str); 8] = [
-    ("connect_timeout", "2"),
-    ("tcp_user_timeout", "5000"),
-    ("keepalives", "1"),
-    ("keepalives_idle", "10"),
-    ("keepalives_interval", "5"),
-    ("keepalives_count", "3"),
-    ("application_name", "keyturn"),
-    ("target_session_attrs", "read-write"),
-];
-
-/// The beginnings of messages of libpq that name a server. All others are about the URL and repeat a part of it.
-const ABOUT_SERVERS: [&str; 2] = ["connection to server", "could not translate host name"];
-
-/// Returns the error of a connection, with the message of libpq unless that can contain a part of the URL's password.
-fn without_url(error: ConnectionError) -> DbError {
-    match error {
-        ConnectionError::BadConnection(message)
-            if !ABOUT_SERVERS.iter().any(|beginning| message.starts_with(beginning)) =>
-        {
-            DbError::Unavailable("libpq takes no URL like that of DATABASE_URL, or no such value in it".to_owned())
-        }
-        other => other.into(),
-    }
-}
-
-/// Connects to Postgres, with the session's settings as they are. Blocks for `connect_timeout` at most, which is 2 s
-/// unless the URL sets it.
+/// Connects to Postgres, with the session's settings as they are. Blocks for `connect_timeout` at each address at most,
+/// which is 2 s unless the URL sets it.
 pub(super) fn connect(url: &str) -> DbResult<PgConnection> {
-    PgConnection::establish(&with_defaults(url)).map_err(without_url)
+    Ok(PgConnection::establish(url)?)
 }
 
 /// Opens a file of SQLite, which is created if it does not exist.
@@ -147,65 +120,5 @@ fn create_private(path: &Path) -> DbResult<()> {
             Err(DbError::Unavailable(format!("{}: {error}", path.display())))
         }
         Ok(_) | Err(_) => Ok(()),
-    }
-}
-
-/// Returns `url` with the parameters by which a server detects a lost database, unless they are set. Works on the text:
-/// libpq accepts several hosts, ports and characters that other parsers of URLs refuse.
-fn with_defaults(url: &str) -> String {
-    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
-    // As in libpq, a user and a password end at the first `@`, unless there is a `/` before, and may contain a `?`.
-    let address = match after_scheme.find(['@', '/']) {
-        Some(at) if after_scheme[at..].starts_with('@') => &after_scheme[at..],
-        _ => after_scheme,
-    };
-    let (separator, query) = match address.split_once('?') {
-        None => ("?", ""),
-        Some((_, query)) if query.is_empty() || query.ends_with('&') => ("", query),
-        Some((_, query)) => ("&", query),
-    };
-    let names = query.split('&').filter_map(|parameter| parameter.split('=').next());
-    let present: Vec<_> = names.map(|name| percent_decode_str(name).decode_utf8_lossy()).collect();
-    let missing: Vec<String> = DEFAULTS
-        .iter()
-        .filter(|(name, _)| !present.iter().any(|parameter| parameter == name))
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    if missing.is_empty() { url.to_owned() } else { format!("{url}{separator}{}", missing.join("&")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ALL: &str = "connect_timeout=2&tcp_user_timeout=5000&keepalives=1&keepalives_idle=10&keepalives_interval=5&\
-                       keepalives_count=3&application_name=keyturn&target_session_attrs=read-write";
-
-    #[test]
-    fn every_form_of_url_gets_the_defaults() {
-        for (url, separator) in [
-            ("postgres://db.example/keyturn", "?"),
-            ("postgresql://keyturn:secret@db.example:5432/keyturn", "?"),
-            ("postgres://a.example:5432,b.example:5433/keyturn", "?"),
-            ("postgres://keyturn@[::1]:5432,[::2]:5433", "?"),
-            ("postgres:///keyturn?host=/var/run/postgresql", "&"),
-            ("postgres://%2Fvar%2Frun%2Fpostgresql/keyturn", "?"),
-            ("postgres://u:what?not#this@db.example/keyturn", "?"),
-            ("postgres://u:what?not@a.example,b.example/keyturn?sslmode=require", "&"),
-            ("postgres://db.example/keyturn?", ""),
-            ("postgres://db.example/keyturn?sslmode=require&", ""),
-            ("postgres://db.example/key@turn?sslmode=require", "&"),
-        ] {
-            assert_eq!(with_defaults(url), format!("{url}{separator}{ALL}"));
-        }
-    }
-
-    #[test]
-    fn what_the_url_sets_stays() {
-        let url = "postgres://a.example,b.example/keyturn?connect_timeout=9&target%5Fsession_attrs=any";
-        let with_defaults = with_defaults(url);
-        let added = with_defaults.strip_prefix(url).unwrap();
-        assert!(!added.contains("connect_timeout") && !added.contains("target_session_attrs"), "{added}");
-        assert!(added.starts_with("&tcp_user_timeout=5000&"), "{added}");
     }
 }

@@ -8,6 +8,7 @@ pub mod connection;
 pub mod error;
 pub mod migrate;
 mod pool;
+mod postgres;
 mod probe;
 pub mod schema;
 pub mod time;
@@ -21,6 +22,7 @@ use tokio::sync::{Mutex, MutexGuard};
 pub use channel::{Channel, Pooling, Purpose};
 pub use connection::Conn;
 pub use error::{DbError, DbResult};
+pub use postgres::PgConnection;
 pub use probe::{Condition, write_test_row};
 
 use crate::config::Database;

@@ -56,6 +56,7 @@ mod origins;
 mod pages;
 mod people;
 mod poolers;
+mod postgres_urls;
 mod preflights;
 mod races;
 mod readiness;

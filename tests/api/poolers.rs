@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use keyturn::clock::Clock;
 use keyturn::config::Database;
-use keyturn::db::Pooling;
+use keyturn::db::{PgConnection, Pooling};
 use serde_json::json;
 use zeroize::Zeroizing;
 

@@ -1,8 +1,9 @@
 //! Ready means able to write: a database that answers and cannot be written is told.
 
+use diesel::Connection as _;
 use diesel::connection::SimpleConnection as _;
-use diesel::{Connection as _, PgConnection};
 use keyturn::clock::Clock;
+use keyturn::db::PgConnection;
 
 use crate::support::servers::Postgres;
 use crate::support::{Backend, Deployment, Endpoint, Process, Server, until, variable};

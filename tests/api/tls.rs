@@ -1,10 +1,6 @@
 //! TLS to Postgres and Redis: verified against the operator's own authority, refused with a reason otherwise.
 //!
-//! What the system trusts is found in two ways. Redis is reached by rustls, which reads the distribution's store
-//! wherever it is. Postgres is reached by libpq over the OpenSSL that is built in, whose own folder of authorities is
-//! that of its build and not the distribution's: `sslrootcert=system` works there with `SSL_CERT_FILE` or
-//! `SSL_CERT_DIR` set (Debian: `/etc/ssl/certs/ca-certificates.crt`), and refuses every server without. A
-//! `sslrootcert=PATH` depends on nothing.
+//! What the system trusts is where its distribution keeps it, or where `SSL_CERT_FILE` and `SSL_CERT_DIR` say.
 
 use std::process::Output;
 use std::sync::Arc;
@@ -19,7 +15,7 @@ use crate::support::{Backend, Deployment, Endpoint, until, variable};
 scaled_only! {
     postgres_is_reached_over_tls_and_verified_in_full,
     a_postgres_of_another_authority_or_name_or_without_tls_is_refused_with_the_reason,
-    authorities_of_the_system_are_taken_for_postgres_when_openssl_is_told_where_they_are,
+    authorities_of_the_system_are_taken_for_postgres,
     redis_is_reached_over_tls_and_verified_in_full,
     a_redis_of_another_authority_or_name_is_refused_and_the_reason_logged,
     authorities_of_the_system_are_taken_for_redis,
@@ -85,30 +81,30 @@ async fn a_postgres_of_another_authority_or_name_or_without_tls_is_refused_with_
         postgres.url(&format!("sslmode={mode}&sslrootcert={}", authority.certificate()))
     };
     let refused = |url: &str| serve(&postgres.deployment, &[("DATABASE_URL", url)]);
-    assert_refused(&refused(&verify("verify-ca", &stranger)), "certificate verify failed");
+    assert_refused(&refused(&verify("verify-ca", &stranger)), "invalid peer certificate: UnknownIssuer");
     let wrong_name = refused(&verify("verify-full", &postgres.authority));
     assert_refused(&wrong_name, "other.example");
-    assert_refused(&wrong_name, "does not match host name \"127.0.0.1\"");
+    assert_refused(&wrong_name, "not valid for name \"127.0.0.1\"");
     // The same authority without a look at the name is good, so it was the name.
     let process = Process::start(&postgres.deployment, &[("DATABASE_URL", &verify("verify-ca", &postgres.authority))]);
     process.register().await;
 
     let deployment = Deployment::new(Backend::Scaled);
     let url = format!("{}?sslmode=verify-full&sslrootcert={}", deployment.database_url(), stranger.certificate());
-    assert_refused(&serve(&deployment, &[("DATABASE_URL", &url)]), "does not support SSL");
+    assert_refused(&serve(&deployment, &[("DATABASE_URL", &url)]), "does not support TLS");
 }
 
-async fn authorities_of_the_system_are_taken_for_postgres_when_openssl_is_told_where_they_are(_: Backend) {
+async fn authorities_of_the_system_are_taken_for_postgres(_: Backend) {
     let postgres = SecurePostgres::start("IP:127.0.0.1");
     let system = postgres.url("sslmode=verify-full&sslrootcert=system");
     let settings = [("DATABASE_URL", &*system)];
-    assert_refused(&serve(&postgres.deployment, &settings), "certificate verify failed");
+    assert_refused(&serve(&postgres.deployment, &settings), "invalid peer certificate: UnknownIssuer");
     let mut told = command(&postgres.deployment, &settings);
     told.env("SSL_CERT_FILE", postgres.authority.certificate());
     let migrated = told.arg("migrate").output().unwrap();
     assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
 
-    // Without any, libpq looks in the home of whoever runs the server, and says what else there is.
+    // Without any, it is looked for in the home of whoever runs the server, and the reason says what else there is.
     let mut nowhere = command(&postgres.deployment, &[("DATABASE_URL", &postgres.url("sslmode=verify-full"))]);
     let nowhere = nowhere.env("HOME", postgres.deployment.folder.path()).arg("serve").output().unwrap();
     assert_refused(&nowhere, "root.crt\" does not exist");

@@ -16,6 +16,7 @@
 mod support;
 
 mod migrations;
+mod postgres;
 mod values;
 
 use std::sync::Arc;

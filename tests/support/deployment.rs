@@ -11,7 +11,7 @@ use keyturn::clock::Clock;
 use keyturn::config::{Config, Database};
 use keyturn::db::schema::sessions;
 use keyturn::db::types::IpColumn;
-use keyturn::db::{Conn, Db};
+use keyturn::db::{Conn, Db, PgConnection};
 use keyturn::devices::Devices;
 use keyturn::mail::Mail;
 use keyturn::metrics::Metrics;

@@ -2,7 +2,8 @@
 
 use std::process::{Child, Command, Stdio};
 
-use diesel::{Connection as _, PgConnection};
+use diesel::Connection as _;
+use keyturn::db::PgConnection;
 use url::Url;
 
 use super::folder::Folder;

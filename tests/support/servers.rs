@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use deadpool_redis::redis;
-use diesel::{Connection as _, PgConnection};
+use diesel::Connection as _;
+use keyturn::db::PgConnection;
 
 use super::folder::Folder;
 use super::{PATIENCE, variable};
@@ -71,7 +72,11 @@ impl Postgres {
         }
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.log_file()).unwrap();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let url = self.url();
+        let url = format!(
+            "postgres://keyturn@/postgres?target_session_attrs=any&host={}&port={}",
+            self.socket_folder(),
+            self.port
+        );
         let runs = answers(&mut child, || PgConnection::establish(&url).is_ok());
         self.child = Some(child);
         runs
@@ -96,6 +101,23 @@ impl Postgres {
     /// The maintenance database, as a superuser without password.
     pub fn url(&self) -> String {
         format!("postgres://keyturn@127.0.0.1:{}/postgres", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder of its Unix socket.
+    pub fn socket_folder(&self) -> String {
+        self.folder.path().display().to_string()
+    }
+
+    /// Starts it again so that it lets in whom these lines of `pg_hba.conf` name, and everybody by its socket.
+    pub fn let_in(&mut self, lines: &str) {
+        let rules = format!("local all all trust\n{lines}\n");
+        std::fs::write(self.folder.path().join("data").join("pg_hba.conf"), rules).unwrap();
+        self.stop();
+        self.start_again();
     }
 
     /// What it has logged so far.

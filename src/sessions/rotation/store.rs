@@ -8,7 +8,7 @@ use diesel::{QueryResult, RunQueryDsl};
 use super::{Note, Rotated, Rotation, RotationTimes};
 use crate::db::connection::MultiBackend;
 use crate::db::types::{IpColumn, SqlInet, SqlJson, SqlTime, SqlUuid};
-use crate::db::{Conn, DbResult};
+use crate::db::{Conn, DbResult, PgConnection};
 use crate::sessions::refresh::IdempotencyKey;
 use crate::sessions::{SessionSnapshot, Subject};
 use crate::types::{Amr, Jti, Roles, SessionId, Timestamp, UserId};
