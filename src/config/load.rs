@@ -231,7 +231,8 @@ fn bind(reader: &mut Reader) -> SocketAddr {
 /// Returns the address of the metrics, which must leave room for the one that the server listens on.
 fn metrics_bind(reader: &mut Reader, bind: SocketAddr) -> Option<SocketAddr> {
     let metrics = reader.get("METRICS_BIND", parse::bind)?;
-    let (own, other) = (metrics.ip().to_canonical(), bind.ip().to_canonical());
+    let own = metrics.ip().to_canonical();
+    let other = bind.ip().to_canonical();
     let is_all = |ip: IpAddr| ip.is_unspecified();
     // All addresses of IPv6 are those of IPv4 as well.
     let overlaps = own == other

@@ -94,7 +94,8 @@ impl Delivery {
             }
         };
         let from = config.mail.from.clone();
-        let (unusable, lacks_utf8) = (AtomicBool::new(false), AtomicBool::new(false));
+        let unusable = AtomicBool::new(false);
+        let lacks_utf8 = AtomicBool::new(false);
         Ok(Self { inner: Arc::new(Inner { mail, db, clock, metrics, from, destination, unusable, lacks_utf8 }) })
     }
 

@@ -82,19 +82,23 @@ impl Hasher {
         let threads = cores.get().saturating_sub(1).max(1);
         let queue = Arc::new(Queue::new(threads.saturating_mul(capacity)));
         let hasher = Self { queue, load: RequestLoad::default(), scheme, random, max_wait: MAX_WAIT };
-        let usual = hasher.scheme.block_count();
         for number in 0..threads {
             let queue = hasher.queue.clone();
-            let work = move || work(&mut Memory::new(usual), |timeout| queue.next(timeout));
-            thread::Builder::new().name(format!("hasher-{number}")).spawn(work)?;
+            hasher.start(&format!("hasher-{number}"), move |timeout| queue.next(timeout))?;
         }
         if threads < cores.get() {
-            let (queue, load) = (hasher.queue.clone(), hasher.load.clone());
-            let mut gauge = Gauge::new(load);
-            let work = move || work(&mut Memory::new(usual), |timeout| queue.next_spare(timeout, || gauge.is_low()));
-            thread::Builder::new().name("hasher-spare".to_owned()).spawn(work)?;
+            let queue = hasher.queue.clone();
+            let mut gauge = Gauge::new(hasher.load.clone());
+            hasher.start("hasher-spare", move |timeout| queue.next_spare(timeout, || gauge.is_low()))?;
         }
         Ok(hasher)
+    }
+
+    /// Starts a thread that runs what `next` returns.
+    fn start(&self, name: &str, next: impl FnMut(Option<Duration>) -> Option<Job> + Send + 'static) -> io::Result<()> {
+        let usual = self.scheme.block_count();
+        thread::Builder::new().name(name.to_owned()).spawn(move || work(&mut Memory::new(usual), next))?;
+        Ok(())
     }
 
     /// Returns the load of the threads that serve requests, where these register.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-/// How long the load is measured at least.
+/// The least time over which the load is measured.
 pub(super) const GAUGE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The share of their time, in percent, up to which these threads count as having little to do.

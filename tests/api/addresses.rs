@@ -99,7 +99,7 @@ async fn whatever_registers_gets_its_emails_in_every_script(backend: Backend) {
             registered += 1;
             let email = Tokens::of(answer.assert_status(201)).email;
             let mail = smtp.mail_to(&email).await;
-            assert_eq!(mail.to, [email.clone()]);
+            assert_eq!(mail.to, std::slice::from_ref(&email));
             let body = json!({"token": mail.token()});
             server.post("/api/v1/auth/email/verify").json(&body).send().await.assert_status(204);
         }

@@ -1,7 +1,6 @@
 //! Emails: what is queued arrives, once, whatever becomes of the mail server and of ours; and nothing waits for it.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -117,7 +117,7 @@ const TASKS: &[Task] = &[
         spawn: "spawn(move || writer.run())",
     },
     Task { name: "connections", room: "db", file: "db/pool.rs", spawn: "spawn(move || carry_out(&queue, &pool))" },
-    Task { name: "hashers", room: "passwords", file: "passwords/hasher.rs", spawn: "spawn(work)" },
+    Task { name: "hashers", room: "passwords", file: "passwords/hasher.rs", spawn: "spawn(move || work(&mut" },
     Task { name: "cache writer", room: "cache", file: "app/mod.rs", spawn: "spawn(base.cache.clone().run())" },
     Task { name: "log reader", room: "revocations", file: "app/mod.rs", spawn: "spawn(reader.run())" },
     Task { name: "mail delivery", room: "mail", file: "app/mod.rs", spawn: "spawn(delivery.run())" },

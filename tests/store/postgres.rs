@@ -162,7 +162,7 @@ async fn a_session_that_the_server_ends_is_lost_with_its_reason(deployment: Arc<
             assert!(matches!(kind(&again), DatabaseErrorKind::ClosedConnection));
             conn.batch_execute("ROLLBACK").unwrap_err();
         }
-        assert!(conn.transaction(|conn| one(conn)).is_err());
+        assert!(conn.transaction(one).is_err());
     }
 }
 
