@@ -3,7 +3,8 @@
 //! Work that has begun cannot be given up: behind a pooler or balancer that acknowledges bytes and delivers none, a
 //! statement waits for as long as any may take, and longer. So a connection leaves the pool before its work begins, and
 //! comes back only once the work has ended. A connection that works longer than [`WORK_TIMEOUT`] is left behind with
-//! its thread, and a new one takes its place. The threads are not the runtime's, which would wait for them when it ends.
+//! its thread, and a new one takes its place. The threads are not the runtime's, which would wait for them when it
+//! ends.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

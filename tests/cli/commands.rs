@@ -378,7 +378,7 @@ async fn no_password_of_any_url_is_ever_shown(deployment: Arc<Deployment>) {
             }
         }
     }
-    // URLs and values that only libpq finds fault with.
+    // URLs that are well-formed and have parameters or values that nobody knows.
     for end in
         ["kt:ab Zorro@127.0.0.1:9/d", "127.0.0.1:9/d?password=a&Zorro=1", "127.0.0.1:9/d?password=a&sslmode=Zorro"]
     {

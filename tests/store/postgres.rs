@@ -57,8 +57,9 @@ async fn values_of_every_size_come_back(deployment: Arc<Deployment>) {
             assert_eq!(query.get_result::<Row>(conn).unwrap(), Row { number: -7, text, bytes: bytes.clone() });
         }
     }
-    let rows =
-        diesel::sql_query("SELECT n AS number, NULL AS text, ''::bytea AS bytes FROM generate_series(1, 50000) n");
+    let rows = diesel::sql_query(
+        "SELECT n::bigint AS number, NULL AS text, ''::bytea AS bytes FROM generate_series(1, 50000) n",
+    );
     let rows: Vec<Row> = rows.load(conn).unwrap();
     assert!(rows.len() == 50_000 && rows.iter().zip(1..).all(|(row, number)| row.number == number));
     assert_eq!(diesel::sql_query("SELECT 1 WHERE false").execute(conn).unwrap(), 0);
@@ -198,18 +199,18 @@ async fn errors_tell_what_the_server_told(deployment: Arc<Deployment>) {
         ("INSERT INTO told VALUES (2, 1, -1)", Some("told_size")),
         ("INSERT INTO told VALUES (2, 1, 5)", Some("told_size_excl")),
         ("INSERT INTO told VALUES (2, 1, NULL)", None),
-        ("SET default_transaction_read_only = on; INSERT INTO told VALUES (3, 1, 7)", None),
+        ("BEGIN READ ONLY; INSERT INTO told VALUES (3, 1, 7)", None),
     ] {
         let error = fail(statement);
         let Error::DatabaseError(kind, information) = &error else { panic!("{error:?}") };
         assert!(!matches!(kind, DatabaseErrorKind::Unknown | DatabaseErrorKind::ClosedConnection), "{statement}");
         assert_eq!(information.constraint_name(), constraint, "{statement}");
     }
-    let error = fail("SELECT 1 FROM nowhere");
+    let error = fail("ROLLBACK; SELECT 1 FROM nowhere");
     let Error::DatabaseError(_, information) = &error else { panic!("{error:?}") };
     assert_eq!(
         (information.message(), information.statement_position()),
-        ("relation \"nowhere\" does not exist", Some(15))
+        ("relation \"nowhere\" does not exist", Some(25))
     );
     let ids: Vec<i32> = diesel::select(diesel::dsl::sql::<Array<Integer>>("ARRAY[1, 2]")).get_result(conn).unwrap();
     assert_eq!(ids, [1, 2]);

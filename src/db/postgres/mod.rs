@@ -74,7 +74,7 @@ impl PgConnection {
         answer
     }
 
-    /// Tells Diesel's transactions what the server has told of the session's, as Diesel does with libpq.
+    /// Tells Diesel's transactions what the server has told of the session's, as Diesel does for its own connections.
     fn note_state(&mut self, has_failed: bool) {
         let state = self.session.state;
         let status = AnsiTransactionManager::transaction_manager_status_mut(self);

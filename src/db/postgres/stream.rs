@@ -132,6 +132,8 @@ impl Messages {
             self.limit_time()?;
             let read = match self.stream.read(&mut self.chunk) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                // So says TLS, at length.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => 0,
                 read => read.map_err(or_timeout)?,
             };
             match self.chunk.get(..read) {
