@@ -1,14 +1,19 @@
 //! Metrics of a server, for Prometheus.
 
+mod process;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 /// The metrics of one server. Clones share them.
@@ -31,8 +36,27 @@ struct Counters {
     emails: Family<Label<EmailOutcome>, Counter>,
     emails_waiting: Gauge,
     emails_failed: Gauge,
+    emails_oldest: Seconds,
+    log_age: Seconds,
+    clock_skew: Seconds,
+    /// When the process began, as a Unix time.
+    started: f64,
     cache_available: Gauge,
     cache_faults: Family<Label<CacheAccess>, Counter>,
+}
+
+/// A gauge of seconds.
+type Seconds = Gauge<f64, AtomicU64>;
+
+/// The state of a server at the moment at which its metrics are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed {
+    /// Whether the cache is available.
+    pub cache_available: bool,
+    /// The time since the log of revocations was last read.
+    pub log_age: Duration,
+    /// How much the clock differs from the database's.
+    pub clock_skew: Duration,
 }
 
 /// A set of one label: its name and its value.
@@ -171,6 +195,14 @@ impl Counters {
         registry.register("emails", "Attempts to deliver an email by outcome", self.emails.clone());
         registry.register("emails_waiting", "Emails waiting in the outbox", self.emails_waiting.clone());
         registry.register("emails_failed", "Emails given up in the last two weeks", self.emails_failed.clone());
+        let oldest = self.emails_oldest.clone();
+        registry.register_with_unit("emails_oldest", "Age of the oldest email that waits", Unit::Seconds, oldest);
+        let age = self.log_age.clone();
+        registry.register_with_unit("revocation_log_age", "Time since revocations were read", Unit::Seconds, age);
+        let skew = self.clock_skew.clone();
+        registry.register_with_unit("clock_skew", "Difference from the database's clock", Unit::Seconds, skew);
+        let build = [("version", env!("CARGO_PKG_VERSION")), ("commit", env!("KEYTURN_COMMIT"))];
+        registry.register("build", "The build that runs", Info::new(build));
         registry.register("cache_available", "Whether the cache is available: 1 or 0", self.cache_available.clone());
         registry.register("cache_faults", "Times at which calls to the cache were given up", self.cache_faults.clone());
     }
@@ -199,6 +231,10 @@ impl Metrics {
             emails: Family::default(),
             emails_waiting: Gauge::default(),
             emails_failed: Gauge::default(),
+            emails_oldest: Seconds::default(),
+            log_age: Seconds::default(),
+            clock_skew: Seconds::default(),
+            started: unix_time(),
             cache_available: Gauge::default(),
             cache_faults: Family::default(),
             registry: Registry::default(),
@@ -252,8 +288,9 @@ impl Metrics {
         self.counters.emails.get_or_create(&[("outcome", outcome)]).inc();
     }
 
-    /// Sets how many emails of all servers are waiting and how many were given up.
-    pub fn set_outbox(&self, waiting: i64, failed: i64) {
+    /// Sets how many emails of all servers are waiting, for how long the oldest one has, and how many were given up.
+    pub fn set_outbox(&self, waiting: i64, oldest: Duration, failed: i64) {
+        self.counters.emails_oldest.set(oldest.as_secs_f64());
         self.counters.emails_waiting.set(waiting);
         self.counters.emails_failed.set(failed);
     }
@@ -280,11 +317,21 @@ impl Metrics {
     }
 
     /// Returns all metrics in the OpenMetrics text format.
-    pub fn encode(&self, cache_available: bool) -> String {
-        self.counters.cache_available.set(i64::from(cache_available));
+    pub fn encode(&self, observed: Observed) -> String {
+        self.counters.cache_available.set(i64::from(observed.cache_available));
+        self.counters.log_age.set(observed.log_age.as_secs_f64());
+        self.counters.clock_skew.set(observed.clock_skew.as_secs_f64());
         let mut text = String::new();
         // Writing to a String cannot fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &self.counters.registry);
+        let _ = encode_registry(&mut text, &self.counters.registry);
+        process::encode(&mut text, self.counters.started);
+        let _ = encode_eof(&mut text);
         text
     }
+}
+
+fn unix_time() -> f64 {
+    #[expect(clippy::disallowed_methods, reason = "nobody decides anything by when the process began")]
+    let now = SystemTime::now();
+    now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }

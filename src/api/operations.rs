@@ -7,6 +7,8 @@ use serde::Serialize;
 use crate::cache::{Cache, CacheStatus};
 use crate::db::{Condition, Db};
 use crate::http::HttpContext;
+use crate::metrics::Observed;
+use crate::sessions::Sessions;
 
 /// The sign of life of a process.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -75,7 +77,15 @@ pub(super) async fn get_readiness(
 /// Returns the metrics for Prometheus, in the OpenMetrics text format.
 #[utoipa::path(get, path = "/metrics", tag = "Operations", security(()),
     responses((status = 200, description = "Metrics", body = String, content_type = "application/openmetrics-text")))]
-pub(super) async fn get_metrics(context: web::Data<HttpContext>, cache: web::Data<Cache>) -> HttpResponse {
-    let text = context.metrics.encode(cache.status() != CacheStatus::Unavailable);
+pub(super) async fn get_metrics(
+    context: web::Data<HttpContext>,
+    cache: web::Data<Cache>,
+    sessions: web::Data<Sessions>,
+) -> HttpResponse {
+    let text = context.metrics.encode(Observed {
+        cache_available: cache.status() != CacheStatus::Unavailable,
+        log_age: sessions.log.reader_progress().since_read(),
+        clock_skew: context.clock.skew(),
+    });
     HttpResponse::Ok().content_type("application/openmetrics-text; version=1.0.0; charset=utf-8").body(text)
 }

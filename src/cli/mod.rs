@@ -6,6 +6,7 @@
 mod doctor;
 mod health;
 mod log;
+mod monitoring;
 mod output;
 mod progress;
 mod reload;
@@ -67,6 +68,9 @@ enum Command {
     Doctor,
     /// Ask the server of this configuration whether it can serve; exit with 1 if it cannot.
     Health(health::HealthArguments),
+    /// Print what shows and watches servers.
+    #[command(subcommand)]
+    Monitoring(monitoring::Command),
     /// Print a completion script for a shell.
     Completions { shell: Shell },
 }
@@ -120,6 +124,7 @@ fn run(arguments: Arguments) -> Outcome {
         }
         Command::Doctor => doctor::run(file),
         Command::Health(health) => health::run(file, &health),
+        Command::Monitoring(command) => monitoring::run(command),
         Command::Completions { shell } => {
             // `generate` would panic if it wrote to standard output and nobody read that.
             let mut script = Vec::new();

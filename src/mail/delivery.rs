@@ -252,7 +252,8 @@ impl Inner {
 
     async fn count(&self) -> DbResult<()> {
         let status = self.db.read(store::status).await?;
-        self.metrics.set_outbox(status.waiting, status.failed);
+        let oldest = status.oldest.map_or(Duration::ZERO, |oldest| self.clock.now().since(oldest));
+        self.metrics.set_outbox(status.waiting, oldest, status.failed);
         Ok(())
     }
 }

@@ -45,6 +45,7 @@ mod lockout;
 mod mail;
 mod mail_faults;
 mod mail_limits;
+mod metrics;
 mod mfa;
 mod mfa_guesses;
 mod mfa_step_up;

@@ -20,6 +20,7 @@ mod deployments;
 mod hashes;
 mod health;
 mod installations;
+mod monitoring;
 mod operating;
 mod recipes;
 mod second_factors;
