@@ -1,7 +1,7 @@
 //! The caller of a request: the holder of a valid access token.
 
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, ORIGIN};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use actix_web::{HttpRequest, web};
 
 use crate::audit::Actor;
@@ -30,6 +30,8 @@ pub(crate) enum AccessError {
     MalformedAuthorization,
     /// The cookie of the access token cannot be read, or there are two.
     Cookie(CookieError),
+    /// A header that decides whether cookies count was sent twice, with different values.
+    DifferentHeaders,
     /// The request came with cookies from a page of another origin.
     OriginNotAllowed,
     /// An administrator acts for the account, which only its owner may change.
@@ -49,7 +51,7 @@ pub(crate) enum AccessError {
 impl AccessError {
     /// Returns whether the request could not be read: then nothing is known about its caller.
     pub(super) fn is_unreadable(&self) -> bool {
-        matches!(self, Self::MalformedAuthorization | Self::Cookie(_))
+        matches!(self, Self::MalformedAuthorization | Self::Cookie(_) | Self::DifferentHeaders)
     }
 }
 
@@ -70,6 +72,9 @@ impl From<DbError> for AccessError {
         Self::Database(error)
     }
 }
+
+/// The header by which browsers say from where a request comes (Fetch Metadata).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Schemes of credentials that a proxy may ask for on its own account: keyturn ignores them.
 const SCHEMES_OF_PROXIES: [&str; 3] = ["basic", "digest", "negotiate"];
@@ -189,9 +194,15 @@ fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, AccessError> {
     let value = value.to_str().map_err(|_| AccessError::MalformedAuthorization)?.trim();
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     let token = token.trim();
+    let is_bearer = |scheme: &str| scheme.eq_ignore_ascii_case("bearer");
+    // Two headers that a proxy has joined into one.
+    let mut joined = value.split(',').skip(1).filter_map(|part| part.split_whitespace().next());
+    if joined.any(is_bearer) {
+        return Err(AccessError::MalformedAuthorization);
+    }
     if value.is_empty() || SCHEMES_OF_PROXIES.iter().any(|other| scheme.eq_ignore_ascii_case(other)) {
         Ok(None)
-    } else if scheme.eq_ignore_ascii_case("bearer") && is_token(token) {
+    } else if is_bearer(scheme) && is_token(token) {
         Ok(Some(token))
     } else {
         Err(AccessError::MalformedAuthorization)
@@ -202,6 +213,16 @@ fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, AccessError> {
 fn is_token(text: &str) -> bool {
     let digits = text.trim_end_matches('=');
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+}
+
+/// Returns the value of a header that decides who may call, if the request has it.
+///
+/// # Errors
+/// It was sent twice with different values: which one a browser has sent is not known.
+fn sole<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, AccessError> {
+    let mut values = headers.get_all(name);
+    let first = values.next();
+    if values.any(|other| Some(other) != first) { Err(AccessError::DifferentHeaders) } else { Ok(first) }
 }
 
 /// Refuses requests that a page of another origin may have made a browser send with its cookies. Browsers name the
@@ -217,8 +238,8 @@ pub(super) fn require_own_origin(
     if method.is_safe() {
         return Ok(());
     }
-    let origin = request.headers().get(ORIGIN).and_then(|origin| origin.to_str().ok());
-    let same_origin = request.headers().get("sec-fetch-site").is_some_and(|site| site == "same-origin");
+    let origin = sole(request.headers(), &ORIGIN)?.and_then(|origin| origin.to_str().ok());
+    let same_origin = sole(request.headers(), &SEC_FETCH_SITE)?.is_some_and(|site| site == "same-origin");
     if origin.is_some_and(|origin| context.is_trusted_origin(origin)) || (origin.is_none() && same_origin) {
         return Ok(());
     }
@@ -237,7 +258,7 @@ pub(super) fn require_origin_for(
 ) -> Result<(), AccessError> {
     let headers = request.headers();
     let is_from_page = headers.contains_key(ORIGIN)
-        || headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site");
+        || headers.get_all(SEC_FETCH_SITE).any(|site| site == "cross-site" || site == "same-site");
     if transport == Transport::Cookie && is_from_page {
         return require_own_origin(request, context, &Method::POST);
     }

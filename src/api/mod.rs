@@ -24,6 +24,7 @@ mod refusals;
 mod routes;
 mod schema;
 mod sessions;
+mod strictness;
 mod token_response;
 mod values;
 mod verify;

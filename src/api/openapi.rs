@@ -9,6 +9,7 @@ use utoipa::openapi::{OpenApi, RefOr, Required, Response, ResponseBuilder, Schem
 
 use super::access::limit_of;
 use super::refusals::problem;
+use super::strictness::is_strict;
 use crate::http::HttpContext;
 
 /// Adds to each operation the security scheme and the refusals that follow from what it takes.
@@ -108,6 +109,7 @@ fn declare_refusals(method: &Method, path: &str, operation: &mut Operation) {
     let is_unsafe = has_caller && !method.is_safe();
     let is_administration = operation.tags.iter().flatten().any(|tag| tag == "Administration");
     let takes = |place: ParameterIn| operation.parameters.iter().flatten().any(|parameter| is_in(parameter, &place));
+    let (has_query, is_strict) = (takes(ParameterIn::Query), is_strict(path));
     let follows = [
         ("400", "The body is not JSON", has_body),
         ("400", "The request cannot be read", has_caller),
@@ -115,9 +117,9 @@ fn declare_refusals(method: &Method, path: &str, operation: &mut Operation) {
         ("403", "The caller is no administrator, or another administrator acts for them", is_administration),
         ("403", "An administrator acts for the caller, or a page of another origin calls with cookies", is_unsafe),
         ("404", "There is no such thing, or it belongs to another account", takes(ParameterIn::Path)),
-        ("413", "The body is too large", has_body),
-        ("415", "The body has another content type", has_body),
-        ("422", "A value is not valid", has_body || takes(ParameterIn::Query)),
+        ("413", "The body is too large", has_body || is_strict),
+        ("415", "The body has another content type", has_body || is_strict),
+        ("422", "A value is not valid, or there is none of that name", has_body || has_query || is_strict),
         ("429", "Too many requests", has_caller && limit_of(method, path).is_some()),
         ("503", "The database does not answer: to be retried", has_body || has_caller),
     ];

@@ -45,6 +45,10 @@ impl From<AccessError> for Problem {
             AccessError::MissingToken => Self::missing_token(),
             AccessError::InvalidToken => Self::invalid_token(),
             AccessError::MalformedAuthorization => Problem::malformed_authorization(),
+            AccessError::DifferentHeaders => Problem::bad_request(
+                "duplicate_header",
+                "Origin or Sec-Fetch-Site was sent twice, with different values.",
+            ),
             AccessError::Cookie(error) => error.into(),
             AccessError::OriginNotAllowed => Self::forbidden(
                 "origin_not_allowed",

@@ -4,13 +4,17 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::middleware::{Next, from_fn};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 use utoipa::OpenApi;
 use utoipa::openapi::path::PathItem;
 
 use super::openapi::{Conventions, of_server};
+use super::strictness::Strictness;
 use super::{
     accounts, admin, audit, deletion, email, export, invitations, keys, login, mfa, operations, recovery, refresh,
     routes, sessions, verify,
@@ -124,7 +128,7 @@ static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::op
 const REFRESH: &str = "/api/v1/sessions/refresh";
 
 /// Paths that answer to any method.
-const VERIFY: &str = "/api/v1/auth/verify";
+pub(super) const VERIFY: &str = "/api/v1/auth/verify";
 const VERIFY_WITH_PATH: &str = "/api/v1/auth/verify/{original:.*}";
 
 /// The places of the metadata of an issuer with a path.
@@ -183,20 +187,34 @@ fn register(config: &mut web::ServiceConfig, with_metrics: bool) {
 }
 
 /// Returns the resource of a path with a route for each of its methods.
-fn resource(path: &str, item: &PathItem, handlers: &BTreeMap<&'static str, Register>) -> Resource {
+fn resource(
+    path: &str,
+    item: &PathItem,
+    handlers: &BTreeMap<&'static str, Register>,
+) -> Resource<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    > + use<>,
+> {
     let resource = if path == SESSIONS { web::resource([SESSIONS, "/api/v1/sessions/"]) } else { web::resource(path) };
     let resource = resource.default_service(web::to(method_not_allowed));
     // HEAD asks for the same as GET without its body (RFC 9110 §9.3.2).
     let get = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
     let methods =
         [(&item.get, get()), (&item.post, web::post()), (&item.patch, web::patch()), (&item.delete, web::delete())];
-    methods.into_iter().fold(resource, |resource, (operation, route)| {
+    let resource = methods.into_iter().fold(resource, |resource, (operation, route)| {
         let id = operation.as_ref().and_then(|operation| operation.operation_id.as_deref());
         match id.and_then(|id| handlers.get(id)) {
             Some(register) => resource.route(register(route)),
             None => resource,
         }
-    })
+    });
+    let strictness = Strictness::new(path, item);
+    resource.wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| strictness.clone().serve(request, next)))
 }
 
 async fn not_found() -> Result<HttpResponse, Problem> {

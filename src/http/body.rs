@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError};
 use futures_core::Stream as _;
 use serde::de::DeserializeOwned;
@@ -156,11 +156,15 @@ fn read(
     payload: &mut Payload,
 ) -> impl Future<Output = Result<Vec<u8>, BodyError>> + use<> + 'static {
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let is_encoded = request.headers().get_all(CONTENT_ENCODING).any(|encoding| encoding != "identity");
     let payload = payload.take();
     let connection = request.conn_data::<Rc<Connection>>().cloned();
     async move {
         if announced.is_some_and(|length: usize| length > MAX_BODY) {
             return Err(BodyError::TooLarge);
+        }
+        if is_encoded {
+            return Err(BodyError::UnsupportedType("The body must not be compressed: no Content-Encoding is taken."));
         }
         let _reading = connection.map(Connection::read_body);
         tokio::time::timeout(BODY_TIMEOUT, read_payload(payload)).await.unwrap_or(Err(BodyError::TooSlow))

@@ -43,6 +43,27 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     }
 }
 
+/// Checks that a query has no parameters but those of `known`.
+///
+/// # Errors
+/// It has another parameter, or one that contains NUL.
+pub(crate) fn require_known(query: &str, known: &[String]) -> Result<(), Problem> {
+    if query.is_empty() {
+        return Ok(());
+    }
+    if let Some(error) = nul::in_form(query.as_bytes()) {
+        return Err(Problem::invalid(vec![error]));
+    }
+    let mut names = url::form_urlencoded::parse(query.as_bytes()).map(|(name, _)| name);
+    match names.find(|name| !known.iter().any(|other| other == name)) {
+        Some(name) => {
+            let message = format!("has a parameter that this request does not take: `{name}`");
+            Err(Problem::invalid(vec![FieldError::new("query", "invalid", &message)]))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Returns the parameter `name` of a query, if the query has it.
 ///
 /// # Errors

@@ -74,6 +74,7 @@ mod sessions;
 mod statements;
 mod step_up;
 mod strangers;
+mod strictness;
 mod stuck_connections;
 mod tls;
 mod token_libraries;

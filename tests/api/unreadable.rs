@@ -26,6 +26,8 @@ both_backends! {
     a_malformed_authorization_is_no_refused_token,
     two_authorizations_are_refused,
     a_malformed_refresh_is_no_end_of_the_session,
+    a_header_that_decides_is_not_sent_twice_with_different_values,
+    a_compressed_body_is_refused_as_such,
 }
 
 /// The cookies of a new session.
@@ -139,6 +141,8 @@ async fn a_malformed_authorization_is_no_refused_token(server: Server) {
         &format!("Bearer {token},"),
         // What some proxies make of two headers.
         &format!("Bearer {token}, Bearer {token}"),
+        &format!("Basic YTpi, Bearer {token}"),
+        &format!("Basic YTpi,bearer {token}"),
         "Bearer =",
         "Bearer {{token}}",
         "Bearer [object Object]",
@@ -199,4 +203,36 @@ async fn a_malformed_refresh_is_no_end_of_the_session(server: Server) {
     let cut = request().header("content-length", "1000").body(&*body).begin().await.unwrap();
     drop(cut);
     server.refreshed(&tokens).await;
+}
+
+/// Which of two a browser has sent is not known, so neither is taken.
+async fn a_header_that_decides_is_not_sent_twice_with_different_values(server: Server) {
+    let (access, refresh) = cookies(&server).await;
+    let own = ("origin", PUBLIC_URL);
+    let foreign = ("origin", "https://evil.example");
+    let (site, cross) = (("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site"));
+    for pair in [[own, foreign], [foreign, own], [site, cross], [cross, site]] {
+        for (method, path, cookie) in
+            [("PATCH", "/api/v1/auth/me", &access), ("POST", "/api/v1/sessions/refresh", &refresh)]
+        {
+            let mut request = server.request(method, path).header("cookie", cookie).json(&json!({}));
+            for (name, value) in pair {
+                request = request.header(name, value);
+            }
+            request.send().await.assert_problem(400, "duplicate_header");
+        }
+    }
+    let twice = server.patch("/api/v1/auth/me").header("cookie", &access).json(&json!({"name": "Ada"}));
+    twice.header(own.0, own.1).header(own.0, own.1).send().await.assert_status(200);
+    assert_eq!(server.count("sessions WHERE generation > 0"), 0);
+}
+
+async fn a_compressed_body_is_refused_as_such(server: Server) {
+    let body = json!({"email": "a@example.com", "password": PASSWORD});
+    let gzip = server.post("/api/v1/auth/register").header("content-encoding", "gzip").json(&body).send().await;
+    gzip.assert_problem(415, "unsupported_media_type");
+    let form = server.post("/account/verify-email").header("content-encoding", "br");
+    form.header("content-type", "application/x-www-form-urlencoded").body("token=x").send().await.assert_status(415);
+    let plain = server.post("/api/v1/auth/register").header("content-encoding", "identity").json(&body).send().await;
+    plain.assert_status(201);
 }
