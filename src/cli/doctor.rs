@@ -54,8 +54,10 @@ pub(super) fn run(file: Option<PathBuf>) -> Outcome {
         Err(error) => healthy &= report("database", Err(unreachable_database(&config, &error)))?,
         Ok((mut channel, pooling)) => {
             healthy &= report("database", Ok(engine(&config, pooling)))?;
-            healthy &= report("schema", schema(&mut channel))?;
-            healthy &= report("writing", writing(&mut channel))?;
+            let schema = schema(&mut channel);
+            let has_tables = schema.is_ok();
+            healthy &= report("schema", schema)?;
+            healthy &= report("writing", if has_tables { writing(&mut channel) } else { Err(no_table()) })?;
             healthy &= report("clock", check(&mut channel, clock))?;
             healthy &= report("keys", check(&mut channel, |conn| keys(&config, conn)))?;
             healthy &= report("outbox", check(&mut channel, outbox))?;
@@ -154,6 +156,10 @@ fn schema(channel: &mut Channel) -> Finding {
         Ok(pending) => Err((format!("lacks {}", pending.join(", ")), advice)),
         Err(error) => Err((error.to_string(), advice)),
     }
+}
+
+fn no_table() -> (String, &'static str) {
+    ("no row can be written, because tables are missing".to_owned(), "run `keyturn migrate` first")
 }
 
 /// Writes a row and deletes it.

@@ -181,7 +181,11 @@ fn list_pending(file: Option<PathBuf>) -> Outcome {
 fn run_migrate(file: Option<PathBuf>) -> Outcome {
     let config = load(file)?;
     name_database(&config.database);
+    let pending = migrate::pending_in(&config.database)?;
     block_on(async { App::build(&config, Clock::default()).await.map(drop) })?;
+    for name in pending {
+        say!("applied: {name}")?;
+    }
     say!("The database is up to date.")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -127,6 +127,10 @@ impl AllowedOrigin {
             ("http" | "https", Some(domain)) if !domain.contains('*') => {
                 subdomains(&scheme, domain).ok_or_else(|| would_allow_everybody(text))
             }
+            _ if host.contains('*') && host.trim_matches(['*', '.', ':']).contains('.') => Err(format!(
+                "can have * only in the place of the whole first label, as in https://*.example.com; {text} has it \
+                 elsewhere"
+            )),
             _ if host.contains('*') => Err(would_allow_everybody(text)),
             ("http" | "https", _) => {
                 let url = web_url(text).filter(|url| url.path() == "/").ok_or_else(form)?;
@@ -310,6 +314,20 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_of_another_form_is_refused_for_its_form() {
+        for text in
+            ["https://a*.example.com", "https://app-*.example.com", "https://*.*.example.com", "https://app.*.com"]
+        {
+            let error = AllowedOrigin::parse(text).err().unwrap();
+            assert!(error.contains("only in the place of the whole first label"), "{text}: {error}");
+        }
+        for text in ["*", "https://*", "https://*.com"] {
+            let error = AllowedOrigin::parse(text).err().unwrap();
+            assert!(error.contains("every website"), "{text}: {error}");
+        }
+    }
+
+    #[test]
     fn what_anybody_could_use_is_refused() {
         for text in [
             "*",
@@ -321,9 +339,6 @@ mod tests {
             "https://*.vercel.app:8443",
             "https://*.internal",
             "https://*.xn--p1ai",
-            "https://app-*.example.com",
-            "https://*.*.example.com",
-            "https://app.*.com",
             "https://*.10.0.0.7",
             "https://*.example.com/path",
             "capacitor://*",

@@ -147,8 +147,11 @@ pub(super) fn bind(text: &str) -> Parsed<SocketAddr> {
 pub(super) fn schema(text: &str) -> Parsed<String> {
     let is_name = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     let is_valid = is_name && text.len() <= 63 && !text.starts_with(|c: char| c.is_ascii_digit());
-    if !is_valid || text.starts_with("pg_") || text == "information_schema" {
-        return Err("must be up to 63 lower-case letters, digits and underscores, without pg_ before".to_owned());
+    if text == "information_schema" || text.starts_with("pg_") {
+        return Err("must not be a schema of Postgres' own: information_schema, or one that begins with pg_".to_owned());
+    }
+    if !is_valid {
+        return Err("must be up to 63 lower-case letters, digits and underscores, beginning with no digit".to_owned());
     }
     Ok(text.to_owned())
 }

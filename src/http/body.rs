@@ -1,5 +1,6 @@
 //! Request bodies with a limit of size and time: JSON with precise errors, and the forms of pages.
 
+use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -46,6 +47,8 @@ pub(crate) enum BodyError {
         /// The column of the error, from 1.
         column: usize,
     },
+    /// The body is a form in which a field is there twice.
+    RepeatedField,
     /// The body is JSON, but a field is invalid.
     Invalid(FieldError),
 }
@@ -115,10 +118,15 @@ impl FromRequest for FormBody {
             if !is_form {
                 return Err(BodyError::UnsupportedType("The body must be that of the page's form.").into());
             }
-            match nul::in_form(&bytes) {
-                Some(error) => Err(BodyError::Invalid(error).into()),
-                None => Ok(Self { bytes }),
+            if let Some(error) = nul::in_form(&bytes) {
+                return Err(BodyError::Invalid(error).into());
             }
+            let mut names = HashSet::new();
+            if !url::form_urlencoded::parse(&bytes).all(|(name, _)| names.insert(name)) {
+                return Err(BodyError::RepeatedField.into());
+            }
+            drop(names);
+            Ok(Self { bytes })
         })
     }
 }

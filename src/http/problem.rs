@@ -227,6 +227,7 @@ impl From<BodyError> for Problem {
             BodyError::Malformed { line, column } => {
                 Self::bad_request("malformed_json", format!("The body is not JSON: see line {line}, column {column}."))
             }
+            BodyError::RepeatedField => Self::bad_request("malformed_form", "A field of the form was sent twice."),
             BodyError::Invalid(error) => Self::invalid(vec![error]),
         }
     }

@@ -10,6 +10,7 @@ both_backends! {
     a_body_is_refused_where_a_route_takes_none,
     what_does_not_hurt_is_ignored,
     nothing_happens_that_was_asked_for_otherwise,
+    a_form_with_a_field_twice_is_refused_with_a_page,
 }
 
 fn is_for_programs(path: &str) -> bool {
@@ -89,6 +90,15 @@ async fn what_does_not_hurt_is_ignored(server: Server) {
     }
     let logout = server.post("/api/v1/auth/logout").bearer(&own.access).json(&json!({}));
     logout.send().await.assert_status(204);
+}
+
+/// Which of two values was meant is not known.
+async fn a_form_with_a_field_twice_is_refused_with_a_page(server: Server) {
+    let post = server.post("/account/verify-email").header("content-type", "application/x-www-form-urlencoded");
+    let answer = post.body("token=kto_a&token=kto_b").send().await;
+    answer.assert_status(400);
+    assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(answer.text().contains("sent twice"), "{}", answer.text());
 }
 
 async fn nothing_happens_that_was_asked_for_otherwise(server: Server) {

@@ -491,6 +491,10 @@ async fn the_doctor_knows_a_schema_that_is_missing(deployment: Arc<Deployment>) 
         ran.stdout.contains("WRONG  schema: lacks 0001_core, 0002_people\n") && ran.stdout.contains("keyturn migrate"),
         "{ran:?}"
     );
+    assert!(ran.stdout.contains("tables are missing") && !ran.stdout.contains("check the disk"), "{ran:?}");
+    let applied = run(&deployment, &["migrate"]).printed();
+    assert_eq!(applied, "applied: 0001_core\napplied: 0002_people\nThe database is up to date.\n");
+    assert_eq!(run(&deployment, &["migrate"]).printed(), "The database is up to date.\n");
 }
 
 async fn a_database_of_places_that_is_none_stops_everything(deployment: Arc<Deployment>) {

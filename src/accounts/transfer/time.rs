@@ -11,7 +11,10 @@ use crate::types::Timestamp;
 /// milliseconds in 1973.
 const FIRST_MILLIS: u64 = 100_000_000_000;
 
-/// The error of a text that is no time.
+/// The same for numbers with a fraction.
+const FIRST_MILLIS_WITH_FRACTION: f64 = 100_000_000_000.0;
+
+/// The error of a text or number that is no time.
 pub(super) const NOT_A_TIME: &str = "not a time";
 
 /// How systems write that something never happened: MySQL, and .NET and Go.
@@ -46,6 +49,20 @@ impl Visitor<'_> for TimeVisitor {
         Ok((number > 0).then_some(time))
     }
 
+    /// Reads a number with a fraction or an exponent, as JSON may write any number: `1614834367.25`, `1.614834367e9`.
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+        let millis = if number < FIRST_MILLIS_WITH_FRACTION { number * 1000.0 } else { number };
+        // The text of a whole number, because there is no other conversion that says when it does not fit.
+        let whole = format!("{millis:.0}").parse::<i64>().ok().filter(|_| number >= 0.0);
+        let time = whole.map(Timestamp::from_millis).ok_or_else(|| E::custom(NOT_A_TIME))?;
+        Ok((number > 0.0).then_some(time))
+    }
+
+    /// Refuses negative numbers: no account is older than 1970.
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
+        Err(E::custom(NOT_A_TIME))
+    }
+
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
         Ok(None)
     }
@@ -71,9 +88,15 @@ mod tests {
             r#""2021-03-04T05:06:07.0000000+00:00""#,
             "1614834367",
             "1614834367000",
+            "1614834367.0",
+            "1.614834367e9",
+            "1614834367000.0",
+            "1.614834367E12",
+            "1614834366.9999999",
         ] {
             assert_eq!(read(json).unwrap().unwrap(), "2021-03-04T05:06:07.000Z", "{json}");
         }
+        assert_eq!(read("1614834367.25").unwrap().unwrap(), "2021-03-04T05:06:07.250Z");
         assert_eq!(read(r#""2021-03-04""#).unwrap().unwrap(), "2021-03-04T00:00:00.000Z");
         assert_eq!(read(r#""2021-03-04T05:06:07.123456""#).unwrap().unwrap(), "2021-03-04T05:06:07.123Z");
     }
@@ -83,6 +106,8 @@ mod tests {
         for json in [
             "null",
             "0",
+            "0.0",
+            "-0.0",
             r#""""#,
             r#""0001-01-01T00:00:00Z""#,
             r#""0001-01-01T00:00:00""#,
@@ -102,10 +127,14 @@ mod tests {
             r#""2021-13-04T05:06:07""#,
             r#""05:06:07""#,
             "18446744073709551615",
+            "1e30",
+            "-1",
+            "-1614834367",
+            "-1614834367.5",
         ] {
             assert!(read(json).unwrap_err().contains(NOT_A_TIME), "{json}");
         }
-        for json in ["true", "-1", "1.5", "[]", "{}"] {
+        for json in ["true", "[]", "{}", "1e999"] {
             assert!(read(json).is_err(), "{json}");
         }
     }
