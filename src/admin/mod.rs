@@ -24,7 +24,8 @@ use crate::types::{ADMIN, Timestamp, UserId};
 
 pub(crate) use impersonation::{ImpersonationReason, ImpersonationReasonError};
 pub(crate) use invitations::NewUser;
-pub(crate) use users::UserChange;
+pub(crate) use sessions::Cleanup;
+pub(crate) use users::{UpdatedUser, UserChange};
 
 /// The operations of operators. Clones share everything.
 #[derive(Clone)]
@@ -115,8 +116,8 @@ pub(crate) enum AdminError {
     /// The account is the last administrator's.
     #[error("the account is the last administrator's")]
     LastAdministrator,
-    /// Another account has the email address.
-    #[error("another account has the email address")]
+    /// The email address has an account.
+    #[error("the email address has an account")]
     EmailTaken,
     /// The account has a password, so nobody needs to be invited to it.
     #[error("the account has a password already")]

@@ -51,7 +51,7 @@ pub(super) struct UsersQuery {
 
 /// An account as administrators see it.
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct UserDetails {
+pub(crate) struct UserDetails {
     id: UserId,
     email: String,
     #[schema(required)]

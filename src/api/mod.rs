@@ -29,4 +29,6 @@ mod token_response;
 mod values;
 mod verify;
 
+pub(crate) use admin::UserDetails;
 pub(crate) use routes::{configure, configure_metrics, configure_without_metrics};
+pub(crate) use schema::SessionList;

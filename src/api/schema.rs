@@ -127,7 +127,7 @@ impl Session {
 
 /// The sessions of an account, newest first.
 #[derive(Serialize, ToSchema)]
-pub(super) struct SessionList {
+pub(crate) struct SessionList {
     sessions: Vec<Session>,
     count: usize,
     active_count: usize,
@@ -135,7 +135,7 @@ pub(super) struct SessionList {
 
 impl SessionList {
     /// Describes sessions to a caller of `current`.
-    pub(super) fn new(sessions: Vec<crate::sessions::Session>, current: SessionId) -> Self {
+    pub(crate) fn new(sessions: Vec<crate::sessions::Session>, current: SessionId) -> Self {
         let sessions: Vec<Session> = sessions.into_iter().map(|session| Session::new(session, current)).collect();
         let active_count = sessions.iter().filter(|session| !session.is_expired).count();
         Self { count: sessions.len(), active_count, sessions }

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::app;
 use crate::cache::Cache;
 use crate::clock::Clock;
@@ -19,7 +21,7 @@ use crate::mail;
 use crate::metrics::Metrics;
 use crate::random::Random;
 
-use super::output::say;
+use super::output::{Form, say};
 use super::serve::bind;
 use super::{Outcome, block_on, loaded};
 
@@ -32,64 +34,92 @@ const MISSING: &str = "use the server's settings, and its folder if DATA_DIR is 
 /// What a check has found: that all is well, or what is wrong and how to fix it.
 type Finding = Result<String, (String, &'static str)>;
 
+/// The findings so far, each printed at once as text, or all at the end as JSON.
+struct Findings {
+    form: Form,
+    list: Vec<Value>,
+    is_healthy: bool,
+}
+
+impl Findings {
+    /// Adds a finding. Something wrong makes the command fail.
+    fn report(&mut self, subject: &str, finding: Finding) -> io::Result<()> {
+        self.is_healthy &= finding.is_ok();
+        self.add(subject, finding, "wrong")
+    }
+
+    /// Adds a finding about something that can be meant so, and does not make the command fail.
+    fn advise(&mut self, subject: &str, finding: Finding) -> io::Result<()> {
+        self.add(subject, finding, "warning")
+    }
+
+    fn add(&mut self, subject: &str, finding: Finding, otherwise: &str) -> io::Result<()> {
+        let (state, text, advice) = match finding {
+            Ok(text) => ("ok", text, None),
+            Err((problem, advice)) => (otherwise, problem, Some(advice)),
+        };
+        if self.form == Form::Json {
+            self.list.push(json!({"subject": subject, "state": state, "text": text, "advice": advice}));
+            return Ok(());
+        }
+        match (state, advice) {
+            ("wrong", Some(advice)) => say!("WRONG  {subject}: {text}\n       {advice}"),
+            (_, Some(advice)) => say!("WARN   {subject}: {text}\n       {advice}"),
+            (_, None) => say!("ok     {subject}: {text}"),
+        }
+    }
+
+    /// Ends the command, with 1 if something is wrong.
+    fn finish(self) -> Outcome {
+        if self.form == Form::Json {
+            say!("{}", json!({"healthy": self.is_healthy, "findings": self.list}))?;
+        }
+        Ok(if self.is_healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
 /// Checks everything. Exits with 1 if something is wrong.
-pub(super) fn run(file: Option<PathBuf>) -> Outcome {
+pub(super) fn run(file: Option<PathBuf>, form: Form) -> Outcome {
+    let mut findings = Findings { form, list: Vec::new(), is_healthy: true };
     let loaded = match loaded(file) {
         Ok(loaded) => loaded,
         Err(error) => {
             let advice = "correct the settings named above; `keyturn config docs` lists all";
-            report("configuration", Err((error.to_string(), advice)))?;
-            return Ok(ExitCode::FAILURE);
+            findings.report("configuration", Err((error.to_string(), advice)))?;
+            return findings.finish();
         }
     };
     let exists = loaded.has_secret() && !is_missing(&loaded.database);
     let config = loaded.into_preview(&Random)?;
-    let mut healthy = report("configuration", files(&config))?;
-    healthy &= report("listening", listening(&config))?;
+    findings.report("configuration", files(&config))?;
+    findings.report("listening", listening(&config))?;
     if !exists {
-        report("database", Err((format!("there is none in {}", config.database), MISSING)))?;
-        return Ok(ExitCode::FAILURE);
+        findings.report("database", Err((format!("there is none in {}", config.database), MISSING)))?;
+        return findings.finish();
     }
     match open(&config.database) {
-        Err(error) => healthy &= report("database", Err(unreachable_database(&config, &error)))?,
+        Err(error) => findings.report("database", Err(unreachable_database(&config, &error)))?,
         Ok((mut channel, pooling)) => {
-            healthy &= report("database", Ok(engine(&config, pooling)))?;
+            findings.report("database", Ok(engine(&config, pooling)))?;
             let schema = schema(&mut channel);
             let has_tables = schema.is_ok();
-            healthy &= report("schema", schema)?;
-            healthy &= report("writing", if has_tables { writing(&mut channel) } else { Err(no_table()) })?;
-            healthy &= report("clock", check(&mut channel, clock))?;
-            healthy &= report("keys", check(&mut channel, |conn| keys(&config, conn)))?;
-            healthy &= report("outbox", check(&mut channel, outbox))?;
+            findings.report("schema", schema)?;
+            findings.report("writing", if has_tables { writing(&mut channel) } else { Err(no_table()) })?;
+            findings.report("clock", check(&mut channel, clock))?;
+            findings.report("keys", check(&mut channel, |conn| keys(&config, conn)))?;
+            findings.report("outbox", check(&mut channel, outbox))?;
         }
     }
-    healthy &= report("cache", cache(&config)?)?;
+    findings.report("cache", cache(&config)?)?;
     if config.mail.relay.is_none() {
-        advise("mail", files_instead_of_emails(&config))?;
+        findings.advise("mail", files_instead_of_emails(&config))?;
     } else {
-        healthy &= relay(&config)?;
+        relay(&config, &mut findings)?;
     }
-    advise("proxy", proxy(&config))?;
-    advise("files", modes(&config))?;
-    healthy &= report("places", Ok(places(&config)))?;
-    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Prints a finding. Returns whether all is well.
-fn report(subject: &str, finding: Finding) -> io::Result<bool> {
-    match &finding {
-        Ok(state) => say!("ok     {subject}: {state}")?,
-        Err((problem, advice)) => say!("WRONG  {subject}: {problem}\n       {advice}")?,
-    }
-    Ok(finding.is_ok())
-}
-
-/// Prints a finding about something that can be meant so, and does not make the command fail.
-fn advise(subject: &str, finding: Finding) -> io::Result<()> {
-    match finding {
-        Ok(state) => say!("ok     {subject}: {state}"),
-        Err((problem, advice)) => say!("WARN   {subject}: {problem}\n       {advice}"),
-    }
+    findings.advise("proxy", proxy(&config))?;
+    findings.advise("files", modes(&config))?;
+    findings.report("places", Ok(places(&config)))?;
+    findings.finish()
 }
 
 fn open(database: &Database) -> DbResult<(Channel, Pooling)> {
@@ -217,19 +247,16 @@ fn cache(config: &Config) -> Result<Finding, Box<dyn Error>> {
         .map_err(|reason| (format!("Redis {reason}"), advice)))
 }
 
-/// Checks the mail server. Returns whether it can be used.
-fn relay(config: &Config) -> io::Result<bool> {
+/// Checks the mail server.
+fn relay(config: &Config, findings: &mut Findings) -> io::Result<()> {
     let checked = block_on(async { Ok::<_, io::Error>(mail::check_relay(config).await) })?;
     let advice =
         "check SMTP_URL and MAIL_FROM, that the mail server runs, and that this machine may connect to it; emails wait";
     match checked {
-        Err(error) => report("mail", Err((error, advice))),
+        Err(error) => findings.report("mail", Err((error, advice))),
         Ok(takes_utf8) => {
-            report("mail", Ok("the mail server answers and takes the sender".to_owned()))?;
-            if takes_utf8 == Some(false) {
-                advise("mail", no_utf8())?;
-            }
-            Ok(true)
+            findings.report("mail", Ok("the mail server answers and takes the sender".to_owned()))?;
+            if takes_utf8 == Some(false) { findings.advise("mail", no_utf8()) } else { Ok(()) }
         }
     }
 }

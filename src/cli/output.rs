@@ -5,6 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, Write as _};
 
+use serde::Serialize;
+
 /// Prints a line on standard output.
 macro_rules! say {
     ($($text:tt)*) => { $crate::cli::output::print(format_args!($($text)*)) };
@@ -16,6 +18,33 @@ macro_rules! say_error {
 }
 
 pub(crate) use {say, say_error};
+
+/// The form in which a command prints what it has found or done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Text for people.
+    Text,
+    /// JSON for programs.
+    Json,
+}
+
+impl Form {
+    /// Prints `text`, or `value` as JSON on one line.
+    ///
+    /// # Errors
+    /// Nobody reads it any more.
+    pub(super) fn say(self, value: &impl Serialize, text: fmt::Arguments<'_>) -> io::Result<()> {
+        match self {
+            Self::Text => print(text),
+            Self::Json => say!("{}", to_json(value)?),
+        }
+    }
+}
+
+/// Returns a value as JSON on one line.
+pub(super) fn to_json(value: &impl Serialize) -> io::Result<String> {
+    serde_json::to_string(value).map_err(io::Error::other)
+}
 
 /// Prints a line on standard output.
 ///

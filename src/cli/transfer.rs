@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
 use crate::accounts::Transfer;
@@ -22,7 +23,7 @@ use crate::db::{DbError, DbResult};
 use crate::random::Random;
 use crate::types::UserId;
 
-use super::output::say;
+use super::output::Form;
 use super::progress::Progress;
 use super::{Outcome, with_app};
 
@@ -61,18 +62,18 @@ pub(super) struct ExportArguments {
 }
 
 /// Checks every line of a file. Exits with 1 if lines are rejected.
-pub(super) fn check(arguments: &ImportArguments) -> Outcome {
+pub(super) fn check(arguments: &ImportArguments, form: Form) -> Outcome {
     let (mut reader, mut report) = begin(arguments)?;
     while let Some(batch) = reader.next_batch()? {
         report.add(&batch, batch.accounts.len(), 0)?;
     }
     report.progress.finish();
-    say!("Valid: {}", report.valid)?;
-    report.finish()
+    let counts = [("valid", "Valid", report.valid)];
+    report.finish(&counts, form)
 }
 
 /// Imports the accounts of a file. Exits with 1 if lines are rejected.
-pub(super) fn import(config: &Config, arguments: &ImportArguments) -> Outcome {
+pub(super) fn import(config: &Config, arguments: &ImportArguments, form: Form) -> Outcome {
     let (reader, mut report) = begin(arguments)?;
     with_app(config, async move |app| {
         let mut batches = read_ahead(reader);
@@ -83,9 +84,9 @@ pub(super) fn import(config: &Config, arguments: &ImportArguments) -> Outcome {
             report.add(&batch, accounts.len(), imported)?;
         }
         report.progress.finish();
-        say!("Imported: {}", report.imported)?;
-        say!("Already there: {}", report.valid.saturating_sub(report.imported))?;
-        report.finish()
+        let already_there = report.valid.saturating_sub(report.imported);
+        let counts = [("imported", "Imported", report.imported), ("already_there", "Already there", already_there)];
+        report.finish(&counts, form)
     })
 }
 
@@ -182,13 +183,19 @@ impl Report {
         format!("{error}\nLines up to {} are imported. Run the same command again to import the others.", self.lines)
     }
 
-    /// Prints how many accounts have no password, if any, and how many lines were rejected. Returns success if none
-    /// was rejected.
-    fn finish(self) -> Outcome {
+    /// Prints `counts`, each with its name in JSON and for people, how many accounts have no password, if any, and how
+    /// many lines were rejected. Returns success if none was rejected.
+    fn finish(self, counts: &[(&str, &str, usize)], form: Form) -> Outcome {
+        let mut value: Map<String, Value> =
+            counts.iter().map(|(name, _, count)| ((*name).to_owned(), (*count).into())).collect();
+        value.insert("without_password".to_owned(), self.without_password.count.into());
+        value.insert("rejected".to_owned(), self.rejected.count.into());
+        let mut lines: Vec<String> = counts.iter().map(|(_, label, count)| format!("{label}: {count}")).collect();
         if self.without_password.count > 0 {
-            say!("Without password: {}", self.without_password.summary())?;
+            lines.push(format!("Without password: {}", self.without_password.summary()));
         }
-        say!("Rejected: {}", self.rejected.summary())?;
+        lines.push(format!("Rejected: {}", self.rejected.summary()));
+        form.say(&value, format_args!("{}", lines.join("\n")))?;
         Ok(if self.rejected.count == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
@@ -271,7 +278,7 @@ fn write_line(output: &mut impl Write, value: &impl serde::Serialize) -> io::Res
 }
 
 /// Exports all accounts to a new file or to standard output.
-pub(super) fn export(config: &Config, arguments: &ExportArguments) -> Outcome {
+pub(super) fn export(config: &Config, arguments: &ExportArguments, form: Form) -> Outcome {
     let Some(path) = arguments.file.as_deref().filter(|path| *path != Path::new("-")) else {
         return with_app(config, async |app| {
             export_to(&app.transfer, &mut BufWriter::new(io::stdout())).await?;
@@ -291,7 +298,7 @@ pub(super) fn export(config: &Config, arguments: &ExportArguments) -> Outcome {
         let exported = export_to(&app.transfer, &mut output).await?;
         output.get_ref().sync_all()?;
         fs::rename(&partial, path).map_err(|error| cannot("create", path, &error))?;
-        say!("Exported: {exported}")?;
+        form.say(&json!({"exported": exported}), format_args!("Exported: {exported}"))?;
         Ok(ExitCode::SUCCESS)
     })
 }

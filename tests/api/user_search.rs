@@ -117,11 +117,11 @@ async fn case_does_not_count_in_any_script(server: Server) {
     ] {
         name(&server, &person, shown).await;
         for q in [part.to_owned(), part.to_uppercase(), part.to_lowercase(), shown.to_owned(), shown.to_uppercase()] {
-            assert_eq!(found(&server, &admin, &q).await, std::slice::from_ref(&person.email), "{shown}: {q}");
+            assert_eq!(found(&server, &admin, &q).await, [&*person.email], "{shown}: {q}");
         }
     }
     for q in ["\u{c5}SA.", "str\u{f6}m@", "TRO\u{308}M"] {
-        assert_eq!(found(&server, &admin, q).await, std::slice::from_ref(&person.email), "{q}");
+        assert_eq!(found(&server, &admin, q).await, [&*person.email], "{q}");
     }
     let me = json!({"name": null});
     server.patch("/api/v1/auth/me").bearer(&person.access).json(&me).send().await.assert_status(200);
@@ -313,7 +313,7 @@ async fn a_page_looks_through_so_many_accounts_and_the_next_ones_go_on(server: S
         let first = list(&server, &admin, query).await;
         assert_eq!(emails(&first), ["crowd~needle@example.com"], "{query}");
     }
-    assert_eq!(emails(&list(&server, &admin, "role=admin").await), std::slice::from_ref(&admin.email));
+    assert_eq!(emails(&list(&server, &admin, "role=admin").await), [&*admin.email]);
     assert_eq!(emails(&list(&server, &admin, "q=crowd&limit=100").await).len(), 100);
 }
 

@@ -106,8 +106,8 @@ async fn an_administrator_is_listed_as_one(deployment: Arc<Deployment>) {
     let listed = run(&deployment, &["user", "list"]).printed();
     let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split('\t').collect()).collect();
     let expected = [
-        [admin.trim(), lines[0][1], "user,admin", "active", EMAIL],
-        [user.trim(), lines[1][1], "user", "active", "person@example.com"],
+        [user.trim(), lines[0][1], "user", "active", "person@example.com"],
+        [admin.trim(), lines[1][1], "user,admin", "active", EMAIL],
     ];
     assert_eq!(lines, expected);
 }
@@ -134,7 +134,7 @@ async fn a_disabled_account_is_out_within_a_second(process: Process) {
     assert!(run(&process, &disable).printed().contains("Sessions revoked: 0"));
     let listed = run(&process, &["user", "list"]).printed();
     let states: Vec<&str> = listed.lines().map(|line| line.split('\t').nth(3).unwrap()).collect();
-    assert_eq!(states, ["disabled", "active"]);
+    assert_eq!(states, ["active", "disabled"]);
     process.verify(&bystander.access).await.assert_status(200);
     let unknown = run(&process, &["user", "disable", "nobody@example.com"]).refused();
     assert!(unknown.contains("nobody@example.com"), "{unknown}");
@@ -174,7 +174,7 @@ async fn an_account_is_deleted_later_or_at_once_and_kept_before(process: Process
     assert!(later.contains("will be deleted at "), "{later}");
     process.me(&own.access).await;
     process.try_login(EMAIL, PASSWORD).await.assert_problem(403, "account_deletion_pending");
-    assert!(run(&process, &["user", "list"]).printed().contains("\tdeleting\t"));
+    assert!(run(&process, &["user", "list"]).printed().contains("\tdeletion_pending\t"));
     // Once more changes nothing.
     assert_eq!(run(&process, &["user", "delete", &id, "--yes"]).printed(), later);
     run(&process, &["user", "cancel-deletion", &id]).printed();

@@ -28,6 +28,7 @@ mod service;
 mod serving;
 mod signals;
 mod transfer;
+mod users;
 
 use std::io::Write as _;
 use std::process::Stdio;

@@ -203,8 +203,8 @@ fn user(n: usize) -> User {
         alerts: n.is_multiple_of(3),
         revision: i64::MAX,
         deletes_at: some(n + 5).map(time),
-        name_normalized: some(n + 1).map(text),
-        first_verified_at: some(n + 6).map(time),
+        name_normalized: some(n + 6).map(text),
+        first_verified_at: some(n + 7).map(time),
     }
 }
 

@@ -17,8 +17,10 @@ use panels::{PANELS, Panel};
 #[derive(Clone, Copy, Subcommand)]
 pub(super) enum Command {
     /// Print a dashboard for Grafana, as JSON.
+    #[command(after_help = "Example:\n  keyturn monitoring dashboard > keyturn-dashboard.json")]
     Dashboard,
     /// Print alerting rules for Prometheus, as YAML.
+    #[command(after_help = "Example:\n  keyturn monitoring rules > keyturn.rules.yaml")]
     Rules,
 }
 
