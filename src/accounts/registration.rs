@@ -123,7 +123,11 @@ impl Accounts {
     ) -> DbResult<LockedAccount> {
         let verified_at = verified.then_some(new.row.created_at);
         let account = LockedAccount::insert(conn, new.row.verified(verified_at))?;
-        self.audit.append(conn, &Record::new(Event::AccountRegistered, by).on(account.id))?;
+        let mut record = Record::new(Event::AccountRegistered, by).on(account.id);
+        if account.roles != Roles::default() {
+            record = record.with("roles", account.roles.names().to_vec());
+        }
+        self.audit.append(conn, &record)?;
         if verified {
             self.audit.append(conn, &Record::new(Event::EmailVerified, by).on(account.id))?;
         }

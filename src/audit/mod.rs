@@ -43,7 +43,7 @@ macro_rules! events {
 }
 
 events! {
-    /// A user registered.
+    /// A user registered, or an operator created the account. Details: `roles`, if an operator gave it any.
     AccountRegistered = "account.registered", Success;
     /// An operator had an email sent with a link to set the first password.
     AccountInvited = "account.invited", Success;
