@@ -6,6 +6,7 @@
 mod account;
 mod doctor;
 mod health;
+mod launch;
 mod log;
 mod monitoring;
 mod output;

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Database};
 use crate::random::Random;
 
+use super::launch::own_command;
 use super::log::Log;
 use super::output::say;
 use super::reload::Reloader;
@@ -136,7 +137,7 @@ fn greet(config: &Config, address: SocketAddr, is_new: bool) -> io::Result<()> {
     }
     let folder = if is_embedded && config.data_dir.is_relative() { ", in this folder" } else { "" };
     say!("\nCreate the first administrator, with the settings of this server{folder}:\n")?;
-    say!("    keyturn user create you@example.com --admin\n")?;
+    say!("    {} user create you@example.com --admin\n", own_command())?;
     // On a public server the lines would make an account of a stranger.
     if address.ip().is_loopback() && config.public_url.scheme() == "http" && config.registration {
         say_what_to_try(config.public_url.as_str().trim_end_matches('/'))?;
@@ -150,7 +151,7 @@ fn say_what_to_try(url: &str) -> io::Result<()> {
     let account = r#"{"email":"guest-'$RANDOM$$'@example.com","password":"seven ravens over the harbour"}"#;
     let refresh = r#"{\"refresh_token\":\"$(expr "$T" : '.*"refresh_token":"\([^"]*\)')\"}"#;
     say!(
-        r#"Try it:
+        r#"Open {url} in a browser, or try it here:
 
     T=$(curl -sS {url}/api/v1/auth/register {json} -d '{account}'); echo "$T"
     T=$(curl -sS {url}/api/v1/sessions/refresh {json} -d "{refresh}"); echo "$T"
