@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use lettre::message::Mailbox;
-use url::Url;
+use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use crate::secret::MasterSecret;
@@ -105,6 +105,18 @@ pub struct Config {
     pub limits: Limits,
     /// A filter of the crate tracing, such as `info` or `keyturn=debug`.
     pub log: String,
+}
+
+impl Config {
+    /// Returns whether `PUBLIC_URL` leads to the computer that the server runs on, and so to nobody else.
+    pub fn is_local(&self) -> bool {
+        match self.public_url.host() {
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            None => false,
+        }
+    }
 }
 
 /// The claims of an account's profile that access tokens have.

@@ -71,7 +71,12 @@ enum Destination {
     /// The configured mail server.
     Relay(Box<Relay>),
     /// Files in a folder.
-    Folder(PathBuf),
+    Folder {
+        folder: PathBuf,
+        /// The beginning of the links that are logged, for a newcomer who has no mail server: `None` unless links lead
+        /// to this computer alone.
+        logged: Option<String>,
+    },
 }
 
 impl Delivery {
@@ -90,7 +95,8 @@ impl Delivery {
             None => {
                 let folder = super::folder(config);
                 tracing::info!(folder = %folder.display(), "SMTP_URL is not set: emails are written to files");
-                Destination::Folder(folder)
+                let logged = config.is_local().then(|| config.public_url.as_str().to_owned());
+                Destination::Folder { folder, logged }
             }
         };
         let from = config.mail.from.clone();
@@ -227,6 +233,10 @@ impl Inner {
             serde_json::from_slice(&opened).map_err(|_| impossible("the message is from another version"))?;
         let to =
             message::recipient(&row.recipient).ok_or_else(|| impossible("the recipient is not an email address"))?;
+        let link = match &self.destination {
+            Destination::Folder { logged: Some(url), .. } => link_in(&rendered.text, url).map(str::to_owned),
+            Destination::Folder { logged: None, .. } | Destination::Relay(_) => None,
+        };
         let bytes = message::write(row.id, &self.from, to.clone(), rendered, row.created_at)
             .map_err(|error| Failure::Unusable(error.to_string()))?;
         match &self.destination {
@@ -234,19 +244,25 @@ impl Inner {
                 relay.deliver(&self.from.email, &to, &bytes).await?;
                 tracing::info!(mail = %row.id, kind = row.kind, "an email was delivered");
             }
-            Destination::Folder(folder) => self.write_file(folder.clone(), row, bytes).await?,
+            Destination::Folder { folder, .. } => self.write_file(folder.clone(), row, bytes, link).await?,
         }
         Ok(EmailOutcome::Delivered)
     }
 
-    async fn write_file(&self, folder: PathBuf, row: &MailRow, bytes: Vec<u8>) -> Result<(), Failure> {
+    async fn write_file(
+        &self,
+        folder: PathBuf,
+        row: &MailRow,
+        bytes: Vec<u8>,
+        link: Option<String>,
+    ) -> Result<(), Failure> {
         let id = row.id;
         let kind = row.kind.clone();
         let created_at = row.created_at;
         let write = move || files::write(&folder, id, &kind, created_at, &bytes);
         let written = tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other).flatten();
         let path = written.map_err(|error| Failure::Unusable(format!("the file cannot be written: {error}")))?;
-        tracing::info!(mail = %id, kind = row.kind, file = %path.display(), "an email was written to a file");
+        tracing::info!(mail = %id, kind = row.kind, file = %path.display(), link, "an email was written to a file");
         Ok(())
     }
 
@@ -304,6 +320,12 @@ impl Interval {
     }
 }
 
+/// Returns the first link with a token in a text that begins with `url`.
+fn link_in<'a>(text: &'a str, url: &str) -> Option<&'a str> {
+    let words = text.split_whitespace().map(|word| word.trim_matches(['<', '>', '(', ')', '"']));
+    words.into_iter().find(|word| word.starts_with(url) && word.contains("?token="))
+}
+
 /// Returns the delay after this number of attempts: twice the previous delay, with a random deviation of up to a
 /// quarter, so that emails that failed together are not all retried together.
 fn delay(attempts: i32, fraction: f64) -> Duration {
@@ -324,6 +346,19 @@ mod tests {
         assert_eq!(delay(1, 0.0).as_secs(), 45);
         assert_eq!(delay(1, 1.0).as_secs(), 75);
         assert_eq!(delay(i32::MAX, 1.0).as_secs(), 27_000);
+    }
+
+    #[test]
+    fn a_link_is_found_in_a_text() {
+        let url = "http://127.0.0.1:8080/";
+        let link = "http://127.0.0.1:8080/account/verify-email?token=kto_a";
+        for text in
+            [format!("a\n\n{link}\n\nb"), format!("See http://127.0.0.1:8080/ or <{link}>.").replace(">.", "> .")]
+        {
+            assert_eq!(link_in(&text, url), Some(link));
+        }
+        assert_eq!(link_in("https://keyturn.example/account/verify-email?token=kto_a", url), None);
+        assert_eq!(link_in("http://127.0.0.1:8080/account", url), None);
     }
 
     #[test]

@@ -13,13 +13,14 @@ use tokio::io::AsyncReadExt as _;
 use crate::support::http::Request;
 use crate::support::process::command;
 use crate::support::servers::free_port;
-use crate::support::{Backend, Deployment, PASSWORD, Process, Tokens, random_hex, until};
+use crate::support::{Backend, Deployment, PASSWORD, Process, SmtpServer, Tokens, random_hex, until};
 use crate::{run, run_with_input};
 
 both_backends! {
     a_request_under_way_is_answered_before_the_server_ends,
     a_connection_without_a_request_does_not_hold_up_the_end,
     the_log_holds_no_token_no_password_and_no_address,
+    links_of_emails_are_logged_where_they_lead_to_this_computer_and_emails_to_files,
 }
 
 embedded_only! {
@@ -139,6 +140,34 @@ async fn the_log_is_for_people_on_a_terminal(deployment: Arc<Deployment>) {
     let mut lines = BufReader::new(script.0.stdout.take().unwrap()).lines().map(Result::unwrap);
     let line = lines.find(|line| line.contains("listening")).expect("a line in the log");
     assert!(line.contains("INFO") && line.contains("127.0.0.1:") && !line.contains("{\""), "{line}");
+}
+
+async fn links_of_emails_are_logged_where_they_lead_to_this_computer_and_emails_to_files(deployment: Arc<Deployment>) {
+    let smtp = SmtpServer::start();
+    let relay = smtp.url();
+    for (url, relay, is_logged) in [
+        ("http://localhost:8080", "", true),
+        ("http://127.0.0.1:8080/auth", "", true),
+        ("http://[::1]:8080", "", true),
+        ("http://keyturn.localhost", "", true),
+        ("http://10.0.0.1:8080", "", false),
+        ("https://localhost.example", "", false),
+        ("https://127.0.0.1.example", "", false),
+        ("http://localhost:8080", &*relay, false),
+    ] {
+        let process = Process::start(&deployment, &[("PUBLIC_URL", url), ("SMTP_URL", relay)]);
+        process.register().await;
+        let done = if relay.is_empty() { "an email was written to a file" } else { "an email was delivered" };
+        let line = async || process.log().lines().find(|line| line.contains(done)).map(str::to_owned);
+        let line: Value = serde_json::from_str(&until("the email", line).await).unwrap();
+        let link = line["fields"]["link"].as_str().or(line["link"].as_str());
+        assert_eq!(link.is_some(), is_logged, "{url}: {line}");
+        assert_eq!(process.log().contains("kto_"), is_logged, "{url}");
+        let Some(link) = link else { continue };
+        assert!(link.starts_with(&format!("{url}/account/verify-email?token=kto_")), "{link}");
+        let path = link.strip_prefix("http://").unwrap().find("/account").map(|at| &link["http://".len() + at..]);
+        process.get(path.unwrap()).send().await.assert_status(200);
+    }
 }
 
 async fn as_many_files_are_open_as_the_system_allows(deployment: Arc<Deployment>) {
