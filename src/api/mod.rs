@@ -9,6 +9,7 @@ mod audit;
 mod audit_export;
 mod caller;
 mod deletion;
+mod docs;
 mod email;
 mod export;
 mod invitations;

@@ -16,7 +16,7 @@ use utoipa::openapi::path::PathItem;
 use super::openapi::{Conventions, of_server};
 use super::strictness::Strictness;
 use super::{
-    accounts, admin, audit, deletion, email, export, invitations, keys, login, mfa, operations, recovery, refresh,
+    accounts, admin, audit, deletion, docs, email, export, invitations, keys, login, mfa, operations, recovery, refresh,
     routes, sessions, verify,
 };
 use crate::http::{HttpContext, Problem};
@@ -103,6 +103,8 @@ routes! {
     keys::get_server_metadata,
     keys::get_openid_configuration,
     verify::verify_request,
+    pages::show_welcome,
+    docs::show_docs,
     pages::show_verify_email,
     pages::submit_verify_email,
     pages::show_reset_password,
@@ -122,7 +124,8 @@ routes! {
 /// Adds a handler to a route.
 type Register = fn(Route) -> Route;
 
-static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
+/// The description of the API.
+pub(super) static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
 
 /// The path that is asked for the most, and so is tried first.
 const REFRESH: &str = "/api/v1/sessions/refresh";
@@ -233,7 +236,10 @@ fn allowed_methods(path: &str) -> String {
     if METADATA_OF_PATH.contains(&path) {
         return "GET, HEAD".to_owned();
     }
-    let Some(item) = DOCUMENT.paths.paths.get(path.trim_end_matches('/')) else { return String::new() };
+    let without_slash = path.trim_end_matches('/');
+    let Some(item) = DOCUMENT.paths.paths.get(if without_slash.is_empty() { path } else { without_slash }) else {
+        return String::new();
+    };
     let methods = [("GET, HEAD", &item.get), ("POST", &item.post), ("PATCH", &item.patch), ("DELETE", &item.delete)];
     let allowed = methods.iter().filter(|(_, operation)| operation.is_some()).map(|(name, _)| *name);
     allowed.collect::<Vec<_>>().join(", ")

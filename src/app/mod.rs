@@ -215,7 +215,7 @@ impl App {
             db: base.db.clone(),
             context: web::Data::new(context),
             connections: Connections::new(config, base.metrics.clone(), base.clock.clone()),
-            pages: web::Data::new(Pages::new(base.mail.site())),
+            pages: web::Data::new(Pages::new(base.mail.site(), config)),
             request_load,
             workers: config.workers,
         })

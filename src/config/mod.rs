@@ -97,6 +97,8 @@ pub struct Config {
     pub origins: Origins,
     /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether `/docs` shows the API explorer.
+    pub api_docs: bool,
     /// The delivery of emails.
     pub mail: Mail,
     /// The database of the places of IP addresses.

@@ -89,7 +89,7 @@ pub(super) fn without_credentials(url: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 55] = [
+static SETTINGS: [Setting; 56] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -160,6 +160,8 @@ static SETTINGS: [Setting; 55] = [
          one address, and `TRUSTED_PROXIES` are not counted. 0 means no limit."),
     Setting::new("PUBLIC_URL", Derived("`http://BIND`"), "https://auth.example",
         "URL at which users reach the server. Links in emails begin with it."),
+    Setting::new("API_DOCS", Value("true"), "false",
+        "Whether `/docs` shows the API explorer: true or false."),
     Setting::new("ALLOWED_ORIGINS", Derived("none"), "https://app.example,https://admin.example",
         "Origins whose pages may call the server with cookies: websites, apps (`capacitor://localhost`), or all hosts \
          one label below a domain (`https://*.example.com`)."),

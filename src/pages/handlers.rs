@@ -97,6 +97,18 @@ const ANOTHER_LINK: &str = "If you have forgotten your password, ask for another
 /// The form that the button of a page sends.
 type SentForm = Result<FormBody, Problem>;
 
+/// Shows that the server works, where its documentation is, and what to do next.
+#[utoipa::path(get, path = "/", tag = "Pages", security(()), responses(
+    (status = 200, description = "The first page", body = String, content_type = "text/html")))]
+pub(crate) async fn show_welcome(pages: web::Data<Pages>) -> Result<HttpResponse, Problem> {
+    let html = pages.render_welcome().map_err(|error| Problem::internal(&error))?;
+    let response = HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((CONTENT_SECURITY_POLICY, super::CONTENT_SECURITY_POLICY.as_str()))
+        .body(html);
+    Ok(response)
+}
+
 /// Asks whether the visitor has created the account of an email address.
 #[utoipa::path(get, path = "/account/verify-email", tag = "Pages", security(()), responses(PageResponses))]
 pub(crate) async fn show_verify_email(visit: Visit) -> HttpResponse {

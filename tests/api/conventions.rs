@@ -305,7 +305,8 @@ async fn a_method_that_a_route_lacks_is_refused_with_those_it_has(server: Server
 
 async fn what_is_not_there_is_not_found(server: Server) {
     for target in [
-        "/",
+        "/index.html",
+        "/docs/",
         "/api",
         "/api/v1/auth",
         "/api/v1/auth/me/",

@@ -35,6 +35,7 @@ mod degraded;
 mod deletion;
 mod devices;
 mod echoes;
+mod explorer;
 mod export;
 mod failover;
 mod first_proof;

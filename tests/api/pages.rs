@@ -60,7 +60,7 @@ impl Shown {
 }
 
 #[track_caller]
-fn between(text: &str, from: &str, to: &str) -> String {
+pub fn between(text: &str, from: &str, to: &str) -> String {
     let (_, rest) = text.split_once(from).unwrap_or_else(|| panic!("no {from}: {text}"));
     rest.split_once(to).unwrap_or_else(|| panic!("no {to}: {text}")).0.to_owned()
 }

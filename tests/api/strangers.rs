@@ -18,7 +18,7 @@ both_backends! {
 
 /// The routes that are open to strangers. This list may only shrink: a route that is added to it has to take
 /// credentials of its own, or to tell nothing about anybody.
-pub const OPEN: [(&str, &str); 27] = [
+pub const OPEN: [(&str, &str); 29] = [
     ("POST", "/api/v1/auth/register"),
     ("POST", "/api/v1/auth/login"),
     ("POST", "/api/v1/auth/mfa"),
@@ -30,6 +30,9 @@ pub const OPEN: [(&str, &str); 27] = [
     ("POST", "/api/v1/auth/email/verify"),
     ("POST", "/api/v1/auth/deletion/cancel"),
     ("POST", "/api/v1/auth/email/change/confirm"),
+    // The same for everybody.
+    ("GET", "/"),
+    ("GET", "/docs"),
     // The pages that these emails lead to, with their tokens.
     ("GET", "/account/verify-email"),
     ("POST", "/account/verify-email"),

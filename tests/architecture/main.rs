@@ -52,7 +52,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("cli", "the command line: `serve`, and the commands of operators"),
     ("app", "the server, assembled: opens database, cache and keys, starts background tasks, serves"),
     ("api", "every route: handlers, extractors, JSON, refusals as problem details, OpenAPI"),
-    ("pages", "the HTML pages that links in emails lead to"),
+    ("pages", "the HTML pages: those that links in emails lead to, the first page, the API explorer"),
     ("http", "HTTP without rules: connections, bodies, problem details, cookies, client addresses, pagination"),
     ("admin", "everything that operators do, for the API and the command line alike"),
     ("accounts", "registration, logins, profiles, passwords, email addresses, recovery, import and export"),
