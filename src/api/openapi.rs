@@ -109,7 +109,8 @@ fn declare_refusals(method: &Method, path: &str, operation: &mut Operation) {
     let is_unsafe = has_caller && !method.is_safe();
     let is_administration = operation.tags.iter().flatten().any(|tag| tag == "Administration");
     let takes = |place: ParameterIn| operation.parameters.iter().flatten().any(|parameter| is_in(parameter, &place));
-    let (has_query, is_strict) = (takes(ParameterIn::Query), is_strict(path));
+    let has_query = takes(ParameterIn::Query);
+    let is_strict = is_strict(path);
     let follows = [
         ("400", "The body is not JSON", has_body),
         ("400", "The request cannot be read", has_caller),

@@ -1,5 +1,6 @@
-//! Refuses what a route does not take: unknown parameters of a query, and a body where there is none. Otherwise a client
-//! that is wrong about a route would be answered as if it were right: `DELETE /api/v1/auth/me?dry_run=true` would delete.
+//! Refuses what a route does not take: unknown parameters of a query, and a body where there is none. Otherwise a
+//! client that is wrong about a route would be answered as if it were right: `DELETE /api/v1/auth/me?dry_run=true` would
+//! delete.
 //!
 //! What a route takes is public, in `/openapi.json`. So it is checked before the caller is, and for all routes at once.
 
@@ -30,7 +31,7 @@ pub(super) fn is_strict(path: &str) -> bool {
     path.starts_with(API) && path != VERIFY
 }
 
-/// What the operations of a path take, by their methods. Clones share everything.
+/// The parameters and bodies that the operations of a path take, by their methods. Clones share everything.
 #[derive(Clone)]
 pub(super) struct Strictness {
     operations: Arc<HashMap<Method, Takes>>,
@@ -90,7 +91,7 @@ impl Takes {
     }
 
     async fn check(&self, request: &mut ServiceRequest) -> Result<(), Problem> {
-        query::require_known(request.query_string(), &self.parameters)?;
+        query::require_known(request.request(), &self.parameters)?;
         let has_body = [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| request.headers().contains_key(name));
         if !self.body && has_body {
             request.extract::<OptionalBody<NoFields>>().await?;

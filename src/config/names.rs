@@ -101,8 +101,8 @@ fn is_known(name: &str) -> bool {
     settings().iter().any(|setting| setting.name == name || setting.name == without_file(name))
 }
 
-/// Returns what follows in a name that begins with what can be a misspelling of the prefix, if a setting follows. Hardly
-/// another program's variable looks so, hence the shortest setting is enough.
+/// Returns what follows in a name that begins with what can be a misspelling of the prefix, if a setting follows.
+/// Hardly another program's variable looks so, hence the shortest setting is enough.
 fn after_misspelled_prefix(name: &str) -> Option<&str> {
     let is_prefix = |head: &str| osa_distance(&head.replace('_', ""), PREFIX.trim_end_matches('_')) <= 1;
     let is_meant = |rest: &str| {

@@ -43,11 +43,12 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     }
 }
 
-/// Checks that a query has no parameters but those of `known`.
+/// Checks that the query of a request has no parameters but those of `known`.
 ///
 /// # Errors
 /// It has another parameter, or one that contains NUL.
-pub(crate) fn require_known(query: &str, known: &[String]) -> Result<(), Problem> {
+pub(crate) fn require_known(request: &HttpRequest, known: &[String]) -> Result<(), Problem> {
+    let query = request.query_string();
     if query.is_empty() {
         return Ok(());
     }

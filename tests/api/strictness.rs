@@ -1,4 +1,5 @@
-//! What a route does not take is refused on every route of programs: unknown parameters, and bodies where there is none.
+//! What a route does not take is refused on every route of programs: unknown parameters, and bodies where there is
+//! none.
 
 use serde_json::{Value, json};
 

@@ -106,7 +106,10 @@ pub fn is_as_shown(text: &str, shown: &str) -> bool {
 
 #[test]
 fn blocks_are_found_with_their_purpose() {
-    let page = "# A\n```sh run\na\n```\n## B\n- c:\n\n  ```js file=d.mjs\n  e\n    f\n  ```\n```text output\n…g\n```\n```\nh\n```\n";
+    let page = concat!(
+        "# A\n```sh run\na\n```\n## B\n- c:\n\n  ```js file=d.mjs\n  e\n    f\n  ```\n",
+        "```text output\n…g\n```\n```\nh\n```\n"
+    );
     let found = blocks_of("x.md", page);
     let found: Vec<_> = found.iter().map(|b| (&*b.heading, &*b.language, b.purpose.clone(), &*b.text)).collect();
     let expected = [

@@ -67,7 +67,9 @@ impl Terminal {
                 "[[ $1 == install && $# -gt 1 ]] && shift
 for package; do
     installed=$({node} -p 'require(process.argv[1]).version' \"{modules}/${{package%@*}}/package.json\")
-    [[ $package == *@* && $installed. == \"${{package##*@}}\".* ]] || {{ echo \"the tests have $package in version $installed\" >&2; exit 1; }}
+    [[ $package == *@* && $installed. == \"${{package##*@}}\".* ]] && continue
+    echo \"the tests have $package in version $installed\" >&2
+    exit 1
 done
 ln -sfn {modules} node_modules",
                 node = variable("KEYTURN_TEST_NODE")
