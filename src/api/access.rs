@@ -10,6 +10,7 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, HttpRequest, ResponseError};
 
 use super::caller::{AccessError, Caller, authenticate, state};
+use super::strictness::require_known;
 use crate::accounts::TwoStep;
 use crate::admin::Admin;
 use crate::http::{HttpContext, Problem};
@@ -174,6 +175,7 @@ where
         let mut payload = payload.take();
         Box::pin(async move {
             let caller = A::admit(&request).await.map_err(E::from)?;
+            require_known(&request, &mut payload).await?;
             let input = T::from_request(&request, &mut payload).await.map_err(Into::into)?;
             Ok(Self { caller, input, rule: PhantomData })
         })

@@ -10,6 +10,7 @@ use super::caller::{AccessError, Caller, authenticate, require_own_origin};
 use super::path_id::PathId;
 use super::refusals::{BadRequest, NotFound};
 use super::schema::{Session, SessionList, SessionsRevoked};
+use super::strictness::Unread;
 use crate::audit::Actor;
 use crate::cache::{Cache, CacheStatus};
 use crate::http::problem::Fields;
@@ -182,6 +183,7 @@ pub(super) async fn log_out(
     request: HttpRequest,
     sessions: web::Data<Sessions>,
     context: web::Data<HttpContext>,
+    unread: Unread,
 ) -> Result<HttpResponse, Problem> {
     let (session, by) = match authenticate(&request, request.method()).await {
         Ok(caller) => (caller.session(), caller.actor(&context)),
@@ -191,6 +193,7 @@ pub(super) async fn log_out(
             (session, Actor::anonymous(&context.requester(&request)))
         }
     };
+    unread.require_known().await?;
     sessions.revoke(SessionSelector::One(session), Reason::Logout, &by).await?;
     let mut response = HttpResponse::NoContent();
     context.cookies.clear(&mut response);

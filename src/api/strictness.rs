@@ -1,18 +1,20 @@
 //! Refuses what a route does not take: unknown parameters of a query, and a body where there is none. Otherwise a
-//! client that is wrong about a route would be answered as if it were right: `DELETE /api/v1/auth/me?dry_run=true` would
-//! delete.
+//! client that is wrong about a route would be answered as if it were right, and `DELETE /api/v1/auth/me?dry_run=true`
+//! would delete.
 //!
-//! What a route takes is public, in `/openapi.json`. So it is checked before the caller is, and for all routes at once.
+//! It is done at one place for all routes, by what `/openapi.json` says of them. A route that is open to strangers is
+//! checked before its handler runs; all others once the caller is admitted, as all else that a request says is read.
 
 use std::collections::HashMap;
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use actix_web::Error;
 use actix_web::body::BoxBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_web::middleware::Next;
+use actix_web::{Error, FromRequest, HttpMessage as _, HttpRequest};
 use serde::Deserialize;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
@@ -34,11 +36,12 @@ pub(super) fn is_strict(path: &str) -> bool {
 /// The parameters and bodies that the operations of a path take, by their methods. Clones share everything.
 #[derive(Clone)]
 pub(super) struct Strictness {
-    operations: Arc<HashMap<Method, Takes>>,
+    operations: Arc<HashMap<Method, Arc<Takes>>>,
 }
 
-/// What an operation takes.
+/// The parameters and the body that an operation takes.
 struct Takes {
+    is_open: bool,
     parameters: Vec<String>,
     body: bool,
 }
@@ -59,11 +62,13 @@ impl Strictness {
             (Method::DELETE, &item.delete),
         ];
         let strict = operations.into_iter().filter(|_| is_strict(path));
-        let operations = strict.filter_map(|(method, operation)| Some((method, Takes::of(operation.as_ref()?))));
+        let operations =
+            strict.filter_map(|(method, operation)| Some((method, Arc::new(Takes::of(operation.as_ref()?)))));
         Self { operations: Arc::new(operations.collect()) }
     }
 
-    /// Serves a request, unless it has what its operation does not take.
+    /// Serves a request. Refuses what an operation that is open to strangers does not take, and leaves it to
+    /// [`require_known`] to do so with others.
     ///
     /// # Errors
     /// The next service fails.
@@ -72,12 +77,54 @@ impl Strictness {
         mut request: ServiceRequest,
         next: Next<BoxBody>,
     ) -> Result<ServiceResponse<BoxBody>, Error> {
-        if let Some(takes) = self.operations.get(request.method())
-            && let Err(problem) = takes.check(&mut request).await
-        {
-            return Ok(request.error_response(problem));
+        if let Some(takes) = self.operations.get(request.method()) {
+            if takes.is_open {
+                let (request_head, payload) = request.parts_mut();
+                if let Err(problem) = takes.check(request_head, payload).await {
+                    return Ok(request.error_response(problem));
+                }
+            } else {
+                request.extensions_mut().insert(Arc::clone(takes));
+            }
         }
         next.call(request).await
+    }
+}
+
+/// Refuses what the operation does not take. To be called once the caller is admitted, before the rest is read.
+///
+/// # Errors
+/// The request has an unknown parameter, or a body that the operation does not take.
+pub(super) async fn require_known(request: &HttpRequest, payload: &mut Payload) -> Result<(), Problem> {
+    let takes = request.extensions().get::<Arc<Takes>>().cloned();
+    match takes {
+        Some(takes) => takes.check(request, payload).await,
+        None => Ok(()),
+    }
+}
+
+/// The body of a request, not read yet, for a handler that admits its caller itself.
+pub(super) struct Unread {
+    request: HttpRequest,
+    payload: Payload,
+}
+
+impl Unread {
+    /// Calls [`require_known`].
+    ///
+    /// # Errors
+    /// The request has an unknown parameter, or a body that the operation does not take.
+    pub(super) async fn require_known(mut self) -> Result<(), Problem> {
+        require_known(&self.request, &mut self.payload).await
+    }
+}
+
+impl FromRequest for Unread {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        ready(Ok(Self { request: request.clone(), payload: payload.take() }))
     }
 }
 
@@ -87,14 +134,19 @@ impl Takes {
             RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => Some(parameter.name.clone()),
             RefOr::T(_) | RefOr::Ref(_) => None,
         });
-        Self { parameters: parameters.collect(), body: operation.request_body.is_some() }
+        Self {
+            // An operation that anybody may call has an empty requirement in the place of the document's.
+            is_open: operation.security.is_some(),
+            parameters: parameters.collect(),
+            body: operation.request_body.is_some(),
+        }
     }
 
-    async fn check(&self, request: &mut ServiceRequest) -> Result<(), Problem> {
-        query::require_known(request.request(), &self.parameters)?;
+    async fn check(&self, request: &HttpRequest, payload: &mut Payload) -> Result<(), Problem> {
+        query::require_known(request, &self.parameters)?;
         let has_body = [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| request.headers().contains_key(name));
         if !self.body && has_body {
-            request.extract::<OptionalBody<NoFields>>().await?;
+            OptionalBody::<NoFields>::from_request(request, payload).await?;
         }
         Ok(())
     }

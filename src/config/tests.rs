@@ -448,10 +448,8 @@ fn a_check_creates_nothing_and_says_what_becomes_of_the_secret() {
     let directory = Directory::new();
     let data_dir = directory.path("data");
     let check = || load(&[("DATA_DIR", &data_dir)]).unwrap();
-    let state = |words: &str| format!("JWT_SECRET = {words} {data_dir}/jwt_secret (default)");
-    let told = state("generated at the first start, in");
-    assert_eq!(shown(&check(), "JWT_SECRET"), told);
-    assert!(check().into_preview(&Random).is_ok());
+    let told = format!("JWT_SECRET = generated at the first start, in {data_dir}/jwt_secret (default)");
+    assert!(shown(&check(), "JWT_SECRET") == told && check().into_preview(&Random).is_ok());
     assert!(!Path::new(&data_dir).exists());
     check().into_config(&Random).unwrap_or_else(|error| panic!("{error}"));
     // A reload compares the two, and nothing has changed.

@@ -93,13 +93,14 @@ async fn whatever_registers_gets_its_emails_in_every_script(backend: Backend) {
         for email in [format!("{name}1@b.example"), format!("{name}.{name}@b.example")] {
             let answer = register(&server, &email).await;
             if answer.status == 422 {
-                assert!(["ི་ཡ", "་"].iter().any(|mark| email.contains(mark)), "{email}: {}", answer.text());
+                // The mark between syllables of Tibetan is punctuation, which no name has.
+                assert!(email.contains('་'), "{email}: {}", answer.text());
                 continue;
             }
             registered += 1;
             let email = Tokens::of(answer.assert_status(201)).email;
             let mail = smtp.mail_to(&email).await;
-            assert_eq!(mail.to, std::slice::from_ref(&email));
+            assert_eq!(mail.to, [email.as_str()]);
             let body = json!({"token": mail.token()});
             server.post("/api/v1/auth/email/verify").json(&body).send().await.assert_status(204);
         }

@@ -1,4 +1,4 @@
-//! What a route does not take is refused on every route of programs: unknown parameters, and bodies where there is
+//! What a route does not take is refused on every route for programs: unknown parameters, and a body where there is
 //! none.
 
 use serde_json::{Value, json};
@@ -112,7 +112,8 @@ async fn nothing_happens_that_was_asked_for_otherwise(server: Server) {
     server.post("/api/v1/auth/login?x=1").json(&login).send().await.assert_invalid("query");
     server.me(&own.access).await.assert_status(200);
     assert_eq!(server.count("sessions"), 1);
-    // Nobody is told more who is nobody.
-    server.get("/api/v1/auth/me?x=1").send().await.assert_invalid("query");
-    server.get("/api/v1/auth/me").send().await.assert_problem(401, "missing_token");
+    // Strangers are told nothing else.
+    server.get("/api/v1/auth/me?x=1").send().await.assert_problem(401, "missing_token");
+    let logout = server.post("/api/v1/auth/logout").json(&json!({"all": true}));
+    logout.send().await.assert_problem(401, "missing_token");
 }
