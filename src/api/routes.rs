@@ -16,8 +16,8 @@ use utoipa::openapi::path::PathItem;
 use super::openapi::{Conventions, of_server};
 use super::strictness::Strictness;
 use super::{
-    accounts, admin, audit, deletion, docs, email, export, invitations, keys, login, mfa, operations, recovery, refresh,
-    routes, sessions, verify,
+    accounts, admin, audit, deletion, docs, email, export, invitations, keys, login, mfa, operations, recovery,
+    refresh, routes, sessions, verify,
 };
 use crate::http::{HttpContext, Problem};
 use crate::pages::handlers as pages;
