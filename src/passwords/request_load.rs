@@ -88,7 +88,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(1)).await;
         });
         assert!(!gauge.is_low());
-        runtime.block_on(tokio::time::sleep(50 * GAUGE_INTERVAL));
+        runtime.block_on(async { tokio::time::sleep(50 * GAUGE_INTERVAL).await });
         assert!(gauge.is_low());
     }
 }
