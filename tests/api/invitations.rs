@@ -265,9 +265,12 @@ async fn of_invitations_accepted_at_once_one_is(backend: Backend) {
     let answers = at_once(passwords.iter().map(|password| reset(server, &token, password))).await;
     let accepted: Vec<usize> = (0..6).filter(|index| answers[*index].status == 204).collect();
     assert_eq!(accepted.len(), 1, "{answers:?}");
+    // First, because too many wrong ones delay it.
+    server.try_login(&email, &passwords[accepted[0]]).await.assert_status(200);
     for (index, password) in passwords.iter().enumerate() {
-        let status = if accepted[0] == index { 200 } else { 401 };
-        server.try_login(&email, password).await.assert_status(status);
+        if index != accepted[0] {
+            server.try_login(&email, password).await.assert_status(401);
+        }
     }
     assert_eq!(server.count("audit_log WHERE event = 'account.invitation_accepted'"), 1);
 }

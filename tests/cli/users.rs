@@ -217,7 +217,7 @@ async fn every_command_that_prints_data_prints_json(process: Process) {
     assert_eq!(json_of(&process, &["user", "delete", EMAIL, "--at-once"])["deleted"], true);
 
     assert_eq!(json_of(&process, &["migrate", "--check"]), json!({"pending": []}));
-    assert_eq!(json_of(&process, &["migrate"]), json!({"pending": []}));
+    assert_eq!(json_of(&process, &["migrate"]), json!({"applied": [], "pending": []}));
     let settings = json_of(&process, &["config", "check"]);
     let ttl = json!({"name": "ACCESS_TOKEN_TTL", "value": "900", "origin": "default"});
     assert!(settings["settings"].as_array().unwrap().contains(&ttl), "{settings}");
