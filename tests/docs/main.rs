@@ -17,6 +17,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod api;
+mod guides;
 mod page;
 mod readme;
 mod terminal;
+mod verify;

@@ -6,6 +6,7 @@
 //! | `listens=PORT` | carried out likewise, in a terminal of its own, until the port answers; it runs on |
 //! | `output` | what the block before must have printed; `…` stands for anything |
 //! | `file=NAME` | written to a file in the folder where the shell is |
+//! | `compiled=NAME` | the same as the file of this name in `tests/docs/`, which tests use |
 //! | `unrun` | for a program that the tests do not install: only its brackets are checked |
 
 use std::path::Path;
@@ -17,6 +18,7 @@ pub enum Purpose {
     Listens(u16),
     Output,
     File(String),
+    Compiled(String),
     Unrun,
     /// An example of data: nothing to be carried out.
     Shown,
@@ -65,6 +67,7 @@ fn purpose_of(word: &str) -> Option<Purpose> {
         ("output", "") => Purpose::Output,
         ("unrun", "") => Purpose::Unrun,
         ("listens", port) => Purpose::Listens(port.parse().ok()?),
+        ("compiled", name) if !name.is_empty() => Purpose::Compiled(name.to_owned()),
         ("file", name) if !name.is_empty() => Purpose::File(name.to_owned()),
         _ => return None,
     })
@@ -106,10 +109,8 @@ pub fn is_as_shown(text: &str, shown: &str) -> bool {
 
 #[test]
 fn blocks_are_found_with_their_purpose() {
-    let page = concat!(
-        "# A\n```sh run\na\n```\n## B\n- c:\n\n  ```js file=d.mjs\n  e\n    f\n  ```\n",
-        "```text output\n…g\n```\n```\nh\n```\n"
-    );
+    let page = "# A\n```sh run\na\n```\n## B\n- c:\n\n  ```js file=d.mjs\n  e\n    f\n  ```\n\
+                ```text output\n…g\n```\n```\nh\n```\n";
     let found = blocks_of("x.md", page);
     let found: Vec<_> = found.iter().map(|b| (&*b.heading, &*b.language, b.purpose.clone(), &*b.text)).collect();
     let expected = [

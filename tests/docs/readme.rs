@@ -37,6 +37,9 @@ async fn the_first_steps_lead_to_a_verified_token_and_an_ended_session(deploymen
     terminal.with_npm();
     terminal.replace("8080", port);
     terminal.follow(&steps()).await;
+    // The greeting names the command that this reader has: of cargo, which the tests let build without optimisation.
+    let greeting = terminal.logs();
+    assert!(greeting.contains("    cargo run -- user create you@example.com --admin\n"), "{greeting}");
     // What was ended is ended in the database too.
     assert_eq!(deployment.count("sessions WHERE revoked_at IS NOT NULL"), 1);
 }
@@ -52,5 +55,51 @@ fn there_are_ten_steps_at_most_and_each_is_carried_out() {
         let own = || steps.iter().filter(|block| block.heading == *heading);
         let does = |block: &Block| !matches!(block.purpose, Purpose::Shown | Purpose::Output | Purpose::Unrun);
         assert!(own().any(does), "{heading}");
+    }
+}
+
+#[test]
+fn what_is_said_of_other_systems_has_a_source() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let table =
+        page.lines().skip_while(|line| !line.starts_with("| | keyturn |")).take_while(|line| line.starts_with('|'));
+    let rows: Vec<Vec<&str>> = table.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect();
+    assert!(rows.len() > 8 && rows[0].len() == 8, "{rows:?}");
+    for row in &rows[2..] {
+        assert_eq!(row.len(), 8, "{row:?}");
+        assert!(!row[1].is_empty(), "{row:?}");
+        for cell in &row[2..] {
+            let is_sourced = cell.starts_with('[') && cell.contains("](https://") && cell.ends_with(')');
+            assert!(cell.is_empty() || is_sourced, "{cell}");
+        }
+    }
+}
+
+#[test]
+fn links_within_the_repository_lead_somewhere() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = Vec::new();
+    for folder in ["", "docs", "docs/decisions", "docs/guides"] {
+        let files = std::fs::read_dir(root.join(folder)).unwrap().map(|file| file.unwrap().path());
+        pages.extend(files.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    }
+    assert!(pages.len() > 20, "{pages:?}");
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+            if link.starts_with("http") || link.contains(' ') {
+                continue;
+            }
+            let (file, section) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {link}", page.display());
+            if section.is_empty() {
+                continue;
+            }
+            let text = std::fs::read_to_string(target).unwrap();
+            let mut heads = text.lines().filter(|line| line.starts_with('#')).map(crate::api::anchor);
+            let is_named = text.contains(&format!("<a id=\"{section}\"></a>"));
+            assert!(is_named || heads.any(|head| head == section), "{}: {link}", page.display());
+        }
     }
 }

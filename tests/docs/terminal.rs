@@ -1,6 +1,6 @@
 //! A reader's terminals: a shell in a folder of its own, in which a page's blocks are carried out one after the other.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::page::{Block, Purpose, is_as_shown, is_balanced};
 use crate::support::servers::free_port;
-use crate::support::{Folder, until, variable};
+use crate::support::{Folder, PATIENCE, until, variable};
 
 /// What the shell prints behind the output of a block, before the block's exit code.
 const END: &str = "--- end of the block";
@@ -67,9 +67,8 @@ impl Terminal {
                 "[[ $1 == install && $# -gt 1 ]] && shift
 for package; do
     installed=$({node} -p 'require(process.argv[1]).version' \"{modules}/${{package%@*}}/package.json\")
-    [[ $package == *@* && $installed. == \"${{package##*@}}\".* ]] && continue
-    echo \"the tests have $package in version $installed\" >&2
-    exit 1
+    [[ $package == *@* && $installed. == \"${{package##*@}}\".* ]] ||
+        {{ echo \"the tests have $package in version $installed\" >&2; exit 1; }}
 done
 ln -sfn {modules} node_modules",
                 node = variable("KEYTURN_TEST_NODE")
@@ -111,13 +110,20 @@ ln -sfn {modules} node_modules",
                 let port: u16 = self.meant(&port.to_string()).parse().unwrap();
                 let log = self.folder().join(format!(".log-{port}"));
                 self.run(place, &format!("{{ {text} }} >{} 2>&1 </dev/null &", log.display()));
-                let answers = async || TcpStream::connect(("127.0.0.1", port)).is_ok().then_some(());
-                until(&format!("{place} to listen"), answers).await;
+                until(&format!("{place} to answer"), async || answers(port).then_some(())).await;
             }
             Purpose::Output => {
                 assert!(is_as_shown(&self.printed, &text), "{place}: it prints\n{}instead of\n{text}", self.printed);
             }
             Purpose::File(name) => std::fs::write(self.place_of(name), text).unwrap(),
+            Purpose::Compiled(name) => {
+                let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/docs").join(name);
+                assert_eq!(
+                    std::fs::read_to_string(path).unwrap(),
+                    text,
+                    "{place}: left: tests/docs/{name}; right: the page"
+                );
+            }
             Purpose::Unrun => assert!(is_balanced(&text), "{place}: brackets are left open"),
             Purpose::Shown => assert!(
                 !["bash", "sh"].contains(&&*block.language),
@@ -165,6 +171,14 @@ ln -sfn {modules} node_modules",
         let logs = files.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(".log-"));
         logs.map(|path| std::fs::read_to_string(path).unwrap()).collect()
     }
+}
+
+/// Whether HTTP is answered on a port. A server may listen before it is ready.
+fn answers(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let asked = stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    asked.is_ok() && stream.read(&mut [0; 1]).is_ok_and(|length| length == 1)
 }
 
 impl Drop for Terminal {
