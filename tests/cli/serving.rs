@@ -133,7 +133,9 @@ async fn the_log_is_json_for_machines(deployment: Arc<Deployment>) {
 
 async fn the_log_is_for_people_on_a_terminal(deployment: Arc<Deployment>) {
     let mut on_terminal = Command::new("script");
-    on_terminal.args(["-qefc", concat!("exec ", env!("CARGO_BIN_EXE_keyturn"), " serve"), "/dev/null"]);
+    // A terminal that goes away does not end the server: it takes SIGHUP for an order to reload.
+    let serve = concat!("exec setpriv --pdeathsig KILL ", env!("CARGO_BIN_EXE_keyturn"), " serve");
+    on_terminal.args(["-qefc", serve, "/dev/null"]);
     on_terminal.env_clear().envs(deployment.settings(&[])).env("SHELL", "/bin/sh").env("PATH", "/usr/bin:/bin");
     on_terminal.current_dir(deployment.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut script = Killed(on_terminal.spawn().unwrap());
