@@ -87,13 +87,14 @@ fn shown() -> Vec<Shown> {
 }
 
 /// Codes of refusals that are about the sample values, and say that the request was understood.
-const UNDERSTOOD: [&str; 7] = [
+const UNDERSTOOD: [&str; 8] = [
     "invalid_one_time_token",
     "invalid_mfa_token",
     "mfa_not_enabled",
     "mfa_not_started",
     "no_deletion",
     "last_administrator",
+    "password_set",
     "invalid_code",
 ];
 
