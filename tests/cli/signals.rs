@@ -37,10 +37,14 @@ fn hold_migrations(deployment: &Deployment) -> Conn {
     holder
 }
 
-/// How many sessions of Postgres wait for the lock. That of a process that has ended goes on until it gets the lock.
+/// How many sessions of Postgres wait for the lock of this database. That of a process that has ended goes on until it
+/// gets the lock.
 fn waiting(deployment: &Deployment) -> i64 {
     match deployment.backend {
-        Backend::Scaled => deployment.count("pg_locks WHERE locktype = 'advisory' AND NOT granted"),
+        Backend::Scaled => deployment.count(
+            "pg_locks JOIN pg_database ON pg_database.oid = database \
+             WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted",
+        ),
         Backend::Embedded => 0,
     }
 }
