@@ -133,7 +133,11 @@ fn delay(failures: i32) -> Duration {
 /// # Errors
 /// It has to wait.
 fn check_delay(counts: &[Failures], now: Timestamp) -> Result<(), ClaimError> {
-    let remaining = |count: &Failures| count.last_failed_at.plus(delay(count.failures)).since(now);
+    // Where there is no delay, an attempt may have come before the last one that failed, and be counted after it.
+    let remaining = |count: &Failures| match delay(count.failures) {
+        Duration::ZERO => Duration::ZERO,
+        delay => count.last_failed_at.plus(delay).since(now),
+    };
     let retry_after = counts.iter().map(remaining).max().unwrap_or_default();
     if retry_after.is_zero() {
         return Ok(());
@@ -355,6 +359,14 @@ mod tests {
         let failures = [Failures { failures: 7, pending: 0, last_failed_at }];
         assert_eq!([1000, 1001].map(|second| wait(&failures, second)), [Some((4, false)), Some((3, false))]);
         assert_eq!([1004, 2000].map(|second| wait(&failures, second)), [None; 2]);
+    }
+
+    #[test]
+    fn an_attempt_before_a_failure_that_delays_nobody_does_not_wait_for_it() {
+        let last_failed_at = Timestamp::from_secs(1000);
+        let count = |failures| [Failures { failures, pending: 0, last_failed_at }];
+        assert_eq!([0, 1, 4].map(|failures| wait(&count(failures), 990)), [None; 3]);
+        assert_eq!(wait(&count(5), 999), Some((2, false)));
     }
 
     #[test]
