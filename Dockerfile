@@ -5,7 +5,7 @@
 #
 # docs/deployment.md tells how to run it.
 
-ARG RUST=docker.io/library/rust:1.95-bookworm
+ARG RUST=rust:1.95-bookworm
 
 FROM ${RUST} AS build
 

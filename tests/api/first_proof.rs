@@ -30,7 +30,7 @@ impl Stranger {
     async fn on(server: &Server) -> Self {
         let tokens = server.register().await;
         let app = enrol(server, &tokens.access).await;
-        confirming(server, &tokens.access, &app.code(server.clock.now(), -1)).send().await.assert_status(200);
+        confirming(server, &tokens.access, &app.former_code(&server.clock).await).send().await.assert_status(200);
         let code = app.code(server.clock.now(), 0);
         let mfa_token = challenge(server, &tokens.email).await;
         let body = json!({"mfa_token": mfa_token, "method": "totp", "code": code, "remember_device": true});
@@ -96,7 +96,7 @@ async fn a_reset_of_a_proved_address_leaves_the_second_factor(backend: Backend) 
     let token = post.email(&own.email, VERIFICATION, 1).await.token();
     with_token(server, VERIFY, &token).send().await.assert_status(204);
     let app = enrol(server, &own.access).await;
-    confirming(server, &own.access, &app.code(server.clock.now(), -1)).send().await.assert_status(200);
+    confirming(server, &own.access, &app.former_code(&server.clock).await).send().await.assert_status(200);
     reset(server, &post.reset_token(&own.email, 1).await, NEW_PASSWORD).send().await.assert_status(204);
     mfa_token(&server.try_login(&own.email, NEW_PASSWORD).await);
     assert_eq!(server.session(own.session).revoked_reason.as_deref(), Some("password_changed"));

@@ -82,7 +82,7 @@ pub fn recovery_codes(answer: &Response) -> Vec<String> {
 pub async fn person(endpoint: &Endpoint, clock: &Clock) -> Person {
     let tokens = endpoint.register().await;
     let app = enrol(endpoint, &tokens.access).await;
-    let answer = confirming(endpoint, &tokens.access, &app.code(clock.now(), -1)).send().await;
+    let answer = confirming(endpoint, &tokens.access, &app.former_code(clock).await).send().await;
     Person { tokens, app, recovery_codes: recovery_codes(&answer) }
 }
 
@@ -550,7 +550,8 @@ async fn nothing_of_a_second_factor_is_at_rest_in_clear(server: Server) {
     let tokens = server.register().await;
     let secret = server.post(TOTP).bearer(&tokens.access).send().await.json()["secret"].as_str().unwrap().to_owned();
     let app = Authenticator::new(&secret);
-    let codes = recovery_codes(&confirming(&server, &tokens.access, &app.code(server.clock.now(), -1)).send().await);
+    let codes =
+        recovery_codes(&confirming(&server, &tokens.access, &app.former_code(&server.clock).await).send().await);
     let person = Person { tokens, app: app.clone(), recovery_codes: codes.clone() };
     let device = trust(&server, &person).await;
     let waiting = challenge(&server, &person.tokens.email).await;

@@ -56,7 +56,7 @@ async fn a_session_that_never_showed_the_second_factor_cannot_change_it(server: 
     let owner = server.register().await;
     let thief = server.login(&owner.email).await;
     let app = enrol(&server, &owner.access).await;
-    confirming(&server, &owner.access, &app.code(server.clock.now(), -1)).send().await.assert_status(200);
+    confirming(&server, &owner.access, &app.former_code(&server.clock).await).send().await.assert_status(200);
     let owner = Person { tokens: owner, app, recovery_codes: Vec::new() };
     assert_cannot_change(&server, &owner, &server.refreshed(&thief).await.access).await;
 }
@@ -102,7 +102,7 @@ async fn administrators_with_a_second_factor_show_it_for_what_they_change(server
     let (admin, victim) = (administrator(&server).await, server.register().await);
     let other = server.login(&admin.email).await;
     let app = enrol(&server, &admin.access).await;
-    confirming(&server, &admin.access, &app.code(server.clock.now(), -1)).send().await.assert_status(200);
+    confirming(&server, &admin.access, &app.former_code(&server.clock).await).send().await.assert_status(200);
     for request in changing(&server, &victim) {
         assert_asks_for_second_factor(&request.bearer(&other.access).send().await);
     }

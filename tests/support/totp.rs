@@ -1,6 +1,9 @@
 //! An app that makes codes, as a person would have it on a phone.
 
+use std::time::Duration;
+
 use aws_lc_rs::hmac;
+use keyturn::clock::Clock;
 use keyturn::types::Timestamp;
 
 /// A secret as it was read from a QR code.
@@ -28,6 +31,14 @@ impl Authenticator {
 
     pub fn secret_bytes(&self) -> &[u8] {
         &self.secret
+    }
+
+    /// The code of the step before `clock`'s, which stays valid for three seconds at least.
+    pub async fn former_code(&self, clock: &Clock) -> String {
+        while clock.now().as_secs() % 30 >= 27 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.code(clock.now(), -1)
     }
 
     /// The code at `time`, `steps` of 30 seconds later (RFC 6238 §4.2, RFC 4226 §5.3).
