@@ -74,7 +74,7 @@ pub struct NewEntry {
     pub bytes: Vec<u8>,
     /// The token that was superseded.
     pub superseded: Option<Superseded>,
-    /// How long the entry and the mark of the token are kept.
+    /// How long the entry is kept, and that the token was superseded.
     pub ttl: Duration,
 }
 

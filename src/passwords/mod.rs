@@ -4,6 +4,7 @@ mod hash;
 mod hasher;
 mod imported_hash;
 mod password;
+mod queue;
 mod request_load;
 
 pub(crate) use hash::{NO_PASSWORD, check_hash};

@@ -134,6 +134,12 @@ impl Policy {
             profile_claims: config.profile_claims,
         }
     }
+
+    /// Returns whether the answer to a refresh waits for the cache, because the former access token is refused at once.
+    /// Otherwise the cache has the replay window to learn of it.
+    fn waits_for_cache(&self) -> bool {
+        self.replay_window.is_zero()
+    }
 }
 
 /// The account that a session belongs to, with the fields that tokens contain.

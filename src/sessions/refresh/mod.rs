@@ -149,9 +149,8 @@ impl Sessions {
     async fn rotate(&self, rotation: &Rotation, requester: &Requester) -> DbResult<Option<Rotated>> {
         let audited = self.policy.audit_refreshes.then(|| requester.clone());
         let rotated = match self.rotator.rotate(*rotation, audited.clone()).await? {
-            // Unless the former access token is invalid at once, nobody waits for the cache: the rotator has queued the
-            // entry, which marks that token in time, and a check of the new one that comes first reads the database.
-            Outcome::Rotated(rotated) if !self.policy.replay_window.is_zero() => return Ok(Some(*rotated)),
+            // The rotator has queued the entry. A check of the new access token that comes first reads the database.
+            Outcome::Rotated(rotated) if !self.policy.waits_for_cache() => return Ok(Some(*rotated)),
             Outcome::Rotated(rotated) => Some(*rotated),
             Outcome::NotCurrent => None,
             Outcome::RetryAlone => {

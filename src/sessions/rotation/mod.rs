@@ -247,7 +247,7 @@ impl Writer {
     /// answers wait for these.
     fn queue_cache_entries(&self, rotated: &[Box<Rotated>]) {
         let Parts { cache, policy, .. } = &self.writers.parts;
-        if !policy.replay_window.is_zero() {
+        if !policy.waits_for_cache() {
             let entries = rotated
                 .iter()
                 .filter_map(|session| cache_entry::new_entry(&session.snapshot, policy, session.snapshot.issued_at));
