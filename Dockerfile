@@ -25,7 +25,7 @@ COPY src src
 COPY LICENSE-MIT LICENSE-APACHE ./
 # Newer than what was compiled above, whatever the context says.
 RUN touch src/main.rs src/lib.rs && \
-    KEYTURN_COMMIT=${REVISION} cargo auditable build --release --locked --bin keyturn
+    BUILD_COMMIT=${REVISION} cargo auditable build --release --locked --bin keyturn
 
 # The root file system: the program, the libraries that it is linked with, and what these read. What the packages are
 # stands where scanners look for it.

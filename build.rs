@@ -24,11 +24,11 @@ fn tell_commit() {
         let output = Command::new("git").args(arguments).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
-    println!("cargo::rerun-if-env-changed=KEYTURN_COMMIT");
+    println!("cargo::rerun-if-env-changed=BUILD_COMMIT");
     // Named by those who build without the repository, as in an image.
-    let named = env::var("KEYTURN_COMMIT").ok().filter(|commit| !commit.is_empty());
+    let named = env::var("BUILD_COMMIT").ok().filter(|commit| !commit.is_empty());
     let commit = named.or_else(|| git(&["rev-parse", "--short=12", "HEAD"])).unwrap_or_else(|| "unknown".to_owned());
-    println!("cargo::rustc-env=KEYTURN_COMMIT={commit}");
+    println!("cargo::rustc-env=BUILD_COMMIT={commit}");
     for path in ["HEAD", "logs/HEAD"] {
         if let Some(path) = git(&["rev-parse", "--git-path", path]) {
             println!("cargo::rerun-if-changed={path}");

@@ -201,7 +201,7 @@ impl Counters {
         registry.register_with_unit("revocation_log_age", "Time since revocations were read", Unit::Seconds, age);
         let skew = self.clock_skew.clone();
         registry.register_with_unit("clock_skew", "Difference from the database's clock", Unit::Seconds, skew);
-        let build = [("version", env!("CARGO_PKG_VERSION")), ("commit", env!("KEYTURN_COMMIT"))];
+        let build = [("version", env!("CARGO_PKG_VERSION")), ("commit", env!("BUILD_COMMIT"))];
         registry.register("build", "The build that runs", Info::new(build));
         registry.register("cache_available", "Whether the cache is available: 1 or 0", self.cache_available.clone());
         registry.register("cache_faults", "Times at which calls to the cache were given up", self.cache_faults.clone());

@@ -40,7 +40,7 @@ use output::{Form, say_error};
 /// The exit code of a command, or why it failed.
 type Outcome = Result<ExitCode, Box<dyn Error>>;
 
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("KEYTURN_COMMIT"), ")");
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_COMMIT"), ")");
 
 /// What holds for every command.
 const HELP: &str = "Examples:

@@ -34,6 +34,7 @@ both_backends! {
 embedded_only! {
     a_database_of_places_that_is_none_stops_everything,
     the_version_names_the_commit,
+    what_cargo_run_adds_to_the_environment_is_no_setting,
     the_page_on_the_configuration_is_the_one_in_the_docs,
     no_password_of_any_url_is_ever_shown,
     completions_are_for_the_shells_there_are,
@@ -48,7 +49,17 @@ const EMAIL: &str = "operator@example.com";
 
 async fn the_version_names_the_commit(deployment: Arc<Deployment>) {
     let version = run(&deployment, &["--version"]).printed();
-    assert_eq!(version, format!("keyturn {} ({})\n", env!("CARGO_PKG_VERSION"), env!("KEYTURN_COMMIT")));
+    assert_eq!(version, format!("keyturn {} ({})\n", env!("CARGO_PKG_VERSION"), env!("BUILD_COMMIT")));
+}
+
+/// `cargo run` gives a program the variables that its build script has set for the compiler.
+async fn what_cargo_run_adds_to_the_environment_is_no_setting(deployment: Arc<Deployment>) {
+    let set = |line: &'static str| line.split_once("cargo::rustc-env=")?.1.split_once('=');
+    let names: Vec<&str> = include_str!("../../build.rs").lines().filter_map(set).map(|(name, _)| name).collect();
+    assert!(!names.is_empty());
+    let added: Vec<(&str, &str)> =
+        names.into_iter().chain(["CARGO", "CARGO_PKG_NAME"]).map(|name| (name, "x")).collect();
+    run_with_input(&deployment, &added, &["config", "check"], "").printed();
 }
 
 async fn migrations_are_checked_and_applied(deployment: Arc<Deployment>) {
