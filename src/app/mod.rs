@@ -180,6 +180,8 @@ impl App {
         let throttle = base.throttle(config);
         let hasher = Arc::new(hasher(config, base.random)?);
         let request_load = hasher.request_load().clone();
+        let rotator = sessions.rotator.clone();
+        request_load.add(move || rotator.busy());
         let attempts =
             PasswordAttempts::new(base.db.clone(), sessions.clone(), mfa.clone(), throttle.clone(), hasher.clone());
         let deletions = base.deletions(config, &sessions, &mfa);

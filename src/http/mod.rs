@@ -12,6 +12,7 @@ pub(crate) mod pagination;
 pub(crate) mod problem;
 pub(crate) mod query;
 pub(crate) mod request;
+mod trace_context;
 
 pub(crate) use body::Body;
 pub(crate) use connections::Connections;

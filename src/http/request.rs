@@ -6,7 +6,7 @@ use std::time::Instant;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, web};
 use tracing::Instrument as _;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::connections::{Answer, Connection};
 use super::context::HttpContext;
+use super::trace_context::TraceContext;
 
 /// The header with the id of a request.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -59,29 +60,19 @@ pub(crate) async fn serve_request(
         (None, Some(context)) => context.random.id(context.clock.now()).to_string(),
         (None, None) => Uuid::nil().to_string(),
     };
-    let span = tracing::info_span!("request", id);
+    let trace = TraceContext::from_headers(request.headers());
+    let trace_id = trace.as_ref().map(|trace| trace.trace_id);
+    let parent_id = trace.as_ref().map(|trace| trace.parent_id);
+    let span = tracing::info_span!("request", id, trace_id, parent_id);
     let answering = CURRENT.scope(id.clone(), async { next.call(request).instrument(span.clone()).await });
     let mut response = match &work {
         Some(work) => work.run(answering).await?,
         None => answering.await?,
     };
-    let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        headers.insert(REQUEST_ID, value);
-    }
-    for (name, value) in SECURITY_HEADERS {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
-    // What a handler does not say may be stored is nobody's but the client's: tokens, accounts, refusals.
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
-    }
+    add_headers(response.headers_mut(), &id);
     if let Some(context) = context {
         if context.is_https {
-            headers.insert(
+            response.headers_mut().insert(
                 HeaderName::from_static("strict-transport-security"),
                 HeaderValue::from_static(STRICT_TRANSPORT_SECURITY),
             );
@@ -96,6 +87,23 @@ pub(crate) async fn serve_request(
         tracing::debug!(parent: &span, method, route, status, took_us, "answered");
     }
     Ok(response.map_body(|_, body| Answer::new(body, work)))
+}
+
+/// Adds the headers of every response: the request's id, the security headers, and what a handler may have set itself.
+fn add_headers(headers: &mut HeaderMap, id: &str) {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    for (name, value) in SECURITY_HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    // What a handler does not say may be stored is nobody's but the client's: tokens, accounts, refusals.
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    }
 }
 
 /// Returns the method for a label of metrics: the name of a standard method, or `other`. Clients can invent any number

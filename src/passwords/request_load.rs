@@ -1,33 +1,40 @@
-//! The load of the threads that serve requests, by which the last core hashes too or is left to them.
+//! The load of the threads that carry out requests, by which the last core hashes too or is left to them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Handle, RuntimeMetrics};
+use tokio::runtime::Handle;
 
 /// The least time over which the load is measured.
 pub(super) const GAUGE_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The share of their time, in percent, up to which these threads count as having little to do.
+/// The share of its time, in percent, up to which a thread counts as having little to do.
 const LOW_PERCENT: u128 = 25;
 
-/// The threads that serve requests, each with a runtime of its own. Clones share them.
+/// Returns how long a thread has been busy since it was started.
+type BusyTime = Box<dyn Fn() -> Duration + Send>;
+
+/// The threads that carry out requests. Clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct RequestLoad {
-    runtimes: Arc<Mutex<Vec<RuntimeMetrics>>>,
+    threads: Arc<Mutex<Vec<BusyTime>>>,
 }
 
 impl RequestLoad {
-    /// Adds the thread that calls this, which has a runtime of its own.
-    pub(crate) fn add_this_thread(&self) {
-        self.runtimes.lock().unwrap_or_else(PoisonError::into_inner).push(Handle::current().metrics());
+    /// Adds a thread that has been busy for as long as `busy` returns, waiting for a database included.
+    pub(crate) fn add(&self, busy: impl Fn() -> Duration + Send + 'static) {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(busy));
     }
 
-    /// Returns the number of threads, and how long they have been busy since they were started, all together.
-    fn busy(&self) -> (u32, Duration) {
-        let runtimes = self.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
-        let busy = runtimes.iter().map(|runtime| runtime.worker_total_busy_duration(0)).sum();
-        (u32::try_from(runtimes.len()).unwrap_or(u32::MAX), busy)
+    /// Adds the thread that calls this, which has a runtime of its own.
+    pub(crate) fn add_this_thread(&self) {
+        let runtime = Handle::current().metrics();
+        self.add(move || runtime.worker_total_busy_duration(0));
+    }
+
+    /// Returns how long each thread has been busy since it was started.
+    fn busy(&self) -> Vec<Duration> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|busy| busy()).collect()
     }
 }
 
@@ -35,21 +42,22 @@ impl RequestLoad {
 pub(super) struct Gauge {
     load: RequestLoad,
     looked_at: Instant,
-    busy: Duration,
+    busy: Vec<Duration>,
     was_low: bool,
 }
 
 impl Gauge {
     pub(super) fn new(load: RequestLoad) -> Self {
-        Self { load, looked_at: Instant::now(), busy: Duration::ZERO, was_low: true }
+        Self { load, looked_at: Instant::now(), busy: Vec::new(), was_low: true }
     }
 
-    /// Returns whether the load was low since the last look, or at the last look if that was a moment ago.
+    /// Returns whether every thread had little to do since the last look, or at the last look if that was a moment ago.
     pub(super) fn is_low(&mut self) -> bool {
         let elapsed = self.looked_at.elapsed();
         if elapsed >= GAUGE_INTERVAL {
-            let (threads, busy) = self.load.busy();
-            self.was_low = is_low(busy.saturating_sub(self.busy), elapsed.saturating_mul(threads));
+            let busy = self.load.busy();
+            self.was_low =
+                self.busy.iter().zip(&busy).all(|(before, now)| is_low(now.saturating_sub(*before), elapsed));
             self.busy = busy;
             self.looked_at = Instant::now();
         }
@@ -67,7 +75,6 @@ mod tests {
 
     #[test]
     fn without_threads_that_serve_requests_the_load_is_low() {
-        assert!(is_low(Duration::ZERO, Duration::ZERO));
         let mut gauge = Gauge::new(RequestLoad::default());
         std::thread::sleep(GAUGE_INTERVAL);
         assert!(gauge.is_low());
@@ -76,10 +83,13 @@ mod tests {
     #[test]
     fn a_busy_thread_is_noticed_and_so_is_that_it_has_nothing_to_do_any_more() {
         let load = RequestLoad::default();
-        let mut gauge = Gauge::new(load.clone());
+        load.add(|| Duration::ZERO);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let mut gauge = Gauge::new(load.clone());
         runtime.block_on(async {
             load.add_this_thread();
+            std::thread::sleep(GAUGE_INTERVAL);
+            gauge.is_low();
             let begun = Instant::now();
             while begun.elapsed() < 5 * GAUGE_INTERVAL {
                 std::hint::spin_loop();

@@ -43,6 +43,7 @@ mod impersonation;
 mod invitations;
 mod limits;
 mod lockout;
+mod log;
 mod mail;
 mod mail_faults;
 mod mail_limits;

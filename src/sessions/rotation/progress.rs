@@ -1,4 +1,4 @@
-//! Whether the thread that rotates makes progress.
+//! Whether the thread that rotates makes progress, and how much it has to do.
 
 use std::time::Duration;
 
@@ -11,6 +11,11 @@ use super::{CHECK_INTERVAL, Job, Rotator};
 const MAX_WAIT: Duration = Duration::from_secs(6);
 
 impl Rotator {
+    /// Returns how long the thread has been executing batches since it was started, waiting for the database included.
+    pub(crate) fn busy(&self) -> Duration {
+        self.writers.busy()
+    }
+
     /// Returns whether the thread takes a job from its queue and answers it.
     pub(crate) async fn makes_progress(&self) -> bool {
         let deadline = Instant::now() + MAX_WAIT;

@@ -29,7 +29,16 @@ struct Turn {
     writer: u64,
     /// The time since which it has been executing its batch.
     busy_since: Option<Instant>,
+    /// How long the batches before have taken.
+    busy: Duration,
     left_behind: usize,
+}
+
+impl Turn {
+    /// Returns how long batches have been executed, the one at hand included.
+    fn busy(&self) -> Duration {
+        self.busy + self.busy_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
 }
 
 impl Writers {
@@ -40,6 +49,11 @@ impl Writers {
 
     fn turn(&self) -> MutexGuard<'_, Turn> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns how long batches have been executed since the first writer started.
+    pub(super) fn busy(&self) -> Duration {
+        self.turn().busy()
     }
 
     /// Waits for jobs. Returns whether there are any, and not that the queue was closed.
@@ -54,6 +68,7 @@ impl Writers {
     fn finish(&self, writer: u64) -> bool {
         let mut turn = self.turn();
         if turn.writer == writer {
+            turn.busy = turn.busy();
             turn.busy_since = None;
             return true;
         }
@@ -71,7 +86,8 @@ impl Writers {
         let next = turn.writer.saturating_add(1);
         match Writer::start(self, next) {
             Ok(()) => {
-                *turn = Turn { writer: next, busy_since: None, left_behind: turn.left_behind.saturating_add(1) };
+                let left_behind = turn.left_behind.saturating_add(1);
+                *turn = Turn { writer: next, busy_since: None, busy: turn.busy(), left_behind };
                 tracing::warn!("the connection that rotates refresh tokens does not answer and is replaced");
             }
             Err(error) => tracing::error!(%error, "no thread could be started to rotate refresh tokens"),
