@@ -98,7 +98,7 @@ static SETTINGS: [Setting; 56] = [
     Setting::new("DATABASE_SCHEMA", Value("keyturn"), "auth",
         "Schema of all tables in Postgres, up to 63 lower-case letters, digits and underscores."),
     Setting::new("DATABASE_POOL_SIZE", Value("16"), "8",
-        "Connections to the database, 1 to 1000, besides the one that refreshes. More than 16 seldom help."),
+        "Connections to the database, 1 to 1000, besides one that refreshes and one that waits for revocations. More than 16 seldom help."),
     Setting::new("REDIS_URL", Derived("a cache in the process"), "rediss://cache.example:6379/0",
         "Redis, the cache that several servers share. Its forms are described below.")
         .with_visibility(Visibility::UrlWithoutCredentials),

@@ -6,6 +6,7 @@
 pub mod channel;
 pub mod connection;
 pub mod error;
+mod listen;
 pub mod migrate;
 mod pool;
 mod postgres;
@@ -17,7 +18,7 @@ pub mod types;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, mpsc};
 
 pub use channel::{Channel, Pooling, Purpose};
 pub use connection::Conn;
@@ -48,6 +49,15 @@ impl Db {
             write_queue: WriteQueue::new(database),
             latest_probe: LatestProbe::default(),
         }
+    }
+
+    /// Returns a receiver of the notifications on `channel`, or `None` if the database has none. They wake early and may
+    /// be missing.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn listen(&self, channel: &'static str) -> std::io::Result<Option<mpsc::Receiver<()>>> {
+        listen::listen(&self.pool, channel)
     }
 
     /// Runs statements that only read, without a transaction unless a pooler demands one.

@@ -95,12 +95,14 @@ diesel::table! {
     revocations (seq) {
         seq -> BigInt,
         txid -> BigInt,
-        session_id -> SqlUuid,
-        user_id -> SqlUuid,
+        session_id -> Nullable<SqlUuid>,
+        user_id -> Nullable<SqlUuid>,
         reason -> Text,
         revoked_at -> SqlTime,
         expires_at -> SqlTime,
         before_revision -> Nullable<BigInt>,
+        jti -> Nullable<SqlUuid>,
+        key_id -> Nullable<SqlUuid>,
     }
 }
 

@@ -49,4 +49,8 @@ reasons! {
     /// The account changed, so the claims of its access tokens are out of date. Only access tokens are revoked for this
     /// reason, never a session.
     AccountChanged = "account_changed";
+    /// Somebody who held the access token revoked it (RFC 7009). Only single access tokens are revoked for this reason.
+    TokenRevoked = "token_revoked";
+    /// The key that signed the access tokens was revoked. Only keys are revoked for this reason.
+    KeyRevoked = "key_revoked";
 }

@@ -9,7 +9,7 @@ use super::{LockedOwner, Sessions};
 use crate::audit::{Actor, Event, Record};
 use crate::clock::MAX_SKEW_TO_ISSUE;
 use crate::db::{Conn, DbResult};
-use crate::revocations::{self, Reason, Revocation};
+use crate::revocations::{self, Reason, Revocation, Revoked};
 use crate::types::{SessionId, Timestamp, UserId};
 
 /// The time that a revocation outlives the access tokens that it revokes, for clocks that are behind.
@@ -84,8 +84,8 @@ impl Sessions {
         let event = if reason == Reason::Logout { Event::SessionLoggedOut } else { Event::SessionRevoked };
         let mut sessions = Vec::new();
         for (session, user, expires_at) in store::revoke(conn, selector, reason, by.user, now)? {
-            let entry = revocation(session, None, expires_at, reason);
-            revocations::append(conn, &[entry], user, now)?;
+            let entry = revocation(Revoked::Session(session), expires_at, reason, now);
+            revocations::append(conn, &[entry], Some(user))?;
             sessions.push((session, user));
             let record = Record::new(event, by).on(user).session(session).with("reason", reason.name());
             self.audit.append(conn, &record)?;
@@ -100,8 +100,11 @@ impl Sessions {
         let now = self.clock.database_now();
         let recorded = store::recorded_revocations(conn, selector, now.minus(MARGIN))?;
         let entry = |(session, reason, valid_from, expires_at): store::RecordedRevocation| match reason {
-            Some(reason) => revocation(session, None, expires_at, Reason::parse(&reason)),
-            None => revocation(session, Some(valid_from), expires_at, Reason::AccountChanged),
+            Some(reason) => revocation(Revoked::Session(session), expires_at, Reason::parse(&reason), now),
+            None => {
+                let revoked = Revoked::TokensBefore { session, revision: valid_from };
+                revocation(revoked, expires_at, Reason::AccountChanged, now)
+            }
         };
         Ok(RevokedSessions { sessions: Vec::new(), entries: recorded.into_iter().map(entry).collect(), at: now })
     }
@@ -123,11 +126,11 @@ impl Sessions {
         let now = self.clock.database_now();
         let user = changed.subject().id;
         let tokens = store::revoke_access_tokens(conn, user, changed.revision(), now)?;
-        let entry = |(session, before, expires_at): store::RevokedAccessTokens| {
-            revocation(session, Some(before), expires_at, Reason::AccountChanged)
+        let entry = |(session, revision, expires_at): store::RevokedAccessTokens| {
+            revocation(Revoked::TokensBefore { session, revision }, expires_at, Reason::AccountChanged, now)
         };
         let entries: Vec<Revocation> = tokens.into_iter().map(entry).collect();
-        revocations::append(conn, &entries, user, now)?;
+        revocations::append(conn, &entries, Some(user))?;
         Ok(RevokedSessions { sessions: Vec::new(), entries, at: now })
     }
 
@@ -144,26 +147,40 @@ impl Sessions {
     pub(super) async fn publish_found(&self, family: &TokenFamily) {
         let Some(reason) = family.revoked_reason.as_deref().map(Reason::parse) else { return };
         let now = self.clock.database_now();
-        let entry = revocation(family.snapshot.session, None, family.snapshot.access_expires_at, reason);
+        let revoked = Revoked::Session(family.snapshot.session);
+        let revoked_at = family.revoked_at.unwrap_or(now);
+        let entry = revocation(revoked, family.snapshot.access_expires_at, reason, revoked_at);
         if entry.expires_at > now {
             self.publish(&RevokedSessions { sessions: Vec::new(), entries: vec![entry], at: now }).await;
         }
     }
 }
 
-/// Returns the entry for a session, or for its access tokens `before` a revision, of which every one has expired at
-/// `access_expires_at`.
-fn revocation(session: SessionId, before: Option<i64>, access_expires_at: Timestamp, reason: Reason) -> Revocation {
-    Revocation { session, before, expires_at: access_expires_at.plus(MARGIN), reason }
+/// Returns the entry for what was revoked, of which every access token has expired at `access_expires_at`.
+fn revocation(revoked: Revoked, access_expires_at: Timestamp, reason: Reason, revoked_at: Timestamp) -> Revocation {
+    Revocation { revoked, reason, revoked_at, expires_at: access_expires_at.plus(MARGIN) }
 }
 
 /// Writes revocations again that the database has lost, in the caller's transaction: in the rows of the sessions that
 /// it still has, and in the log.
 pub(crate) fn rewrite_revocations(conn: &mut Conn, lost: &[Revocation], now: Timestamp) -> DbResult<()> {
     for entry in lost {
-        if let Some(user) = store::rewrite_revocation(conn, entry, now)? {
-            revocations::append(conn, &[*entry], user, now)?;
+        match entry.revoked {
+            Revoked::Session(session) => store::rewrite_revoked(conn, session, entry.reason, now)?,
+            Revoked::TokensBefore { session, revision } => store::rewrite_revision(conn, session, revision)?,
+            Revoked::Token { .. } | Revoked::Key(_) => {}
         }
+        let user = match entry.revoked {
+            Revoked::Session(session) | Revoked::TokensBefore { session, .. } | Revoked::Token { session, .. } => {
+                match store::owner(conn, session)? {
+                    Some(user) => Some(user),
+                    // The database has lost the session too.
+                    None => continue,
+                }
+            }
+            Revoked::Key(_) => None,
+        };
+        revocations::append(conn, &[*entry], user)?;
     }
     Ok(())
 }

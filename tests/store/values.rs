@@ -113,12 +113,14 @@ struct Key {
 struct Revocation {
     seq: i64,
     txid: i64,
-    session_id: SessionId,
-    user_id: UserId,
+    session_id: Option<SessionId>,
+    user_id: Option<UserId>,
     reason: String,
     revoked_at: Timestamp,
     expires_at: Timestamp,
     before_revision: Option<i64>,
+    jti: Option<Jti>,
+    key_id: Option<KeyId>,
 }
 
 /// Milliseconds around the epochs of Unix and of Postgres, and at both ends of the calendar.
@@ -384,12 +386,14 @@ async fn revocations_are_numbered_in_their_order(deployment: Arc<Deployment>) {
         let written = Revocation {
             seq: revocation.seq,
             txid: revocation.txid,
-            session_id: SessionId(id(n as u128)),
-            user_id: UserId(Uuid::max()),
+            session_id: Some(SessionId(id(n as u128))),
+            user_id: Some(UserId(Uuid::max())),
             reason: text(n),
             revoked_at: time(n),
             expires_at: time(n + 1),
             before_revision: n.is_multiple_of(2).then_some(i64::MAX),
+            jti: None,
+            key_id: None,
         };
         assert_eq!(*revocation, written);
     }

@@ -114,21 +114,38 @@ CREATE TABLE signing_keys (
 CREATE TABLE revocations (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     txid bigint NOT NULL DEFAULT (pg_current_xact_id()::text::bigint),
-    session_id uuid NOT NULL,
-    user_id uuid NOT NULL,
+    session_id uuid,
+    user_id uuid,
     reason text NOT NULL,
     revoked_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
-    before_revision bigint
+    before_revision bigint,
+    jti uuid,
+    key_id uuid,
+    CHECK (num_nonnulls(session_id, key_id) = 1),
+    CHECK (num_nonnulls(before_revision, jti, key_id) <= 1)
 );
 
 CREATE INDEX revocations_txid_idx ON revocations (txid);
 CREATE INDEX revocations_expires_at_idx ON revocations (expires_at);
 
+-- Wakes the servers, which read the log then instead of at their next turn.
+CREATE FUNCTION notify_revocations() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('keyturn_revocations', '');
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER revocations_notify AFTER INSERT ON revocations
+    FOR EACH STATEMENT EXECUTE FUNCTION notify_revocations();
+
 COMMENT ON COLUMN sessions.account_revision IS 'users.revision when the session last took over what it tells of the account';
 COMMENT ON COLUMN sessions.actor_id IS 'the administrator who acts for the user in this session (RFC 8693 act)';
 COMMENT ON COLUMN sessions.parent_id IS 'the session in which the administrator began to act, with which this one ends';
-COMMENT ON COLUMN revocations.before_revision IS 'the access tokens of earlier revisions of the session are revoked; null: the session';
+COMMENT ON COLUMN revocations.before_revision IS 'the access tokens of earlier revisions of the session are revoked, not the session';
+COMMENT ON COLUMN revocations.jti IS 'this access token of the session is revoked, not the session';
+COMMENT ON COLUMN revocations.key_id IS 'all access tokens of the signing key are revoked, whatever their sessions';
 
 -- Whether the database can be written is found out by writing here.
 CREATE TABLE write_probes (

@@ -86,12 +86,16 @@ CREATE TABLE signing_keys (
 CREATE TABLE revocations (
     seq integer PRIMARY KEY AUTOINCREMENT NOT NULL,
     txid bigint NOT NULL DEFAULT 0,
-    session_id blob NOT NULL,
-    user_id blob NOT NULL,
+    session_id blob,
+    user_id blob,
     reason text NOT NULL,
     revoked_at bigint NOT NULL,
     expires_at bigint NOT NULL,
-    before_revision bigint
+    before_revision bigint,
+    jti blob,
+    key_id blob,
+    CHECK ((session_id IS NULL) <> (key_id IS NULL)),
+    CHECK ((before_revision IS NOT NULL) + (jti IS NOT NULL) + (key_id IS NOT NULL) <= 1)
 );
 
 CREATE INDEX revocations_txid_idx ON revocations (txid);

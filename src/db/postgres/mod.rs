@@ -56,6 +56,22 @@ impl PgConnection {
         set.map_err(|error| error::lost(error.to_string()))
     }
 
+    /// Asks for the notifications on `channel`, for [`Self::has_notification`].
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub fn listen(&mut self, channel: &str) -> QueryResult<()> {
+        self.batch_execute(&format!("LISTEN {channel}"))
+    }
+
+    /// Waits for a notification for up to `timeout`. Returns whether there was one.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub fn has_notification(&mut self, timeout: Duration) -> QueryResult<bool> {
+        self.session.has_notification(timeout).map_err(|error| error::lost(error.to_string()))
+    }
+
     /// Carries out `source` and returns all its rows.
     fn run<T: QueryFragment<Pg> + QueryId>(&mut self, source: &T) -> QueryResult<Answer> {
         let query = debug_query::<Pg, _>(source);

@@ -3,6 +3,7 @@
 use std::io;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::connection::statement_cache::PrepareForCache;
 use diesel::pg::PgTypeMetadata;
@@ -115,6 +116,22 @@ impl Session {
     pub(super) fn execute_all(&mut self, sql: &str) -> QueryResult<()> {
         frontend::query(sql, &mut self.messages.outgoing).map_err(unsendable)?;
         self.exchange(None).map(drop)
+    }
+
+    /// Waits for a notification for up to `timeout`. Returns whether there was one.
+    pub(super) fn has_notification(&mut self, timeout: Duration) -> io::Result<bool> {
+        self.messages.set_timeout(Some(timeout))?;
+        loop {
+            match self.messages.receive() {
+                Ok(Message::NotificationResponse(_)) => return Ok(true),
+                Ok(Message::NoticeResponse(_) | Message::ParameterStatus(_)) => {}
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(false),
+                answer => {
+                    self.state = TransactionState::Lost;
+                    return Err(answer.err().unwrap_or_else(unexpected));
+                }
+            }
+        }
     }
 
     /// Sends what was written and receives the answer to it.

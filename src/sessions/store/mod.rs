@@ -22,7 +22,8 @@ pub(super) use queries::{
     first_login, ips, list, past_sessions, summary,
 };
 pub(super) use revoke::{
-    RecordedRevocation, RevokedAccessTokens, recorded_revocations, revoke, revoke_access_tokens, rewrite_revocation,
+    RecordedRevocation, RevokedAccessTokens, owner, recorded_revocations, revoke, revoke_access_tokens,
+    rewrite_revision, rewrite_revoked,
 };
 
 /// A new session.

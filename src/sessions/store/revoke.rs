@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use crate::db::schema::sessions;
 use crate::db::{Conn, DbResult};
-use crate::revocations::{Reason, Revocation};
+use crate::revocations::Reason;
 use crate::sessions::SessionSelector;
 use crate::types::{SessionId, Timestamp, UserId};
 
@@ -93,27 +93,31 @@ pub(crate) fn recorded_revocations(
     }))
 }
 
-/// Writes a revocation to the row of its session again. Returns the account of the session, or `None` if the row does
-/// not exist.
-pub(crate) fn rewrite_revocation(conn: &mut Conn, lost: &Revocation, now: Timestamp) -> DbResult<Option<UserId>> {
-    let session = sessions::table.filter(sessions::id.eq(lost.session));
-    match lost.before {
-        None => {
-            let change = (
-                sessions::revoked_at.eq(now),
-                sessions::revoked_reason.eq(lost.reason.name()),
-                sessions::revision.eq(sessions::revision + 1),
-            );
-            diesel::update(session.filter(sessions::revoked_at.is_null())).set(change).execute(conn)?;
-        }
-        Some(before) => {
-            let earlier = session.filter(sessions::valid_from_revision.lt(before));
-            diesel::update(earlier).set(sessions::valid_from_revision.eq(before)).execute(conn)?;
-            let behind = session.filter(sessions::revision.lt(before));
-            diesel::update(behind).set(sessions::revision.eq(before)).execute(conn)?;
-        }
-    }
-    Ok(session.select(sessions::user_id).first(conn).optional()?)
+/// Revokes a session again, whose revocation the database has lost.
+pub(crate) fn rewrite_revoked(conn: &mut Conn, session: SessionId, reason: Reason, now: Timestamp) -> DbResult<()> {
+    let live = sessions::table.filter(sessions::id.eq(session).and(sessions::revoked_at.is_null()));
+    let change = (
+        sessions::revoked_at.eq(now),
+        sessions::revoked_reason.eq(reason.name()),
+        sessions::revision.eq(sessions::revision + 1),
+    );
+    diesel::update(live).set(change).execute(conn)?;
+    Ok(())
+}
+
+/// Revokes the access tokens of a session of revisions before this one again, whose revocation the database has lost.
+pub(crate) fn rewrite_revision(conn: &mut Conn, session: SessionId, revision: i64) -> DbResult<()> {
+    let session = sessions::table.filter(sessions::id.eq(session));
+    let earlier = session.filter(sessions::valid_from_revision.lt(revision));
+    diesel::update(earlier).set(sessions::valid_from_revision.eq(revision)).execute(conn)?;
+    let behind = session.filter(sessions::revision.lt(revision));
+    diesel::update(behind).set(sessions::revision.eq(revision)).execute(conn)?;
+    Ok(())
+}
+
+/// Finds the account of a session.
+pub(crate) fn owner(conn: &mut Conn, session: SessionId) -> DbResult<Option<UserId>> {
+    Ok(sessions::table.filter(sessions::id.eq(session)).select(sessions::user_id).first(conn).optional()?)
 }
 
 /// A session whose access tokens were revoked: its id, the revision from which on they are valid, and the time at which
