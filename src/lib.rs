@@ -16,6 +16,7 @@
 //! | [`pages`] | the HTML pages: those that links in emails lead to, the first page, the API explorer |
 //! | [`http`] | HTTP without rules: connections, bodies, problem details, cookies, client addresses, pagination |
 //! | [`admin`] | everything that operators do, for the API and the command line alike |
+//! | [`oauth`] | the standard endpoints for backends (OAuth 2.0) as operations without HTTP |
 //! | [`accounts`] | registration, logins, profiles, passwords, email addresses, recovery, import and export |
 //! | [`mfa`] | the second factor: TOTP, recovery codes, challenges, trusted devices |
 //! | [`throttle`] | rate limits, and delays after failed passwords and codes |
@@ -27,6 +28,7 @@
 //! | [`revocations`] | the log of revocations and its reader |
 //! | [`audit`] | the append-only audit log |
 //! | [`retention`] | the schedule by which each room deletes its old rows |
+//! | [`clients`] | registered clients: their secrets, scopes and audiences |
 //! | [`devices`] | the devices behind user agents, the places and networks behind IP addresses |
 //! | [`cache`] | session entries, revocation marks and rate limits, in the process or in Redis |
 //! | [`db`] | connections to SQLite or Postgres, schema, migrations |
@@ -42,8 +44,8 @@
 //! Left may use right, never back; rooms in braces do not use each other:
 //!
 //! ```text
-//! cli → app → api → pages → http → admin → accounts → {mfa, throttle, passwords} → sessions → mail → tokens → keys
-//!     → {revocations, audit, retention} → devices → cache → db → config → secret → random → clock
+//! cli → app → api → pages → http → admin → oauth → accounts → {mfa, throttle, passwords} → sessions → mail → tokens
+//!     → keys → {revocations, audit, retention} → clients → devices → cache → db → config → secret → random → clock
 //!     → {metrics, types}
 //! ```
 //!
@@ -105,6 +107,7 @@ pub mod app;
 pub mod audit;
 pub mod cache;
 pub mod cli;
+mod clients;
 pub mod clock;
 pub mod config;
 pub mod db;
@@ -114,6 +117,7 @@ pub mod keys;
 pub mod mail;
 pub mod metrics;
 mod mfa;
+mod oauth;
 mod pages;
 mod passwords;
 pub mod random;

@@ -1,6 +1,7 @@
 //! The operations of operators, for the API and the command line: accounts, their sessions, impersonation, statistics
 //! and cleanup.
 
+mod clients;
 mod deletion;
 mod impersonation;
 mod invitations;
@@ -15,13 +16,16 @@ use std::time::Duration;
 
 use crate::accounts::{Accounts, Deletions, EmailChanges, LockedAccount, TwoStep};
 use crate::audit::{Actor, Audit};
+use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::db::{Conn, Db, DbError, DbResult};
 use crate::passwords::{HasherError, NewPasswordError, WeakPassword};
+use crate::random::Random;
 use crate::retention::Retention;
 use crate::sessions::{IssueError, Sessions};
 use crate::types::{ADMIN, Timestamp, UserId};
 
+pub(crate) use clients::{IssuedSecret, Replaced};
 pub(crate) use impersonation::{ImpersonationReason, ImpersonationReasonError};
 pub(crate) use invitations::NewUser;
 pub(crate) use sessions::Cleanup;
@@ -57,10 +61,14 @@ pub(crate) struct Inner {
     pub two_step: TwoStep,
     /// The sessions.
     pub sessions: Sessions,
+    /// The registered clients.
+    pub clients: Clients,
     /// The deletion of old rows.
     pub retention: Retention,
     /// The clock.
     pub clock: Clock,
+    /// The source of random bytes.
+    pub random: Random,
     /// The cache of statistics.
     pub stats: stats::StatsCache,
 }
@@ -137,6 +145,18 @@ pub(crate) enum AdminError {
     /// The password could not be hashed.
     #[error(transparent)]
     Hasher(#[from] HasherError),
+    /// The client, or the secret of that number, does not exist.
+    #[error("the client or the secret does not exist")]
+    NoClient,
+    /// The client has two secrets.
+    #[error("the client has two secrets: delete one first")]
+    TooManySecrets,
+    /// The lifetime of a client's access tokens is longer than the server's.
+    #[error("must be from 1 to {} seconds: access tokens live no longer (ACCESS_TOKEN_TTL)", .longest.as_secs())]
+    Lifetime {
+        /// The lifetime of the server's access tokens.
+        longest: Duration,
+    },
     /// The session of the caller has ended meanwhile.
     #[error("the session of the caller has ended")]
     CallerEnded,

@@ -12,6 +12,9 @@ use super::refusals::problem;
 use super::strictness::is_strict;
 use crate::http::HttpContext;
 
+/// The beginning of the paths of the standard endpoints, whose refusals have a form of their own.
+const OAUTH: &str = "/oauth/";
+
 /// Adds to each operation the security scheme and the refusals that follow from what it takes.
 pub(super) struct Conventions;
 
@@ -20,10 +23,16 @@ impl utoipa::Modify for Conventions {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+        let client = HttpBuilder::new().scheme(HttpAuthScheme::Basic);
+        let client =
+            client.description(Some("The id and secret of a registered client. Both may be in the form instead."));
+        components.add_security_scheme("client", SecurityScheme::Http(client.build()));
         let schemas = components.schemas.clone();
         for (path, item) in &mut document.paths.paths {
             for (method, operation) in operations(item) {
-                declare_refusals(&method, path, operation);
+                if !path.starts_with(OAUTH) {
+                    declare_refusals(&method, path, operation);
+                }
                 make_optional(operation);
                 for (status, response) in &mut operation.responses.responses {
                     if let RefOr::T(response) = response {

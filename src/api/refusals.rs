@@ -211,6 +211,15 @@ impl From<AdminError> for Problem {
                 let detail = "This email address was sent too many emails; try again later.";
                 Self::too_many_requests("too_many_emails", detail, whole_seconds(retry_after))
             }
+            AdminError::NoClient => Self::not_found(),
+            AdminError::TooManySecrets => {
+                Self::conflict("too_many_secrets", "The client has two secrets; delete one first.")
+            }
+            AdminError::Lifetime { .. } => {
+                let mut fields = Fields::default();
+                fields.refuse("access_token_ttl", "out_of_range", &error.to_string());
+                fields.into_problem()
+            }
             AdminError::Weak(error) => weak_password("password", &error),
             AdminError::Hasher(error) => error.into(),
             AdminError::Disabled => Self::conflict("account_disabled", "The account is disabled."),

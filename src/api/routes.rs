@@ -16,8 +16,8 @@ use utoipa::openapi::path::PathItem;
 use super::openapi::{Conventions, of_server};
 use super::strictness::Strictness;
 use super::{
-    accounts, admin, audit, deletion, docs, email, export, invitations, keys, login, mfa, operations, recovery,
-    refresh, routes, sessions, verify,
+    accounts, admin, audit, clients, deletion, docs, email, export, invitations, keys, login, mfa, oauth, operations,
+    recovery, refresh, routes, sessions, verify,
 };
 use crate::http::{HttpContext, Problem};
 use crate::pages::handlers as pages;
@@ -32,7 +32,7 @@ macro_rules! routes {
                 description = "Access and refresh tokens, with sessions that can be seen and ended at once."
             ),
             paths($($module::$handler),+),
-            components(schemas(crate::http::problem::ProblemDetails)),
+            components(schemas(crate::http::problem::ProblemDetails, super::oauth_error::OAuthErrorBody)),
             security(("bearer" = []), ("cookie" = [])),
             modifiers(&Conventions)
         )]
@@ -99,9 +99,17 @@ routes! {
     admin::get_statistics,
     admin::clean_up_sessions,
     audit::list_audit_log,
+    clients::list_clients,
+    clients::create_client,
+    clients::get_client,
+    clients::update_client,
+    clients::delete_client,
+    clients::add_client_secret,
+    clients::delete_client_secret,
     keys::get_jwks,
     keys::get_server_metadata,
     keys::get_openid_configuration,
+    oauth::introspect_token,
     verify::verify_request,
     pages::show_welcome,
     docs::show_docs,

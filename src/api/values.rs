@@ -14,7 +14,8 @@ use crate::audit::{Event, Outcome};
 use crate::http::pagination;
 use crate::passwords::{NewPassword, Password};
 use crate::types::{
-    Amr, AuditId, EmailAddress, Label, Role, Roles, SessionId, Timestamp, Transport, TrustedDeviceId, UserId,
+    Amr, Audiences, AuditId, ClientId, EmailAddress, Label, Role, Roles, Scopes, SessionId, Timestamp, Transport,
+    TrustedDeviceId, UserId,
 };
 
 /// The size of a page.
@@ -50,6 +51,7 @@ schemas! {
     UserId = text().format(known(KnownFormat::Uuid));
     SessionId = text().format(known(KnownFormat::Uuid));
     AuditId = text().format(known(KnownFormat::Uuid));
+    ClientId = text().format(known(KnownFormat::Uuid));
     TrustedDeviceId = text().format(known(KnownFormat::Uuid));
     Timestamp = text().format(known(KnownFormat::DateTime));
     // Of addresses outside ASCII too, for which `email` has no place.
@@ -72,6 +74,12 @@ schemas! {
     Roles = ArrayBuilder::new()
         .items(text().pattern(Some(Roles::PATTERN)).max_length(Some(Roles::MAX_BYTES)))
         .max_items(Some(Roles::MAX));
+    Scopes = ArrayBuilder::new()
+        .items(text().pattern(Some(Scopes::PATTERN)).max_length(Some(Scopes::MAX_BYTES)))
+        .max_items(Some(Scopes::MAX));
+    Audiences = ArrayBuilder::new()
+        .items(text().pattern(Some(Scopes::PATTERN)).max_length(Some(Audiences::MAX_BYTES)))
+        .max_items(Some(Audiences::MAX));
     Role = text().pattern(Some(Roles::PATTERN)).max_length(Some(Roles::MAX_BYTES));
     AccountState = choice(AccountState::ALL.map(AccountState::name));
     Amr = ArrayBuilder::new().items(text());

@@ -14,6 +14,7 @@ use crate::admin::{self, Admin};
 use crate::audit::Audit;
 use crate::cache::Cache;
 use crate::cache::latest::Latest;
+use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Database};
 use crate::db::migrate::{self, State};
@@ -46,6 +47,7 @@ pub(super) struct Base {
     pub devices: Devices,
     pub audit: Audit,
     pub mail: Mail,
+    pub clients: Clients,
 }
 
 impl Base {
@@ -63,6 +65,7 @@ impl Base {
         Ok(Self {
             cache: Cache::new(&config.cache, clock.clone(), &metrics).map_err(StartError::Cache)?,
             mail: Mail::new(config, random, audit.clone(), metrics.clone())?,
+            clients: Clients::new(db.clone(), clock.clone()),
             audit,
             metrics,
             db,
@@ -235,8 +238,10 @@ impl Base {
             deletions: deletions.clone(),
             two_step: two_step.clone(),
             sessions: sessions.clone(),
+            clients: self.clients.clone(),
             retention: retention.clone(),
             clock: self.clock.clone(),
+            random: self.random,
             stats: StatsCache::default(),
         })
     }

@@ -21,6 +21,7 @@ use crate::admin::{self, Admin};
 use crate::api;
 use crate::audit::{self, Audit};
 use crate::cache::Cache;
+use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{self, CacheKind, Config, Database};
 use crate::db::{Conn, Db, DbError, DbResult};
@@ -31,6 +32,7 @@ use crate::http::{Connections, HttpContext};
 use crate::keys::key_ring::KeyRingError;
 use crate::mail::{self, Delivery, Mail};
 use crate::metrics::Metrics;
+use crate::oauth::OAuth;
 use crate::pages::Pages;
 use crate::passwords::RequestLoad;
 use crate::retention::{Expire, Retention, Rule, Rules};
@@ -60,6 +62,8 @@ pub struct App {
     pub(crate) admin: Admin,
     pub(crate) audit: Audit,
     pub(crate) sessions: Sessions,
+    pub(crate) clients: Clients,
+    oauth: OAuth,
     pub(crate) retention: Retention,
     pub(crate) throttle: Throttle,
     pub(crate) devices: Devices,
@@ -208,6 +212,8 @@ impl App {
             accounts,
             two_step,
             audit: base.audit.clone(),
+            clients: base.clients.clone(),
+            oauth: OAuth::new(sessions.clone()),
             sessions,
             retention,
             throttle,
@@ -297,6 +303,8 @@ impl App {
             .app_data(web::Data::new(self.admin.clone()))
             .app_data(web::Data::new(self.audit.clone()))
             .app_data(web::Data::new(self.sessions.clone()))
+            .app_data(web::Data::new(self.clients.clone()))
+            .app_data(web::Data::new(self.oauth.clone()))
             .app_data(web::Data::new(self.throttle.clone()))
             .app_data(web::Data::new(self.cache.clone()))
             .app_data(web::Data::new(self.db.clone()));

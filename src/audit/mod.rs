@@ -138,6 +138,16 @@ events! {
     TrustedDeviceDeleted = "trusted_device.deleted", Success;
     /// An administrator started to act for the account, in a separate session. Details: `reason`.
     ImpersonationStarted = "impersonation.started", Success;
+    /// An operator registered a client. Details: `client`, `name`.
+    ClientCreated = "client.created", Success;
+    /// An operator changed a client. Details: `client`, `name`.
+    ClientChanged = "client.changed", Success;
+    /// An operator deleted a client. Details: `client`, `name`.
+    ClientDeleted = "client.deleted", Success;
+    /// An operator issued another secret of a client. Details: `client`, `name`, `secret`.
+    ClientSecretAdded = "client_secret.added", Success;
+    /// An operator deleted a secret of a client. Details: `client`, `name`, `secret`.
+    ClientSecretDeleted = "client_secret.deleted", Success;
     /// A rate limit was exceeded. Details: `limit`. Logged at most once a minute for each limit and subject on each
     /// server.
     LimitExceeded = "rate_limit.exceeded", Failure;

@@ -4,6 +4,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod account;
+mod client;
 mod doctor;
 mod health;
 mod launch;
@@ -81,6 +82,9 @@ enum Command {
     /// List and revoke sessions.
     #[command(subcommand, after_help = "Example:\n  keyturn session list ada@example.com")]
     Session(session::Command),
+    /// Register clients: backends that ask about tokens, and services with tokens of their own.
+    #[command(subcommand, after_help = "Example:\n  keyturn client create --name gateway --scope introspect")]
+    Client(client::Command),
     /// Show the configuration.
     #[command(subcommand, after_help = "Example:\n  keyturn config check")]
     Config(ConfigCommand),
@@ -152,6 +156,7 @@ fn run(arguments: Arguments) -> Outcome {
         }
         Command::User(command) => user::run(&load_existing(file)?, command, form),
         Command::Session(command) => session::run(&load_existing(file)?, command, form),
+        Command::Client(command) => client::run(&load_existing(file)?, command, form),
         Command::Config(ConfigCommand::Check) => check(file, form),
         Command::Config(ConfigCommand::Docs) => {
             io::stdout().write_all(config::documentation().as_bytes())?;

@@ -269,6 +269,35 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{SqlJson, SqlTime, SqlUuid};
+
+    clients (id) {
+        id -> SqlUuid,
+        name -> Text,
+        scopes -> SqlJson,
+        audiences -> SqlJson,
+        access_token_ttl -> Nullable<Integer>,
+        secrets_issued -> Integer,
+        created_at -> SqlTime,
+        disabled_at -> Nullable<SqlTime>,
+        last_used_at -> Nullable<SqlTime>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::{SqlTime, SqlUuid};
+
+    client_secrets (client_id, number) {
+        client_id -> SqlUuid,
+        number -> Integer,
+        digest -> Binary,
+        created_at -> SqlTime,
+    }
+}
+
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(trusted_devices -> opaque_tokens (digest));
 diesel::allow_tables_to_appear_in_same_query!(users, sessions);

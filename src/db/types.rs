@@ -15,7 +15,10 @@ use diesel::sqlite::{Sqlite, SqliteValue};
 use uuid::Uuid;
 
 use super::connection::{MultiBackend, MultiRawValue};
-use crate::types::{Amr, AuditId, EmailId, Jti, KeyId, Roles, SessionId, Timestamp, TrustedDeviceId, UserId};
+use crate::types::{
+    Amr, Audiences, AuditId, ClientId, EmailId, Jti, KeyId, Roles, Scopes, SessionId, Timestamp, TrustedDeviceId,
+    UserId,
+};
 
 /// A UUID: `uuid` on Postgres, 16 bytes on SQLite.
 #[derive(Clone, Copy, SqlType, diesel::query_builder::QueryId)]
@@ -135,7 +138,7 @@ macro_rules! id_columns {
         column!($id, SqlUuid);
     )+};
 }
-id_columns!(UserId, SessionId, Jti, KeyId, TrustedDeviceId, EmailId, AuditId);
+id_columns!(UserId, SessionId, Jti, KeyId, TrustedDeviceId, EmailId, AuditId, ClientId);
 
 /// The milliseconds between the epoch of [`Timestamp`], 1970-01-01, and that of Postgres, 2000-01-01.
 const POSTGRES_EPOCH_MILLIS: i64 = 946_684_800_000;
@@ -219,6 +222,8 @@ pub struct Json(pub serde_json::Value);
 json_column!(Json);
 json_column!(Roles);
 json_column!(Amr);
+json_column!(Scopes);
+json_column!(Audiences);
 
 /// `PGSQL_AF_INET` of Postgres' `inet.h`, which is the same on every platform.
 const PG_IPV4: u8 = 2;

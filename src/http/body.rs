@@ -94,21 +94,22 @@ impl<T: DeserializeOwned + 'static, E: ExtractError> FromRequest for OptionalBod
     }
 }
 
-/// The body of a page's form.
-pub(crate) struct FormBody {
+/// The body of a form. `E` is the error response if the body is refused.
+pub(crate) struct FormBody<E = Problem> {
     bytes: Zeroizing<Vec<u8>>,
+    error: PhantomData<E>,
 }
 
-impl FormBody {
+impl<E> FormBody<E> {
     /// Returns the value of the field `name`, if the form has it.
     pub(crate) fn get(&self, name: &str) -> Option<Zeroizing<String>> {
         form_field(&self.bytes, name)
     }
 }
 
-impl FromRequest for FormBody {
-    type Error = Problem;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+impl<E: ExtractError> FromRequest for FormBody<E> {
+    type Error = E;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, E>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let is_form = has_type(request, "application/x-www-form-urlencoded");
@@ -126,7 +127,7 @@ impl FromRequest for FormBody {
                 return Err(BodyError::RepeatedField.into());
             }
             drop(names);
-            Ok(Self { bytes })
+            Ok(Self { bytes, error: PhantomData })
         })
     }
 }

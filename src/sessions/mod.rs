@@ -4,6 +4,7 @@
 mod cache_entry;
 pub(crate) mod check;
 mod impersonation;
+mod introspection;
 mod limit;
 pub(crate) mod list;
 mod login_risk;

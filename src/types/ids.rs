@@ -43,6 +43,10 @@ id!(
     KeyId
 );
 id!(
+    /// The id of a registered client: `client_id` (RFC 6749 §2.2).
+    ClientId
+);
+id!(
     /// The id of a trusted device, which logs in without a second factor.
     TrustedDeviceId
 );

@@ -118,6 +118,12 @@ async fn every_field_of_every_form_is_refused_with_nul(backend: Backend) {
         if target.operation["requestBody"]["content"].get("application/x-www-form-urlencoded").is_none() {
             return;
         }
+        if target.path.starts_with("/oauth/") {
+            let request = target.request(&server, by, "").header("content-type", "application/x-www-form-urlencoded");
+            let answer = request.body("token=x&other=%00").send().await;
+            crate::clients::assert_error(&answer, 400, "invalid_request");
+            return;
+        }
         for body in ["token=kto_%00", "token=kto_\0", "token=kto_x&new_password=%00", "token=x&other%00=1"] {
             let request = target.request(&server, by, "").header("content-type", "application/x-www-form-urlencoded");
             request.body(body).send().await.assert_status(422);

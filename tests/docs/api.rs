@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
 
 use crate::page::blocks;
 use crate::support::{Backend, PASSWORD, Request, Response, Server, Tokens};
@@ -41,7 +43,8 @@ async fn the_table_has_every_route_and_its_caller(server: Server) {
         let heads: Vec<String> = page.lines().filter(|line| line.starts_with('#')).map(anchor).collect();
         assert!(heads.iter().any(|head| head == section), "{row}: no heading has the anchor {section}");
         assert!(!what.trim().is_empty(), "{row}");
-        let is_new = found.insert((method.to_owned(), path.to_owned()), caller != "–" && caller != "refresh token");
+        let is_new =
+            found.insert((method.to_owned(), path.to_owned()), !["–", "refresh token", "client"].contains(&caller));
         assert!(is_new.is_none(), "{row} is there twice");
     }
     assert_eq!(found, routes(&server).await, "left: {PAGE}; right: the server");
@@ -102,8 +105,13 @@ async fn send(server: &Server, shown: &Shown, admin: &Tokens) -> Response {
     // Somebody new for each request, since some end accounts. The session is another one than the caller's.
     let other = server.register().await;
     let caller = server.login(&other.email).await;
+    let client = server.post("/api/v1/admin/clients").bearer(&admin.access);
+    let client = client.json(&json!({"name": "sample", "scopes": ["introspect"]})).send().await.json();
+    let (id, secret) = (client["client_id"].as_str().unwrap(), client["client_secret"].as_str().unwrap());
     let meant = |text: &str| {
         text.replace("ACCESS_TOKEN", &caller.access)
+            .replace("CLIENT_ID", id)
+            .replace("CLIENT_CREDENTIALS", &STANDARD.encode(format!("{id}:{secret}")))
             .replace("ADMIN_TOKEN", &admin.access)
             .replace("REFRESH_TOKEN", &caller.refresh)
             .replace("SESSION_ID", &other.session.to_string())
@@ -127,13 +135,18 @@ async fn send(server: &Server, shown: &Shown, admin: &Tokens) -> Response {
 }
 
 async fn every_route_has_a_request_that_the_server_takes(backend: Backend) {
-    let server = Server::with(backend, &[("LIMIT_LOGIN_ADDRESS", "off"), ("LIMIT_REGISTER_ADDRESS", "off")]).await;
+    let server = Server::with(
+        backend,
+        &[("LIMIT_LOGIN_ADDRESS", "off"), ("LIMIT_REGISTER_ADDRESS", "off"), ("LIMIT_WRITE_ACCOUNT", "off")],
+    )
+    .await;
     let admin = server.register().await;
     let condition = format!("id = {}", server.literal(admin.user.0));
     server.sql(&format!("UPDATE users SET roles = '[\"user\",\"admin\"]' WHERE {condition}"));
     let mut missing: BTreeSet<Route> = routes(&server).await.into_keys().collect();
     for shown in shown() {
         let path = shown.target.split('?').next().unwrap().replace("SESSION_ID", "{id}").replace("USER_ID", "{id}");
+        let path = path.replace("CLIENT_ID", "{id}").replace("/secret/1", "/secret/{n}");
         let answer = send(&server, &shown, &admin).await;
         let place = format!("{}: {} {}", shown.place, shown.method, shown.target);
         let is_page = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));

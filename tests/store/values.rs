@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 use keyturn::db::schema::{
-    audit_log, email_changes, email_counts, hourly_counts, leases, login_failures, mfa_challenges, opaque_tokens,
-    outbox, recovery_codes, revocations, sessions, signing_keys, totp_secrets, trusted_devices, users, write_probes,
+    audit_log, client_secrets, clients, email_changes, email_counts, hourly_counts, leases, login_failures,
+    mfa_challenges, opaque_tokens, outbox, recovery_codes, revocations, sessions, signing_keys, totp_secrets,
+    trusted_devices, users, write_probes,
 };
 use keyturn::db::types::{IpColumn, Json};
 use keyturn::db::{Conn, DbError, DbResult};
@@ -296,7 +297,9 @@ async fn the_tables_have_the_columns_that_the_schema_has(deployment: Arc<Deploym
         login_failures,
         hourly_counts,
         leases,
-        write_probes
+        write_probes,
+        clients,
+        client_secrets
     );
     for (table, query) in &own {
         let selected = query.split(" FROM ").next().unwrap();

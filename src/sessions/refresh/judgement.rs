@@ -34,7 +34,7 @@ pub(crate) struct Presented<'a> {
 
 /// The judgement of a presented token by its session's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Judgement {
+pub(in crate::sessions) enum Judgement {
     Current,
     Replay,
     /// The successor is issued again, and the debt of the session becomes `debt`.
@@ -60,7 +60,12 @@ pub(super) enum Judgement {
 }
 
 /// Judges a token by its session's row.
-pub(super) fn judge(family: &TokenFamily, presented: Presented<'_>, policy: &Policy, now: Timestamp) -> Judgement {
+pub(in crate::sessions) fn judge(
+    family: &TokenFamily,
+    presented: Presented<'_>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Judgement {
     let generation = i64::from(presented.token.generation);
     let current = family.snapshot.generation;
     let digest = presented.token.digest();

@@ -36,7 +36,7 @@ use crate::types::{Jti, Requester, SessionId, Timestamp, UserId};
 
 pub(crate) use idempotency_key::{IdempotencyKey, InvalidIdempotencyKey};
 pub(crate) use judgement::Presented;
-use judgement::{Judgement, judge};
+pub(super) use judgement::{Judgement, judge};
 
 /// The number of attempts at a refresh while concurrent requests change the row.
 const ATTEMPTS: usize = 8;

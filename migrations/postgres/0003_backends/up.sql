@@ -1,0 +1,26 @@
+-- Registered clients: resource servers and services.
+CREATE TABLE clients (
+    id uuid PRIMARY KEY,
+    name text NOT NULL,
+    scopes jsonb NOT NULL,
+    audiences jsonb NOT NULL,
+    access_token_ttl integer,
+    secrets_issued integer NOT NULL DEFAULT 0,
+    created_at timestamptz NOT NULL,
+    disabled_at timestamptz,
+    last_used_at timestamptz
+);
+
+COMMENT ON COLUMN clients.access_token_ttl IS 'lifetime in seconds of its access tokens; null for that of the server';
+COMMENT ON COLUMN clients.secrets_issued IS 'the number of its latest secret; numbers are never used again';
+
+-- Up to two for each client, so that one can be replaced while the other is in use.
+CREATE TABLE client_secrets (
+    client_id uuid NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
+    number integer NOT NULL,
+    digest bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (client_id, number)
+);
+
+COMMENT ON COLUMN client_secrets.digest IS 'SHA-256 of the secret';

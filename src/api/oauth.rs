@@ -1,0 +1,114 @@
+//! `/oauth`: the standard endpoints for backends.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::client_auth::{FormCredentials, admit_client};
+use super::oauth_error::{NO_CACHE, OAuthError, OAuthRefusals};
+use crate::clients::INTROSPECT;
+use crate::http::body::FormBody;
+use crate::oauth::{ActiveToken, OAuth};
+use crate::sessions::{SessionSnapshot, Sessions};
+use crate::tokens::access::Claims;
+use crate::types::{SessionId, UserId};
+
+/// The parameters of a request to a standard endpoint.
+type Parameters = FormBody<OAuthError>;
+
+/// Returns a parameter. One without a value counts as missing (RFC 6749 §3.2).
+fn optional(parameters: &Parameters, name: &str) -> Option<Zeroizing<String>> {
+    parameters.get(name).filter(|value| !value.is_empty())
+}
+
+fn required(parameters: &Parameters, name: &str) -> Result<Zeroizing<String>, OAuthError> {
+    optional(parameters, name).ok_or_else(|| OAuthError::invalid_request(format!("The parameter {name} is missing.")))
+}
+
+/// Returns the credentials in the form.
+fn credentials(parameters: &Parameters) -> FormCredentials {
+    FormCredentials { id: optional(parameters, "client_id"), secret: optional(parameters, "client_secret") }
+}
+
+/// Responds with JSON that nobody may store.
+fn respond(body: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().insert_header(NO_CACHE).json(body)
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[expect(dead_code, reason = "describes the form, which is read by its fields")]
+pub(super) struct TokenForm {
+    /// An access token or a refresh token.
+    token: String,
+    /// Not needed: the server tells tokens apart.
+    token_type_hint: Option<String>,
+    /// Of a client that authenticates in the form.
+    client_id: Option<String>,
+    /// Of a client that authenticates in the form.
+    client_secret: Option<String>,
+}
+
+/// The answer about a token (RFC 7662 §2.2). All that follows `active` is there for a valid token only.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub(super) enum IntrospectionResponse<'a> {
+    /// The token is not valid, or was never issued.
+    Inactive { active: bool },
+    /// A valid access token, with its claims.
+    Access {
+        active: bool,
+        token_type: &'static str,
+        #[serde(flatten)]
+        #[schema(value_type = Object)]
+        claims: &'a Claims,
+    },
+    /// A valid refresh token.
+    Refresh {
+        active: bool,
+        token_type: &'static str,
+        iss: &'a str,
+        sub: UserId,
+        sid: SessionId,
+        client_id: &'a str,
+        exp: i64,
+        iat: i64,
+    },
+}
+
+impl<'a> IntrospectionResponse<'a> {
+    fn of_refresh_token(snapshot: &'a SessionSnapshot, issuer: &'a str) -> Self {
+        Self::Refresh {
+            active: true,
+            token_type: "refresh_token",
+            iss: issuer,
+            sub: snapshot.subject.id,
+            sid: snapshot.session,
+            client_id: &snapshot.client_id,
+            exp: snapshot.refresh_token_expires_at().as_secs(),
+            iat: snapshot.issued_at.as_secs(),
+        }
+    }
+}
+
+/// Tells a client with the scope `introspect` whether a token is valid at this moment, and what it says (RFC 7662). Any
+/// token that is not valid is answered `{"active": false}` and nothing else.
+#[utoipa::path(post, path = "/oauth/introspect", tag = "For backends", security(("client" = [])),
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = IntrospectionResponse), OAuthRefusals))]
+pub(super) async fn introspect_token(
+    request: HttpRequest,
+    oauth: web::Data<OAuth>,
+    sessions: web::Data<Sessions>,
+    parameters: Parameters,
+) -> Result<HttpResponse, OAuthError> {
+    admit_client(&request, Some(credentials(&parameters)), INTROSPECT).await?;
+    let token = required(&parameters, "token")?;
+    let found = oauth.introspect(&token).await?;
+    Ok(respond(&match &found {
+        None => IntrospectionResponse::Inactive { active: false },
+        Some(ActiveToken::Access(checked)) => {
+            IntrospectionResponse::Access { active: true, token_type: "Bearer", claims: checked.claims() }
+        }
+        Some(ActiveToken::Refresh(snapshot)) => IntrospectionResponse::of_refresh_token(snapshot, &sessions.issuer),
+    }))
+}

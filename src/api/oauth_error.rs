@@ -1,0 +1,161 @@
+//! Errors of the standard endpoints as RFC 6749 §5.2 has them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::IntoResponses;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+
+use super::client_auth::{CHALLENGE, ClientRefusal};
+use crate::db::DbError;
+use crate::http::body::BodyError;
+
+/// The number of seconds after which a client may retry a request that the server could not serve.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// The header that keeps old caches from storing tokens (RFC 6749 §5.1).
+pub(super) const NO_CACHE: (HeaderName, HeaderValue) = (PRAGMA, HeaderValue::from_static("no-cache"));
+
+/// An error response of a standard endpoint.
+#[derive(Debug)]
+pub(super) struct OAuthError {
+    status: StatusCode,
+    error: &'static str,
+    description: String,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// The error of a standard endpoint (RFC 6749 §5.2).
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct OAuthErrorBody<'a> {
+    /// The code for programs.
+    error: &'a str,
+    /// The text for people.
+    error_description: &'a str,
+}
+
+impl OAuthError {
+    fn new(status: StatusCode, error: &'static str, description: impl Into<String>) -> Self {
+        Self { status, error, description: description.into(), headers: Vec::new() }
+    }
+
+    /// Creates a 400 for a request that is not what the endpoint takes.
+    pub(super) fn invalid_request(description: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
+    }
+
+    /// Creates a 401 for a client that is not authenticated.
+    pub(super) fn invalid_client(description: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_client", description).with(WWW_AUTHENTICATE, CHALLENGE)
+    }
+
+    /// Creates a 503 for a request that may succeed later.
+    pub(super) fn unavailable(description: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", description)
+            .with(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))
+    }
+
+    /// Creates a 500 for a defect of the server, and logs it.
+    pub(super) fn internal(error: &dyn fmt::Display) -> Self {
+        tracing::error!(%error, "a request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "Something went wrong on the server.")
+    }
+
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+impl fmt::Display for OAuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.error)
+    }
+}
+
+impl ResponseError for OAuthError {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        for (name, value) in &self.headers {
+            response.append_header((name.clone(), value.clone()));
+        }
+        response.insert_header(NO_CACHE);
+        response.json(OAuthErrorBody { error: self.error, error_description: &self.description })
+    }
+}
+
+impl From<BodyError> for OAuthError {
+    fn from(error: BodyError) -> Self {
+        let refusal = |status, description: &str| Self::new(status, "invalid_request", description);
+        match error {
+            BodyError::UnsupportedType(_) => refusal(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body must be a form, with Content-Type: application/x-www-form-urlencoded.",
+            ),
+            BodyError::TooLarge => refusal(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 64 KiB."),
+            BodyError::TooSlow => refusal(StatusCode::REQUEST_TIMEOUT, "The body took too long to arrive."),
+            BodyError::Incomplete => Self::invalid_request("The body did not arrive completely."),
+            BodyError::RepeatedField => Self::invalid_request("A parameter was sent twice."),
+            BodyError::Malformed { .. } => Self::invalid_request("The body cannot be read."),
+            BodyError::Invalid(_) => Self::invalid_request("A parameter contains the character NUL (U+0000)."),
+        }
+    }
+}
+
+impl From<DbError> for OAuthError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Unavailable(_) | DbError::ClockSkew(_) => {
+                tracing::warn!(%error, "a request could not be served");
+                Self::unavailable("The server cannot answer at the moment.")
+            }
+            DbError::Taken { .. } | DbError::Unexpected(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ClientRefusal> for OAuthError {
+    fn from(refusal: ClientRefusal) -> Self {
+        match refusal {
+            ClientRefusal::Missing => Self::invalid_client("The client has to authenticate."),
+            ClientRefusal::Invalid => Self::invalid_client("The client or its secret is not valid."),
+            ClientRefusal::Malformed => Self::invalid_request("The Authorization header cannot be read."),
+            ClientRefusal::Several => Self::invalid_request("The client has authenticated in two ways."),
+            ClientRefusal::Scope(scope) => {
+                let description = format!("The client lacks the scope {scope}.");
+                Self::new(StatusCode::FORBIDDEN, "insufficient_scope", description)
+            }
+            ClientRefusal::Database(error) => error.into(),
+            ClientRefusal::Internal(what) => Self::internal(&format_args!("a handler lacks {what}")),
+        }
+    }
+}
+
+/// The refusals of every standard endpoint.
+pub(super) struct OAuthRefusals;
+
+impl IntoResponses for OAuthRefusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let refusals = [
+            ("400", "The request cannot be carried out, or a parameter is not valid"),
+            ("401", "The client is not valid"),
+            ("403", "The client may not do this"),
+            ("413", "The body is too large"),
+            ("415", "The body is no form"),
+            ("503", "The server cannot answer at the moment: to be retried"),
+        ];
+        let response = |description: &str| {
+            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("OAuthErrorBody"))).build();
+            ResponseBuilder::new().description(description).content("application/json", content).build().into()
+        };
+        refusals.into_iter().map(|(status, description)| (status.to_owned(), response(description))).collect()
+    }
+}
