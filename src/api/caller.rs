@@ -49,6 +49,11 @@ pub(crate) enum AccessError {
 }
 
 impl AccessError {
+    /// Returns whether the request has no valid access token, so that a login would help.
+    pub(super) fn is_without_login(&self) -> bool {
+        matches!(self, Self::MissingToken | Self::InvalidToken)
+    }
+
     /// Returns whether the request could not be read: then nothing is known about its caller.
     pub(super) fn is_unreadable(&self) -> bool {
         matches!(self, Self::MalformedAuthorization | Self::Cookie(_) | Self::DifferentHeaders)

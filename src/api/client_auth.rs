@@ -56,7 +56,9 @@ pub(super) const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=
 impl From<ClientRefusal> for Problem {
     fn from(refusal: ClientRefusal) -> Self {
         match refusal {
-            ClientRefusal::Missing => Self::missing_token(),
+            ClientRefusal::Missing => {
+                Self::unauthorized("invalid_client", "A client has to authenticate.").with(WWW_AUTHENTICATE, CHALLENGE)
+            }
             ClientRefusal::Malformed => Self::malformed_authorization(),
             ClientRefusal::Several => Self::bad_request("malformed_authorization", "Credentials were sent twice."),
             ClientRefusal::Invalid => Self::unauthorized("invalid_client", "The client or its secret is not valid.")
@@ -82,6 +84,38 @@ pub(super) async fn admit_client(
 ) -> Result<Arc<Client>, ClientRefusal> {
     let calling = authenticate_client(request, form).await?.ok_or(ClientRefusal::Missing)?;
     if calling.has_scope(scope) { Ok(calling) } else { Err(ClientRefusal::Scope(scope)) }
+}
+
+/// A client that was admitted to a response that goes on for long.
+pub(super) struct Admission {
+    clients: Clients,
+    credentials: ClientCredentials,
+    scope: &'static str,
+}
+
+impl Admission {
+    /// Admits the client that calls by its `Authorization` header, as [`admit_client`] does.
+    ///
+    /// # Errors
+    /// No client calls, it is not valid, or it lacks the scope.
+    pub(super) async fn of(request: &HttpRequest, scope: &'static str) -> Result<Self, ClientRefusal> {
+        let credentials = basic(request.headers())?.ok_or(ClientRefusal::Missing)?;
+        let clients: &Clients = state(request).map_err(internal)?;
+        let client = clients.authenticate(&credentials.id, &credentials.secret).await?;
+        if !client.has_scope(scope) {
+            return Err(ClientRefusal::Scope(scope));
+        }
+        Ok(Self { clients: clients.clone(), credentials, scope })
+    }
+
+    /// Returns whether the client would still be admitted, and if that cannot be found out that it is.
+    pub(super) async fn holds(&self) -> bool {
+        match self.clients.authenticate(&self.credentials.id, &self.credentials.secret).await {
+            Ok(client) => client.has_scope(self.scope),
+            Err(AuthenticationError::Invalid) => false,
+            Err(AuthenticationError::Database(_)) => true,
+        }
+    }
 }
 
 /// Authenticates the client that calls. Returns `None` if the request has no secret.

@@ -26,6 +26,7 @@ mod path_id;
 mod recovery;
 mod refresh;
 mod refusals;
+mod revocations;
 mod routes;
 mod schema;
 mod sessions;

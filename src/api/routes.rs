@@ -17,7 +17,7 @@ use super::openapi::{Conventions, of_server};
 use super::strictness::Strictness;
 use super::{
     accounts, admin, audit, clients, deletion, docs, email, export, invitations, keys, login, mfa, oauth, operations,
-    recovery, refresh, routes, sessions, verify,
+    recovery, refresh, revocations, routes, sessions, verify,
 };
 use crate::http::{HttpContext, Problem};
 use crate::pages::handlers as pages;
@@ -111,6 +111,7 @@ routes! {
     keys::get_openid_configuration,
     oauth::introspect_token,
     verify::verify_request,
+    revocations::follow_revocations,
     pages::show_welcome,
     docs::show_docs,
     pages::show_verify_email,

@@ -14,8 +14,8 @@ use crate::audit::{Event, Outcome};
 use crate::http::pagination;
 use crate::passwords::{NewPassword, Password};
 use crate::types::{
-    Amr, Audiences, AuditId, ClientId, EmailAddress, Label, Role, Roles, Scopes, SessionId, Timestamp, Transport,
-    TrustedDeviceId, UserId,
+    Amr, Audiences, AuditId, ClientId, EmailAddress, Jti, KeyId, Label, Role, Roles, Scopes, SessionId, Timestamp,
+    Transport, TrustedDeviceId, UserId,
 };
 
 /// The size of a page.
@@ -53,6 +53,8 @@ schemas! {
     AuditId = text().format(known(KnownFormat::Uuid));
     ClientId = text().format(known(KnownFormat::Uuid));
     TrustedDeviceId = text().format(known(KnownFormat::Uuid));
+    Jti = text().format(known(KnownFormat::Uuid));
+    KeyId = text().format(known(KnownFormat::Uuid));
     Timestamp = text().format(known(KnownFormat::DateTime));
     // Of addresses outside ASCII too, for which `email` has no place.
     EmailAddress = text().format(known(KnownFormat::IdnEmail)).max_length(Some(EmailAddress::MAX_BYTES));

@@ -36,7 +36,7 @@ use crate::oauth::OAuth;
 use crate::pages::Pages;
 use crate::passwords::RequestLoad;
 use crate::retention::{Expire, Retention, Rule, Rules};
-use crate::revocations::{self, LogReader, RevocationLog};
+use crate::revocations::{self, Feed, LogReader, RevocationLog};
 use crate::sessions::{self, Sessions};
 use crate::throttle::{self, Throttle};
 use crate::tokens::opaque;
@@ -73,6 +73,7 @@ pub struct App {
     context: web::Data<HttpContext>,
     pages: web::Data<Pages>,
     connections: Connections,
+    feed: Feed,
     request_load: RequestLoad,
     workers: usize,
 }
@@ -159,7 +160,7 @@ impl App {
 
     async fn on(config: &Config, clock: Clock, tables: Tables) -> Result<(Self, Background), StartError> {
         let base = Base::open(config, clock, tables).await?;
-        let log = RevocationLog::default();
+        let log = RevocationLog::new(&base.random);
         let rewrite = sessions::rewrite_revocations;
         let mut reader = LogReader::new(base.db.clone(), base.cache.clone(), base.clock.clone(), log.clone(), rewrite);
         reader.read().await?;
@@ -171,6 +172,7 @@ impl App {
             tokio::spawn(base.cache.clone().run()),
             tokio::spawn(recorder.clone().run()),
             tokio::spawn(reader.run()),
+            tokio::spawn(app.feed.clone().run()),
             tokio::spawn(delivery.run()),
             tokio::spawn(app.throttle.clone().run()),
             tokio::spawn(app.retention.clone().run()),
@@ -179,7 +181,7 @@ impl App {
     }
 
     fn assemble(config: &Config, base: &Base, log: RevocationLog) -> io::Result<Self> {
-        let sessions = base.sessions(config, log)?;
+        let sessions = base.sessions(config, log.clone())?;
         let mfa = base.mfa(config);
         let throttle = base.throttle(config);
         let hasher = Arc::new(hasher(config, base.random)?);
@@ -224,6 +226,7 @@ impl App {
             context: web::Data::new(context),
             connections: Connections::new(config, base.metrics.clone(), base.clock.clone()),
             pages: web::Data::new(Pages::new(base.mail.site(), config)),
+            feed: Feed::new(log),
             request_load,
             workers: config.workers,
         })
@@ -249,6 +252,12 @@ impl App {
         let configure = if metrics.is_none() { api::configure } else { api::configure_without_metrics };
         let builder = Server::build().workers(self.workers).shutdown_timeout(SHUTDOWN_TIMEOUT).disable_signals();
         let shutdown = builder.graceful_shutdown_signal();
+        let feed = self.feed.clone();
+        let ends = shutdown.clone();
+        tokio::spawn(async move {
+            ends.notified().await;
+            feed.close();
+        });
         let app = self.clone();
         let http = move || {
             // This is called on each thread that serves requests.
@@ -306,6 +315,7 @@ impl App {
             .app_data(web::Data::new(self.clients.clone()))
             .app_data(web::Data::new(self.oauth.clone()))
             .app_data(web::Data::new(self.throttle.clone()))
+            .app_data(web::Data::new(self.feed.clone()))
             .app_data(web::Data::new(self.cache.clone()))
             .app_data(web::Data::new(self.db.clone()));
     }

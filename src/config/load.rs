@@ -114,6 +114,7 @@ impl Config {
         let trusted_proxies = reader.get("TRUSTED_PROXIES", parse::networks).unwrap_or_default();
         let api_docs = reader.get_or_default("API_DOCS", parse::boolean);
         let mail = mail(&mut reader, &public_url);
+        let verify_login_url = reader.get("VERIFY_LOGIN_URL", parse::login_url);
         let geoip_database = reader.get("GEOIP_DATABASE", GeoDatabase::open);
         let limits = limits(&mut reader);
         let log = reader.get_or_default("LOG", parse::log);
@@ -125,7 +126,7 @@ impl Config {
             access_token_ttl, refresh_token_ttl, session_max_lifetime, replay_window, recoveries,
             max_sessions_per_user, retention, audit_refreshes, registration, require_verified_email,
             account_deletion_grace, argon2, bind, metrics_bind, workers, keep_alive, max_connections_per_address,
-            public_url, origins, trusted_proxies, api_docs, geoip_database, mail, limits, log,
+            public_url, origins, verify_login_url, trusted_proxies, api_docs, geoip_database, mail, limits, log,
         };
         Ok(Loaded { settings: reader.finish()?, database: in_effect, complete: Box::new(complete), secret, data_dir })
     }

@@ -103,6 +103,8 @@ pub struct Config {
     pub mail: Mail,
     /// The database of the places of IP addresses.
     pub geoip_database: Option<GeoDatabase>,
+    /// The page where forward authentication sends browsers that have to log in.
+    pub verify_login_url: Option<Url>,
     /// The rate limits.
     pub limits: Limits,
     /// A filter of the crate tracing, such as `info` or `keyturn=debug`.

@@ -195,6 +195,13 @@ pub(super) fn public_url(text: &str) -> Parsed<Url> {
     if url.path().contains(';') { Err("must not contain a semicolon".to_owned()) } else { Ok(url) }
 }
 
+/// Parses the URL of a page of a login, which may have a query.
+pub(super) fn login_url(text: &str) -> Parsed<Url> {
+    let parsed = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let plain = parsed.filter(|url| url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
+    plain.ok_or("must be an http or https URL without credentials or fragment".to_owned())
+}
+
 /// Parses an http or https URL without credentials, query and fragment.
 pub(super) fn web_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;

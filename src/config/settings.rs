@@ -89,7 +89,7 @@ pub(super) fn without_credentials(url: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 56] = [
+static SETTINGS: [Setting; 57] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -171,6 +171,8 @@ static SETTINGS: [Setting; 56] = [
         "Origins whose pages may call the API without cookies, with an access token: any or allowed_origins."),
     Setting::new("VERIFY_PREFLIGHT", Value("refuse"), "allowed_origins",
         "Origins whose preflights pass through forward authentication: allowed_origins, any or refuse."),
+    Setting::new("VERIFY_LOGIN_URL", Derived("401, as for programs"), "https://app.example/login",
+        "Page where forward authentication sends browsers that have to log in, with `return_to`."),
     Setting::new("TRUSTED_PROXIES", Derived("none"), "10.0.0.0/8,::1",
         "IP addresses and networks of proxies whose `X-Forwarded-For` is trusted."),
     Setting::new("GEOIP_DATABASE", Derived("no places"), "/var/lib/GeoIP/GeoLite2-City.mmdb",

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::HttpRequest;
 use ipnet::IpNet;
+use url::Url;
 
 use super::client_address::client_address;
 use super::cookies::Cookies;
@@ -30,6 +31,8 @@ pub(crate) struct HttpContext {
     pub public_url: String,
     /// The cookies.
     pub cookies: Cookies,
+    /// Where forward authentication sends browsers that have to log in.
+    pub(super) verify_login_url: Option<Url>,
     public_origin: String,
     origins: Origins,
     trusted_proxies: Vec<IpNet>,
@@ -48,6 +51,7 @@ impl HttpContext {
             is_https,
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
             cookies: Cookies::new(&config.public_url, config.origins.cookie_domain.as_deref()),
+            verify_login_url: config.verify_login_url.clone(),
             public_origin: config.public_url.origin().ascii_serialization(),
             origins: config.origins.clone(),
             trusted_proxies: config.trusted_proxies.clone(),

@@ -23,12 +23,22 @@ impl<T> Deref for Query<T> {
     }
 }
 
+impl<T: DeserializeOwned> Query<T> {
+    /// Reads the query of a request.
+    ///
+    /// # Errors
+    /// It is not one of `T`.
+    pub(crate) fn read(request: &HttpRequest) -> Result<Self, Problem> {
+        parse(request.query_string()).map(Self)
+    }
+}
+
 impl<T: DeserializeOwned> FromRequest for Query<T> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(parse(request.query_string()).map(Self))
+        ready(Self::read(request))
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
-use super::store::Position;
-use super::{ReaderProgress, Revocation, Revoked};
+use super::store::{Cursor, Position};
+use super::{FeedCursor, Page, ReaderProgress, Revocation, Revoked, Sync};
 use crate::cache::{Cache, RevocationMark};
+use crate::random::Random;
 use crate::types::{Jti, KeyId, SessionId, Timestamp};
 
 /// The number of revocations that are marked in the cache by one call.
@@ -23,14 +25,26 @@ pub(crate) enum LogStatus {
 }
 
 /// The unexpired part of the log in memory. Clones share it.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct RevocationLog {
     entries: Arc<RwLock<Entries>>,
     /// The revocations whose marks could not be set in the cache.
     unmarked: Arc<Mutex<Vec<Revocation>>>,
     /// The number of the latest entry.
-    latest: Arc<watch::Sender<u64>>,
+    latest: watch::Sender<u64>,
+    /// How far the log of the database was read.
+    read: watch::Sender<Option<ReadTo>>,
+    /// Distinguishes the numbers of this process from those of others.
+    process: u64,
     progress: ReaderProgress,
+}
+
+/// How far the log of the database was read.
+#[derive(Clone, Copy)]
+pub(super) struct ReadTo {
+    pub cursor: Cursor,
+    /// When the last read began.
+    pub began_at: Instant,
 }
 
 /// What there is one entry of.
@@ -112,6 +126,18 @@ impl Entries {
 }
 
 impl RevocationLog {
+    /// Creates a log that knows nothing yet.
+    pub(crate) fn new(random: &Random) -> Self {
+        Self {
+            entries: Arc::default(),
+            unmarked: Arc::default(),
+            latest: watch::Sender::new(0),
+            read: watch::Sender::new(None),
+            process: u64::from_be_bytes(random.bytes()),
+            progress: ReaderProgress::default(),
+        }
+    }
+
     /// Returns the status of `session`.
     pub(crate) fn status(&self, session: SessionId) -> LogStatus {
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
@@ -140,7 +166,6 @@ impl RevocationLog {
     }
 
     /// Returns a receiver that changes whenever entries were added.
-    #[expect(dead_code, reason = "nobody waits for entries yet")]
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.latest.subscribe()
     }
@@ -186,7 +211,7 @@ impl RevocationLog {
         let mark = |entry: &Revocation| {
             let (session, before) = match entry.revoked {
                 Revoked::Session(session) => (session, None),
-                Revoked::TokensBefore { session, revision } => (session, Some(revision)),
+                Revoked::TokensBefore { session, revision, .. } => (session, Some(revision)),
                 Revoked::Token { .. } | Revoked::Key(_) => return None,
             };
             Some(RevocationMark { session, before, expires_at: entry.expires_at })
@@ -214,6 +239,57 @@ impl RevocationLog {
     pub(super) fn remove_expired(&self, now: Timestamp) {
         self.entries.write().unwrap_or_else(PoisonError::into_inner).remove_expired(now);
         self.unmarked().retain(|entry| entry.expires_at > now);
+    }
+
+    /// Returns a number that is that of no other process.
+    pub(super) fn identity(&self) -> i64 {
+        i64::from_be_bytes(self.process.to_be_bytes())
+    }
+
+    /// Notes how far the log of the database was read, after its entries were added.
+    pub(super) fn has_read(&self, read_to: ReadTo) {
+        self.read.send_replace(Some(read_to));
+    }
+
+    /// Returns a receiver that changes whenever the log of the database was read.
+    pub(super) fn reads(&self) -> watch::Receiver<Option<ReadTo>> {
+        self.read.subscribe()
+    }
+
+    /// Returns up to `limit` entries that a reader with `cursor` was not told yet, all of them if the cursor is not of
+    /// this log.
+    pub(super) fn page(&self, cursor: Option<FeedCursor>, limit: usize) -> Page {
+        // Looked at before the entries, which then reach at least as far.
+        let read_to = *self.read.borrow();
+        let (known, read_at) = read_to.map_or((Cursor::default(), Instant::now()), |to| (to.cursor, to.began_at));
+        let from = cursor.filter(|cursor| cursor.database == known.database);
+        let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
+        let first = from.filter(|from| from.process == self.process).map_or(0, |from| from.number.saturating_add(1));
+        let is_told = |entry: &Known| match from {
+            Some(from) if from.process != self.process => entry.position.is_some_and(|at| at < from.position),
+            Some(_) | None => false,
+        };
+        let mut untold = entries
+            .numbers
+            .range(first..)
+            .filter_map(|(_, subject)| entries.known.get(subject))
+            .filter(|entry| !is_told(entry));
+        let page: Vec<&Known> = untold.by_ref().take(limit).collect();
+        let has_more = untold.next().is_some();
+        let cursor = if has_more {
+            // Elsewhere the reader has to begin again.
+            let position = from.map_or(Position::MIN, |from| from.position);
+            let number = page.last().map_or(0, |entry| entry.number);
+            FeedCursor::new(Cursor { position, ..known }, self.process, number)
+        } else {
+            FeedCursor::new(known, self.process, entries.latest)
+        };
+        Page {
+            reset: from.is_none(),
+            revocations: page.into_iter().map(|known| known.entry).collect(),
+            sync: Sync { cursor, read_at },
+            has_more,
+        }
     }
 
     /// Returns all entries.

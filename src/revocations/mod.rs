@@ -5,6 +5,8 @@
 //! again. The servers read the log twice a second and mark new entries in the cache. If a server crashes between its
 //! commit and the mark in the cache, the next reader adds the mark.
 
+mod cursor;
+mod feed;
 mod log;
 mod progress;
 mod reader;
@@ -14,6 +16,8 @@ mod store;
 use crate::db::{Conn, DbResult};
 use crate::types::{Jti, KeyId, SessionId, Timestamp, UserId};
 
+pub(crate) use cursor::FeedCursor;
+pub(crate) use feed::{Batch, Feed, Page, Sync};
 pub(crate) use log::{LogStatus, RevocationLog};
 pub(crate) use progress::ReaderProgress;
 pub(crate) use reader::LogReader;
@@ -30,6 +34,8 @@ pub(crate) enum Revoked {
         session: SessionId,
         /// The first revision whose tokens are valid.
         revision: i64,
+        /// The latest of the tokens, for readers that know no revisions.
+        latest: Option<Jti>,
     },
     /// One access token. Its session stays valid.
     Token {

@@ -1,11 +1,11 @@
 //! The reader of the log, one for each server.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::log::Entries;
+use super::log::{Entries, ReadTo};
 use super::store::{self, Cursor};
 use super::{Revocation, RevocationLog};
 use crate::cache::{Cache, Incarnation};
@@ -43,7 +43,8 @@ pub(crate) struct LogReader {
 impl LogReader {
     /// Creates a reader that has read nothing yet.
     pub(crate) fn new(db: Db, cache: Cache, clock: Clock, log: RevocationLog, rewrite: Rewrite) -> Self {
-        Self { db, cache, clock, log, rewrite, cursor: Cursor::default(), marked_in: None }
+        let cursor = Cursor { position: 0, database: log.identity() };
+        Self { db, cache, clock, log, rewrite, cursor, marked_in: None }
     }
 
     /// Reads the entries that were appended since the last call and marks them in the cache. The first call reads all
@@ -53,6 +54,7 @@ impl LogReader {
     pub(crate) async fn read(&mut self) -> DbResult<()> {
         let cursor = self.cursor;
         let clock = self.clock.clone();
+        let began_at = Instant::now();
         let read = self.db.read(move |conn| {
             time::read(conn, &clock)?;
             store::since(conn, cursor, clock.earlier_now())
@@ -64,6 +66,7 @@ impl LogReader {
         }
         let new = self.log.add_read(read.revocations);
         self.cursor = read.cursor;
+        self.log.has_read(ReadTo { cursor: self.cursor, began_at });
         self.mark(new, now).await;
         Ok(())
     }

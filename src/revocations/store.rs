@@ -84,7 +84,7 @@ impl Row {
             (Some(key), None, None, None) => Revoked::Key(key),
             (None, Some(session), None, None) => Revoked::Session(session),
             (None, Some(session), Some(jti), None) => Revoked::Token { session, jti },
-            (None, Some(session), None, Some(revision)) => Revoked::TokensBefore { session, revision },
+            (None, Some(session), latest, Some(revision)) => Revoked::TokensBefore { session, revision, latest },
             _ => return None,
         };
         let reason = Reason::parse(&self.reason);
@@ -98,7 +98,7 @@ pub(super) fn append(conn: &mut Conn, entries: &[Revocation], user: Option<UserI
     for entry in entries {
         let (session, jti, before, key) = match entry.revoked {
             Revoked::Session(session) => (Some(session), None, None, None),
-            Revoked::TokensBefore { session, revision } => (Some(session), None, Some(revision), None),
+            Revoked::TokensBefore { session, revision, latest } => (Some(session), latest, Some(revision), None),
             Revoked::Token { session, jti } => (Some(session), Some(jti), None, None),
             Revoked::Key(key) => (None, None, None, Some(key)),
         };

@@ -102,7 +102,7 @@ impl Sessions {
         let entry = |(session, reason, valid_from, expires_at): store::RecordedRevocation| match reason {
             Some(reason) => revocation(Revoked::Session(session), expires_at, Reason::parse(&reason), now),
             None => {
-                let revoked = Revoked::TokensBefore { session, revision: valid_from };
+                let revoked = Revoked::TokensBefore { session, revision: valid_from, latest: None };
                 revocation(revoked, expires_at, Reason::AccountChanged, now)
             }
         };
@@ -126,8 +126,13 @@ impl Sessions {
         let now = self.clock.database_now();
         let user = changed.subject().id;
         let tokens = store::revoke_access_tokens(conn, user, changed.revision(), now)?;
-        let entry = |(session, revision, expires_at): store::RevokedAccessTokens| {
-            revocation(Revoked::TokensBefore { session, revision }, expires_at, Reason::AccountChanged, now)
+        let entry = |(session, revision, latest, expires_at): store::RevokedAccessTokens| {
+            revocation(
+                Revoked::TokensBefore { session, revision, latest: Some(latest) },
+                expires_at,
+                Reason::AccountChanged,
+                now,
+            )
         };
         let entries: Vec<Revocation> = tokens.into_iter().map(entry).collect();
         revocations::append(conn, &entries, Some(user))?;
@@ -167,7 +172,7 @@ pub(crate) fn rewrite_revocations(conn: &mut Conn, lost: &[Revocation], now: Tim
     for entry in lost {
         match entry.revoked {
             Revoked::Session(session) => store::rewrite_revoked(conn, session, entry.reason, now)?,
-            Revoked::TokensBefore { session, revision } => store::rewrite_revision(conn, session, revision)?,
+            Revoked::TokensBefore { session, revision, .. } => store::rewrite_revision(conn, session, revision)?,
             Revoked::Token { .. } | Revoked::Key(_) => {}
         }
         let user = match entry.revoked {

@@ -106,7 +106,7 @@ async fn send(server: &Server, shown: &Shown, admin: &Tokens) -> Response {
     let other = server.register().await;
     let caller = server.login(&other.email).await;
     let client = server.post("/api/v1/admin/clients").bearer(&admin.access);
-    let client = client.json(&json!({"name": "sample", "scopes": ["introspect"]})).send().await.json();
+    let client = client.json(&json!({"name": "sample", "scopes": ["introspect", "revocations"]})).send().await.json();
     let (id, secret) = (client["client_id"].as_str().unwrap(), client["client_secret"].as_str().unwrap());
     let meant = |text: &str| {
         text.replace("ACCESS_TOKEN", &caller.access)

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::{Deployment, Request, Response, Tokens, random_hex};
@@ -45,6 +47,18 @@ impl Endpoint {
 
     pub fn delete(&self, target: &str) -> Request {
         self.request("DELETE", target)
+    }
+
+    /// The header `Authorization` of a new client that may read the feed of revocations.
+    pub async fn reader(&self) -> String {
+        let administrator = self.register().await;
+        let condition = format!("id = {}", self.literal(administrator.user.0));
+        self.sql(&format!("UPDATE users SET roles = '[\"user\",\"admin\"]' WHERE {condition}"));
+        let body = json!({"name": "reader", "scopes": ["revocations"]});
+        let client = self.post("/api/v1/admin/clients").bearer(&administrator.access).json(&body).send().await;
+        let client = client.assert_status(201).json();
+        let (id, secret) = (client["client_id"].as_str().unwrap(), client["client_secret"].as_str().unwrap());
+        format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))
     }
 
     /// The tokens of an account that did not exist before.

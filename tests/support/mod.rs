@@ -6,6 +6,7 @@ pub mod authority;
 pub mod clients;
 pub mod deployment;
 pub mod endpoint;
+pub mod feed;
 pub mod folder;
 pub mod front;
 pub mod geoip;

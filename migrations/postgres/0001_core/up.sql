@@ -123,7 +123,7 @@ CREATE TABLE revocations (
     jti uuid,
     key_id uuid,
     CHECK (num_nonnulls(session_id, key_id) = 1),
-    CHECK (num_nonnulls(before_revision, jti, key_id) <= 1)
+    CHECK (key_id IS NULL OR num_nonnulls(before_revision, jti) = 0)
 );
 
 CREATE INDEX revocations_txid_idx ON revocations (txid);
@@ -144,7 +144,7 @@ COMMENT ON COLUMN sessions.account_revision IS 'users.revision when the session 
 COMMENT ON COLUMN sessions.actor_id IS 'the administrator who acts for the user in this session (RFC 8693 act)';
 COMMENT ON COLUMN sessions.parent_id IS 'the session in which the administrator began to act, with which this one ends';
 COMMENT ON COLUMN revocations.before_revision IS 'the access tokens of earlier revisions of the session are revoked, not the session';
-COMMENT ON COLUMN revocations.jti IS 'this access token of the session is revoked, not the session';
+COMMENT ON COLUMN revocations.jti IS 'this access token of the session is revoked, not the session; with before_revision the latest of those';
 COMMENT ON COLUMN revocations.key_id IS 'all access tokens of the signing key are revoked, whatever their sessions';
 
 -- Whether the database can be written is found out by writing here.

@@ -95,7 +95,7 @@ CREATE TABLE revocations (
     jti blob,
     key_id blob,
     CHECK ((session_id IS NULL) <> (key_id IS NULL)),
-    CHECK ((before_revision IS NOT NULL) + (jti IS NOT NULL) + (key_id IS NOT NULL) <= 1)
+    CHECK (key_id IS NULL OR (before_revision IS NULL AND jti IS NULL))
 );
 
 CREATE INDEX revocations_txid_idx ON revocations (txid);

@@ -6,7 +6,7 @@ use crate::db::schema::sessions;
 use crate::db::{Conn, DbResult};
 use crate::revocations::Reason;
 use crate::sessions::SessionSelector;
-use crate::types::{SessionId, Timestamp, UserId};
+use crate::types::{Jti, SessionId, Timestamp, UserId};
 
 /// A session that was revoked, and the time at which every access token of it has expired.
 pub(crate) type RevokedSession = (SessionId, UserId, Timestamp);
@@ -120,9 +120,9 @@ pub(crate) fn owner(conn: &mut Conn, session: SessionId) -> DbResult<Option<User
     Ok(sessions::table.filter(sessions::id.eq(session)).select(sessions::user_id).first(conn).optional()?)
 }
 
-/// A session whose access tokens were revoked: its id, the revision from which on they are valid, and the time at which
-/// every earlier one has expired.
-pub(crate) type RevokedAccessTokens = (SessionId, i64, Timestamp);
+/// A session whose access tokens were revoked: its id, the revision from which on they are valid, the latest that was
+/// revoked, and the time at which every earlier one has expired.
+pub(crate) type RevokedAccessTokens = (SessionId, i64, Jti, Timestamp);
 
 /// Has the live sessions of an account take over its revision, and revokes the access tokens that they have issued.
 pub(crate) fn revoke_access_tokens(
@@ -139,6 +139,6 @@ pub(crate) fn revoke_access_tokens(
         sessions::account_revision.eq(account_revision),
     );
     // An update instead of a query, so that a concurrent refresh comes entirely before or after this transaction.
-    let revoked = (sessions::id, sessions::valid_from_revision, sessions::access_expires_at);
+    let revoked = (sessions::id, sessions::valid_from_revision, sessions::access_jti, sessions::access_expires_at);
     Ok(diesel::update(owned).set(change).returning(revoked).get_results(conn)?)
 }
