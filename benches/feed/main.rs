@@ -5,6 +5,7 @@
     clippy::as_conversions,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::too_many_lines,
     clippy::unwrap_used,
     missing_docs,
     unreachable_pub,
