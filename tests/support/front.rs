@@ -7,7 +7,8 @@ use super::authority::Authority;
 use super::servers::{answers, is_root};
 use super::{Folder, variable};
 
-const OPERATIONS: &str = include_str!("../../docs/operations.md");
+const NGINX: &str = include_str!("../../docs/proxies/nginx.md");
+const CADDY: &str = include_str!("../../docs/proxies/caddy.md");
 
 /// The programs that can be a [`Front`].
 #[derive(Clone, Copy, Debug)]
@@ -62,10 +63,9 @@ impl Drop for Front {
     }
 }
 
-/// The example of forward authentication in the documentation, with the addresses of these servers.
-fn example(language: &str, behind: &Behind) -> String {
-    let section = OPERATIONS.split("### Forward authentication\n").nth(1).unwrap();
-    let block = section.split(&format!("```{language}\n")).nth(1).unwrap().split("```").next().unwrap();
+/// The first example of a page of the documentation, with the addresses of these servers.
+fn example(page: &str, language: &str, behind: &Behind) -> String {
+    let block = page.split(&format!("```{language}\n")).nth(1).unwrap().split("```").next().unwrap();
     let (keyturn, app) = ("127.0.0.1:8080", "127.0.0.1:3000");
     assert!(block.contains(keyturn) && block.contains(app), "{block}");
     block.replace(keyturn, &behind.keyturn.to_string()).replace(app, &behind.app.to_string())
@@ -77,7 +77,7 @@ fn nginx(folder: &Folder, port: u16, behind: &Behind, [certificate, key]: &[Stri
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path {own}/{name};\n"))
         .concat();
-    let (keyturn, app, example) = (behind.keyturn, behind.app, example("nginx", behind));
+    let (keyturn, app, example) = (behind.keyturn, behind.app, example(NGINX, "nginx", behind));
     let configuration = format!(
         "daemon off; {user} worker_processes 1; pid {own}/pid; error_log stderr; events {{}}
 http {{
@@ -107,7 +107,7 @@ http {{
 fn caddy(folder: &Folder, port: u16, behind: &Behind, [certificate, key]: &[String; 2]) -> Command {
     let (keyturn, app) = (behind.keyturn, behind.app);
     let own = format!("bind 127.0.0.1\n    tls {certificate} {key}");
-    let example = example("caddyfile", behind);
+    let example = example(CADDY, "caddyfile", behind);
     let orders = format!("https://orders.kt.localhost:{port} {{\n    {own}\n");
     let protected = example.replacen("app.example {\n", &orders, 1);
     let pages = ["app.kt", "other.kt", "shop"].map(|host| format!("https://{host}.localhost:{port}")).join(", ");
