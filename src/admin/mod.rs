@@ -1,10 +1,11 @@
-//! The operations of operators, for the API and the command line: accounts, their sessions, impersonation, statistics
-//! and cleanup.
+//! The operations of operators, for the API and the command line: accounts, their sessions, impersonation, signing keys,
+//! statistics and cleanup.
 
 mod clients;
 mod deletion;
 mod impersonation;
 mod invitations;
+mod keys;
 mod sessions;
 pub(crate) mod stats;
 mod store;
@@ -19,6 +20,7 @@ use crate::audit::{Actor, Audit};
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::db::{Conn, Db, DbError, DbResult};
+use crate::keys::Keys;
 use crate::passwords::{HasherError, NewPasswordError, WeakPassword};
 use crate::random::Random;
 use crate::retention::Retention;
@@ -63,6 +65,8 @@ pub(crate) struct Inner {
     pub sessions: Sessions,
     /// The registered clients.
     pub clients: Clients,
+    /// The signing keys.
+    pub keys: Keys,
     /// The deletion of old rows.
     pub retention: Retention,
     /// The clock.

@@ -1,4 +1,4 @@
-//! The public keys and the server's metadata, for those who verify tokens.
+//! The public keys and the server's metadata, for those who verify tokens, and the signing keys for administrators.
 
 use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -7,13 +7,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::access::{By, ByAdministrator, ByRecentAdministrator};
+use crate::admin::{Admin, Operator};
 use crate::http::{HttpContext, Problem};
-use crate::keys::KeyRing;
 use crate::keys::signing_key::{PublicKey, VerifyingKey};
+use crate::keys::{KeyRing, KeyState, KeyStatus};
 use crate::sessions::Sessions;
-
-/// How long a verifier may keep the keys: 300 seconds.
-const CACHE_POLICY: &str = "public, max-age=300";
+use crate::types::{Algorithm, KeyId, Timestamp};
 
 /// The public keys of the server (RFC 7517 §5).
 #[derive(Serialize, utoipa::ToSchema)]
@@ -23,7 +23,7 @@ pub(super) struct JwkSet {
 
 /// One public key (RFC 7517 §4), with the members of its type (RFC 7518 §6, RFC 8037 §2).
 #[derive(Serialize, utoipa::ToSchema)]
-pub(super) struct Jwk {
+pub(crate) struct Jwk {
     kty: &'static str,
     kid: String,
     alg: &'static str,
@@ -43,13 +43,13 @@ pub(super) struct Jwk {
 
 impl From<&KeyRing> for JwkSet {
     fn from(key_ring: &KeyRing) -> Self {
-        Self { keys: key_ring.all_verifying().iter().filter_map(Jwk::new).collect() }
+        Self { keys: key_ring.published().iter().filter_map(|key| Jwk::new(&key.verifying)).collect() }
     }
 }
 
 impl Jwk {
     /// Describes a key. Returns `None` for a shared key, which has no public half.
-    fn new(key: &VerifyingKey) -> Option<Self> {
+    pub(crate) fn new(key: &VerifyingKey) -> Option<Self> {
         let text = |bytes: &[u8]| Some(URL_SAFE_NO_PAD.encode(bytes));
         let jwk = |kty| Self {
             kty,
@@ -75,19 +75,28 @@ impl Jwk {
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "For backends", security(()),
     responses((status = 200, body = JwkSet, content_type = "application/jwk-set+json"),
         (status = 304, description = "Not changed")))]
-pub(super) async fn get_jwks(request: HttpRequest, sessions: web::Data<Sessions>) -> Result<HttpResponse, Problem> {
+pub(super) async fn get_jwks(
+    request: HttpRequest,
+    context: web::Data<HttpContext>,
+    sessions: web::Data<Sessions>,
+) -> Result<HttpResponse, Problem> {
     let body = serde_json::to_vec(&JwkSet::from(&sessions.key_ring)).map_err(|error| Problem::internal(&error))?;
     let digest = Sha256::digest(&body);
     let etag = format!("\"{}\"", digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>());
     let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let is_known = known.is_some_and(|known| known.split(',').any(|tag| matches(tag.trim(), &etag)));
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header((CACHE_CONTROL, CACHE_POLICY)).insert_header((ETAG, etag));
+    response.insert_header((CACHE_CONTROL, cache_policy(&context))).insert_header((ETAG, etag));
     if is_known {
         // Without any body: a client would take it for the beginning of the next response.
         return Ok(response.finish());
     }
     Ok(response.content_type("application/jwk-set+json").body(body))
+}
+
+/// Returns how long a verifier may keep the keys, as `Cache-Control` says it.
+fn cache_policy(context: &HttpContext) -> String {
+    format!("public, max-age={}", context.jwks_max_age.as_secs())
 }
 
 /// Returns whether a tag of `If-None-Match` matches, by weak comparison or as any (RFC 9110 §13.1.2).
@@ -102,7 +111,7 @@ pub(super) struct ServerMetadata {
     jwks_uri: String,
     response_types_supported: [&'static str; 0],
     grant_types_supported: [&'static str; 0],
-    access_token_signing_alg_values_supported: [&'static str; 1],
+    access_token_signing_alg_values_supported: Vec<&'static str>,
 }
 
 /// Returns the server's metadata (RFC 8414).
@@ -141,11 +150,84 @@ pub(super) async fn get_metadata_of_path(
 }
 
 fn metadata(context: &HttpContext, sessions: &Sessions) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, CACHE_POLICY)).json(ServerMetadata {
+    let algorithms = sessions.key_ring.algorithms().into_iter();
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, cache_policy(context))).json(ServerMetadata {
         issuer: sessions.issuer.clone(),
         jwks_uri: format!("{}/.well-known/jwks.json", context.public_url),
         response_types_supported: [],
         grant_types_supported: [],
-        access_token_signing_alg_values_supported: [sessions.key_ring.signing().algorithm().name()],
+        access_token_signing_alg_values_supported: algorithms.map(Algorithm::name).collect(),
     })
+}
+
+/// A signing key, without its private half.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct SigningKeyDetails {
+    kid: KeyId,
+    /// What its signatures are for: `access` for access tokens.
+    #[serde(rename = "use")]
+    usage: String,
+    algorithm: String,
+    /// `next` (published, signs later), `active`, `retired` (published until its last token has expired), `removed` or
+    /// `revoked`.
+    #[schema(value_type = KeyState)]
+    state: &'static str,
+    /// When the key was published.
+    created_at: Timestamp,
+    /// From when on it signs.
+    active_from: Timestamp,
+    /// From when on it signs no more, if that is planned or past.
+    #[schema(required)]
+    retired_at: Option<Timestamp>,
+    /// When its last token has expired.
+    #[schema(required)]
+    remove_after: Option<Timestamp>,
+    #[schema(required)]
+    revoked_at: Option<Timestamp>,
+}
+
+/// All signing keys, oldest first, also those that have ended.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct SigningKeyList {
+    keys: Vec<SigningKeyDetails>,
+}
+
+impl From<Vec<KeyStatus>> for SigningKeyList {
+    fn from(keys: Vec<KeyStatus>) -> Self {
+        let details = |key: KeyStatus| SigningKeyDetails {
+            kid: key.id,
+            usage: key.key_use,
+            algorithm: key.algorithm,
+            state: key.state.name(),
+            created_at: key.times.created_at,
+            active_from: key.times.active_from,
+            retired_at: key.times.retired_at,
+            remove_after: key.times.remove_after,
+            revoked_at: key.times.revoked_at,
+        };
+        Self { keys: keys.into_iter().map(details).collect() }
+    }
+}
+
+/// Lists the signing keys.
+#[utoipa::path(get, path = "/api/v1/admin/keys", tag = "Administration",
+    responses((status = 200, body = SigningKeyList)))]
+pub(super) async fn list_keys(
+    admin: web::Data<Admin>,
+    _administrator: ByAdministrator,
+) -> Result<web::Json<SigningKeyList>, Problem> {
+    Ok(web::Json(admin.list_keys().await?.into()))
+}
+
+/// Publishes a new signing key in the place of the one that signs, once all verifiers can know it. If that was done before
+/// and the new key does not sign yet, it stays at that.
+#[utoipa::path(post, path = "/api/v1/admin/keys/rotate", tag = "Administration",
+    responses((status = 200, body = SigningKeyList)))]
+pub(super) async fn rotate_keys(
+    admin: web::Data<Admin>,
+    context: web::Data<HttpContext>,
+    By { caller, .. }: ByRecentAdministrator,
+) -> Result<web::Json<SigningKeyList>, Problem> {
+    let by = Operator::Administrator(caller.actor(&context));
+    Ok(web::Json(admin.rotate_keys(&by).await?.into()))
 }

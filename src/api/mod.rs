@@ -37,5 +37,6 @@ mod verify;
 
 pub(crate) use admin::UserDetails;
 pub(crate) use clients::{ClientDetails, ClientWithSecret};
+pub(crate) use keys::{Jwk, SigningKeyList};
 pub(crate) use routes::{configure, configure_metrics, configure_without_metrics};
 pub(crate) use schema::SessionList;

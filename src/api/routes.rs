@@ -106,6 +106,8 @@ routes! {
     clients::delete_client,
     clients::add_client_secret,
     clients::delete_client_secret,
+    keys::list_keys,
+    keys::rotate_keys,
     keys::get_jwks,
     keys::get_server_metadata,
     keys::get_openid_configuration,

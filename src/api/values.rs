@@ -12,6 +12,7 @@ use crate::accounts::AccountState;
 use crate::admin::ImpersonationReason;
 use crate::audit::{Event, Outcome};
 use crate::http::pagination;
+use crate::keys::KeyState;
 use crate::passwords::{NewPassword, Password};
 use crate::types::{
     Amr, Audiences, AuditId, ClientId, EmailAddress, Jti, KeyId, Label, Role, Roles, Scopes, SessionId, Timestamp,
@@ -50,11 +51,12 @@ macro_rules! schemas {
 schemas! {
     UserId = text().format(known(KnownFormat::Uuid));
     SessionId = text().format(known(KnownFormat::Uuid));
+    KeyId = text().format(known(KnownFormat::Uuid));
+    KeyState = choice(KeyState::ALL.map(KeyState::name));
     AuditId = text().format(known(KnownFormat::Uuid));
     ClientId = text().format(known(KnownFormat::Uuid));
     TrustedDeviceId = text().format(known(KnownFormat::Uuid));
     Jti = text().format(known(KnownFormat::Uuid));
-    KeyId = text().format(known(KnownFormat::Uuid));
     Timestamp = text().format(known(KnownFormat::DateTime));
     // Of addresses outside ASCII too, for which `email` has no place.
     EmailAddress = text().format(known(KnownFormat::IdnEmail)).max_length(Some(EmailAddress::MAX_BYTES));

@@ -6,6 +6,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use tokio::sync::Mutex;
+
 use super::{StartError, Tables, no_installation};
 use crate::accounts::links::Links;
 use crate::accounts::{self, Accounts, Deletions, EmailChanges, Logins, PasswordAttempts, Recovery, TwoStep};
@@ -18,10 +20,9 @@ use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Database};
 use crate::db::migrate::{self, State};
-use crate::db::{Db, DbResult, Purpose};
+use crate::db::{Conn, Db, DbResult, Purpose, time};
 use crate::devices::Devices;
-use crate::keys::KeyRing;
-use crate::keys::key_ring;
+use crate::keys::{KeyKeeper, KeyPolicy, KeyRing, Keys, lifecycle};
 use crate::mail::Mail;
 use crate::metrics::Metrics;
 use crate::mfa::{self, Mfa, MfaKeys};
@@ -40,7 +41,7 @@ const WAITING_PER_HASHER: usize = 512;
 pub(super) struct Base {
     pub db: Db,
     pub cache: Cache,
-    pub key_ring: KeyRing,
+    pub keys: Keys,
     pub clock: Clock,
     pub random: Random,
     pub metrics: Metrics,
@@ -55,13 +56,23 @@ impl Base {
     pub(super) async fn open(config: &Config, clock: Clock, tables: Tables) -> Result<Self, StartError> {
         let random = Random;
         let db = Db::new(&config.database, config.database_pool_size);
-        if tables == Tables::Migrated {
-            migrate(&db, config, &clock, random).await?;
-        }
-        let key_ring = open_keys(&db, config).await?;
         let devices = Devices::new(config);
         let metrics = Metrics::new();
         let audit = Audit::new(db.clone(), clock.clone(), random, devices.clone());
+        let policy = KeyPolicy::new(config);
+        let seal = Arc::new(config.secret.signing_key_seal());
+        let keeper = KeyKeeper { policy, seal, audit: audit.clone(), random };
+        if tables == Tables::Migrated {
+            migrate(&db, config, &clock, keeper.clone()).await?;
+        }
+        let key_ring = open_keys(&db, config, &clock).await?;
+        let keys = Keys::new(lifecycle::Inner {
+            db: db.clone(),
+            clock: clock.clone(),
+            keeper,
+            key_ring,
+            known: Mutex::default(),
+        });
         Ok(Self {
             cache: Cache::new(&config.cache, clock.clone(), &metrics).map_err(StartError::Cache)?,
             mail: Mail::new(config, random, audit.clone(), metrics.clone())?,
@@ -69,7 +80,7 @@ impl Base {
             audit,
             metrics,
             db,
-            key_ring,
+            keys,
             clock,
             random,
             devices,
@@ -93,7 +104,7 @@ impl Base {
             cache: self.cache.clone(),
             log,
             rotator,
-            key_ring: self.key_ring.clone(),
+            key_ring: self.keys.key_ring().clone(),
             verified: VerifiedTokens::default(),
             devices: self.devices.clone(),
             refresh_key: config.secret.refresh_token_key(),
@@ -239,6 +250,7 @@ impl Base {
             two_step: two_step.clone(),
             sessions: sessions.clone(),
             clients: self.clients.clone(),
+            keys: self.keys.clone(),
             retention: retention.clone(),
             clock: self.clock.clone(),
             random: self.random,
@@ -248,19 +260,22 @@ impl Base {
 }
 
 /// Brings the database to this build's schema, and creates the first signing key.
-async fn migrate(db: &Db, config: &Config, clock: &Clock, random: Random) -> Result<(), StartError> {
+async fn migrate(db: &Db, config: &Config, clock: &Clock, keeper: KeyKeeper) -> Result<(), StartError> {
     if let Database::Sqlite { path } = &config.database
         && let Some(parent) = path.parent()
     {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
     }
     let own = db.clone();
-    let seal = config.secret.signing_key_seal();
-    let algorithm = config.algorithm;
-    let now = clock.now();
+    let clock = clock.clone();
     let applied = tokio::task::spawn_blocking(move || -> DbResult<_> {
         let mut conn = own.open(Purpose::Setup)?;
-        Ok(migrate::apply(&mut conn, |conn| key_ring::ensure(conn, algorithm, &seal, &random, now))?.0)
+        let maintain = |conn: &mut Conn| {
+            keeper.lock(conn)?;
+            let now = time::read(conn, &clock)?;
+            keeper.maintain(conn, now)
+        };
+        Ok(migrate::apply(&mut conn, maintain)?.0)
     });
     let applied = applied.await.map_err(io::Error::other)??;
     if !applied.is_empty() {
@@ -270,16 +285,19 @@ async fn migrate(db: &Db, config: &Config, clock: &Clock, random: Random) -> Res
 }
 
 /// Opens the keys of a database that has this build's schema.
-async fn open_keys(db: &Db, config: &Config) -> Result<KeyRing, StartError> {
+async fn open_keys(db: &Db, config: &Config, clock: &Clock) -> Result<KeyRing, StartError> {
     let database = config.database.clone();
     let own = db.clone();
     let opened = tokio::task::spawn_blocking(move || -> DbResult<_> {
         let state = migrate::state(&database)?;
-        let rows = if state == State::UpToDate { own.open(Purpose::Setup)?.run(key_ring::load)? } else { Vec::new() };
+        let rows = if state == State::UpToDate { own.open(Purpose::Setup)?.run(lifecycle::load)? } else { Vec::new() };
         Ok((state, rows))
     });
     match opened.await.map_err(io::Error::other)?? {
-        (State::UpToDate, rows) => Ok(KeyRing::open(&rows, config.algorithm, &config.secret.signing_key_seal())?),
+        (State::UpToDate, rows) => {
+            let algorithms = KeyPolicy::new(config).algorithms;
+            Ok(KeyRing::open(&rows, &algorithms, &config.secret.signing_key_seal(), clock)?)
+        }
         (State::Empty, _) => Err(StartError::NoInstallation(no_installation(&config.database))),
         (State::Outdated(pending), _) => Err(StartError::Outdated { lacks: pending.join(", ") }),
     }

@@ -176,6 +176,7 @@ impl App {
             tokio::spawn(delivery.run()),
             tokio::spawn(app.throttle.clone().run()),
             tokio::spawn(app.retention.clone().run()),
+            tokio::spawn(base.keys.clone().run()),
         ];
         Ok((app, Background { tasks, recorder, cache: base.cache }))
     }

@@ -148,6 +148,14 @@ events! {
     ClientSecretAdded = "client_secret.added", Success;
     /// An operator deleted a secret of a client. Details: `client`, `name`, `secret`.
     ClientSecretDeleted = "client_secret.deleted", Success;
+    /// A signing key was created. Details: `kid` and `algorithm`.
+    KeyCreated = "key.created", Success;
+    /// A signing key is to be replaced. Details: `kid`, `successor` and `algorithm`.
+    KeyRotated = "key.rotated", Success;
+    /// A signing key was retired, because no server signs with its algorithm any more. Details: `kid` and `algorithm`.
+    KeyRetired = "key.retired", Success;
+    /// A signing key was revoked, and with it its access tokens. Details: `kid` and `algorithm`.
+    KeyRevoked = "key.revoked", Success;
     /// A rate limit was exceeded. Details: `limit`. Logged at most once a minute for each limit and subject on each
     /// server.
     LimitExceeded = "rate_limit.exceeded", Failure;

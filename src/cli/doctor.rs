@@ -16,7 +16,7 @@ use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{CacheKind, Config, Database};
 use crate::db::{Channel, Conn, DbError, DbResult, Pooling, Purpose, migrate, time, write_test_row};
-use crate::keys::{KeyRing, key_ring};
+use crate::keys::{KeyPolicy, KeyRing, lifecycle};
 use crate::mail;
 use crate::metrics::Metrics;
 use crate::random::Random;
@@ -212,10 +212,11 @@ fn clock(conn: &mut Conn) -> Finding {
 }
 
 fn keys(config: &Config, conn: &mut Conn) -> Finding {
-    let rows = key_ring::load(conn).map_err(|error| (error.to_string(), "run `keyturn migrate` first"))?;
-    let opened = KeyRing::open(&rows, config.algorithm, &config.secret.signing_key_seal());
-    match opened {
-        Ok(key_ring) => Ok(format!("{} signs with {}", key_ring.signing().id, config.algorithm.name())),
+    let rows = lifecycle::load(conn).map_err(|error| (error.to_string(), "run `keyturn migrate` first"))?;
+    let algorithms = KeyPolicy::new(config).algorithms;
+    let opened = KeyRing::open(&rows, &algorithms, &config.secret.signing_key_seal(), &Clock::default());
+    match opened.map(|key_ring| key_ring.signing()) {
+        Ok(key) => Ok(format!("{} signs with {}", key.id, key.algorithm().name())),
         Err(error) => Err((error.to_string(), "start the server with the JWT_SECRET that the keys were made with")),
     }
 }

@@ -7,6 +7,7 @@ mod account;
 mod client;
 mod doctor;
 mod health;
+mod key;
 mod launch;
 mod log;
 mod monitoring;
@@ -85,6 +86,9 @@ enum Command {
     /// Register clients: backends that ask about tokens, and services with tokens of their own.
     #[command(subcommand, after_help = "Example:\n  keyturn client create --name gateway --scope introspect")]
     Client(client::Command),
+    /// List, replace and export signing keys.
+    #[command(subcommand, after_help = "Example:\n  keyturn key list")]
+    Key(key::Command),
     /// Show the configuration.
     #[command(subcommand, after_help = "Example:\n  keyturn config check")]
     Config(ConfigCommand),
@@ -157,6 +161,7 @@ fn run(arguments: Arguments) -> Outcome {
         Command::User(command) => user::run(&load_existing(file)?, command, form),
         Command::Session(command) => session::run(&load_existing(file)?, command, form),
         Command::Client(command) => client::run(&load_existing(file)?, command, form),
+        Command::Key(command) => key::run(&load_existing(file)?, command, form),
         Command::Config(ConfigCommand::Check) => check(file, form),
         Command::Config(ConfigCommand::Docs) => {
             io::stdout().write_all(config::documentation().as_bytes())?;

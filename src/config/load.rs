@@ -17,6 +17,7 @@ use super::{
 };
 use crate::random::Random;
 use crate::secret::{MasterSecret, WeakSecret};
+use crate::types::Algorithm;
 
 /// A valid configuration, for which nothing has been created yet.
 pub struct Loaded {
@@ -78,6 +79,10 @@ impl Config {
         let cache = cache(&mut reader);
         let secret = secret(&mut reader, &database, &data_dir);
         let algorithm = reader.get_or_default("JWT_ALGORITHM", parse::algorithm);
+        let additional_algorithms = additional_algorithms(&mut reader, algorithm);
+        let jwks_max_age = reader.get_or_default("JWKS_MAX_AGE", parse::seconds(10..=86_400));
+        let key_rotation_interval =
+            reader.get_or_default("KEY_ROTATION_INTERVAL", parse::seconds_or_off(3_600..=315_360_000));
         let bind = bind(&mut reader);
         let metrics_bind = metrics_bind(&mut reader, bind);
         let public_url = public_url(&mut reader, bind);
@@ -122,7 +127,8 @@ impl Config {
         let in_effect = database.clone();
         #[rustfmt::skip]
         let complete = move |secret| Config {
-            data_dir: dir, database, database_pool_size, cache, secret, algorithm, issuer, audience, profile_claims,
+            data_dir: dir, database, database_pool_size, cache, secret, algorithm, additional_algorithms, jwks_max_age,
+            key_rotation_interval, issuer, audience, profile_claims,
             access_token_ttl, refresh_token_ttl, session_max_lifetime, replay_window, recoveries,
             max_sessions_per_user, retention, audit_refreshes, registration, require_verified_email,
             account_deletion_grace, argon2, bind, metrics_bind, workers, keep_alive, max_connections_per_address,
@@ -216,6 +222,14 @@ fn secret(reader: &mut Reader, database: &Database, data_dir: &Path) -> Option<M
             None
         }
     })
+}
+
+/// Returns the further algorithms, which must be others than that of `JWT_ALGORITHM`.
+fn additional_algorithms(reader: &mut Reader, algorithm: Algorithm) -> Vec<Algorithm> {
+    let additional = reader.get("JWT_ADDITIONAL_ALGORITHMS", parse::public_algorithms).unwrap_or_default();
+    let error = "must not contain that of JWT_ALGORITHM";
+    reader.require("JWT_ADDITIONAL_ALGORITHMS", "JWT_ALGORITHM", !additional.contains(&algorithm), error);
+    additional
 }
 
 /// Returns the address to listen on: `BIND`, or all addresses with the port `PORT`, or the default of `BIND`.

@@ -51,6 +51,12 @@ pub struct Config {
     pub secret: MasterSecret,
     /// The algorithm that signs new access tokens.
     pub algorithm: Algorithm,
+    /// Further algorithms, each with a key of its own, for verifiers that do not know `algorithm`.
+    pub additional_algorithms: Vec<Algorithm>,
+    /// The time that verifiers may keep the published keys.
+    pub jwks_max_age: Duration,
+    /// The time after which a signing key is replaced, or `None` to leave that to operators.
+    pub key_rotation_interval: Option<Duration>,
     /// The claim `iss` of every access token: `ISSUER`, or `public_url` without a trailing slash.
     pub issuer: String,
     /// The claim `aud` of every access token.

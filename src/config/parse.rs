@@ -38,6 +38,15 @@ pub(super) fn seconds(range: RangeInclusive<u64>) -> impl Fn(&str) -> Parsed<Dur
     move |text| number(text).map(Duration::from_secs).map_err(|error| format!("{error}, in seconds"))
 }
 
+/// Returns a parser of whole seconds within `range`, or `off`.
+pub(super) fn seconds_or_off(range: RangeInclusive<u64>) -> impl Fn(&str) -> Parsed<Option<Duration>> {
+    let seconds = seconds(range);
+    move |text| match text {
+        "off" => Ok(None),
+        text => seconds(text).map(Some).map_err(|error| format!("{error}, or off")),
+    }
+}
+
 /// Parses the path of a file that can be opened.
 pub(super) fn readable_file(text: &str) -> Parsed<PathBuf> {
     std::fs::File::open(text).map_err(|error| format!("cannot be read: {error}"))?;
@@ -109,6 +118,19 @@ pub(super) fn secret(text: &str) -> Parsed<MasterSecret> {
 /// Parses a signature algorithm.
 pub(super) fn algorithm(text: &str) -> Parsed<Algorithm> {
     Algorithm::parse(text).ok_or_else(|| format!("must be one of {}", Algorithm::ALL.map(Algorithm::name).join(", ")))
+}
+
+/// Parses a list of different algorithms whose keys can be published.
+pub(super) fn public_algorithms(text: &str) -> Parsed<Vec<Algorithm>> {
+    let algorithms = list(text, |name| {
+        let parsed = Algorithm::parse(name).filter(|algorithm| *algorithm != Algorithm::Hs256);
+        parsed.ok_or_else(|| format!("must be algorithms with public keys, ES256, EdDSA or RS256; {name:?} is not"))
+    })?;
+    let is_repeated = |algorithm| algorithms.iter().filter(|other| **other == algorithm).count() > 1;
+    if algorithms.iter().copied().any(is_repeated) {
+        return Err("must not name an algorithm twice".to_owned());
+    }
+    Ok(algorithms)
 }
 
 /// Parses `true` or `false`.

@@ -89,7 +89,7 @@ pub(super) fn without_credentials(url: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 57] = [
+static SETTINGS: [Setting; 60] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -111,6 +111,13 @@ static SETTINGS: [Setting; 57] = [
         .with_visibility(Visibility::Hidden),
     Setting::new("JWT_ALGORITHM", Value("ES256"), "EdDSA",
         "Algorithm that signs new access tokens: ES256, EdDSA, RS256 or HS256."),
+    Setting::new("JWT_ADDITIONAL_ALGORITHMS", Derived("none"), "RS256",
+        "Further algorithms with a key each, for verifiers that do not know that of `JWT_ALGORITHM`: ES256, EdDSA, RS256."),
+    Setting::new("JWKS_MAX_AGE", Value("300"), "3600",
+        "Seconds that verifiers may keep the published keys, 10 to 86400. A key is published for twice as long before it \
+         signs."),
+    Setting::new("KEY_ROTATION_INTERVAL", Value("2592000"), "off",
+        "Seconds after which a signing key is replaced, 3600 to 315360000, or `off`."),
     Setting::new("ISSUER", Derived("`PUBLIC_URL` without a trailing slash"), "https://auth.example",
         "Claim `iss` of every access token."),
     Setting::new("AUDIENCE", Value("keyturn"), "https://api.example", "Claim `aud` of every access token."),

@@ -81,10 +81,17 @@ diesel::table! {
 
     signing_keys (id) {
         id -> SqlUuid,
+        key_use -> Text,
         algorithm -> Text,
         public_key -> Binary,
         sealed_private_key -> Binary,
         created_at -> SqlTime,
+        active_from -> SqlTime,
+        retired_at -> Nullable<SqlTime>,
+        remove_after -> Nullable<SqlTime>,
+        revoked_at -> Nullable<SqlTime>,
+        token_ttl -> BigInt,
+        wanted_until -> SqlTime,
     }
 }
 

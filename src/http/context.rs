@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use ipnet::IpNet;
@@ -29,6 +30,8 @@ pub(crate) struct HttpContext {
     pub is_https: bool,
     /// The public URL without a trailing slash.
     pub public_url: String,
+    /// The time that verifiers may keep the published keys.
+    pub jwks_max_age: Duration,
     /// The cookies.
     pub cookies: Cookies,
     /// Where forward authentication sends browsers that have to log in.
@@ -50,6 +53,7 @@ impl HttpContext {
             metrics,
             is_https,
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
+            jwks_max_age: config.jwks_max_age,
             cookies: Cookies::new(&config.public_url, config.origins.cookie_domain.as_deref()),
             verify_login_url: config.verify_login_url.clone(),
             public_origin: config.public_url.origin().ascii_serialization(),

@@ -1,21 +1,53 @@
-//! All keys of a server, decrypted: the one that signs and those that verify.
+//! The keys of a server, decrypted: those that sign and those that verify. The ring follows the database while the
+//! server runs.
 
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use zeroize::Zeroizing;
 
-use super::signing_key::{self, SigningKey, UnusableKey, VerifyingKey};
-use super::store::{self, KeyRow};
-use crate::db::{Conn, DbError, DbResult};
-use crate::random::Random;
+use super::signing_key::{SigningKey, VerifyingKey};
+use super::state::{KeyState, KeyTimes};
+use super::store::KeyRow;
+use crate::clock::Clock;
 use crate::secret::SealKey;
 use crate::types::{Algorithm, KeyId, Timestamp};
 
 /// The keys of a server. Clones share them.
 #[derive(Clone)]
 pub struct KeyRing {
-    signing: Arc<SigningKey>,
-    verifying: Arc<[VerifyingKey]>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    clock: Clock,
+    /// The algorithms that this server signs with. The first is for all tokens that no other was chosen for.
+    algorithms: Vec<Algorithm>,
+    /// Locked for no longer than it takes to replace or copy a pointer.
+    keys: RwLock<Arc<OpenedKeys>>,
+}
+
+/// A decrypted key.
+pub struct Key {
+    signing: SigningKey,
+    /// The key that verifies.
+    pub verifying: VerifyingKey,
+    /// The times of the key.
+    pub times: KeyTimes,
+}
+
+impl Deref for Key {
+    type Target = SigningKey;
+
+    fn deref(&self) -> &SigningKey {
+        &self.signing
+    }
+}
+
+/// The keys that are published at some time, oldest first. There is at least one.
+pub(super) struct OpenedKeys {
+    newest: Arc<Key>,
+    all: Vec<Arc<Key>>,
 }
 
 /// The reason why the keys of a server cannot be opened.
@@ -27,98 +59,112 @@ pub enum KeyRingError {
     /// The key in the database is damaged, or its algorithm is unknown.
     #[error("signing key {0} is damaged, or this version does not know its algorithm")]
     Unusable(KeyId),
-    /// The database has no key for the algorithm with this name.
-    #[error("there is no signing key for {0}")]
-    Missing(&'static str),
+    /// The database has no key.
+    #[error("there is no signing key")]
+    Missing,
 }
 
-/// Generates a key for `algorithm` unless there is one, in the caller's transaction, which must exclude other servers.
-/// Generates nothing if the secret cannot decrypt the existing keys, because a new key would lock out servers with the
-/// right secret.
-pub fn ensure(conn: &mut Conn, algorithm: Algorithm, seal: &SealKey, random: &Random, now: Timestamp) -> DbResult<()> {
-    let rows = store::all(conn)?;
-    if rows.iter().any(|row| row.algorithm == algorithm.name() || unseal(row, seal).is_none()) {
-        return Ok(());
-    }
-    let row = generate(algorithm, seal, random, now).map_err(|error| DbError::Unexpected(error.to_string()))?;
-    store::insert(conn, &row)
-}
-
-fn unseal(row: &KeyRow, seal: &SealKey) -> Option<Zeroizing<Vec<u8>>> {
+/// Decrypts the private half of a key.
+pub(super) fn unseal(row: &KeyRow, seal: &SealKey) -> Option<Zeroizing<Vec<u8>>> {
     seal.open(&row.sealed_private_key, row.id.0.as_bytes())
 }
 
-fn generate(algorithm: Algorithm, seal: &SealKey, random: &Random, now: Timestamp) -> Result<KeyRow, UnusableKey> {
-    let id = KeyId(random.id(now));
-    let private = signing_key::generate(algorithm, random)?;
-    Ok(KeyRow {
-        id,
-        algorithm: algorithm.name().to_owned(),
-        public_key: SigningKey::parse(id, algorithm, &private)?.public_bytes(),
-        sealed_private_key: seal.seal(&private, id.0.as_bytes(), random),
-        created_at: now,
-    })
+impl OpenedKeys {
+    /// Decrypts the keys that are published at `now`.
+    ///
+    /// # Errors
+    /// A key cannot be decrypted or used, or there is none.
+    pub(super) fn open(rows: &[KeyRow], seal: &SealKey, now: Timestamp) -> Result<Self, KeyRingError> {
+        let published = rows.iter().filter(|row| row.times().state(now).verifies());
+        let all = published.map(|row| open(row, seal).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
+        let newest = all.last().cloned().ok_or(KeyRingError::Missing)?;
+        Ok(Self { newest, all })
+    }
+
+    fn in_state(&self, state: KeyState, now: Timestamp) -> impl Iterator<Item = &Arc<Key>> {
+        self.all.iter().filter(move |key| key.times.state(now) == state)
+    }
+
+    /// Finds the key that signs with `algorithm`: if servers differ about a transition, that which began to sign last.
+    fn signing(&self, algorithm: Algorithm, now: Timestamp) -> Option<&Arc<Key>> {
+        let active = self.in_state(KeyState::Active, now).filter(|key| key.algorithm() == algorithm);
+        active.max_by_key(|key| key.times.active_from)
+    }
 }
 
-/// Loads the rows for [`KeyRing::open`].
-pub fn load(conn: &mut Conn) -> DbResult<Vec<KeyRow>> {
-    store::all(conn)
+fn open(row: &KeyRow, seal: &SealKey) -> Result<Key, KeyRingError> {
+    let unusable = || KeyRingError::Unusable(row.id);
+    let private = unseal(row, seal).ok_or(KeyRingError::Sealed(row.id))?;
+    let algorithm = Algorithm::parse(&row.algorithm).ok_or_else(unusable)?;
+    let signing = SigningKey::parse(row.id, algorithm, &private).map_err(|_| unusable())?;
+    let verifying = signing.verifying_key(&private).map_err(|_| unusable())?;
+    Ok(Key { signing, verifying, times: row.times() })
 }
 
 impl KeyRing {
-    /// Decrypts every key. The newest key of `algorithm` signs.
+    /// Decrypts every key that is published. This server signs with `algorithms`.
     ///
     /// # Errors
-    /// A key cannot be decrypted or used, or there is no key of `algorithm`.
-    pub fn open(rows: &[KeyRow], algorithm: Algorithm, seal: &SealKey) -> Result<Self, KeyRingError> {
-        let mut signing = None;
-        let mut verifying = Vec::with_capacity(rows.len());
-        for row in rows {
-            let unusable = || KeyRingError::Unusable(row.id);
-            let private = unseal(row, seal).ok_or(KeyRingError::Sealed(row.id))?;
-            let key_algorithm = Algorithm::parse(&row.algorithm).ok_or_else(unusable)?;
-            let key = SigningKey::parse(row.id, key_algorithm, &private).map_err(|_| unusable())?;
-            verifying.push(key.verifying_key(&private).map_err(|_| unusable())?);
-            if key_algorithm == algorithm {
-                signing = Some(key);
+    /// A key cannot be decrypted or used, or there is none.
+    pub fn open(
+        rows: &[KeyRow],
+        algorithms: &[Algorithm],
+        seal: &SealKey,
+        clock: &Clock,
+    ) -> Result<Self, KeyRingError> {
+        let keys = RwLock::new(Arc::new(OpenedKeys::open(rows, seal, clock.database_now())?));
+        Ok(Self { inner: Arc::new(Inner { clock: clock.clone(), algorithms: algorithms.to_vec(), keys }) })
+    }
+
+    /// Replaces all keys.
+    pub(super) fn replace(&self, keys: OpenedKeys) {
+        let keys = Arc::new(keys);
+        *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    fn keys(&self) -> Arc<OpenedKeys> {
+        Arc::clone(&self.inner.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.inner.clock.database_now()
+    }
+
+    /// Returns the key that signs: of the configured algorithm, or of another one until that has an active key.
+    pub fn signing(&self) -> Arc<Key> {
+        let (now, keys) = (self.now(), self.keys());
+        let own = self.inner.algorithms.first().and_then(|algorithm| keys.signing(*algorithm, now));
+        // While the algorithm is changed, the key that signed before is preferred to one for some clients only.
+        let is_additional = |key: &&Arc<Key>| self.inner.algorithms.contains(&key.algorithm());
+        let other = || keys.in_state(KeyState::Active, now).max_by_key(|key| !is_additional(key));
+        Arc::clone(own.or_else(other).unwrap_or(&keys.newest))
+    }
+
+    /// Returns the key that signs with `algorithm`, or `None` if there is none, or it is not published for long enough.
+    pub fn signing_for(&self, algorithm: Algorithm) -> Option<Arc<Key>> {
+        self.keys().signing(algorithm, self.now()).cloned()
+    }
+
+    /// Finds the key that the `kid` of a token names, if tokens of it can be valid.
+    pub fn verifying(&self, id: KeyId) -> Option<Arc<Key>> {
+        let now = self.now();
+        self.keys().all.iter().find(|key| key.id == id && key.times.state(now).verifies()).cloned()
+    }
+
+    /// Returns the keys that are published, oldest first.
+    pub fn published(&self) -> Vec<Arc<Key>> {
+        let now = self.now();
+        self.keys().all.iter().filter(|key| key.times.state(now).verifies()).cloned().collect()
+    }
+
+    /// Returns the algorithms of the keys that are published.
+    pub fn algorithms(&self) -> Vec<Algorithm> {
+        let mut algorithms: Vec<Algorithm> = Vec::new();
+        for key in self.published() {
+            if !algorithms.contains(&key.algorithm()) {
+                algorithms.push(key.algorithm());
             }
         }
-        let signing = signing.ok_or(KeyRingError::Missing(algorithm.name()))?;
-        Ok(Self { signing: Arc::new(signing), verifying: verifying.into() })
-    }
-
-    /// Returns the key that signs.
-    pub fn signing(&self) -> &SigningKey {
-        &self.signing
-    }
-
-    /// Finds the key that the `kid` of a token names.
-    pub fn verifying(&self, id: KeyId) -> Option<&VerifyingKey> {
-        self.verifying.iter().find(|key| key.id == id)
-    }
-
-    /// Returns all keys that verify.
-    pub fn all_verifying(&self) -> &[VerifyingKey] {
-        &self.verifying
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::secret::MasterSecret;
-
-    fn seal(filler: char) -> SealKey {
-        MasterSecret::for_test(&filler.to_string()).signing_key_seal()
-    }
-
-    #[test]
-    fn a_key_can_be_decrypted_only_with_the_secret_that_encrypted_it() {
-        for algorithm in Algorithm::ALL {
-            let row = generate(algorithm, &seal('a'), &Random, Timestamp::from_millis(0)).unwrap();
-            let key_ring = KeyRing::open(std::slice::from_ref(&row), algorithm, &seal('a')).unwrap();
-            assert_eq!(key_ring.signing().id, row.id);
-            assert!(matches!(KeyRing::open(&[row], algorithm, &seal('b')), Err(KeyRingError::Sealed(_))));
-        }
+        algorithms
     }
 }

@@ -1,10 +1,16 @@
-//! The keys that sign access tokens. The server generates them, stores them encrypted in the database and publishes
-//! their public halves as a JWKS.
+//! The keys that sign access tokens. The servers generate them, store them encrypted in the database, publish their
+//! public halves as a JWKS, and replace them in time.
 
 pub mod key_ring;
+pub mod lifecycle;
 pub mod low_s;
+pub mod schedule;
 pub mod signing_key;
+pub mod state;
 mod store;
 
-pub use key_ring::KeyRing;
+pub use key_ring::{Key, KeyRing};
+pub use lifecycle::{KeyKeeper, KeyStatus, Keys};
+pub use schedule::KeyPolicy;
 pub use signing_key::{SigningKey, VerifyingKey};
+pub use state::KeyState;

@@ -1,5 +1,6 @@
 //! A signing key: a key pair, or a shared key for HS256.
 
+use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair,
@@ -174,6 +175,21 @@ impl SigningKey {
             Pair::Hs256(_) => (DecodingKey::from_secret(private), PublicKey::None),
         };
         Ok(VerifyingKey { id: self.id, algorithm: self.algorithm(), decoding, public })
+    }
+
+    /// Returns the public key as `SubjectPublicKeyInfo` in DER (RFC 5280 §4.1), or `None` for HS256.
+    ///
+    /// # Errors
+    /// The cryptographic library fails.
+    pub fn public_der(&self) -> Result<Option<Vec<u8>>, UnusableKey> {
+        let der: PublicKeyX509Der<'_> = match &self.pair {
+            Pair::Es256(pair) => pair.public_key().as_der(),
+            Pair::EdDsa(pair) => pair.public_key().as_der(),
+            Pair::Rs256(pair) => pair.public_key().as_der(),
+            Pair::Hs256(_) => return Ok(None),
+        }
+        .map_err(|_| UnusableKey)?;
+        Ok(Some(der.as_ref().to_vec()))
     }
 
     /// Returns the public key as bytes for the database, where it identifies the key. It is empty for HS256.

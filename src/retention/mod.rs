@@ -15,6 +15,30 @@ use crate::db::{Conn, Db, DbError, DbResult, time};
 use crate::random::Random;
 use crate::types::{SessionId, Timestamp};
 
+/// Work that one server at a time does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lease {
+    /// The deletion of old rows.
+    Retention,
+    /// Changes of signing keys.
+    Keys,
+}
+
+impl Lease {
+    /// Returns the name in the database.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Retention => "retention",
+            Self::Keys => "keys",
+        }
+    }
+}
+
+/// Waits until no other transaction does the same work, and excludes others until the caller's transaction ends.
+pub(crate) fn lock(conn: &mut Conn, lease: Lease) -> DbResult<()> {
+    store::lock(conn, lease.name())
+}
+
 /// The most rows that one transaction deletes or examines.
 const BATCH_SIZE: i64 = 1000;
 
@@ -181,7 +205,9 @@ impl Retention {
         let lease = self.rules.interval.mul_f64(0.8).max(MIN_LEASE);
         let done = self.db.transact(move |conn| {
             let now = time::read(conn, &clock)?;
-            if condition == Condition::Leased && !store::lease(conn, &server, now, now.plus(lease))? {
+            if condition == Condition::Leased
+                && !store::lease(conn, Lease::Retention.name(), &server, now, now.plus(lease))?
+            {
                 return Err(Stop::LeaseHeld);
             }
             Ok(work(conn, now)?)

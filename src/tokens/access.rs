@@ -174,10 +174,10 @@ pub fn verify(
         return Err(InvalidToken::Header);
     }
     let key = key_ring.verifying(header.kid).ok_or(InvalidToken::UnknownKey)?;
-    if header.alg != key.algorithm.name() {
+    if header.alg != key.verifying.algorithm.name() {
         return Err(InvalidToken::Header);
     }
-    check_signature(signature, message, key)?;
+    check_signature(signature, message, &key.verifying)?;
     let claims: Claims = decode(payload).ok_or(InvalidToken::Claims)?;
     if claims.iss != expected.issuer || claims.aud != expected.audience {
         return Err(InvalidToken::Claims);

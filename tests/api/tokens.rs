@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation};
 use keyturn::clock::Clock;
-use keyturn::keys::{KeyRing, key_ring};
+use keyturn::keys::{KeyRing, lifecycle};
 use keyturn::secret::MasterSecret;
 use keyturn::types::Algorithm;
 use serde_json::{Value, json};
@@ -44,9 +44,9 @@ scaled_only! {
 
 /// The deployment's keys, opened as the server does.
 fn keys(server: &Endpoint, algorithm: Algorithm) -> KeyRing {
-    let rows = key_ring::load(&mut server.conn()).unwrap();
+    let rows = lifecycle::load(&mut server.conn()).unwrap();
     let secret = MasterSecret::parse(&server.secret).unwrap();
-    KeyRing::open(&rows, algorithm, &secret.signing_key_seal()).unwrap()
+    KeyRing::open(&rows, &[algorithm], &secret.signing_key_seal(), &Clock::default()).unwrap()
 }
 
 fn encode(part: &Value) -> String {

@@ -129,6 +129,7 @@ const TASKS: &[Task] = &[
     Task { name: "mail delivery", room: "mail", file: "app/mod.rs", spawn: "spawn(delivery.run())" },
     Task { name: "throttle", room: "throttle", file: "app/mod.rs", spawn: "spawn(app.throttle.clone().run())" },
     Task { name: "retention", room: "retention", file: "app/mod.rs", spawn: "spawn(app.retention.clone().run())" },
+    Task { name: "key follower", room: "keys", file: "app/mod.rs", spawn: "spawn(base.keys.clone().run())" },
     Task { name: "stats recorder", room: "admin", file: "app/mod.rs", spawn: "spawn(recorder.clone().run())" },
     Task {
         name: "Redis probe",

@@ -104,10 +104,17 @@ struct Session {
 #[diesel(table_name = signing_keys)]
 struct Key {
     id: KeyId,
+    key_use: String,
     algorithm: String,
     public_key: Vec<u8>,
     sealed_private_key: Vec<u8>,
     created_at: Timestamp,
+    active_from: Timestamp,
+    retired_at: Option<Timestamp>,
+    remove_after: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    token_ttl: i64,
+    wanted_until: Timestamp,
 }
 
 #[derive(Debug, PartialEq, Queryable)]
@@ -352,10 +359,17 @@ async fn sessions_are_read_as_they_were_written(deployment: Arc<Deployment>) {
 fn insert_key(conn: &mut Conn, n: usize) -> Key {
     let key = Key {
         id: KeyId(id(n as u128)),
+        key_use: format!("use {n}"),
         algorithm: text(n),
         public_key: (0..=255).collect(),
         sealed_private_key: vec![0; n],
         created_at: time(n),
+        active_from: time(n + 1),
+        retired_at: (n % 2 == 0).then(|| time(n + 2)),
+        remove_after: (n % 2 == 0).then(|| time(n + 3)),
+        revoked_at: (n % 3 == 0).then(|| time(n + 4)),
+        token_ttl: i64::MAX - n as i64,
+        wanted_until: time(n + 5),
     };
     diesel::insert_into(signing_keys::table).values(&key).execute(conn).unwrap();
     key

@@ -103,11 +103,28 @@ COMMENT ON COLUMN sessions.doubted_at IS 'arrival of the request that presented 
 
 CREATE TABLE signing_keys (
     id uuid PRIMARY KEY,
+    key_use text NOT NULL,
     algorithm text NOT NULL,
     public_key bytea NOT NULL,
     sealed_private_key bytea NOT NULL,
-    created_at timestamptz NOT NULL
+    created_at timestamptz NOT NULL,
+    active_from timestamptz NOT NULL,
+    retired_at timestamptz,
+    remove_after timestamptz,
+    revoked_at timestamptz,
+    token_ttl bigint NOT NULL,
+    wanted_until timestamptz NOT NULL
 );
+
+-- Of the keys of one use and algorithm, one has no planned end.
+CREATE UNIQUE INDEX signing_keys_open_key ON signing_keys (key_use, algorithm)
+    WHERE retired_at IS NULL AND revoked_at IS NULL;
+
+COMMENT ON COLUMN signing_keys.active_from IS 'when the key begins to sign; it is published from created_at on';
+COMMENT ON COLUMN signing_keys.retired_at IS 'when the key ceases to sign, perhaps in the future';
+COMMENT ON COLUMN signing_keys.remove_after IS 'when its last token has expired, and it is published no more';
+COMMENT ON COLUMN signing_keys.token_ttl IS 'longest ACCESS_TOKEN_TTL of the servers, in seconds; never lowered';
+COMMENT ON COLUMN signing_keys.wanted_until IS 'some server signs with this algorithm until then, and announces it again before';
 
 -- The revocation log. A reader misses no commit if it reads from the `txid` of the oldest transaction that was running
 -- at its last read. A row is kept until the access tokens that it concerns have expired.

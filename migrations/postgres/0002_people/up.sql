@@ -141,3 +141,4 @@ CREATE TABLE leases (
 );
 
 INSERT INTO leases (name, holder, until) VALUES ('retention', '', '1970-01-01T00:00:00Z');
+INSERT INTO leases (name, holder, until) VALUES ('keys', '', '1970-01-01T00:00:00Z');

@@ -76,11 +76,22 @@ CREATE INDEX sessions_parent_id_idx ON sessions (parent_id) WHERE parent_id IS N
 
 CREATE TABLE signing_keys (
     id blob NOT NULL PRIMARY KEY,
+    key_use text NOT NULL,
     algorithm text NOT NULL,
     public_key blob NOT NULL,
     sealed_private_key blob NOT NULL,
-    created_at bigint NOT NULL
+    created_at bigint NOT NULL,
+    active_from bigint NOT NULL,
+    retired_at bigint,
+    remove_after bigint,
+    revoked_at bigint,
+    token_ttl bigint NOT NULL,
+    wanted_until bigint NOT NULL
 );
+
+-- Of the keys of one use and algorithm, one has no planned end.
+CREATE UNIQUE INDEX signing_keys_open_key ON signing_keys (key_use, algorithm)
+    WHERE retired_at IS NULL AND revoked_at IS NULL;
 
 -- SQLite has one writer at a time, so `seq` is the order of commits. `txid` is used on Postgres only.
 CREATE TABLE revocations (

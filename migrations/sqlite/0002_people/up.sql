@@ -131,3 +131,4 @@ CREATE TABLE leases (
 );
 
 INSERT INTO leases (name, holder, until) VALUES ('retention', X'', 0);
+INSERT INTO leases (name, holder, until) VALUES ('keys', X'', 0);
