@@ -1,8 +1,10 @@
-//! Lists and replaces signing keys for operators.
+//! Lists, replaces and revokes signing keys for operators.
 
 use super::{Admin, AdminError, Operator, lock_caller};
 use crate::db::{DbError, DbResult, time};
 use crate::keys::KeyStatus;
+use crate::keys::keeper::RevokeError;
+use crate::types::KeyId;
 
 impl Admin {
     /// Lists the signing keys, oldest first, also those that have ended.
@@ -28,6 +30,35 @@ impl Admin {
         rotated.await?;
         self.follow_keys().await?;
         Ok(self.list_keys().await?)
+    }
+
+    /// Revokes a signing key, and with it every access token that it has signed. If it signed, another key signs at
+    /// once. Sessions stay valid: clients refresh. Returns whether the key had not ended before.
+    ///
+    /// # Errors
+    /// The key does not exist, the caller is no administrator, or the database fails.
+    pub(crate) async fn revoke_key(&self, key: KeyId, by: &Operator) -> Result<bool, AdminError> {
+        let keeper = self.keys.keeper().clone();
+        let clock = self.clock.clone();
+        let by = by.clone();
+        let revoked = self.db.transact(move |conn| -> Result<_, AdminError> {
+            lock_caller(conn, &by)?;
+            keeper.lock(conn)?;
+            let now = time::read(conn, &clock)?;
+            match keeper.revoke(conn, key, &by.actor(), now) {
+                Ok(entry) => Ok(Some(entry)),
+                Err(RevokeError::Ended(_)) => Ok(None),
+                Err(RevokeError::NotFound) => Err(AdminError::NotFound),
+                Err(RevokeError::Database(error)) => Err(error.into()),
+            }
+        });
+        let revoked = revoked.await?;
+        if let Some(entry) = revoked
+            && let Err(error) = self.keys.publish_revoked(entry).await
+        {
+            tracing::warn!(%error, "the signing keys cannot be read after one was revoked");
+        }
+        Ok(revoked.is_some())
     }
 
     /// Has this server take over what a transaction has changed.

@@ -1,5 +1,5 @@
-//! The operations of operators, for the API and the command line: accounts, their sessions, impersonation, signing keys,
-//! statistics and cleanup.
+//! The operations of operators, for the API and the command line: accounts, their sessions, impersonation, signing
+//! keys, statistics and cleanup.
 
 mod clients;
 mod deletion;

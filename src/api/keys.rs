@@ -8,6 +8,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::access::{By, ByAdministrator, ByRecentAdministrator};
+use super::path_id::PathId;
 use crate::admin::{Admin, Operator};
 use crate::http::{HttpContext, Problem};
 use crate::keys::signing_key::{PublicKey, VerifyingKey};
@@ -219,8 +220,8 @@ pub(super) async fn list_keys(
     Ok(web::Json(admin.list_keys().await?.into()))
 }
 
-/// Publishes a new signing key in the place of the one that signs, once all verifiers can know it. If that was done before
-/// and the new key does not sign yet, it stays at that.
+/// Publishes a new signing key in the place of the one that signs, once all verifiers can know it. If that was done
+/// before and the new key does not sign yet, it stays at that.
 #[utoipa::path(post, path = "/api/v1/admin/keys/rotate", tag = "Administration",
     responses((status = 200, body = SigningKeyList)))]
 pub(super) async fn rotate_keys(
@@ -230,4 +231,17 @@ pub(super) async fn rotate_keys(
 ) -> Result<web::Json<SigningKeyList>, Problem> {
     let by = Operator::Administrator(caller.actor(&context));
     Ok(web::Json(admin.rotate_keys(&by).await?.into()))
+}
+
+/// Revokes a signing key, and with it every access token that it has signed. If it signed, another key signs at once.
+/// Sessions stay valid: clients refresh.
+#[utoipa::path(post, path = "/api/v1/admin/keys/{id}/revoke", tag = "Administration", params(("id" = Uuid, Path)),
+    responses((status = 204, description = "The key is revoked, or has ended")))]
+pub(super) async fn revoke_key(
+    admin: web::Data<Admin>,
+    context: web::Data<HttpContext>,
+    By { caller, input: PathId(key), .. }: ByRecentAdministrator<PathId<KeyId>>,
+) -> Result<HttpResponse, Problem> {
+    admin.revoke_key(key, &Operator::Administrator(caller.actor(&context))).await?;
+    Ok(HttpResponse::NoContent().finish())
 }

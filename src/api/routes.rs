@@ -108,6 +108,7 @@ routes! {
     clients::delete_client_secret,
     keys::list_keys,
     keys::rotate_keys,
+    keys::revoke_key,
     keys::get_jwks,
     keys::get_server_metadata,
     keys::get_openid_configuration,

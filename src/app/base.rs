@@ -41,6 +41,7 @@ const WAITING_PER_HASHER: usize = 512;
 pub(super) struct Base {
     pub db: Db,
     pub cache: Cache,
+    pub log: RevocationLog,
     pub keys: Keys,
     pub clock: Clock,
     pub random: Random,
@@ -65,11 +66,13 @@ impl Base {
         if tables == Tables::Migrated {
             migrate(&db, config, &clock, keeper.clone()).await?;
         }
-        let key_ring = open_keys(&db, config, &clock).await?;
+        let log = RevocationLog::new(&random);
+        let key_ring = open_keys(&db, config, &clock, &log).await?;
         let keys = Keys::new(lifecycle::Inner {
             db: db.clone(),
             clock: clock.clone(),
             keeper,
+            log: log.clone(),
             key_ring,
             known: Mutex::default(),
         });
@@ -80,6 +83,7 @@ impl Base {
             audit,
             metrics,
             db,
+            log,
             keys,
             clock,
             random,
@@ -88,7 +92,7 @@ impl Base {
     }
 
     /// Creates the sessions, and starts the thread that rotates them.
-    pub(super) fn sessions(&self, config: &Config, log: RevocationLog) -> io::Result<Sessions> {
+    pub(super) fn sessions(&self, config: &Config) -> io::Result<Sessions> {
         let rotator = Rotator::start(RotatorParts {
             db: self.db.clone(),
             audit: self.audit.clone(),
@@ -102,7 +106,7 @@ impl Base {
             mail: self.mail.clone(),
             audit: self.audit.clone(),
             cache: self.cache.clone(),
-            log,
+            log: self.log.clone(),
             rotator,
             key_ring: self.keys.key_ring().clone(),
             verified: VerifiedTokens::default(),
@@ -285,7 +289,7 @@ async fn migrate(db: &Db, config: &Config, clock: &Clock, keeper: KeyKeeper) -> 
 }
 
 /// Opens the keys of a database that has this build's schema.
-async fn open_keys(db: &Db, config: &Config, clock: &Clock) -> Result<KeyRing, StartError> {
+async fn open_keys(db: &Db, config: &Config, clock: &Clock, log: &RevocationLog) -> Result<KeyRing, StartError> {
     let database = config.database.clone();
     let own = db.clone();
     let opened = tokio::task::spawn_blocking(move || -> DbResult<_> {
@@ -296,7 +300,7 @@ async fn open_keys(db: &Db, config: &Config, clock: &Clock) -> Result<KeyRing, S
     match opened.await.map_err(io::Error::other)?? {
         (State::UpToDate, rows) => {
             let algorithms = KeyPolicy::new(config).algorithms;
-            Ok(KeyRing::open(&rows, &algorithms, &config.secret.signing_key_seal(), clock)?)
+            Ok(KeyRing::open_with(&rows, &algorithms, &config.secret.signing_key_seal(), clock, log)?)
         }
         (State::Empty, _) => Err(StartError::NoInstallation(no_installation(&config.database))),
         (State::Outdated(pending), _) => Err(StartError::Outdated { lacks: pending.join(", ") }),

@@ -36,7 +36,7 @@ use crate::oauth::OAuth;
 use crate::pages::Pages;
 use crate::passwords::RequestLoad;
 use crate::retention::{Expire, Retention, Rule, Rules};
-use crate::revocations::{self, Feed, LogReader, RevocationLog};
+use crate::revocations::{self, Feed, LogReader};
 use crate::sessions::{self, Sessions};
 use crate::throttle::{self, Throttle};
 use crate::tokens::opaque;
@@ -160,11 +160,11 @@ impl App {
 
     async fn on(config: &Config, clock: Clock, tables: Tables) -> Result<(Self, Background), StartError> {
         let base = Base::open(config, clock, tables).await?;
-        let log = RevocationLog::new(&base.random);
+        let log = base.log.clone();
         let rewrite = sessions::rewrite_revocations;
-        let mut reader = LogReader::new(base.db.clone(), base.cache.clone(), base.clock.clone(), log.clone(), rewrite);
+        let mut reader = LogReader::new(base.db.clone(), base.cache.clone(), base.clock.clone(), log, rewrite);
         reader.read().await?;
-        let app = Self::assemble(config, &base, log)?;
+        let app = Self::assemble(config, &base)?;
         let delivery =
             Delivery::new(base.mail.clone(), config, base.db.clone(), base.clock.clone(), base.metrics.clone())?;
         let recorder = StatsRecorder::new(base.db, base.clock, base.metrics);
@@ -181,8 +181,8 @@ impl App {
         Ok((app, Background { tasks, recorder, cache: base.cache }))
     }
 
-    fn assemble(config: &Config, base: &Base, log: RevocationLog) -> io::Result<Self> {
-        let sessions = base.sessions(config, log.clone())?;
+    fn assemble(config: &Config, base: &Base) -> io::Result<Self> {
+        let sessions = base.sessions(config)?;
         let mfa = base.mfa(config);
         let throttle = base.throttle(config);
         let hasher = Arc::new(hasher(config, base.random)?);
@@ -227,7 +227,7 @@ impl App {
             context: web::Data::new(context),
             connections: Connections::new(config, base.metrics.clone(), base.clock.clone()),
             pages: web::Data::new(Pages::new(base.mail.site(), config)),
-            feed: Feed::new(log),
+            feed: Feed::new(base.log.clone()),
             request_load,
             workers: config.workers,
         })

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
+use serde_json::json;
 use uuid::Uuid;
 
-use crate::admin::Operator;
+use crate::admin::{AdminError, Operator};
 use crate::api::{Jwk, SigningKeyList};
 use crate::app::App;
 use crate::config::Config;
@@ -31,6 +32,14 @@ pub(super) enum Command {
     /// Publish a new signing key, which signs once all verifiers can know it: after twice JWKS_MAX_AGE.
     #[command(after_help = "Example:\n  keyturn key rotate")]
     Rotate,
+    /// Revoke a key and every access token that it has signed, on all servers at once. Clients refresh; nobody is
+    /// logged out. If it signed, another key signs at once.
+    #[command(after_help = "Example:\n  keyturn key revoke 01a2003e-d8aa-7ec7-a93b-e076a8923cfc")]
+    Revoke {
+        /// The id of the key: `kid` of its tokens.
+        #[arg(value_name = "KID")]
+        id: Uuid,
+    },
     /// Print the public half of a key, as a JWK or as PEM.
     #[command(after_help = "Example:\n  keyturn key export 01a2003e-d8aa-7ec7-a93b-e076a8923cfc --pem")]
     Export(ExportArguments),
@@ -51,6 +60,7 @@ pub(super) fn run(config: &Config, command: Command, form: Form) -> Outcome {
     with_app(config, async |app| match command {
         Command::List => print(app.admin.list_keys().await?, form),
         Command::Rotate => print(app.admin.rotate_keys(&Operator::CommandLine).await?, form),
+        Command::Revoke { id } => revoke(&app, id, form).await,
         Command::Export(export) => print_public(&app, &export, form),
     })
 }
@@ -69,6 +79,16 @@ fn print(keys: Vec<KeyStatus>, form: Form) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+async fn revoke(app: &App, id: Uuid, form: Form) -> Outcome {
+    let revoked = match app.admin.revoke_key(KeyId(id), &Operator::CommandLine).await {
+        Err(AdminError::NotFound) => return Err(format!("there is no key {id}").into()),
+        revoked => revoked?,
+    };
+    let text = if revoked { "The key is revoked." } else { "The key has ended already." };
+    form.say(&json!({"revoked": revoked}), format_args!("{text}"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn print_public(app: &App, export: &ExportArguments, form: Form) -> Outcome {
     let id = export.id;
     let key = app.sessions.key_ring.verifying(KeyId(id)).ok_or_else(|| format!("no key {id} is published"))?;
@@ -79,14 +99,13 @@ fn print_public(app: &App, export: &ExportArguments, form: Form) -> Outcome {
     }
     let der = key.public_der()?.ok_or_else(shared)?;
     let text = STANDARD.encode(der);
-    let (begin, end) = ("-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----");
     let mut rest = text.as_str();
-    say!("{begin}")?;
+    say!("-----BEGIN PUBLIC KEY-----")?;
     while !rest.is_empty() {
         let (line, more) = rest.split_at(rest.len().min(PEM_LINE));
         say!("{line}")?;
         rest = more;
     }
-    say!("{end}")?;
+    say!("-----END PUBLIC KEY-----")?;
     Ok(ExitCode::SUCCESS)
 }

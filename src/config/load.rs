@@ -13,7 +13,7 @@ use super::settings::EMBEDDED;
 use super::source::{ConfigError, EffectiveSetting, Reader, problem};
 use super::{
     BearerOrigins, CacheKind, Config, Database, Encryption, GeoDatabase, Limits, Mail, Origins, PreflightOrigins,
-    Redis, Relay, Retention, database_url, origins, parse, redis_url, secret_file, smtp_url,
+    Redis, Relay, Retention, SigningKeys, database_url, origins, parse, redis_url, secret_file, smtp_url,
 };
 use crate::random::Random;
 use crate::secret::{MasterSecret, WeakSecret};
@@ -79,10 +79,7 @@ impl Config {
         let cache = cache(&mut reader);
         let secret = secret(&mut reader, &database, &data_dir);
         let algorithm = reader.get_or_default("JWT_ALGORITHM", parse::algorithm);
-        let additional_algorithms = additional_algorithms(&mut reader, algorithm);
-        let jwks_max_age = reader.get_or_default("JWKS_MAX_AGE", parse::seconds(10..=86_400));
-        let key_rotation_interval =
-            reader.get_or_default("KEY_ROTATION_INTERVAL", parse::seconds_or_off(3_600..=315_360_000));
+        let keys = signing_keys(&mut reader, algorithm);
         let bind = bind(&mut reader);
         let metrics_bind = metrics_bind(&mut reader, bind);
         let public_url = public_url(&mut reader, bind);
@@ -127,9 +124,8 @@ impl Config {
         let in_effect = database.clone();
         #[rustfmt::skip]
         let complete = move |secret| Config {
-            data_dir: dir, database, database_pool_size, cache, secret, algorithm, additional_algorithms, jwks_max_age,
-            key_rotation_interval, issuer, audience, profile_claims,
-            access_token_ttl, refresh_token_ttl, session_max_lifetime, replay_window, recoveries,
+            data_dir: dir, database, database_pool_size, cache, secret, algorithm, keys, issuer, audience,
+            profile_claims, access_token_ttl, refresh_token_ttl, session_max_lifetime, replay_window, recoveries,
             max_sessions_per_user, retention, audit_refreshes, registration, require_verified_email,
             account_deletion_grace, argon2, bind, metrics_bind, workers, keep_alive, max_connections_per_address,
             public_url, origins, verify_login_url, trusted_proxies, api_docs, geoip_database, mail, limits, log,
@@ -224,12 +220,16 @@ fn secret(reader: &mut Reader, database: &Database, data_dir: &Path) -> Option<M
     })
 }
 
-/// Returns the further algorithms, which must be others than that of `JWT_ALGORITHM`.
-fn additional_algorithms(reader: &mut Reader, algorithm: Algorithm) -> Vec<Algorithm> {
+/// Returns the lives of signing keys. Further algorithms must be others than that of `JWT_ALGORITHM`.
+fn signing_keys(reader: &mut Reader, algorithm: Algorithm) -> SigningKeys {
     let additional = reader.get("JWT_ADDITIONAL_ALGORITHMS", parse::public_algorithms).unwrap_or_default();
     let error = "must not contain that of JWT_ALGORITHM";
     reader.require("JWT_ADDITIONAL_ALGORITHMS", "JWT_ALGORITHM", !additional.contains(&algorithm), error);
-    additional
+    SigningKeys {
+        additional_algorithms: additional,
+        jwks_max_age: reader.get_or_default("JWKS_MAX_AGE", parse::seconds(10..=86_400)),
+        rotation_interval: reader.get_or_default("KEY_ROTATION_INTERVAL", parse::seconds_or_off(3_600..=315_360_000)),
+    }
 }
 
 /// Returns the address to listen on: `BIND`, or all addresses with the port `PORT`, or the default of `BIND`.

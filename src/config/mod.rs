@@ -51,12 +51,8 @@ pub struct Config {
     pub secret: MasterSecret,
     /// The algorithm that signs new access tokens.
     pub algorithm: Algorithm,
-    /// Further algorithms, each with a key of its own, for verifiers that do not know `algorithm`.
-    pub additional_algorithms: Vec<Algorithm>,
-    /// The time that verifiers may keep the published keys.
-    pub jwks_max_age: Duration,
-    /// The time after which a signing key is replaced, or `None` to leave that to operators.
-    pub key_rotation_interval: Option<Duration>,
+    /// The lives of signing keys.
+    pub keys: SigningKeys,
     /// The claim `iss` of every access token: `ISSUER`, or `public_url` without a trailing slash.
     pub issuer: String,
     /// The claim `aud` of every access token.
@@ -136,6 +132,17 @@ pub struct ProfileClaims {
     pub email: bool,
     /// `name`.
     pub name: bool,
+}
+
+/// The lives of signing keys.
+#[derive(Clone, Debug)]
+pub struct SigningKeys {
+    /// Further algorithms, each with a key of its own, for verifiers that do not know `JWT_ALGORITHM`.
+    pub additional_algorithms: Vec<Algorithm>,
+    /// The time that verifiers may keep the published keys.
+    pub jwks_max_age: Duration,
+    /// The time after which a signing key is replaced, or `None` to leave that to operators.
+    pub rotation_interval: Option<Duration>,
 }
 
 /// The retention of old rows.

@@ -53,7 +53,7 @@ impl HttpContext {
             metrics,
             is_https,
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
-            jwks_max_age: config.jwks_max_age,
+            jwks_max_age: config.keys.jwks_max_age,
             cookies: Cookies::new(&config.public_url, config.origins.cookie_domain.as_deref()),
             verify_login_url: config.verify_login_url.clone(),
             public_origin: config.public_url.origin().ascii_serialization(),

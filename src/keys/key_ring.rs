@@ -10,6 +10,7 @@ use super::signing_key::{SigningKey, VerifyingKey};
 use super::state::{KeyState, KeyTimes};
 use super::store::KeyRow;
 use crate::clock::Clock;
+use crate::revocations::RevocationLog;
 use crate::secret::SealKey;
 use crate::types::{Algorithm, KeyId, Timestamp};
 
@@ -21,6 +22,8 @@ pub struct KeyRing {
 
 struct Inner {
     clock: Clock,
+    /// The log of revocations, which knows of a revoked key before this ring follows the database.
+    log: RevocationLog,
     /// The algorithms that this server signs with. The first is for all tokens that no other was chosen for.
     algorithms: Vec<Algorithm>,
     /// Locked for no longer than it takes to replace or copy a pointer.
@@ -80,16 +83,6 @@ impl OpenedKeys {
         let newest = all.last().cloned().ok_or(KeyRingError::Missing)?;
         Ok(Self { newest, all })
     }
-
-    fn in_state(&self, state: KeyState, now: Timestamp) -> impl Iterator<Item = &Arc<Key>> {
-        self.all.iter().filter(move |key| key.times.state(now) == state)
-    }
-
-    /// Finds the key that signs with `algorithm`: if servers differ about a transition, that which began to sign last.
-    fn signing(&self, algorithm: Algorithm, now: Timestamp) -> Option<&Arc<Key>> {
-        let active = self.in_state(KeyState::Active, now).filter(|key| key.algorithm() == algorithm);
-        active.max_by_key(|key| key.times.active_from)
-    }
 }
 
 fn open(row: &KeyRow, seal: &SealKey) -> Result<Key, KeyRingError> {
@@ -112,8 +105,23 @@ impl KeyRing {
         seal: &SealKey,
         clock: &Clock,
     ) -> Result<Self, KeyRingError> {
+        Self::open_with(rows, algorithms, seal, clock, &RevocationLog::default())
+    }
+
+    /// Decrypts every key that is published, as [`Self::open`] does. A key that `log` revokes is in use no more.
+    ///
+    /// # Errors
+    /// A key cannot be decrypted or used, or there is none.
+    pub(crate) fn open_with(
+        rows: &[KeyRow],
+        algorithms: &[Algorithm],
+        seal: &SealKey,
+        clock: &Clock,
+        log: &RevocationLog,
+    ) -> Result<Self, KeyRingError> {
         let keys = RwLock::new(Arc::new(OpenedKeys::open(rows, seal, clock.database_now())?));
-        Ok(Self { inner: Arc::new(Inner { clock: clock.clone(), algorithms: algorithms.to_vec(), keys }) })
+        let inner = Inner { clock: clock.clone(), log: log.clone(), algorithms: algorithms.to_vec(), keys };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Replaces all keys.
@@ -122,39 +130,56 @@ impl KeyRing {
         *self.inner.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
+    /// Returns whether a key was revoked since the keys were read.
+    pub(super) fn has_revoked(&self) -> bool {
+        self.keys().all.iter().any(|key| self.inner.log.is_key_revoked(key.id))
+    }
+
     fn keys(&self) -> Arc<OpenedKeys> {
         Arc::clone(&self.inner.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn now(&self) -> Timestamp {
-        self.inner.clock.database_now()
+    /// Returns the state of a key at this moment.
+    fn state(&self, key: &Key) -> KeyState {
+        if self.inner.log.is_key_revoked(key.id) {
+            return KeyState::Revoked;
+        }
+        key.times.state(self.inner.clock.database_now())
+    }
+
+    /// Returns the keys that sign, that which began to do so last in the end.
+    fn active(&self) -> Vec<Arc<Key>> {
+        let keys = self.keys();
+        let mut active: Vec<Arc<Key>> =
+            keys.all.iter().filter(|key| self.state(key) == KeyState::Active).cloned().collect();
+        active.sort_by_key(|key| key.times.active_from);
+        active
     }
 
     /// Returns the key that signs: of the configured algorithm, or of another one until that has an active key.
     pub fn signing(&self) -> Arc<Key> {
-        let (now, keys) = (self.now(), self.keys());
-        let own = self.inner.algorithms.first().and_then(|algorithm| keys.signing(*algorithm, now));
+        let algorithms = &self.inner.algorithms;
+        let active = self.active();
+        let own = || active.iter().rfind(|key| algorithms.first() == Some(&key.algorithm()));
         // While the algorithm is changed, the key that signed before is preferred to one for some clients only.
-        let is_additional = |key: &&Arc<Key>| self.inner.algorithms.contains(&key.algorithm());
-        let other = || keys.in_state(KeyState::Active, now).max_by_key(|key| !is_additional(key));
-        Arc::clone(own.or_else(other).unwrap_or(&keys.newest))
+        let former = || active.iter().rfind(|key| !algorithms.contains(&key.algorithm()));
+        let key = own().or_else(former).or(active.last()).cloned();
+        key.unwrap_or_else(|| Arc::clone(&self.keys().newest))
     }
 
     /// Returns the key that signs with `algorithm`, or `None` if there is none, or it is not published for long enough.
     pub fn signing_for(&self, algorithm: Algorithm) -> Option<Arc<Key>> {
-        self.keys().signing(algorithm, self.now()).cloned()
+        self.active().into_iter().rfind(|key| key.algorithm() == algorithm)
     }
 
     /// Finds the key that the `kid` of a token names, if tokens of it can be valid.
     pub fn verifying(&self, id: KeyId) -> Option<Arc<Key>> {
-        let now = self.now();
-        self.keys().all.iter().find(|key| key.id == id && key.times.state(now).verifies()).cloned()
+        self.keys().all.iter().find(|key| key.id == id && self.state(key).verifies()).cloned()
     }
 
     /// Returns the keys that are published, oldest first.
     pub fn published(&self) -> Vec<Arc<Key>> {
-        let now = self.now();
-        self.keys().all.iter().filter(|key| key.times.state(now).verifies()).cloned().collect()
+        self.keys().all.iter().filter(|key| self.state(key).verifies()).cloned().collect()
     }
 
     /// Returns the algorithms of the keys that are published.

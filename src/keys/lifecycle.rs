@@ -1,28 +1,19 @@
-//! The lives of signing keys: creates, rotates, retires and follows them.
-//!
-//! A transaction that changes keys locks a row of the database first, so that of servers that do the same at once one
-//! does it, and the others find it done.
+//! The signing keys of a server while it runs: follows the database, and has done what is due.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
-use super::key_ring::{KeyRing, KeyRingError, OpenedKeys, unseal};
-use super::schedule::{Action, KeyPolicy};
-use super::signing_key::{self, SigningKey};
+use super::keeper::KeyKeeper;
+use super::key_ring::{KeyRing, KeyRingError, OpenedKeys};
 use super::state::{KeyState, KeyTimes};
 use super::store::{self, KeyRow};
-use crate::audit::{Actor, Audit, Event, Record};
 use crate::clock::Clock;
 use crate::db::{Conn, Db, DbError, DbResult, time};
-use crate::random::Random;
-use crate::retention::{self, Lease};
-use crate::secret::SealKey;
-use crate::types::{Algorithm, KeyId, Timestamp};
-
-/// The use of keys that sign access tokens.
-pub const ACCESS: &str = "access";
+use crate::revocations::{Revocation, RevocationLog};
+use crate::types::{KeyId, Timestamp};
 
 /// The time between two looks at the keys in the database.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
@@ -41,24 +32,13 @@ pub struct Inner {
     pub clock: Clock,
     /// The parts that change keys in a transaction.
     pub keeper: KeyKeeper,
+    /// The log of revocations.
+    pub(crate) log: RevocationLog,
     /// The keys of this server.
     pub key_ring: KeyRing,
-    /// The rows that the keys of this server were read from. Locked from a read on until its keys are in use, so that an
-    /// earlier read does not replace a later one.
+    /// The rows that the keys of this server were read from. Locked from a read on until its keys are in use, so that
+    /// an earlier read does not replace a later one.
     pub known: Mutex<Vec<KeyRow>>,
-}
-
-/// Changes keys in the caller's transaction.
-#[derive(Clone)]
-pub struct KeyKeeper {
-    /// What the configuration says.
-    pub policy: KeyPolicy,
-    /// The key that encrypts private keys.
-    pub seal: Arc<SealKey>,
-    /// The audit log.
-    pub audit: Audit,
-    /// The source of random bytes.
-    pub random: Random,
 }
 
 /// A signing key as operators see it.
@@ -89,116 +69,9 @@ pub fn load(conn: &mut Conn) -> DbResult<Vec<KeyRow>> {
     store::all(conn)
 }
 
-impl KeyKeeper {
-    /// Waits until no other transaction changes keys, and excludes others until the caller's transaction ends.
-    pub fn lock(&self, conn: &mut Conn) -> DbResult<()> {
-        retention::lock(conn, Lease::Keys)
-    }
-
-    /// Does what is due, in the caller's transaction, which holds the [lock](Self::lock): creates the first keys, replaces those that have signed for long
-    /// enough, retires those that no server wants. Does nothing if the secret cannot decrypt the keys that verify,
-    /// because a new key would lock out servers with the right secret.
-    pub fn maintain(&self, conn: &mut Conn, now: Timestamp) -> DbResult<()> {
-        // What is due can follow from what was done: a key that was replaced late is retired next.
-        for _ in 0..3 {
-            let rows = store::all(conn)?;
-            let mut verifying = rows.iter().filter(|row| row.times().state(now).verifies());
-            let due = self.policy.due(&rows, now);
-            if due.is_empty() || verifying.any(|row| unseal(row, &self.seal).is_none()) {
-                return Ok(());
-            }
-            for action in due {
-                self.carry_out(conn, &rows, action, now)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn carry_out(&self, conn: &mut Conn, rows: &[KeyRow], action: Action, now: Timestamp) -> DbResult<()> {
-        let find = |key: KeyId| rows.iter().find(|row| row.id == key);
-        match action {
-            Action::Create { algorithm, active_from } => {
-                let row = self.create(conn, algorithm, KeyTimes::new(now, active_from))?;
-                self.record(conn, Event::KeyCreated, &row, &Actor::default())
-            }
-            Action::Announce { key, token_ttl, wanted_until } => store::set_wanted(conn, key, token_ttl, wanted_until),
-            Action::Replace(key) => match find(key) {
-                Some(row) => self.replace(conn, row, &Actor::default(), now).map(drop),
-                None => Ok(()),
-            },
-            Action::Retire(key) => match find(key) {
-                Some(row) => {
-                    let times = row.times().retire(now, row.token_lifetime(), now).map_err(unexpected)?;
-                    store::set_times(conn, key, &times)?;
-                    self.record(conn, Event::KeyRetired, row, &Actor::default())
-                }
-                None => Ok(()),
-            },
-            Action::Erase(key) => store::erase(conn, key),
-        }
-    }
-
-    /// Replaces the keys that sign, in the caller's transaction, which holds the [lock](Self::lock): publishes new ones,
-    /// which sign in their place as soon as all verifiers can know them. A new key that does not sign yet is not replaced.
-    /// Returns the new keys, one for each algorithm.
-    pub fn rotate(&self, conn: &mut Conn, by: &Actor, now: Timestamp) -> DbResult<Vec<KeyId>> {
-        let rows = store::all(conn)?;
-        let mut next = Vec::new();
-        for algorithm in &self.policy.algorithms {
-            let open = rows.iter().find(|row| row.algorithm == algorithm.name() && row.times().is_open());
-            match open {
-                Some(row) if row.times().state(now) == KeyState::Active => {
-                    next.push(self.replace(conn, row, by, now)?);
-                }
-                Some(row) => next.push(row.id),
-                None => {}
-            }
-        }
-        Ok(next)
-    }
-
-    /// Plans the end of an open key, and publishes its successor. Returns the successor.
-    fn replace(&self, conn: &mut Conn, row: &KeyRow, by: &Actor, now: Timestamp) -> DbResult<KeyId> {
-        let algorithm = Algorithm::parse(&row.algorithm).ok_or_else(|| unexpected(KeyRingError::Unusable(row.id)))?;
-        let active_from = now.plus(self.policy.lead);
-        let times = row.times().retire(active_from, row.token_lifetime(), now).map_err(unexpected)?;
-        store::set_times(conn, row.id, &times)?;
-        let successor = self.create(conn, algorithm, KeyTimes::new(now, active_from))?;
-        let record = Record::new(Event::KeyRotated, by).with("kid", row.id.to_string());
-        let record = record.with("successor", successor.id.to_string()).with("algorithm", algorithm.name());
-        self.audit.append(conn, &record)?;
-        Ok(successor.id)
-    }
-
-    fn create(&self, conn: &mut Conn, algorithm: Algorithm, times: KeyTimes) -> DbResult<KeyRow> {
-        let id = KeyId(self.random.id(times.created_at));
-        let private = signing_key::generate(algorithm, &self.random).map_err(unexpected)?;
-        let row = KeyRow {
-            id,
-            key_use: ACCESS.to_owned(),
-            algorithm: algorithm.name().to_owned(),
-            public_key: SigningKey::parse(id, algorithm, &private).map_err(unexpected)?.public_bytes(),
-            sealed_private_key: self.seal.seal(&private, id.0.as_bytes(), &self.random),
-            created_at: times.created_at,
-            active_from: times.active_from,
-            retired_at: times.retired_at,
-            remove_after: times.remove_after,
-            revoked_at: times.revoked_at,
-            token_ttl: self.policy.token_ttl_secs(),
-            wanted_until: KeyPolicy::wanted_until(times.created_at),
-        };
-        store::insert(conn, &row)?;
-        Ok(row)
-    }
-
-    fn record(&self, conn: &mut Conn, event: Event, row: &KeyRow, by: &Actor) -> DbResult<()> {
-        let record = Record::new(event, by).with("kid", row.id.to_string()).with("algorithm", row.algorithm.as_str());
-        self.audit.append(conn, &record)
-    }
-}
-
-fn unexpected(error: impl std::error::Error) -> DbError {
-    DbError::Unexpected(error.to_string())
+/// Marks the key of a revocation that the database has lost as revoked again, in the caller's transaction.
+pub(crate) fn rewrite_revoked(conn: &mut Conn, key: KeyId, revoked_at: Timestamp) -> DbResult<()> {
+    store::rewrite_revoked(conn, key, revoked_at)
 }
 
 impl Keys {
@@ -254,6 +127,15 @@ impl Keys {
         Ok(())
     }
 
+    /// Revokes a key on this server at once, after the commit. Other servers learn of it from the log.
+    ///
+    /// # Errors
+    /// The database fails, or a key cannot be opened. The revocation holds nevertheless.
+    pub(crate) async fn publish_revoked(&self, entry: Revocation) -> Result<(), FollowError> {
+        self.inner.log.add(&[entry]);
+        self.reload().await
+    }
+
     async fn maintain(&self) -> DbResult<()> {
         let keeper = self.inner.keeper.clone();
         let clock = self.inner.clock.clone();
@@ -269,11 +151,27 @@ impl Keys {
         }
     }
 
+    /// Waits until the keys are to be read again: for the usual time, or until one of them is revoked.
+    async fn wait(&self, changes: &mut watch::Receiver<u64>) {
+        let mut pause = pin!(tokio::time::sleep(FOLLOW_INTERVAL));
+        loop {
+            tokio::select! {
+                () = &mut pause => return,
+                Ok(()) = changes.changed() => {
+                    if self.inner.key_ring.has_revoked() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
     /// Follows the keys in the database, and does what is due, until the future is dropped.
     pub async fn run(self) {
         let mut failing = false;
+        let mut changes = self.inner.log.changes();
         loop {
-            tokio::time::sleep(FOLLOW_INTERVAL).await;
+            self.wait(&mut changes).await;
             let outcome = self.follow().await;
             match &outcome {
                 Err(error) if !failing => tracing::warn!(%error, "the signing keys cannot be read"),

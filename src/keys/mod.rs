@@ -1,6 +1,7 @@
 //! The keys that sign access tokens. The servers generate them, store them encrypted in the database, publish their
 //! public halves as a JWKS, and replace them in time.
 
+pub mod keeper;
 pub mod key_ring;
 pub mod lifecycle;
 pub mod low_s;
@@ -9,8 +10,9 @@ pub mod signing_key;
 pub mod state;
 mod store;
 
+pub use keeper::KeyKeeper;
 pub use key_ring::{Key, KeyRing};
-pub use lifecycle::{KeyKeeper, KeyStatus, Keys};
+pub use lifecycle::{KeyStatus, Keys};
 pub use schedule::KeyPolicy;
 pub use signing_key::{SigningKey, VerifyingKey};
 pub use state::KeyState;

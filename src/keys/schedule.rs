@@ -11,7 +11,7 @@ use crate::types::{Algorithm, KeyId, Timestamp};
 /// The time for which a server announces that it signs with an algorithm. It does so again after half of it.
 const WANTED: Duration = Duration::from_secs(3600);
 
-/// What the configuration says about signing keys.
+/// The configuration of signing keys.
 #[derive(Clone, Debug)]
 pub struct KeyPolicy {
     /// The algorithms that this server signs with. The first is for all tokens that no other was chosen for.
@@ -54,12 +54,12 @@ pub(super) enum Action {
 impl KeyPolicy {
     /// Returns the policy that `config` sets.
     pub fn new(config: &Config) -> Self {
-        let algorithms = [vec![config.algorithm], config.additional_algorithms.clone()].concat();
+        let algorithms = [vec![config.algorithm], config.keys.additional_algorithms.clone()].concat();
         Self {
             algorithms,
-            lead: config.jwks_max_age.saturating_mul(2),
+            lead: config.keys.jwks_max_age.saturating_mul(2),
             token_ttl: config.access_token_ttl,
-            rotation_interval: config.key_rotation_interval,
+            rotation_interval: config.keys.rotation_interval,
         }
     }
 

@@ -1,4 +1,5 @@
-//! The states of signing keys. A key is published before it signs, and stays published until its last token has expired.
+//! The states of signing keys. A key is published before it signs, and stays published until its last token has
+//! expired.
 
 use std::time::Duration;
 

@@ -84,3 +84,10 @@ pub(super) fn erase(conn: &mut Conn, id: KeyId) -> DbResult<()> {
     diesel::update(signing_keys::table.find(id)).set(change).execute(conn)?;
     Ok(())
 }
+
+/// Marks a key as revoked, unless it is.
+pub(super) fn rewrite_revoked(conn: &mut Conn, id: KeyId, revoked_at: Timestamp) -> DbResult<()> {
+    let key = signing_keys::table.filter(signing_keys::id.eq(id)).filter(signing_keys::revoked_at.is_null());
+    diesel::update(key).set(signing_keys::revoked_at.eq(revoked_at)).execute(conn)?;
+    Ok(())
+}

@@ -39,6 +39,12 @@ pub(crate) struct RevocationLog {
     progress: ReaderProgress,
 }
 
+impl Default for RevocationLog {
+    fn default() -> Self {
+        Self::new(&Random)
+    }
+}
+
 /// How far the log of the database was read.
 #[derive(Clone, Copy)]
 pub(super) struct ReadTo {
@@ -156,7 +162,6 @@ impl RevocationLog {
     }
 
     /// Returns whether every access token that `key` has signed was revoked.
-    #[expect(dead_code, reason = "keys cannot be revoked yet")]
     pub(crate) fn is_key_revoked(&self, key: KeyId) -> bool {
         self.knows(Subject::Key(key))
     }

@@ -9,6 +9,7 @@ use super::{LockedOwner, Sessions};
 use crate::audit::{Actor, Event, Record};
 use crate::clock::MAX_SKEW_TO_ISSUE;
 use crate::db::{Conn, DbResult};
+use crate::keys::lifecycle;
 use crate::revocations::{self, Reason, Revocation, Revoked};
 use crate::types::{SessionId, Timestamp, UserId};
 
@@ -173,7 +174,8 @@ pub(crate) fn rewrite_revocations(conn: &mut Conn, lost: &[Revocation], now: Tim
         match entry.revoked {
             Revoked::Session(session) => store::rewrite_revoked(conn, session, entry.reason, now)?,
             Revoked::TokensBefore { session, revision, .. } => store::rewrite_revision(conn, session, revision)?,
-            Revoked::Token { .. } | Revoked::Key(_) => {}
+            Revoked::Key(key) => lifecycle::rewrite_revoked(conn, key, entry.revoked_at)?,
+            Revoked::Token { .. } => {}
         }
         let user = match entry.revoked {
             Revoked::Session(session) | Revoked::TokensBefore { session, .. } | Revoked::Token { session, .. } => {

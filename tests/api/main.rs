@@ -45,6 +45,7 @@ mod forward_auth;
 mod impersonation;
 mod introspection;
 mod invitations;
+mod key_revocation;
 mod keys;
 mod limits;
 mod lockout;

@@ -475,6 +475,8 @@ async fn a_token_signed_before_a_change_of_algorithm_stays_good(backend: Backend
     let before = server.register().await;
     drop(server);
     let server = Server::start(&deployment, &[("JWT_ALGORITHM", "EdDSA")], clock).await;
+    // The new key is published first.
+    server.advance(600);
     let after = server.login(&before.email).await;
     assert_eq!(jwt_part(&after.access, 0)["alg"], "EdDSA");
     for tokens in [&before, &after] {

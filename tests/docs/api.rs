@@ -108,6 +108,9 @@ async fn send(server: &Server, shown: &Shown, admin: &Tokens) -> Response {
     let client = server.post("/api/v1/admin/clients").bearer(&admin.access);
     let client = client.json(&json!({"name": "sample", "scopes": ["introspect", "revocations"]})).send().await.json();
     let (id, secret) = (client["client_id"].as_str().unwrap(), client["client_secret"].as_str().unwrap());
+    let keys = server.get("/api/v1/admin/keys").bearer(&admin.access).send().await.json();
+    // The last one is published and does not sign yet, once a request has rotated the keys.
+    let key = keys["keys"].as_array().unwrap().last().unwrap()["kid"].as_str().unwrap().to_owned();
     let meant = |text: &str| {
         text.replace("ACCESS_TOKEN", &caller.access)
             .replace("CLIENT_ID", id)
@@ -116,6 +119,7 @@ async fn send(server: &Server, shown: &Shown, admin: &Tokens) -> Response {
             .replace("REFRESH_TOKEN", &caller.refresh)
             .replace("SESSION_ID", &other.session.to_string())
             .replace("USER_ID", &caller.user.to_string())
+            .replace("KEY_ID", &key)
             .replace("ada@example.com", &caller.email)
             .replace("seven ravens over the harbour", PASSWORD)
             .replace("LINK_TOKEN", &format!("kto_{}", "A".repeat(43)))
@@ -145,8 +149,10 @@ async fn every_route_has_a_request_that_the_server_takes(backend: Backend) {
     server.sql(&format!("UPDATE users SET roles = '[\"user\",\"admin\"]' WHERE {condition}"));
     let mut missing: BTreeSet<Route> = routes(&server).await.into_keys().collect();
     for shown in shown() {
-        let path = shown.target.split('?').next().unwrap().replace("SESSION_ID", "{id}").replace("USER_ID", "{id}");
-        let path = path.replace("CLIENT_ID", "{id}").replace("/secret/1", "/secret/{n}");
+        let mut path = shown.target.split('?').next().unwrap().replace("/secret/1", "/secret/{n}");
+        for id in ["SESSION_ID", "USER_ID", "CLIENT_ID", "KEY_ID"] {
+            path = path.replace(id, "{id}");
+        }
         let answer = send(&server, &shown, &admin).await;
         let place = format!("{}: {} {}", shown.place, shown.method, shown.target);
         let is_page = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));

@@ -365,9 +365,9 @@ fn insert_key(conn: &mut Conn, n: usize) -> Key {
         sealed_private_key: vec![0; n],
         created_at: time(n),
         active_from: time(n + 1),
-        retired_at: (n % 2 == 0).then(|| time(n + 2)),
-        remove_after: (n % 2 == 0).then(|| time(n + 3)),
-        revoked_at: (n % 3 == 0).then(|| time(n + 4)),
+        retired_at: n.is_multiple_of(2).then(|| time(n + 2)),
+        remove_after: n.is_multiple_of(2).then(|| time(n + 3)),
+        revoked_at: n.is_multiple_of(3).then(|| time(n + 4)),
         token_ttl: i64::MAX - n as i64,
         wanted_until: time(n + 5),
     };
