@@ -142,18 +142,43 @@ impl Caller {
 /// # Errors
 /// There is no valid access token, or it came with cookies from a page of another origin.
 pub(super) async fn authenticate(request: &HttpRequest, method: &Method) -> Result<Caller, AccessError> {
-    let context: &HttpContext = state(request)?;
     let sessions: &Sessions = state(request)?;
-    let (token, transport) = match bearer_token(request.headers())? {
+    let (token, transport) = presented_token(request, method)?;
+    let checked = sessions.check(&token).await.map_err(refuse)?;
+    Ok(Caller { checked, request: request.clone(), transport })
+}
+
+/// Finds the caller of a request that a proxy holds, for which an access token counts that a client got in exchange,
+/// too: for `audience`, which is this server's own unless the proxy names another one.
+///
+/// # Errors
+/// There is no valid access token, it is for another audience and the proxy names none, or it came with cookies from a
+/// page of another origin.
+pub(super) async fn authenticate_for_proxy(
+    request: &HttpRequest,
+    method: &Method,
+    audience: Option<&str>,
+) -> Result<Caller, AccessError> {
+    let sessions: &Sessions = state(request)?;
+    let (token, transport) = presented_token(request, method)?;
+    let checked = sessions.check_of_any_audience(&token).await.map_err(refuse)?;
+    if audience.is_none() && checked.claims().aud != sessions.audience {
+        return Err(AccessError::InvalidToken);
+    }
+    Ok(Caller { checked, request: request.clone(), transport })
+}
+
+/// Returns the access token of a request, and how it came.
+fn presented_token(request: &HttpRequest, method: &Method) -> Result<(String, Transport), AccessError> {
+    let context: &HttpContext = state(request)?;
+    Ok(match bearer_token(request.headers())? {
         Some(token) => (token.to_owned(), Transport::Bearer),
         None => {
             let token = context.cookies.access_token(request)?.ok_or(AccessError::MissingToken)?;
             require_own_origin(request, context, method)?;
             (token, Transport::Cookie)
         }
-    };
-    let checked = sessions.check(&token).await.map_err(refuse)?;
-    Ok(Caller { checked, request: request.clone(), transport })
+    })
 }
 
 /// Finds the account whose owner makes a request that needs no access token. Whoever has none, an invalid one, or one

@@ -1,5 +1,5 @@
 //! The registered client that calls: by its id and secret in an `Authorization` header (`client_secret_basic`) or in
-//! the form (`client_secret_post`).
+//! the form (`client_secret_post`), or by an access token of its own.
 
 use std::sync::Arc;
 
@@ -13,6 +13,31 @@ use crate::clients::{AuthenticationError, Client, Clients};
 use crate::db::DbError;
 use crate::http::Problem;
 use crate::http::basic::ClientCredentials;
+use crate::oauth::OAuth;
+use crate::types::Scopes;
+
+/// A client that has authenticated.
+pub(super) struct CallingClient {
+    /// The client.
+    pub client: Arc<Client>,
+    /// The scopes of its access token; `None` if it has shown a secret.
+    token_scopes: Option<Scopes>,
+}
+
+impl CallingClient {
+    /// Returns whether the client may do in this request what a scope allows.
+    pub(super) fn has_scope(&self, scope: &str) -> bool {
+        self.token_scopes.as_ref().unwrap_or(&self.client.scopes).contains(scope)
+    }
+
+    /// Returns the client if it has shown a secret. An access token gets no other tokens.
+    ///
+    /// # Errors
+    /// It has shown an access token.
+    pub(super) fn with_secret(self) -> Result<Arc<Client>, ClientRefusal> {
+        if self.token_scopes.is_none() { Ok(self.client) } else { Err(ClientRefusal::Missing) }
+    }
+}
 
 /// The credentials in the form of a request.
 pub(super) struct FormCredentials {
@@ -33,6 +58,8 @@ pub(super) enum ClientRefusal {
     Several,
     /// The client or its secret is not valid.
     Invalid,
+    /// The access token is not valid, or not that of a client.
+    InvalidToken,
     /// The client lacks this scope.
     Scope(&'static str),
     /// The database failed, so it is not known whether the client is valid.
@@ -63,6 +90,7 @@ impl From<ClientRefusal> for Problem {
             ClientRefusal::Several => Self::bad_request("malformed_authorization", "Credentials were sent twice."),
             ClientRefusal::Invalid => Self::unauthorized("invalid_client", "The client or its secret is not valid.")
                 .with(WWW_AUTHENTICATE, CHALLENGE),
+            ClientRefusal::InvalidToken => Self::invalid_token(),
             ClientRefusal::Scope(scope) => {
                 let detail = format!("The client lacks the scope {scope}.");
                 Self::new(StatusCode::FORBIDDEN, "insufficient_scope", detail)
@@ -81,7 +109,7 @@ pub(super) async fn admit_client(
     request: &HttpRequest,
     form: Option<FormCredentials>,
     scope: &'static str,
-) -> Result<Arc<Client>, ClientRefusal> {
+) -> Result<CallingClient, ClientRefusal> {
     let calling = authenticate_client(request, form).await?.ok_or(ClientRefusal::Missing)?;
     if calling.has_scope(scope) { Ok(calling) } else { Err(ClientRefusal::Scope(scope)) }
 }
@@ -89,7 +117,8 @@ pub(super) async fn admit_client(
 /// A client that was admitted to a response that goes on for long.
 pub(super) struct Admission {
     clients: Clients,
-    credentials: ClientCredentials,
+    oauth: OAuth,
+    shown: Shown,
     scope: &'static str,
 }
 
@@ -99,49 +128,75 @@ impl Admission {
     /// # Errors
     /// No client calls, it is not valid, or it lacks the scope.
     pub(super) async fn of(request: &HttpRequest, scope: &'static str) -> Result<Self, ClientRefusal> {
-        let credentials = basic(request.headers())?.ok_or(ClientRefusal::Missing)?;
+        let shown = shown(request, None)?.ok_or(ClientRefusal::Missing)?;
         let clients: &Clients = state(request).map_err(internal)?;
-        let client = clients.authenticate(&credentials.id, &credentials.secret).await?;
-        if !client.has_scope(scope) {
+        let oauth: &OAuth = state(request).map_err(internal)?;
+        if !identify(clients, oauth, &shown).await?.has_scope(scope) {
             return Err(ClientRefusal::Scope(scope));
         }
-        Ok(Self { clients: clients.clone(), credentials, scope })
+        Ok(Self { clients: clients.clone(), oauth: oauth.clone(), shown, scope })
     }
 
     /// Returns whether the client would still be admitted, and if that cannot be found out that it is.
     pub(super) async fn holds(&self) -> bool {
-        match self.clients.authenticate(&self.credentials.id, &self.credentials.secret).await {
-            Ok(client) => client.has_scope(self.scope),
-            Err(AuthenticationError::Invalid) => false,
-            Err(AuthenticationError::Database(_)) => true,
+        match identify(&self.clients, &self.oauth, &self.shown).await {
+            Ok(calling) => calling.has_scope(self.scope),
+            Err(ClientRefusal::Database(_)) => true,
+            Err(_) => false,
         }
     }
 }
 
-/// Authenticates the client that calls. Returns `None` if the request has no secret.
+/// The credentials that a client has shown.
+enum Shown {
+    Secret(ClientCredentials),
+    Token(Zeroizing<String>),
+}
+
+/// Authenticates the client that calls. Returns `None` if the request has no credentials.
 ///
 /// # Errors
 /// The client is not valid, the credentials cannot be read, or the database fails.
 pub(super) async fn authenticate_client(
     request: &HttpRequest,
     form: Option<FormCredentials>,
-) -> Result<Option<Arc<Client>>, ClientRefusal> {
-    let (form_id, form_secret) = form.map_or((None, None), |form| (form.id, form.secret));
-    let credentials = match (basic(request.headers())?, form_secret) {
-        (Some(_), Some(_)) => return Err(ClientRefusal::Several),
-        // The id may be repeated in the form (RFC 6749 §3.2.1).
-        (Some(basic), None) if form_id.as_ref().is_some_and(|id| **id != basic.id) => {
-            return Err(ClientRefusal::Several);
+) -> Result<Option<CallingClient>, ClientRefusal> {
+    let Some(shown) = shown(request, form)? else { return Ok(None) };
+    let clients: &Clients = state(request).map_err(internal)?;
+    let oauth: &OAuth = state(request).map_err(internal)?;
+    identify(clients, oauth, &shown).await.map(Some)
+}
+
+async fn identify(clients: &Clients, oauth: &OAuth, shown: &Shown) -> Result<CallingClient, ClientRefusal> {
+    match shown {
+        Shown::Secret(credentials) => {
+            let client = clients.authenticate(&credentials.id, &credentials.secret).await?;
+            Ok(CallingClient { client, token_scopes: None })
         }
-        (Some(basic), None) => basic,
+        Shown::Token(token) => {
+            let found = oauth.authenticate_by_token(token).await.map_err(ClientRefusal::Database)?;
+            let (client, scopes) = found.ok_or(ClientRefusal::InvalidToken)?;
+            Ok(CallingClient { client, token_scopes: Some(scopes) })
+        }
+    }
+}
+
+/// Returns the credentials of a request: those of the header or those of the form.
+fn shown(request: &HttpRequest, form: Option<FormCredentials>) -> Result<Option<Shown>, ClientRefusal> {
+    let (form_id, form_secret) = form.map_or((None, None), |form| (form.id, form.secret));
+    match (authorization(request.headers())?, form_secret) {
+        (Some(_), Some(_)) => Err(ClientRefusal::Several),
+        // The id may be repeated in the form (RFC 6749 §3.2.1).
+        (Some(Shown::Secret(basic)), None) if form_id.as_ref().is_some_and(|id| **id != basic.id) => {
+            Err(ClientRefusal::Several)
+        }
+        (Some(shown), None) => Ok(Some(shown)),
         (None, Some(secret)) => {
             let id = form_id.ok_or(ClientRefusal::Invalid)?;
-            ClientCredentials { id: id.to_string(), secret }
+            Ok(Some(Shown::Secret(ClientCredentials { id: id.to_string(), secret })))
         }
-        (None, None) => return Ok(None),
-    };
-    let clients: &Clients = state(request).map_err(internal)?;
-    Ok(Some(clients.authenticate(&credentials.id, &credentials.secret).await?))
+        (None, None) => Ok(None),
+    }
 }
 
 fn internal(error: AccessError) -> ClientRefusal {
@@ -151,17 +206,20 @@ fn internal(error: AccessError) -> ClientRefusal {
     }
 }
 
-/// Returns the credentials of an `Authorization` header with the scheme `Basic`, if the request has one.
-fn basic(headers: &HeaderMap) -> Result<Option<ClientCredentials>, ClientRefusal> {
+/// Returns the credentials of the `Authorization` header, if the request has one.
+fn authorization(headers: &HeaderMap) -> Result<Option<Shown>, ClientRefusal> {
     let mut lines = headers.get_all(AUTHORIZATION);
     let Some(line) = lines.next() else { return Ok(None) };
     if lines.next().is_some() {
         return Err(ClientRefusal::Malformed);
     }
     let line = line.to_str().map_err(|_| ClientRefusal::Malformed)?.trim();
-    let (scheme, encoded) = line.split_once(' ').unwrap_or((line, ""));
+    let (scheme, credentials) = line.split_once(' ').unwrap_or((line, ""));
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(Some(Shown::Token(Zeroizing::new(credentials.trim().to_owned()))));
+    }
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(ClientRefusal::Malformed);
     }
-    ClientCredentials::parse(encoded).map(Some).ok_or(ClientRefusal::Invalid)
+    ClientCredentials::parse(credentials).map(|basic| Some(Shown::Secret(basic))).ok_or(ClientRefusal::Invalid)
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::access::{By, ByAdministrator, ByRecentAdministrator};
+use super::oauth_token::GRANTS;
 use super::path_id::PathId;
 use crate::admin::{Admin, Operator};
 use crate::http::{HttpContext, Problem};
@@ -110,8 +111,14 @@ fn matches(tag: &str, etag: &str) -> bool {
 pub(super) struct ServerMetadata {
     issuer: String,
     jwks_uri: String,
+    token_endpoint: String,
+    introspection_endpoint: String,
+    revocation_endpoint: String,
     response_types_supported: [&'static str; 0],
-    grant_types_supported: [&'static str; 0],
+    grant_types_supported: [&'static str; 3],
+    token_endpoint_auth_methods_supported: [&'static str; 3],
+    introspection_endpoint_auth_methods_supported: [&'static str; 2],
+    revocation_endpoint_auth_methods_supported: [&'static str; 3],
     access_token_signing_alg_values_supported: Vec<&'static str>,
 }
 
@@ -155,8 +162,15 @@ fn metadata(context: &HttpContext, sessions: &Sessions) -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, cache_policy(context))).json(ServerMetadata {
         issuer: sessions.issuer.clone(),
         jwks_uri: format!("{}/.well-known/jwks.json", context.public_url),
+        token_endpoint: format!("{}/oauth/token", context.public_url),
+        introspection_endpoint: format!("{}/oauth/introspect", context.public_url),
+        revocation_endpoint: format!("{}/oauth/revoke", context.public_url),
         response_types_supported: [],
-        grant_types_supported: [],
+        grant_types_supported: GRANTS,
+        // A refresh, and the revocation of a person's token, need no client.
+        token_endpoint_auth_methods_supported: ["none", "client_secret_basic", "client_secret_post"],
+        introspection_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+        revocation_endpoint_auth_methods_supported: ["none", "client_secret_basic", "client_secret_post"],
         access_token_signing_alg_values_supported: algorithms.map(Algorithm::name).collect(),
     })
 }

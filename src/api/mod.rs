@@ -20,6 +20,7 @@ mod login;
 mod mfa;
 mod oauth;
 mod oauth_error;
+mod oauth_token;
 mod openapi;
 mod operations;
 mod path_id;

@@ -4,34 +4,36 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::client_auth::{FormCredentials, admit_client};
+use super::client_auth::{FormCredentials, admit_client, authenticate_client};
 use super::oauth_error::{NO_CACHE, OAuthError, OAuthRefusals};
 use crate::clients::INTROSPECT;
+use crate::http::HttpContext;
 use crate::http::body::FormBody;
 use crate::oauth::{ActiveToken, OAuth};
 use crate::sessions::{SessionSnapshot, Sessions};
 use crate::tokens::access::Claims;
+use crate::tokens::client::ClientClaims;
 use crate::types::{SessionId, UserId};
 
 /// The parameters of a request to a standard endpoint.
-type Parameters = FormBody<OAuthError>;
+pub(super) type Parameters = FormBody<OAuthError>;
 
 /// Returns a parameter. One without a value counts as missing (RFC 6749 §3.2).
-fn optional(parameters: &Parameters, name: &str) -> Option<Zeroizing<String>> {
+pub(super) fn optional(parameters: &Parameters, name: &str) -> Option<Zeroizing<String>> {
     parameters.get(name).filter(|value| !value.is_empty())
 }
 
-fn required(parameters: &Parameters, name: &str) -> Result<Zeroizing<String>, OAuthError> {
+pub(super) fn required(parameters: &Parameters, name: &str) -> Result<Zeroizing<String>, OAuthError> {
     optional(parameters, name).ok_or_else(|| OAuthError::invalid_request(format!("The parameter {name} is missing.")))
 }
 
 /// Returns the credentials in the form.
-fn credentials(parameters: &Parameters) -> FormCredentials {
+pub(super) fn credentials(parameters: &Parameters) -> FormCredentials {
     FormCredentials { id: optional(parameters, "client_id"), secret: optional(parameters, "client_secret") }
 }
 
 /// Responds with JSON that nobody may store.
-fn respond(body: &impl Serialize) -> HttpResponse {
+pub(super) fn respond(body: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok().insert_header(NO_CACHE).json(body)
 }
 
@@ -61,6 +63,14 @@ pub(super) enum IntrospectionResponse<'a> {
         #[serde(flatten)]
         #[schema(value_type = Object)]
         claims: &'a Claims,
+    },
+    /// A valid access token of a client itself, with its claims.
+    Client {
+        active: bool,
+        token_type: &'static str,
+        #[serde(flatten)]
+        #[schema(value_type = Object)]
+        claims: &'a ClientClaims,
     },
     /// A valid refresh token.
     Refresh {
@@ -101,14 +111,35 @@ pub(super) async fn introspect_token(
     sessions: web::Data<Sessions>,
     parameters: Parameters,
 ) -> Result<HttpResponse, OAuthError> {
-    admit_client(&request, Some(credentials(&parameters)), INTROSPECT).await?;
+    let by = admit_client(&request, Some(credentials(&parameters)), INTROSPECT).await?;
     let token = required(&parameters, "token")?;
-    let found = oauth.introspect(&token).await?;
+    let found = oauth.introspect(&token, &by.client).await?;
     Ok(respond(&match &found {
         None => IntrospectionResponse::Inactive { active: false },
         Some(ActiveToken::Access(checked)) => {
             IntrospectionResponse::Access { active: true, token_type: "Bearer", claims: checked.claims() }
         }
+        Some(ActiveToken::Client(claims)) => {
+            IntrospectionResponse::Client { active: true, token_type: "Bearer", claims }
+        }
         Some(ActiveToken::Refresh(snapshot)) => IntrospectionResponse::of_refresh_token(snapshot, &sessions.issuer),
     }))
+}
+
+/// Revokes a token (RFC 7009): a refresh token ends its session, an access token dies alone. Whoever holds a person's
+/// token may revoke it; one that was issued to a client needs that client. What is no valid token is answered 200, too.
+#[utoipa::path(post, path = "/oauth/revoke", tag = "For backends", security((), ("client" = [])),
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "The token is not valid any more"), OAuthRefusals))]
+pub(super) async fn revoke_token(
+    request: HttpRequest,
+    oauth: web::Data<OAuth>,
+    context: web::Data<HttpContext>,
+    parameters: Parameters,
+) -> Result<HttpResponse, OAuthError> {
+    let by = authenticate_client(&request, Some(credentials(&parameters))).await?;
+    let token = required(&parameters, "token")?;
+    let by = by.map(|calling| calling.client);
+    oauth.revoke(&token, by.as_deref(), &context.requester(&request)).await?;
+    Ok(HttpResponse::Ok().insert_header(NO_CACHE).finish())
 }

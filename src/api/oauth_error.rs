@@ -13,6 +13,10 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 use super::client_auth::{CHALLENGE, ClientRefusal};
 use crate::db::DbError;
 use crate::http::body::BodyError;
+use crate::oauth::{GrantError, RevokeError, TargetError};
+use crate::sessions::IssueError;
+use crate::sessions::refresh::RefreshError;
+use crate::throttle::RateLimited;
 
 /// The number of seconds after which a client may retry a request that the server could not serve.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -51,6 +55,26 @@ impl OAuthError {
     /// Creates a 401 for a client that is not authenticated.
     pub(super) fn invalid_client(description: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_client", description).with(WWW_AUTHENTICATE, CHALLENGE)
+    }
+
+    /// Creates a 400 for a grant that the server does not take.
+    pub(super) fn unsupported_grant_type() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "unsupported_grant_type", "The server does not take this grant_type.")
+    }
+
+    /// Creates a 400 for a client that may not use a grant or a token.
+    pub(super) fn unauthorized_client(description: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "unauthorized_client", description)
+    }
+
+    /// Creates a 400 for scopes that a client may not have.
+    pub(super) fn invalid_scope(description: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_scope", description)
+    }
+
+    /// Creates a 400 for an audience that a client may not ask for (RFC 8707 §2).
+    pub(super) fn invalid_target(description: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_target", description)
     }
 
     /// Creates a 503 for a request that may succeed later.
@@ -122,11 +146,69 @@ impl From<DbError> for OAuthError {
     }
 }
 
+impl From<IssueError> for OAuthError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::Database(error) => error.into(),
+            IssueError::Signing(error) => Self::internal(&error),
+        }
+    }
+}
+
+/// `invalid_grant` tells a client that its session has ended, so it is said only where that is certain.
+impl From<RefreshError> for OAuthError {
+    fn from(error: RefreshError) -> Self {
+        let description = error.to_string();
+        match error {
+            RefreshError::Invalid | RefreshError::Reused | RefreshError::Revoked | RefreshError::Expired => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid_grant", description)
+            }
+            RefreshError::AlreadyRefreshed | RefreshError::Replaced => Self::unavailable(description),
+            RefreshError::Issue(error) => error.into(),
+        }
+    }
+}
+
+impl From<RateLimited> for OAuthError {
+    fn from(limited: RateLimited) -> Self {
+        let description = "Too many attempts; try again later.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", description)
+            .with(RETRY_AFTER, HeaderValue::from(limited.retry_after))
+    }
+}
+
+impl From<GrantError> for OAuthError {
+    fn from(error: GrantError) -> Self {
+        let description = error.to_string();
+        match error {
+            GrantError::Target(TargetError::Audience) => Self::invalid_target(description),
+            GrantError::Target(TargetError::Scope) => Self::invalid_scope(description),
+            GrantError::Subject => Self::invalid_request(description),
+            GrantError::Issue(error) => error.into(),
+        }
+    }
+}
+
+impl From<RevokeError> for OAuthError {
+    fn from(error: RevokeError) -> Self {
+        match error {
+            RevokeError::OtherClient => Self::unauthorized_client("The token was issued to another client."),
+            RevokeError::ClientRequired => Self::invalid_client("The client of the token has to authenticate."),
+            RevokeError::Database(error) => error.into(),
+        }
+    }
+}
+
 impl From<ClientRefusal> for OAuthError {
     fn from(refusal: ClientRefusal) -> Self {
         match refusal {
             ClientRefusal::Missing => Self::invalid_client("The client has to authenticate."),
             ClientRefusal::Invalid => Self::invalid_client("The client or its secret is not valid."),
+            ClientRefusal::InvalidToken => {
+                let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "The access token is not valid.")
+                    .with(WWW_AUTHENTICATE, challenge)
+            }
             ClientRefusal::Malformed => Self::invalid_request("The Authorization header cannot be read."),
             ClientRefusal::Several => Self::invalid_request("The client has authenticated in two ways."),
             ClientRefusal::Scope(scope) => {

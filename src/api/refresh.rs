@@ -62,7 +62,7 @@ pub(super) async fn refresh_session(
 }
 
 /// Returns the key of the refresh, if the client sent one.
-fn idempotency_key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, InvalidIdempotencyKey> {
+pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, InvalidIdempotencyKey> {
     let mut lines = request.headers().get_all(IDEMPOTENCY_KEY);
     match (lines.next(), lines.next()) {
         (None, _) => Ok(None),

@@ -16,8 +16,8 @@ use utoipa::openapi::path::PathItem;
 use super::openapi::{Conventions, of_server};
 use super::strictness::Strictness;
 use super::{
-    accounts, admin, audit, clients, deletion, docs, email, export, invitations, keys, login, mfa, oauth, operations,
-    recovery, refresh, revocations, routes, sessions, verify,
+    accounts, admin, audit, clients, deletion, docs, email, export, invitations, keys, login, mfa, oauth, oauth_token,
+    operations, recovery, refresh, revocations, routes, sessions, verify,
 };
 use crate::http::{HttpContext, Problem};
 use crate::pages::handlers as pages;
@@ -112,7 +112,9 @@ routes! {
     keys::get_jwks,
     keys::get_server_metadata,
     keys::get_openid_configuration,
+    oauth_token::issue_token,
     oauth::introspect_token,
+    oauth::revoke_token,
     verify::verify_request,
     revocations::follow_revocations,
     pages::show_welcome,

@@ -10,7 +10,7 @@ use actix_web::http::header::{
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-use super::caller::{AccessError, Caller, authenticate};
+use super::caller::{AccessError, Caller, authenticate_for_proxy};
 use super::refusals::Forbidden;
 use crate::http::{HttpContext, Problem, Query};
 use crate::types::{Timestamp, in_ascii};
@@ -127,7 +127,7 @@ pub(super) async fn verify_request(
         return Ok(HttpResponse::Ok().finish());
     }
     let method = original_method(&request);
-    let caller = match authenticate(&request, &method).await {
+    let caller = match authenticate_for_proxy(&request, &method, query.audience.as_deref()).await {
         Err(error) if error.is_without_login() => {
             return context.login_redirect(&request, &method).map_or_else(|| Err(error.into()), Ok);
         }

@@ -216,7 +216,7 @@ impl App {
             two_step,
             audit: base.audit.clone(),
             clients: base.clients.clone(),
-            oauth: OAuth::new(sessions.clone()),
+            oauth: OAuth::new(sessions.clone(), base.clients.clone()),
             sessions,
             retention,
             throttle,

@@ -89,6 +89,8 @@ events! {
     SessionLoggedOut = "session.logged_out", Success;
     /// The user, an administrator, the command line or a rule revoked a session. Details: `reason`.
     SessionRevoked = "session.revoked", Success;
+    /// Somebody who held an access token revoked it. Its session goes on.
+    AccessTokenRevoked = "access_token.revoked", Success;
     /// The user renamed a session.
     SessionRenamed = "session.renamed", Success;
     /// A refresh token was rotated. Logged only with `AUDIT_REFRESH`.

@@ -54,7 +54,8 @@ impl Memory {
             Some(_) | None => Some(Entry { version, expires_at, bytes }),
         });
         if let Some(superseded) = superseded {
-            self.superseded.put(superseded.jti, superseded.from);
+            let from = superseded.from;
+            self.superseded.update(superseded.jti, |known| known.is_none_or(|known| from < *known).then_some(from));
         }
     }
 }

@@ -23,6 +23,15 @@ use memory::Memory;
 /// The scope of clients that may ask whether tokens are valid.
 pub(crate) const INTROSPECT: &str = "introspect";
 
+/// The scope of clients that may follow the revocations.
+pub(crate) const REVOCATIONS: &str = "revocations";
+
+/// The scope of clients that may exchange tokens for others.
+pub(crate) const TOKEN_EXCHANGE: &str = "token-exchange";
+
+/// The scopes that mean something to this server. All others mean something to the audiences of tokens.
+pub(crate) const OWN_SCOPES: [&str; 3] = [INTROSPECT, REVOCATIONS, TOKEN_EXCHANGE];
+
 /// The most secrets that a client has at a time: one in use, and one that replaces it.
 const MAX_SECRETS: usize = 2;
 
@@ -152,6 +161,15 @@ impl Clients {
         let client = client.ok_or(AuthenticationError::Invalid)?;
         self.note_use(&client);
         Ok(client)
+    }
+
+    /// Finds an enabled client, as it was up to two seconds ago.
+    pub(crate) async fn find_enabled(&self, id: ClientId) -> DbResult<Option<Arc<Client>>> {
+        let found = match self.memory.get(id) {
+            Some(client) => Some(client),
+            None => self.read(id).await?,
+        };
+        Ok(found.filter(|client| client.is_enabled()))
     }
 
     /// Finds a client, as it is now.

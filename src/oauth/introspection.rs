@@ -1,9 +1,12 @@
 //! Introspection (RFC 7662): whether a token is valid at this moment, and what it says.
 
-use super::OAuth;
+use super::{OAuth, target};
+use crate::clients::Client;
 use crate::db::DbError;
 use crate::sessions::SessionSnapshot;
 use crate::sessions::check::{CheckError, CheckedToken};
+use crate::tokens::access::InvalidToken;
+use crate::tokens::client::ClientClaims;
 
 /// A token that is valid at this moment.
 pub(crate) enum ActiveToken {
@@ -11,22 +14,42 @@ pub(crate) enum ActiveToken {
     Access(CheckedToken),
     /// The current refresh token of a session.
     Refresh(SessionSnapshot),
+    /// An access token of a client itself.
+    Client(ClientClaims),
+}
+
+impl ActiveToken {
+    /// Returns whether the client may know of the token: unless it names audiences, of all, and otherwise of those for
+    /// its audiences and for this server (RFC 7662 §2.2).
+    fn is_for(&self, client: &Client, own: &str) -> bool {
+        let audience = match self {
+            Self::Access(checked) => checked.claims().aud.as_str(),
+            Self::Client(claims) => claims.aud.as_str(),
+            Self::Refresh(_) => own,
+        };
+        client.audiences.names().is_empty() || target::may_target(client, audience, own)
+    }
 }
 
 impl OAuth {
     /// Finds out whether a token is valid, of whatever type it is: an access token by the same check as at every other
-    /// request, a refresh token by the row of its session. Returns `None` if it is not valid.
+    /// request, a refresh token by the row of its session. Returns `None` if it is not valid, or if the client `by` may
+    /// not know of it.
     ///
     /// # Errors
     /// The database fails, so it is not known whether the token is valid.
-    pub(crate) async fn introspect(&self, token: &str) -> Result<Option<ActiveToken>, DbError> {
+    pub(crate) async fn introspect(&self, token: &str, by: &Client) -> Result<Option<ActiveToken>, DbError> {
         if let Some(refresh_token) = self.sessions.recognize_refresh_token(token) {
             return Ok(self.sessions.find_current(&refresh_token).await?.map(ActiveToken::Refresh));
         }
-        match self.sessions.check(token).await {
-            Ok(checked) => Ok(Some(ActiveToken::Access(checked))),
-            Err(CheckError::Database(error)) => Err(error),
-            Err(CheckError::Invalid(_) | CheckError::Ended | CheckError::Superseded) => Ok(None),
-        }
+        let active = match self.sessions.check_of_any_audience(token).await {
+            Ok(checked) => Some(ActiveToken::Access(checked)),
+            Err(CheckError::Database(error)) => return Err(error),
+            Err(CheckError::Invalid(InvalidToken::Claims)) => {
+                self.check_client_token(token).await?.map(|(_, claims)| ActiveToken::Client(claims))
+            }
+            Err(CheckError::Invalid(_) | CheckError::Ended | CheckError::Superseded) => None,
+        };
+        Ok(active.filter(|active| active.is_for(by, &self.sessions.audience)))
     }
 }

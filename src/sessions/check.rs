@@ -10,7 +10,7 @@ use crate::cache::Lookup;
 use crate::db::DbError;
 use crate::metrics::CheckSource;
 use crate::revocations::LogStatus;
-use crate::tokens::access::{Claims, InvalidToken};
+use crate::tokens::access::{Claims, ExpectedClaims, InvalidToken};
 use crate::tokens::verified::VerifiedToken;
 use crate::types::{Timestamp, UserId};
 
@@ -76,13 +76,41 @@ impl Sessions {
     pub(crate) async fn check(&self, token: &str) -> Result<CheckedToken, CheckError> {
         let now = self.clock.now();
         let token = self.verified.verify(token, &self.key_ring, &self.expected_claims(), now)?;
+        // One that a client got in exchange opens what the client is for, and nothing of the account itself.
+        if token.claims.is_exchanged() {
+            return Err(InvalidToken::Claims.into());
+        }
+        self.check_verified(token, now).await
+    }
+
+    /// Checks an access token as [`Self::check`] does, also one for another audience, and one that a client got in
+    /// exchange. It says what its holder may do elsewhere, and must open no route of this server.
+    ///
+    /// # Errors
+    /// The token is not valid, its session has ended, or the database fails.
+    pub(crate) async fn check_of_any_audience(&self, token: &str) -> Result<CheckedToken, CheckError> {
+        let verified = self.verify_of_any_audience(token)?;
+        self.check_verified(verified, self.clock.now()).await
+    }
+
+    /// Verifies form, signature and claims of an access token for whatever audience, and not whether it was revoked.
+    ///
+    /// # Errors
+    /// The token is not valid.
+    pub(crate) fn verify_of_any_audience(&self, token: &str) -> Result<Arc<VerifiedToken>, InvalidToken> {
+        let expected = ExpectedClaims { issuer: &self.issuer, audience: None };
+        self.verified.verify(token, &self.key_ring, &expected, self.clock.now())
+    }
+
+    async fn check_verified(&self, token: Arc<VerifiedToken>, now: Timestamp) -> Result<CheckedToken, CheckError> {
         let session = token.claims.sid;
-        let jti = token.claims.jti;
+        // The use of an exchanged token does not tell that the client has its current one.
+        let seen = (!token.claims.is_exchanged()).then_some(token.claims.jti);
         match self.look_up(&token.claims, now).await? {
             Answer::Valid(snapshot) if snapshot.subject.id != token.claims.sub => Err(InvalidToken::Claims.into()),
             Answer::Valid(snapshot) => {
                 if token.should_record_activity(now, ACTIVITY_INTERVAL) {
-                    self.rotator.note(Note { session, seen: Some(jti), replay: None, at: now });
+                    self.rotator.note(Note { session, seen, replay: None, at: now });
                 }
                 Ok(CheckedToken { token, snapshot: *snapshot })
             }
@@ -166,7 +194,8 @@ fn judge_snapshot(snapshot: SessionSnapshot, claims: &Claims, replay_window: Dur
     if claims.rev < snapshot.valid_from_revision {
         return Answer::Superseded;
     }
-    if snapshot.access_jti == claims.jti {
+    // A session does not know the tokens that were exchanged for its own. They end when it does, or in the log.
+    if snapshot.access_jti == claims.jti || claims.is_exchanged() {
         return Answer::Valid(Box::new(snapshot));
     }
     if snapshot.former_access_jti != Some(claims.jti) {

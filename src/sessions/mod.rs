@@ -14,6 +14,7 @@ pub(crate) mod refresh;
 mod revoke;
 mod rotation;
 mod store;
+mod token_revocation;
 
 use std::num::NonZeroU32;
 use std::ops::Deref;
@@ -46,7 +47,7 @@ pub(crate) use revoke::{RevokedSessions, SessionSelector, rewrite_revocations};
 pub(crate) use rotation::{Parts as RotatorParts, Rotator};
 
 /// The `client_id` claim of access tokens (RFC 9068 §2.2 requires one): the name of this API's only client.
-pub(crate) const CLIENT_ID: &str = "keyturn";
+pub(crate) const CLIENT_ID: &str = access::FIRST_PARTY;
 
 /// All sessions of a server. Clones share everything.
 #[derive(Clone)]
@@ -335,6 +336,6 @@ impl Sessions {
     }
 
     fn expected_claims(&self) -> ExpectedClaims<'_> {
-        ExpectedClaims { issuer: &self.issuer, audience: &self.audience }
+        ExpectedClaims { issuer: &self.issuer, audience: Some(&self.audience) }
     }
 }

@@ -45,6 +45,11 @@ impl RevokedSessions {
         Self { sessions: Vec::new(), entries: Vec::new(), at }
     }
 
+    /// Creates the revocation of one access token.
+    pub(super) fn of_token(entry: Revocation, at: Timestamp) -> Self {
+        Self { sessions: Vec::new(), entries: vec![entry], at }
+    }
+
     /// Adds other revocations of the same transaction.
     pub(crate) fn add(&mut self, other: Self) {
         self.sessions.extend(other.sessions);
@@ -163,7 +168,12 @@ impl Sessions {
 }
 
 /// Returns the entry for what was revoked, of which every access token has expired at `access_expires_at`.
-fn revocation(revoked: Revoked, access_expires_at: Timestamp, reason: Reason, revoked_at: Timestamp) -> Revocation {
+pub(super) fn revocation(
+    revoked: Revoked,
+    access_expires_at: Timestamp,
+    reason: Reason,
+    revoked_at: Timestamp,
+) -> Revocation {
     Revocation { revoked, reason, revoked_at, expires_at: access_expires_at.plus(MARGIN) }
 }
 

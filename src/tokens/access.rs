@@ -62,6 +62,16 @@ pub struct Claims {
     pub act: Option<Act>,
 }
 
+/// The `client_id` of the tokens that a person's login and its refreshes issue: the name of this API's own client.
+pub const FIRST_PARTY: &str = "keyturn";
+
+impl Claims {
+    /// Returns whether a registered client got the token in exchange for another one (RFC 8693).
+    pub fn is_exchanged(&self) -> bool {
+        self.client_id != FIRST_PARTY
+    }
+}
+
 /// The actor in a token (RFC 8693 §4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Act {
@@ -128,7 +138,7 @@ fn is_present<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
 ///
 /// # Errors
 /// The key fails.
-pub fn sign(claims: &Claims, key_ring: &KeyRing) -> Result<String, SigningError> {
+pub fn sign(claims: &impl Serialize, key_ring: &KeyRing) -> Result<String, SigningError> {
     let key = key_ring.signing();
     let header = IssuedHeader { alg: key.algorithm().name(), typ: "at+jwt", kid: key.id };
     let mut token = String::with_capacity(1024);
@@ -147,8 +157,41 @@ pub fn sign(claims: &Claims, key_ring: &KeyRing) -> Result<String, SigningError>
 pub struct ExpectedClaims<'a> {
     /// The issuer, `iss`.
     pub issuer: &'a str,
-    /// The audience, `aud`.
-    pub audience: &'a str,
+    /// The audience, `aud`; `None` for any.
+    pub audience: Option<&'a str>,
+}
+
+/// The claims that every token has, and by which it is checked whatever else it says.
+pub trait StandardClaims: for<'de> Deserialize<'de> {
+    /// Returns the issuer.
+    fn issuer(&self) -> &str;
+
+    /// Returns the audience.
+    fn audience(&self) -> &str;
+
+    /// Returns the time before which the token is not valid.
+    fn not_before(&self) -> i64;
+
+    /// Returns the time at which the token expires.
+    fn expires_at(&self) -> i64;
+}
+
+impl StandardClaims for Claims {
+    fn issuer(&self) -> &str {
+        &self.iss
+    }
+
+    fn audience(&self) -> &str {
+        &self.aud
+    }
+
+    fn not_before(&self) -> i64 {
+        self.nbf
+    }
+
+    fn expires_at(&self) -> i64 {
+        self.exp
+    }
 }
 
 /// Verifies the form, header, key, signature and claims of a token, in this order. Returns the claims and the id of the
@@ -156,12 +199,12 @@ pub struct ExpectedClaims<'a> {
 ///
 /// # Errors
 /// The token is invalid.
-pub fn verify(
+pub fn verify<C: StandardClaims>(
     token: &str,
     key_ring: &KeyRing,
     expected: &ExpectedClaims<'_>,
     now: Timestamp,
-) -> Result<(Claims, KeyId), InvalidToken> {
+) -> Result<(C, KeyId), InvalidToken> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if token.len() > MAX_LENGTH || !token.bytes().all(allowed) {
         return Err(InvalidToken::Malformed);
@@ -178,11 +221,12 @@ pub fn verify(
         return Err(InvalidToken::Header);
     }
     check_signature(signature, message, &key.verifying)?;
-    let claims: Claims = decode(payload).ok_or(InvalidToken::Claims)?;
-    if claims.iss != expected.issuer || claims.aud != expected.audience {
+    let claims: C = decode(payload).ok_or(InvalidToken::Claims)?;
+    if claims.issuer() != expected.issuer {
         return Err(InvalidToken::Claims);
     }
-    if claims.nbf > now.as_secs().saturating_add(NOT_BEFORE_LEEWAY_SECS) {
+    check_audience(&claims, expected)?;
+    if claims.not_before() > now.as_secs().saturating_add(NOT_BEFORE_LEEWAY_SECS) {
         return Err(InvalidToken::NotYetValid);
     }
     check_expiry(&claims, now)?;
@@ -198,12 +242,23 @@ fn check_signature(signature: &str, message: &str, key: &VerifyingKey) -> Result
     }
 }
 
+/// Checks whether a token is for the expected audience.
+///
+/// # Errors
+/// It is for another one.
+pub fn check_audience(claims: &impl StandardClaims, expected: &ExpectedClaims<'_>) -> Result<(), InvalidToken> {
+    match expected.audience {
+        Some(audience) if claims.audience() != audience => Err(InvalidToken::Claims),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Checks whether a token that was verified before has expired since.
 ///
 /// # Errors
 /// It has.
-pub fn check_expiry(claims: &Claims, now: Timestamp) -> Result<(), InvalidToken> {
-    if now.as_secs() < claims.exp { Ok(()) } else { Err(InvalidToken::Expired) }
+pub fn check_expiry(claims: &impl StandardClaims, now: Timestamp) -> Result<(), InvalidToken> {
+    if now.as_secs() < claims.expires_at() { Ok(()) } else { Err(InvalidToken::Expired) }
 }
 
 /// Decodes the header or the claims. Refuses JSON that repeats a member, which parsers read differently (RFC 7515 §4,

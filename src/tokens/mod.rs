@@ -2,6 +2,7 @@
 //! for all other purposes.
 
 pub mod access;
+pub mod client;
 pub mod opaque;
 pub mod refresh;
 mod unique_members;

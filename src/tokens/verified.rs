@@ -66,10 +66,11 @@ impl VerifiedTokens {
         if let Some(known) = self.by_digest.get(&digest)
             && key_ring.verifying(known.key).is_some()
         {
+            access::check_audience(&known.claims, expected)?;
             access::check_expiry(&known.claims, now)?;
             return Ok(known);
         }
-        let (claims, key) = access::verify(token, key_ring, expected, now)?;
+        let (claims, key): (Claims, _) = access::verify(token, key_ring, expected, now)?;
         let verified = Arc::new(VerifiedToken { claims, key, activity_recorded_at: AtomicI64::new(0) });
         self.by_digest.put(digest, Arc::clone(&verified));
         Ok(verified)

@@ -314,7 +314,7 @@ async fn only_clients_with_the_scope_read_the_feed(server: Server) {
     feed().header("authorization", &other.basic()).send().await.assert_problem(403, "insufficient_scope");
     let wrong = format!("{}AAAA", &client[..client.len() - 4]);
     feed().header("authorization", &wrong).send().await.assert_problem(401, "invalid_client");
-    feed().bearer(&tokens.access).send().await.assert_status(400);
+    feed().bearer(&tokens.access).send().await.assert_problem(401, "invalid_token");
     // Nobody else learns even what is wrong with a request.
     server.get(&format!("{FEED}?wait=x")).send().await.assert_problem(401, "invalid_client");
 }

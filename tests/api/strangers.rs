@@ -18,7 +18,7 @@ both_backends! {
 
 /// The routes that are open to strangers. This list may only shrink: a route that is added to it has to take
 /// credentials of its own, or to tell nothing about anybody.
-pub const OPEN: [(&str, &str); 31] = [
+pub const OPEN: [(&str, &str); 33] = [
     ("POST", "/api/v1/auth/register"),
     ("POST", "/api/v1/auth/login"),
     ("POST", "/api/v1/auth/mfa"),
@@ -48,7 +48,9 @@ pub const OPEN: [(&str, &str); 31] = [
     ("GET", "/.well-known/oauth-authorization-server"),
     ("GET", "/.well-known/openid-configuration"),
     // These take the credentials of a client, or a token of which they tell its holder nothing.
+    ("POST", "/oauth/token"),
     ("POST", "/oauth/introspect"),
+    ("POST", "/oauth/revoke"),
     ("GET", "/api/v1/revocations"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
@@ -57,7 +59,7 @@ pub const OPEN: [(&str, &str); 31] = [
 ];
 
 /// The routes that are not open.
-async fn closed(server: &Server) -> Vec<Route> {
+pub async fn closed(server: &Server) -> Vec<Route> {
     let is_open = |(method, path): &Route| OPEN.contains(&(method, path));
     let closed: Vec<Route> = routes(server).await.into_iter().filter(|route| !is_open(route)).collect();
     assert!(closed.len() >= 13, "{closed:?}");
@@ -66,7 +68,7 @@ async fn closed(server: &Server) -> Vec<Route> {
 
 /// Calls every closed route, on sessions that exist, as `stranger` makes of a request; asserts that each refuses with
 /// `code` and that nothing has changed.
-async fn assert_refused(server: &Server, victim: &Tokens, code: &str, stranger: impl Fn(Request) -> Request) {
+pub async fn assert_refused(server: &Server, victim: &Tokens, code: &str, stranger: impl Fn(Request) -> Request) {
     let state = |server: &Server| (server.rows("users"), sessions(server), server.count("revocations"));
     let before = state(server);
     let body = serde_json::json!({});
@@ -101,7 +103,7 @@ fn sessions(server: &Server) -> Vec<Value> {
     rows
 }
 
-fn bearer(token: &str) -> impl Fn(Request) -> Request {
+pub fn bearer(token: &str) -> impl Fn(Request) -> Request {
     move |request| request.bearer(token)
 }
 

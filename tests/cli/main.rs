@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clients;
 mod commands;
 mod deployments;
 mod hashes;

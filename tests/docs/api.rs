@@ -106,7 +106,8 @@ async fn send(server: &Server, shown: &Shown, admin: &Tokens) -> Response {
     let other = server.register().await;
     let caller = server.login(&other.email).await;
     let client = server.post("/api/v1/admin/clients").bearer(&admin.access);
-    let client = client.json(&json!({"name": "sample", "scopes": ["introspect", "revocations"]})).send().await.json();
+    let sample = json!({"name": "sample", "scopes": ["introspect", "revocations", "token-exchange", "orders:read"]});
+    let client = client.json(&sample).send().await.json();
     let (id, secret) = (client["client_id"].as_str().unwrap(), client["client_secret"].as_str().unwrap());
     let keys = server.get("/api/v1/admin/keys").bearer(&admin.access).send().await.json();
     // The last one is published and does not sign yet, once a request has rotated the keys.

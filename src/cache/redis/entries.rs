@@ -28,8 +28,8 @@ const MAX_CALLS: usize = 256;
 /// Stores entries, each unless there is a newer one, and adds the tokens that were superseded to the tokens of the
 /// entry that is there. A value consists of the version of the entry, in a form in which a later version is greater as
 /// text (32 bytes), the number of superseded tokens (1), up to 8 of these, the newest first (24 bytes each: id, time
-/// from which it is superseded), and the entry. KEYS: the entries. ARGV, four for each entry: version, superseded token
-/// or nothing, entry, TTL in ms.
+/// from which it is superseded; of two times for one token the earlier one), and the entry. KEYS: the entries. ARGV,
+/// four for each entry: version, superseded token or nothing, entry, TTL in ms.
 const PUT: &str = r"
 local call, sub = redis.call, string.sub
 for i, key in ipairs(KEYS) do
@@ -37,7 +37,11 @@ for i, key in ipairs(KEYS) do
   local present, tokens = call('GETRANGE', key, '0', '224'), ''
   if present ~= '' then tokens = sub(present, 34, 33 + 24 * string.byte(present, 33)) end
   local rest = 33 + #tokens
-  if token ~= '' and not string.find(tokens, sub(token, 1, 16), 1, true) then tokens = sub(token .. tokens, 1, 192) end
+  local at = token ~= '' and string.find(tokens, sub(token, 1, 16), 1, true)
+  if at and struct.unpack('>i8', token, 17) < struct.unpack('>i8', tokens, at + 16) then
+    tokens, at = sub(tokens, 1, at - 1) .. sub(tokens, at + 24), nil
+  end
+  if token ~= '' and not at then tokens = sub(token .. tokens, 1, 192) end
   tokens = string.char(#tokens / 24) .. tokens
   if sub(present, 1, 32) > version then
     call('SET', key, sub(present, 1, 32) .. tokens .. call('GETRANGE', key, rest, '-1'), 'KEEPTTL')

@@ -253,6 +253,17 @@ pub(super) fn catch_up(conn: &mut Conn, rotation: &Rotation, generation: i64, ti
     Ok(changed == 1)
 }
 
+/// Forgets the id of an access token, which the row's current one is replaced by `other`.
+pub(super) fn forget_access_token(conn: &mut Conn, session: SessionId, jti: Jti, other: Jti) -> DbResult<()> {
+    let own = sessions::table.filter(sessions::id.eq(session));
+    let next = sessions::revision.eq(sessions::revision + 1);
+    let current = own.filter(sessions::access_jti.eq(jti));
+    diesel::update(current).set((sessions::access_jti.eq(other), next)).execute(conn)?;
+    let former = own.filter(sessions::former_jti.eq(jti));
+    diesel::update(former).set((sessions::former_jti.eq(None::<Jti>), next)).execute(conn)?;
+    Ok(())
+}
+
 /// Locks a live session. Returns when it ends unless it is refreshed; `None` if it has ended.
 pub(super) fn lock_live(conn: &mut Conn, session: SessionId, now: Timestamp) -> DbResult<Option<Timestamp>> {
     let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
