@@ -59,6 +59,7 @@ mod mfa_guesses;
 mod mfa_step_up;
 mod new_passwords;
 mod nul;
+mod oauth_libraries;
 mod oauth_token;
 mod openapi;
 mod openapi_tools;
