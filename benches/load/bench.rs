@@ -1,5 +1,6 @@
 //! The measurements of one server on one backend, round by round.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Result;
@@ -21,6 +22,7 @@ const STARTS: usize = 5;
 const LOGIN: &str = "login";
 const REFRESH: &str = "refresh";
 const VERIFY: &str = "verify";
+const INTROSPECT: &str = "introspect";
 const REFRESH_FLOODED: &str = "refresh, while 32 others log in";
 const LOGIN_FLOOD: &str = "login, while 16 others refresh";
 const EMPTY: &str = "empty actix handler";
@@ -53,6 +55,8 @@ pub struct Bench {
     /// Those that log in under load.
     accounts: Vec<Account>,
     sessions: Vec<Session>,
+    /// The credentials of a client that may introspect.
+    client: Arc<str>,
     idle_memory: f64,
 }
 
@@ -86,7 +90,8 @@ impl Bench {
         let hands = deal(logins, SET_UP_CONNECTIONS);
         let sessions = lanes::complete(server.address, hands.into_iter().map(Work::Login)).await?;
 
-        let mut bench = Self { length, only, server, backend, pgbench: None, accounts, sessions, idle_memory };
+        let client = server.register_client()?.into();
+        let mut bench = Self { length, only, server, backend, pgbench: None, accounts, sessions, client, idle_memory };
         bench.prepare_pgbench().await?;
         Ok(bench)
     }
@@ -112,9 +117,13 @@ impl Bench {
         if self.only.wants(&[LOGIN, ARGON2], connections) && connections == 64 {
             report.record(self.backend.name(), ARGON2, argon2::threads(), argon2::hash_for(self.length)?);
         }
-        if self.only.wants(&[VERIFY], connections) {
+        if self.only.wants(&[VERIFY, INTROSPECT], connections) {
             let verifies = self.verifies(connections);
             self.load(vec![(VERIFY, verifies)], report).await?;
+        }
+        if self.only.wants(&[VERIFY, INTROSPECT], connections) {
+            let introspections = self.introspections(connections);
+            self.load(vec![(INTROSPECT, introspections)], report).await?;
         }
         if self.only.wants(&[VERIFY, EMPTY], connections) && connections == 64 {
             let nothing = std::iter::repeat_with(|| Work::Empty).take(64).collect();
@@ -172,6 +181,11 @@ impl Bench {
         deal(std::mem::take(&mut self.sessions), connections).into_iter().map(Work::Verify).collect()
     }
 
+    fn introspections(&mut self, connections: usize) -> Vec<Work> {
+        let hands = deal(std::mem::take(&mut self.sessions), connections);
+        hands.into_iter().map(|sessions| Work::Introspect(Arc::clone(&self.client), sessions)).collect()
+    }
+
     /// Refreshes every session once and has pgbench repeat what that did to the table.
     async fn prepare_pgbench(&mut self) -> Result<()> {
         let Backend::Postgres(_, database) = &self.backend else { return Ok(()) };
@@ -212,6 +226,8 @@ impl Bench {
         }
         let ratio = report.ratio(backend, (VERIFY, 64), (EMPTY, 64), |round| round.rate);
         report.goal(backend, "verify, 64 / empty actix handler, 64", ratio, Bound::AtLeast(of_empty));
+        let ratio = report.ratio(backend, (INTROSPECT, 64), (VERIFY, 64), |round| round.rate);
+        report.goal(backend, "introspect, 64 / verify, 64", ratio, Bound::AtLeast(0.8));
         let ratio = report.ratio(backend, (LOGIN, 64), (ARGON2, argon2::threads()), |round| round.rate);
         report.goal(backend, "login, 64 / Argon2 alone, on all cores", ratio, Bound::AtLeast(0.95));
         let ratio = report.ratio(backend, (REFRESH_FLOODED, 16), (REFRESH, 16), |round| round.p99);

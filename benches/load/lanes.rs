@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
@@ -33,6 +34,8 @@ pub enum Work {
     Login(Vec<Account>),
     Refresh(Vec<Session>),
     Verify(Vec<Session>),
+    /// With the `Authorization` header of a client.
+    Introspect(Arc<str>, Vec<Session>),
     /// The page at this path.
     Get(&'static str, Vec<Session>),
     Empty,
@@ -181,14 +184,20 @@ impl Work {
     fn len(&self) -> usize {
         match self {
             Self::Register(accounts) | Self::Login(accounts) => accounts.len(),
-            Self::Refresh(sessions) | Self::Verify(sessions) | Self::Get(_, sessions) => sessions.len(),
+            Self::Refresh(sessions)
+            | Self::Verify(sessions)
+            | Self::Introspect(_, sessions)
+            | Self::Get(_, sessions) => sessions.len(),
             Self::Empty => 1,
         }
     }
 
     fn into_sessions(self) -> Vec<Session> {
         match self {
-            Self::Refresh(sessions) | Self::Verify(sessions) | Self::Get(_, sessions) => sessions,
+            Self::Refresh(sessions)
+            | Self::Verify(sessions)
+            | Self::Introspect(_, sessions)
+            | Self::Get(_, sessions) => sessions,
             Self::Register(_) | Self::Login(_) | Self::Empty => Vec::new(),
         }
     }
@@ -203,6 +212,9 @@ impl Work {
                 write_post(request, "/api/v1/sessions/refresh", &[b"{\"refresh_token\":\"", token, b"\"}"]);
             }
             Self::Verify(sessions) => write_get(request, "/api/v1/auth/verify", pick(sessions, turn)),
+            Self::Introspect(client, sessions) => {
+                write_introspection(request, client, &pick(sessions, turn).access_token);
+            }
             Self::Get(path, sessions) => write_get(request, path, pick(sessions, turn)),
             Self::Empty => request.extend_from_slice(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         }
@@ -222,7 +234,8 @@ impl Work {
                 let turn = turn % sessions.len();
                 sessions.get_mut(turn).map_or(Ok(()), |session| session.replace_by(answer))
             }
-            Self::Verify(_) | Self::Get(..) | Self::Empty => Ok(()),
+            Self::Introspect(..) if answer.string("sub").is_none() => Err("a token that is not active".into()),
+            Self::Introspect(..) | Self::Verify(_) | Self::Get(..) | Self::Empty => Ok(()),
         }
     }
 }
@@ -290,6 +303,16 @@ fn write_credentials(request: &mut Vec<u8>, path: &str, account: &Account) {
     let Account { email, password } = account;
     let body = format!(r#"{{"email":"{email}","password":"{password}"}}"#);
     write_post(request, path, &[body.as_bytes()]);
+}
+
+fn write_introspection(request: &mut Vec<u8>, client: &str, token: &[u8]) {
+    let head = format!(
+        "POST /oauth/introspect HTTP/1.1\r\nHost: localhost\r\nAuthorization: {client}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\ntoken=",
+        "token=".len() + token.len()
+    );
+    request.extend_from_slice(head.as_bytes());
+    request.extend_from_slice(token);
 }
 
 fn write_get(request: &mut Vec<u8>, path: &str, session: &Session) {

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::client::Connection;
 use crate::postgres::Database;
 use crate::{Result, random_hex};
@@ -18,6 +21,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// A server process on a free loopback port; ended when dropped.
 pub struct Server {
     child: Child,
+    /// The settings of keyturn, for commands beside it.
+    settings: Vec<(String, String)>,
     pub address: SocketAddr,
     /// From the start of the process to its first 200.
     pub first_answer: Duration,
@@ -37,27 +42,35 @@ impl Server {
     /// Starts keyturn without any configuration but its backend, its address and limits that count but never refuse.
     pub async fn keyturn(backend: &Backend) -> Result<Self> {
         let address = free_address()?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keyturn"));
-        command
-            .arg("serve")
-            .env_clear()
-            .env("BIND", address.to_string())
-            .env("JWT_SECRET", random_hex(48)?)
-            .env("LOG", "warn");
-        for inherited in ["PATH", "LD_LIBRARY_PATH"] {
-            if let Some(value) = std::env::var_os(inherited) {
-                command.env(inherited, value);
-            }
-        }
-        for limit in ["LOGIN_ACCOUNT", "LOGIN_ADDRESS", "REGISTER_ADDRESS", "REFRESH_SESSION", "REFRESH_ADDRESS"] {
-            command.env(format!("LIMIT_{limit}"), "1000000/1");
-        }
         let (Backend::Embedded(folder) | Backend::Postgres(folder, _)) = backend;
-        command.current_dir(folder.path()).env("DATA_DIR", folder.path().join("data"));
-        if let Backend::Postgres(_, database) = backend {
-            command.env("DATABASE_URL", database.url()).env("REDIS_URL", database.redis_url());
+        let mut settings = vec![
+            ("BIND".to_owned(), address.to_string()),
+            ("JWT_SECRET".to_owned(), random_hex(48)?),
+            ("LOG".to_owned(), "warn".to_owned()),
+            ("DATA_DIR".to_owned(), folder.path().join("data").display().to_string()),
+        ];
+        for limit in ["LOGIN_ACCOUNT", "LOGIN_ADDRESS", "REGISTER_ADDRESS", "REFRESH_SESSION", "REFRESH_ADDRESS"] {
+            settings.push((format!("LIMIT_{limit}"), "1000000/1".to_owned()));
         }
-        Self::start(command, address, "/health/ready").await
+        if let Backend::Postgres(_, database) = backend {
+            settings.push(("DATABASE_URL".to_owned(), database.url()));
+            settings.push(("REDIS_URL".to_owned(), database.redis_url().to_owned()));
+        }
+        let mut command = program(&settings);
+        command.arg("serve").current_dir(folder.path());
+        let mut server = Self::start(command, address, "/health/ready").await?;
+        server.settings = settings;
+        Ok(server)
+    }
+
+    /// Registers a client that may introspect. Returns what its `Authorization` header says.
+    pub fn register_client(&self) -> Result<String> {
+        let mut command = program(&self.settings);
+        command.args(["client", "create", "--name", "load", "--scope", "introspect", "--json"]);
+        let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output()?;
+        let client: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+        let text = |name: &str| client.get(name).and_then(|text| text.as_str()).ok_or("a client without credentials");
+        Ok(format!("Basic {}", STANDARD.encode(format!("{}:{}", text("client_id")?, text("client_secret")?))))
     }
 
     /// Starts this program again, as the server of [`serve_empty`].
@@ -72,7 +85,7 @@ impl Server {
         let begun = Instant::now();
         // The greeting on standard output is not for this program's table; complaints on standard error are.
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
-        let mut server = Self { child, address, first_answer: Duration::MAX };
+        let mut server = Self { child, settings: Vec::new(), address, first_answer: Duration::MAX };
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         let answered = async {
             while !answers(address, &request).await {
@@ -102,6 +115,19 @@ impl Server {
         let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
         Ok(kibibytes.ok_or("no VmRSS in /proc")?.parse::<f64>()? * 1024.0 / 1e6)
     }
+}
+
+/// Returns a command of keyturn with these settings and no others.
+fn program(settings: &[(String, String)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyturn"));
+    command.env_clear();
+    for inherited in ["PATH", "LD_LIBRARY_PATH"] {
+        if let Some(value) = std::env::var_os(inherited) {
+            command.env(inherited, value);
+        }
+    }
+    command.envs(settings.iter().map(|(name, value)| (name, value)));
+    command
 }
 
 impl Drop for Server {
