@@ -6,6 +6,7 @@ mod deletion;
 mod impersonation;
 mod invitations;
 mod keys;
+pub(crate) mod secrets;
 mod sessions;
 pub(crate) mod stats;
 mod store;

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use super::{StartError, Tables, no_installation};
 use crate::accounts::links::Links;
 use crate::accounts::{self, Accounts, Deletions, EmailChanges, Logins, PasswordAttempts, Recovery, TwoStep};
+use crate::admin::secrets::SecretChange;
 use crate::admin::stats::StatsCache;
 use crate::admin::{self, Admin};
 use crate::audit::Audit;
@@ -22,7 +23,7 @@ use crate::config::{Config, Database};
 use crate::db::migrate::{self, State};
 use crate::db::{Conn, Db, DbResult, Purpose, time};
 use crate::devices::Devices;
-use crate::keys::{KeyKeeper, KeyPolicy, KeyRing, Keys, lifecycle};
+use crate::keys::{KeyKeeper, KeyPolicy, KeyRing, Keys, lifecycle, secrets};
 use crate::mail::Mail;
 use crate::metrics::Metrics;
 use crate::mfa::{self, Mfa, MfaKeys};
@@ -68,6 +69,7 @@ impl Base {
         }
         let log = RevocationLog::new(&random);
         let key_ring = open_keys(&db, config, &clock, &log).await?;
+        register(&db, config, &clock).await?;
         let keys = Keys::new(lifecycle::Inner {
             db: db.clone(),
             clock: clock.clone(),
@@ -235,6 +237,19 @@ impl Base {
         Links { db: self.db.clone(), sessions: sessions.clone(), clock: self.clock.clone() }
     }
 
+    /// Creates the change of the secret.
+    pub(super) fn secret_change(&self, config: &Config, mfa: &Mfa) -> SecretChange {
+        SecretChange::new(admin::secrets::Inner {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            secret: config.secret.clone(),
+            keys: self.keys.keeper().clone(),
+            mfa: mfa.clone(),
+            mail: self.mail.clone(),
+            server: self.random.bytes(),
+        })
+    }
+
     /// Creates the operations of operators.
     pub(super) fn admin(
         &self,
@@ -284,6 +299,24 @@ async fn migrate(db: &Db, config: &Config, clock: &Clock, keeper: KeyKeeper) -> 
     let applied = applied.await.map_err(io::Error::other)??;
     if !applied.is_empty() {
         tracing::info!(migrations = applied.join(", "), "the database was migrated");
+    }
+    Ok(())
+}
+
+/// Notes the secret in a database that has this build's schema, and puts it in force if it is.
+async fn register(db: &Db, config: &Config, clock: &Clock) -> DbResult<()> {
+    let secret = config.secret.clone();
+    let own = clock.clone();
+    let known = db.read(move |conn| secrets::find(conn, &secret)).await?;
+    let known = match known {
+        Some(known) => known,
+        None => {
+            let secret = config.secret.clone();
+            db.write(move |conn| secrets::register(conn, &secret, own.database_now())).await?
+        }
+    };
+    if clock.database_now() >= known.in_force_from {
+        config.secret.put_in_force();
     }
     Ok(())
 }

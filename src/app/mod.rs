@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::accounts::links::Links;
 use crate::accounts::{self, Accounts, Deletions, EmailChanges, Logins, PasswordAttempts, Recovery, Transfer, TwoStep};
+use crate::admin::secrets::SecretChange;
 use crate::admin::stats::{self, StatsRecorder};
 use crate::admin::{self, Admin};
 use crate::api;
@@ -65,6 +66,7 @@ pub struct App {
     pub(crate) clients: Clients,
     oauth: OAuth,
     pub(crate) retention: Retention,
+    pub(crate) secret_change: SecretChange,
     pub(crate) throttle: Throttle,
     pub(crate) devices: Devices,
     mail: Mail,
@@ -165,6 +167,7 @@ impl App {
         let mut reader = LogReader::new(base.db.clone(), base.cache.clone(), base.clock.clone(), log, rewrite);
         reader.read().await?;
         let app = Self::assemble(config, &base)?;
+        app.secret_change.warn_if_missing().await?;
         let delivery =
             Delivery::new(base.mail.clone(), config, base.db.clone(), base.clock.clone(), base.metrics.clone())?;
         let recorder = StatsRecorder::new(base.db, base.clock, base.metrics);
@@ -177,6 +180,7 @@ impl App {
             tokio::spawn(app.throttle.clone().run()),
             tokio::spawn(app.retention.clone().run()),
             tokio::spawn(base.keys.clone().run()),
+            tokio::spawn(app.secret_change.clone().run()),
         ];
         Ok((app, Background { tasks, recorder, cache: base.cache }))
     }
@@ -206,6 +210,7 @@ impl App {
         let context = HttpContext::new(config, base.clock.clone(), base.metrics.clone());
         Ok(Self {
             admin: base.admin(&accounts, &email_changes, &deletions, &two_step, &sessions, &retention),
+            secret_change: base.secret_change(config, &mfa),
             deletions,
             logins: base.logins(&sessions, &mfa, attempts, config.require_verified_email),
             recovery: base.recovery(&sessions, &mfa, hasher),

@@ -16,7 +16,7 @@ use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{CacheKind, Config, Database};
 use crate::db::{Channel, Conn, DbError, DbResult, Pooling, Purpose, migrate, time, write_test_row};
-use crate::keys::{KeyPolicy, KeyRing, lifecycle};
+use crate::keys::{KeyPolicy, KeyRing, lifecycle, secrets};
 use crate::mail;
 use crate::metrics::Metrics;
 use crate::random::Random;
@@ -107,6 +107,7 @@ pub(super) fn run(file: Option<PathBuf>, form: Form) -> Outcome {
             findings.report("writing", if has_tables { writing(&mut channel) } else { Err(no_table()) })?;
             findings.report("clock", check(&mut channel, clock))?;
             findings.report("keys", check(&mut channel, |conn| keys(&config, conn)))?;
+            findings.advise("secret", check(&mut channel, |conn| secret(&config, conn)))?;
             findings.report("outbox", check(&mut channel, outbox))?;
         }
     }
@@ -218,6 +219,21 @@ fn keys(config: &Config, conn: &mut Conn) -> Finding {
     match opened.map(|key_ring| key_ring.signing()) {
         Ok(key) => Ok(format!("{} signs with {}", key.id, key.algorithm().name())),
         Err(error) => Err((error.to_string(), "start the server with the JWT_SECRET that the keys were made with")),
+    }
+}
+
+/// Tells whether `JWT_SECRET_PREVIOUS` is set where it is needed.
+fn secret(config: &Config, conn: &mut Conn) -> Finding {
+    let known =
+        secrets::find(conn, &config.secret).map_err(|error| (error.to_string(), "run `keyturn migrate` first"))?;
+    let is_resealed = known.is_none_or(|known| !known.replaces || known.resealed_at.is_some());
+    match (config.secret.has_previous(), is_resealed) {
+        (true, _) => Ok("is being changed; `keyturn secret status` tells when JWT_SECRET_PREVIOUS may go".to_owned()),
+        (false, true) => Ok("nothing is encrypted under a former one".to_owned()),
+        (false, false) => Err((
+            "something may be encrypted under the former JWT_SECRET".to_owned(),
+            "set JWT_SECRET_PREVIOUS to it until `keyturn secret status` says that it may go",
+        )),
     }
 }
 

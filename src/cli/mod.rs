@@ -14,6 +14,7 @@ mod monitoring;
 mod output;
 mod progress;
 mod reload;
+mod secret;
 mod serve;
 mod service;
 mod session;
@@ -89,6 +90,9 @@ enum Command {
     /// List, replace and export signing keys.
     #[command(subcommand, after_help = "Example:\n  keyturn key list")]
     Key(key::Command),
+    /// Follow a change of JWT_SECRET.
+    #[command(subcommand, after_help = "Example:\n  keyturn secret status")]
+    Secret(secret::Command),
     /// Show the configuration.
     #[command(subcommand, after_help = "Example:\n  keyturn config check")]
     Config(ConfigCommand),
@@ -162,6 +166,7 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Session(command) => session::run(&load_existing(file)?, command, form),
         Command::Client(command) => client::run(&load_existing(file)?, command, form),
         Command::Key(command) => key::run(&load_existing(file)?, command, form),
+        Command::Secret(command) => secret::run(&load_existing(file)?, command, form),
         Command::Config(ConfigCommand::Check) => check(file, form),
         Command::Config(ConfigCommand::Docs) => {
             io::stdout().write_all(config::documentation().as_bytes())?;

@@ -198,8 +198,17 @@ fn cache(reader: &mut Reader) -> CacheKind {
     layout.map_or(CacheKind::Memory, |layout| CacheKind::Redis(Redis { layout, ca_file, prefix }))
 }
 
-/// Returns the secret, or `None` if it has not been generated yet.
+/// Returns the secret with the one that it replaces, or `None` if it has not been generated yet.
 fn secret(reader: &mut Reader, database: &Database, data_dir: &Path) -> Option<MasterSecret> {
+    let secret = own_secret(reader, database, data_dir);
+    let Some(previous) = reader.get("JWT_SECRET_PREVIOUS", parse::secret) else { return secret };
+    let differs = secret.as_ref().is_some_and(|secret| !secret.is_same(&previous));
+    let error = "must be the former secret, beside another one in JWT_SECRET";
+    reader.require("JWT_SECRET_PREVIOUS", "JWT_SECRET", differs, error);
+    secret.map(|secret| secret.with_previous(previous))
+}
+
+fn own_secret(reader: &mut Reader, database: &Database, data_dir: &Path) -> Option<MasterSecret> {
     let configured = reader.get("JWT_SECRET", parse::secret);
     if let Database::Postgres { .. } = database {
         let required = "is required with Postgres, and must be the same on all servers";

@@ -89,7 +89,7 @@ pub(super) fn without_credentials(url: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 60] = [
+static SETTINGS: [Setting; 61] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -108,6 +108,10 @@ static SETTINGS: [Setting; 60] = [
     Setting::new("JWT_SECRET", Derived("generated; required with Postgres"), "$(openssl rand -hex 32)",
         "Secret of at least 64 random characters from which all keys are derived. It must be the same on all servers. \
          Samples from examples are refused.")
+        .with_visibility(Visibility::Hidden),
+    Setting::new("JWT_SECRET_PREVIOUS", Derived("none"), "$(cat former_secret)",
+        "Former `JWT_SECRET` while that is changed: what was made with it stays valid, until `keyturn secret status` says \
+         that it may go.")
         .with_visibility(Visibility::Hidden),
     Setting::new("JWT_ALGORITHM", Value("ES256"), "EdDSA",
         "Algorithm that signs new access tokens: ES256, EdDSA, RS256 or HS256."),

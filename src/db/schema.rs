@@ -270,6 +270,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use super::SqlTime;
+
+    secrets (fingerprint) {
+        fingerprint -> Binary,
+        in_force_from -> SqlTime,
+        replaces -> Bool,
+        resealed_at -> Nullable<SqlTime>,
+    }
+}
+
+diesel::table! {
     write_probes (slot) {
         slot -> Integer,
         payload -> Binary,

@@ -15,7 +15,7 @@ use crate::db::{Conn, DbError, DbResult};
 use crate::random::Random;
 use crate::retention::{self, Lease};
 use crate::revocations::{self, Reason, Revocation, Revoked};
-use crate::secret::SealKey;
+use crate::secret::{SealKey, SealedRows};
 use crate::types::{Algorithm, KeyId, Timestamp};
 
 /// The use of keys that sign access tokens.
@@ -139,6 +139,24 @@ impl KeyKeeper {
         self.record(conn, Event::KeyRevoked, row, by)?;
         self.succeed(conn, &rows, row, state, now)?;
         Ok(entry)
+    }
+
+    /// Encrypts private keys under the new secret of the server that are encrypted under the previous one, in the
+    /// caller's transaction; or counts them only.
+    pub(crate) fn reseal(&self, conn: &mut Conn, is_counting: bool) -> DbResult<SealedRows> {
+        let mut found = SealedRows::default();
+        for row in store::all(conn)? {
+            let context = row.id.0.as_bytes();
+            if row.sealed_private_key.is_empty() || self.seal.is_current(&row.sealed_private_key, context) {
+                continue;
+            }
+            found.outdated = found.outdated.saturating_add(1);
+            match self.seal.reseal(&row.sealed_private_key, context, &self.random) {
+                Some(resealed) if !is_counting => store::reseal(conn, row.id, &row.sealed_private_key, &resealed)?,
+                Some(_) | None => {}
+            }
+        }
+        Ok(found)
     }
 
     /// Sees to it that another key signs in the place of one that was revoked in `state`.

@@ -6,6 +6,7 @@ pub mod key_ring;
 pub mod lifecycle;
 pub mod low_s;
 pub mod schedule;
+pub(crate) mod secrets;
 pub mod signing_key;
 pub mod state;
 mod store;

@@ -1,11 +1,11 @@
-//! Signing keys as rows.
+//! Signing keys and secrets as rows.
 
 use std::time::Duration;
 
 use diesel::prelude::*;
 
 use super::state::KeyTimes;
-use crate::db::schema::signing_keys;
+use crate::db::schema::{secrets, signing_keys};
 use crate::db::{Conn, DbResult};
 use crate::types::{KeyId, Timestamp};
 
@@ -89,5 +89,41 @@ pub(super) fn erase(conn: &mut Conn, id: KeyId) -> DbResult<()> {
 pub(super) fn rewrite_revoked(conn: &mut Conn, id: KeyId, revoked_at: Timestamp) -> DbResult<()> {
     let key = signing_keys::table.filter(signing_keys::id.eq(id)).filter(signing_keys::revoked_at.is_null());
     diesel::update(key).set(signing_keys::revoked_at.eq(revoked_at)).execute(conn)?;
+    Ok(())
+}
+
+/// Replaces an encrypted private key, unless it was erased meanwhile.
+pub(super) fn reseal(conn: &mut Conn, id: KeyId, sealed: &[u8], resealed: &[u8]) -> DbResult<()> {
+    let key = signing_keys::table.filter(signing_keys::id.eq(id)).filter(signing_keys::sealed_private_key.eq(sealed));
+    diesel::update(key).set(signing_keys::sealed_private_key.eq(resealed)).execute(conn)?;
+    Ok(())
+}
+
+/// The row of a secret that servers were started with.
+#[derive(Clone, Queryable, Insertable, Selectable)]
+#[diesel(table_name = secrets)]
+pub struct SecretRow {
+    pub fingerprint: Vec<u8>,
+    pub in_force_from: Timestamp,
+    pub replaces: bool,
+    pub resealed_at: Option<Timestamp>,
+}
+
+/// Finds a secret by its fingerprint.
+pub(super) fn find_secret(conn: &mut Conn, fingerprint: &[u8]) -> DbResult<Option<SecretRow>> {
+    let secret = secrets::table.filter(secrets::fingerprint.eq(fingerprint));
+    Ok(secret.select(SecretRow::as_select()).first(conn).optional()?)
+}
+
+/// Inserts a secret.
+pub(super) fn insert_secret(conn: &mut Conn, row: &SecretRow) -> DbResult<()> {
+    diesel::insert_into(secrets::table).values(row).execute(conn)?;
+    Ok(())
+}
+
+/// Notes that nothing is encrypted under the secret that this one replaces.
+pub(super) fn set_resealed(conn: &mut Conn, fingerprint: &[u8], now: Timestamp) -> DbResult<()> {
+    let secret = secrets::table.filter(secrets::fingerprint.eq(fingerprint));
+    diesel::update(secret).set(secrets::resealed_at.eq(now)).execute(conn)?;
     Ok(())
 }

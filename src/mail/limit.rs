@@ -79,7 +79,11 @@ impl Limits {
             ("email_unverified", self.unverified, "")
         };
         let Some(rate) = rate else { return Ok(Admission::Admitted) };
-        let key = self.key.tag(format!("{limit} {class} {}", recipient.normalized).as_bytes());
+        let subject = format!("{limit} {class} {}", recipient.normalized);
+        let key = self.key.tag(subject.as_bytes());
+        if let Some(other) = self.key.other_tag(subject.as_bytes()) {
+            store::adopt_count(conn, &other, &key)?;
+        }
         let count = store::lock_count(conn, &key, now)?;
         let interval = rate.period.checked_div(rate.burst.get()).unwrap_or_default();
         let full_at = count.full_at.max(now).plus(interval);

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use url::Url;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::audit::{Actor, Audit, Event, Record};
@@ -26,7 +27,7 @@ use crate::config::Config;
 use crate::db::{Conn, DbError, DbResult};
 use crate::metrics::{EmailOutcome, Metrics};
 use crate::random::Random;
-use crate::secret::SealKey;
+use crate::secret::{SealKey, SealedRows};
 use crate::tokens::opaque::{self, IssuedToken, Purpose, TokenRecord};
 use crate::types::{EmailId, Timestamp};
 
@@ -320,6 +321,26 @@ impl Mail {
             expires_at: email.expires_at(),
         };
         store::insert(conn, &mail)
+    }
+
+    /// Encrypts those of the next `limit` waiting emails after `after` under the new secret of the server that are
+    /// encrypted under the previous one; or counts them only.
+    pub fn reseal(&self, conn: &mut Conn, after: Uuid, limit: i64, is_counting: bool) -> DbResult<SealedRows> {
+        let inner = &self.inner;
+        let rows = store::waiting_after(conn, EmailId(after), limit)?;
+        let mut found = SealedRows { outdated: 0, last: rows.last().map(|(id, ..)| id.0) };
+        for (id, recipient, sealed) in rows {
+            let context = seal_context(id, &recipient);
+            if inner.seal.is_current(&sealed, &context) {
+                continue;
+            }
+            found.outdated = found.outdated.saturating_add(1);
+            match inner.seal.reseal(&sealed, &context, &inner.random) {
+                Some(resealed) if !is_counting => store::reseal(conn, id, &sealed, &resealed)?,
+                Some(_) | None => {}
+            }
+        }
+        Ok(found)
     }
 
     /// Wakes the delivery of emails. Call this after the commit.

@@ -169,6 +169,30 @@ pub(super) fn forget(conn: &mut Conn, addresses: &[String]) -> DbResult<()> {
     Ok(())
 }
 
+/// Finds up to `limit` waiting emails after `after`, by their ids: id, recipient and encrypted message.
+pub(super) fn waiting_after(conn: &mut Conn, after: EmailId, limit: i64) -> DbResult<Vec<(EmailId, String, Vec<u8>)>> {
+    let waiting = outbox::table.filter(outbox::next_attempt_at.is_not_null()).filter(outbox::id.gt(after));
+    let columns = (outbox::id, outbox::recipient, outbox::sealed_message);
+    Ok(waiting.order(outbox::id).limit(limit).select(columns).load(conn)?)
+}
+
+/// Replaces an encrypted message, unless the email was given up meanwhile.
+pub(super) fn reseal(conn: &mut Conn, id: EmailId, sealed: &[u8], resealed: &[u8]) -> DbResult<()> {
+    let email = outbox::table.filter(outbox::id.eq(id)).filter(outbox::sealed_message.eq(sealed));
+    diesel::update(email).set(outbox::sealed_message.eq(resealed)).execute(conn)?;
+    Ok(())
+}
+
+/// Moves a count to another key, unless that has one.
+pub(super) fn adopt_count(conn: &mut Conn, from: &[u8], to: &[u8]) -> DbResult<()> {
+    let present = email_counts::table.filter(email_counts::key.eq(to)).count().get_result::<i64>(conn)?;
+    if present == 0 {
+        let count = email_counts::table.filter(email_counts::key.eq(from));
+        diesel::update(count).set(email_counts::key.eq(to)).execute(conn)?;
+    }
+    Ok(())
+}
+
 /// Reads the state of the outbox.
 pub(super) fn status(conn: &mut Conn) -> DbResult<super::OutboxStatus> {
     let waiting = || outbox::table.filter(outbox::next_attempt_at.is_not_null());

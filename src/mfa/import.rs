@@ -5,6 +5,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::recovery_codes::normalize;
+use super::recovery_codes::recovery_digest;
 use super::{Mfa, store};
 use crate::db::{Conn, DbResult};
 use crate::types::UserId;
@@ -99,7 +100,8 @@ impl Mfa {
         let sealed = self.keys.seal.seal(&factor.secret, user.0.as_bytes(), &self.random);
         store::replace_totp_secret(conn, user, &sealed, now)?;
         store::confirm_totp_secret(conn, user, 0, now)?;
-        let mut digests: Vec<_> = factor.recovery_codes.iter().map(|code| self.recovery_digest(user, code)).collect();
+        let mut digests: Vec<_> =
+            factor.recovery_codes.iter().map(|code| recovery_digest(&factor.secret, user, code)).collect();
         digests.sort_unstable();
         digests.dedup();
         store::replace_recovery_codes(conn, user, &digests, now)

@@ -13,6 +13,8 @@ mod trusted_devices;
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::audit::{Actor, Audit, Event, Record};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -20,7 +22,7 @@ use crate::db::{Conn, Db, DbError, DbResult};
 use crate::devices::Devices;
 use crate::mail::{Activity, Email, Mail, MfaChange};
 use crate::random::Random;
-use crate::secret::{MacKey, SealKey};
+use crate::secret::{SealKey, SealedRows};
 use crate::tokens::opaque::{Purpose, TokenRecord};
 use crate::types::{Amr, UserId};
 
@@ -65,8 +67,6 @@ impl std::ops::Deref for Mfa {
 pub(crate) struct MfaKeys {
     /// The key that encrypts TOTP secrets in the database.
     seal: SealKey,
-    /// The key of the MACs of recovery codes, so that codes cannot be guessed from a stolen database.
-    recovery_codes: MacKey,
     /// The name that apps show next to the account.
     issuer: String,
 }
@@ -75,11 +75,7 @@ impl MfaKeys {
     /// Derives the keys from the configuration.
     pub(crate) fn new(config: &Config) -> Self {
         let site = config.public_url.host_str().unwrap_or("keyturn");
-        Self {
-            seal: config.secret.totp_seal(),
-            recovery_codes: config.secret.recovery_code_key(),
-            issuer: totp::without_colons(site),
-        }
+        Self { seal: config.secret.totp_seal(), issuer: totp::without_colons(site) }
     }
 }
 
@@ -203,6 +199,25 @@ impl Mfa {
 }
 
 impl Mfa {
+    /// Encrypts those of the next `limit` secrets after `after` under the new secret of the server that are encrypted
+    /// under the previous one; or counts them only.
+    pub(crate) fn reseal(&self, conn: &mut Conn, after: Uuid, limit: i64, is_counting: bool) -> DbResult<SealedRows> {
+        let rows = store::secrets_after(conn, UserId(after), limit)?;
+        let mut found = SealedRows { outdated: 0, last: rows.last().map(|(user, _)| user.0) };
+        for (user, sealed) in rows {
+            let context = user.0.as_bytes();
+            if self.keys.seal.is_current(&sealed, context) {
+                continue;
+            }
+            found.outdated = found.outdated.saturating_add(1);
+            match self.keys.seal.reseal(&sealed, context, &self.random) {
+                Some(resealed) if !is_counting => store::reseal_secret(conn, user, &sealed, &resealed)?,
+                Some(_) | None => {}
+            }
+        }
+        Ok(found)
+    }
+
     /// Queues an email that tells the owner of wrong codes after the right password. Call [`Mail::wake`] after the
     /// commit.
     pub(crate) fn warn_of_wrong_codes(&self, conn: &mut Conn, owner: Owner<'_>, by: &Actor) -> DbResult<()> {

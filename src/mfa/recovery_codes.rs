@@ -4,8 +4,9 @@ use zeroize::Zeroizing;
 
 use super::{Mfa, MfaError, Owner, store};
 use crate::audit::Actor;
-use crate::db::{Conn, DbResult};
+use crate::db::{Conn, DbError, DbResult};
 use crate::mail::MfaChange;
+use crate::secret::MacKey;
 use crate::types::UserId;
 
 /// The number of codes that an account gets.
@@ -70,21 +71,27 @@ impl Mfa {
     /// Generates new recovery codes, which replace the current ones.
     pub(super) fn generate_recovery_codes(&self, conn: &mut Conn, user: UserId) -> DbResult<RecoveryCodes> {
         let codes: RecoveryCodes = (0..COUNT).map(|_| format_code(&self.random.bytes())).collect();
-        let digests: Vec<_> = codes.iter().map(|code| self.recovery_digest(user, code)).collect();
+        let secret = self.secret_of(conn, user)?;
+        let secret = secret.ok_or_else(|| DbError::Unexpected("there is no secret for recovery codes".to_owned()))?;
+        let digests: Vec<_> = codes.iter().map(|code| recovery_digest(&secret, user, code)).collect();
         store::replace_recovery_codes(conn, user, &digests, self.clock.now())?;
         Ok(codes)
     }
 
     /// Deletes a recovery code. Returns whether the account had it.
     pub(super) fn redeem_recovery_code(&self, conn: &mut Conn, user: UserId, code: &str) -> DbResult<bool> {
-        store::redeem_recovery_code(conn, user, &self.recovery_digest(user, code))
+        match self.secret_of(conn, user)? {
+            Some(secret) => store::redeem_recovery_code(conn, user, &recovery_digest(&secret, user, code)),
+            None => Ok(false),
+        }
     }
+}
 
-    /// Returns the digest of a code of `user`, however it is typed.
-    pub(super) fn recovery_digest(&self, user: UserId, code: &str) -> [u8; 16] {
-        let message = Zeroizing::new([user.0.as_bytes().as_slice(), normalize(code).as_bytes()].concat());
-        self.keys.recovery_codes.tag(&message)
-    }
+/// Returns the digest of a code of `user`, however it is typed: a MAC under a key that is derived from the secret of
+/// the user's app, so that codes cannot be guessed from a stolen database, and outlive a change of `JWT_SECRET`.
+pub(super) fn recovery_digest(secret: &[u8], user: UserId, code: &str) -> [u8; 16] {
+    let message = Zeroizing::new([user.0.as_bytes().as_slice(), normalize(code).as_bytes()].concat());
+    MacKey::from_secret(secret, "recovery code mac").tag(&message)
 }
 
 #[cfg(test)]

@@ -55,6 +55,20 @@ pub(super) fn confirmed_secrets(conn: &mut Conn, first: UserId, last: UserId) ->
     Ok(secrets.select((totp_secrets::user_id, totp_secrets::sealed_secret)).load(conn)?)
 }
 
+/// Finds the secrets of up to `limit` accounts after `after`, by their ids.
+pub(super) fn secrets_after(conn: &mut Conn, after: UserId, limit: i64) -> DbResult<Vec<(UserId, Vec<u8>)>> {
+    let secrets = totp_secrets::table.filter(totp_secrets::user_id.gt(after)).order(totp_secrets::user_id).limit(limit);
+    Ok(secrets.select((totp_secrets::user_id, totp_secrets::sealed_secret)).load(conn)?)
+}
+
+/// Replaces an encrypted secret, unless it was replaced meanwhile.
+pub(super) fn reseal_secret(conn: &mut Conn, user: UserId, sealed: &[u8], resealed: &[u8]) -> DbResult<()> {
+    let secret =
+        totp_secrets::table.filter(totp_secrets::user_id.eq(user)).filter(totp_secrets::sealed_secret.eq(sealed));
+    diesel::update(secret).set(totp_secrets::sealed_secret.eq(resealed)).execute(conn)?;
+    Ok(())
+}
+
 /// Marks time step `step` as used. Returns whether it is later than every used time step.
 pub(super) fn use_totp_step(conn: &mut Conn, user: UserId, sealed: &[u8], step: i64) -> DbResult<bool> {
     let unused = totp_secrets::table

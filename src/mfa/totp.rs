@@ -152,6 +152,12 @@ impl Mfa {
         }
     }
 
+    /// Returns the secret of an account, confirmed or not.
+    pub(super) fn secret_of(&self, conn: &mut Conn, user: UserId) -> DbResult<Option<Zeroizing<Vec<u8>>>> {
+        let row = store::totp_secret(conn, user)?;
+        row.map(|row| self.open_secret(user, &row.sealed_secret)).transpose()
+    }
+
     fn open_secret(&self, user: UserId, sealed: &[u8]) -> DbResult<Zeroizing<Vec<u8>>> {
         let opened = self.keys.seal.open(sealed, user.0.as_bytes());
         opened.ok_or_else(|| DbError::Unexpected("a TOTP secret was encrypted under another JWT_SECRET".to_owned()))

@@ -22,6 +22,8 @@ pub(crate) enum Lease {
     Retention,
     /// Changes of signing keys.
     Keys,
+    /// A change of `JWT_SECRET`.
+    Secrets,
 }
 
 impl Lease {
@@ -30,8 +32,20 @@ impl Lease {
         match self {
             Self::Retention => "retention",
             Self::Keys => "keys",
+            Self::Secrets => "secrets",
         }
     }
+}
+
+/// Takes or renews a lease for `holder` until a time. Returns whether no other server has it.
+pub(crate) fn take(
+    conn: &mut Conn,
+    lease: Lease,
+    holder: &[u8; 16],
+    now: Timestamp,
+    until: Timestamp,
+) -> DbResult<bool> {
+    store::lease(conn, lease.name(), holder, now, until)
 }
 
 /// Waits until no other transaction does the same work, and excludes others until the caller's transaction ends.

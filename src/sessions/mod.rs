@@ -265,6 +265,12 @@ pub(crate) fn expire(
     store::expire(conn, before, after, limit)
 }
 
+/// Counts the live sessions whose refresh token was issued before a time, or was handed out again since. Returns the
+/// time at which the last of them expires, too.
+pub(crate) fn issued_before(conn: &mut Conn, before: Timestamp, now: Timestamp) -> DbResult<(i64, Option<Timestamp>)> {
+    store::issued_before(conn, before, now)
+}
+
 /// Deletes up to `limit` sessions of an account that is deleted, and removes its IP address, user agent and place from
 /// as many of those in which it acted for others. Returns how many there were.
 pub(crate) fn erase(conn: &mut Conn, user: UserId, limit: i64) -> DbResult<usize> {

@@ -1,7 +1,7 @@
 //! Attempts at codes of the second factor: failures in a row delay the next attempt as they do for passwords, and the
 //! owner is told when somebody who knows the password tries many.
 
-use super::lockout::{AttemptError, AttemptSource, Claim, FAILURES_KEPT, FailureKey, claim, limited_subject};
+use super::lockout::{AttemptError, AttemptSource, Claim, FailureKey, claim, limited_subject};
 use super::store::{self, Failures};
 use super::{Limit, Throttle};
 use crate::audit::{Actor, Event, Record};
@@ -91,7 +91,7 @@ impl ClaimedCode<'_> {
     /// Changes the count of all sources together and returns it.
     fn count_in_total(&self, conn: &mut Conn, change: i32) -> DbResult<i32> {
         let CodeAttempt { total, now, .. } = self.attempt;
-        let former = store::lock(conn, total, *now, now.minus(FAILURES_KEPT))?;
+        let former = total.lock(conn, *now)?;
         let failures = former.failures.saturating_add(change).max(0);
         let last_failed_at = if change > 0 { *now } else { former.last_failed_at };
         store::set(conn, total, Failures { failures, pending: 0, last_failed_at })?;

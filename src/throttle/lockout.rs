@@ -9,6 +9,7 @@
 //! Every attempt is counted as a failure before anything is compared, and taken back if it was none. So of attempts at
 //! once no more are compared than of attempts one after another.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use super::store::{self, Failures};
@@ -74,7 +75,31 @@ impl AttemptSource {
 }
 
 /// The key of a count of failures: a MAC of the account and the source of the attempts.
-pub(super) type FailureKey = Vec<u8>;
+#[derive(Clone, Debug)]
+pub(super) struct FailureKey {
+    key: Vec<u8>,
+    /// The MAC under the other secret, while `JWT_SECRET` is changed.
+    other: Option<Vec<u8>>,
+}
+
+impl Deref for FailureKey {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.key
+    }
+}
+
+impl FailureKey {
+    /// Locks the count until the transaction ends, as [`store::lock`] does, also if it was counted under the other
+    /// secret.
+    pub(super) fn lock(&self, conn: &mut Conn, now: Timestamp) -> DbResult<Failures> {
+        if let Some(other) = &self.other {
+            store::adopt(conn, other, &self.key)?;
+        }
+        store::lock(conn, &self.key, now, now.minus(FAILURES_KEPT))
+    }
+}
 
 /// Why an attempt cannot be counted at present.
 #[derive(Debug, thiserror::Error)]
@@ -161,7 +186,7 @@ pub(super) fn claim(
     let mut claims = Vec::new();
     // Every transaction locks the counts in the same order, so that concurrent ones cannot deadlock.
     for key in keys {
-        let mut former = store::lock(conn, key, now, now.minus(FAILURES_KEPT))?;
+        let mut former = key.lock(conn, now)?;
         if now.since(former.last_failed_at) >= LONGEST_JUDGEMENT {
             former.pending = 0;
         }
@@ -195,7 +220,8 @@ impl Throttle {
         let keys = self.failure_keys(email.normalized(), source, requester);
         let anonymous = Actor::anonymous(requester);
         let record = || Record::new(Event::LimitExceeded, &anonymous).on(user);
-        let looked_up = keys.clone();
+        let looked_up: Vec<Vec<u8>> =
+            keys.iter().flat_map(|key| [Some(key.key.clone()), key.other.clone()]).flatten().collect();
         let since = now.minus(FAILURES_KEPT);
         // Whoever has to wait anyway costs no write, and uses up no attempt of the rate limit.
         let failures = self.db.read(move |conn| store::failures(conn, &looked_up, since)).await?;
@@ -258,7 +284,9 @@ impl Throttle {
     /// Returns the key of a count. It is a MAC, so that the database contains no email or IP addresses of failed
     /// attempts.
     pub(super) fn failure_key(&self, account: &str, source: &str) -> FailureKey {
-        self.failure_key.tag(format!("{source} {account}").as_bytes()).to_vec()
+        let subject = format!("{source} {account}");
+        let other = self.failure_key.other_tag(subject.as_bytes()).map(|tag| tag.to_vec());
+        FailureKey { key: self.failure_key.tag(subject.as_bytes()).to_vec(), other }
     }
 
     /// Keeps an attempt counted as a failure, and audits it with `record`.
@@ -268,7 +296,7 @@ impl Throttle {
         let now = self.clock.now();
         let recorded = self.db.write(move |conn| {
             for claim in &attempt.claims {
-                let mut count = store::lock(conn, &claim.key, now, now.minus(FAILURES_KEPT))?;
+                let mut count = claim.key.lock(conn, now)?;
                 if count.pending > 0 {
                     count.pending -= 1;
                 } else {
@@ -294,7 +322,7 @@ impl Throttle {
         let now = self.clock.now();
         let taken_back = self.db.write(move |conn| {
             for claim in &claims {
-                let count = store::lock(conn, &claim.key, now, now.minus(FAILURES_KEPT))?;
+                let count = claim.key.lock(conn, now)?;
                 store::set(conn, &claim.key, claim.taken_back_from(count))?;
             }
             Ok(())
@@ -384,7 +412,7 @@ mod tests {
         let at = Timestamp::from_secs;
         let former = Failures { failures: 6, pending: 0, last_failed_at: at(1000) };
         let claimed = Failures { failures: 7, pending: 1, last_failed_at: at(1002) };
-        let claim = Claim { key: Vec::new(), former, claimed };
+        let claim = Claim { key: FailureKey { key: Vec::new(), other: None }, former, claimed };
         let left = |count| {
             let Failures { failures, pending, last_failed_at } = claim.taken_back_from(count);
             (failures, pending, last_failed_at)

@@ -49,6 +49,16 @@ pub(super) fn lock(conn: &mut Conn, source: &[u8], now: Timestamp, until: Timest
     Ok(if is_recent { locked } else { Failures { failures: 0, pending: 0, last_failed_at: now } })
 }
 
+/// Moves the count of a source to another MAC of it, unless that has one.
+pub(super) fn adopt(conn: &mut Conn, from: &[u8], to: &[u8]) -> DbResult<()> {
+    let present = login_failures::table.filter(login_failures::source.eq(to)).count().get_result::<i64>(conn)?;
+    if present == 0 {
+        let count = login_failures::table.filter(login_failures::source.eq(from));
+        diesel::update(count).set(login_failures::source.eq(to)).execute(conn)?;
+    }
+    Ok(())
+}
+
 /// Sets the count of a source.
 pub(super) fn set(conn: &mut Conn, source: &[u8], count: Failures) -> DbResult<()> {
     let change = (

@@ -91,7 +91,7 @@ impl RefreshToken {
         let encoded = text.strip_prefix(PREFIX)?;
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(encoded).ok()?);
         let (signed, tag) = bytes.split_at_checked(SIGNED_LENGTH)?;
-        let is_authentic: bool = key.tag(signed).as_slice().ct_eq(tag).into();
+        let is_authentic = key.is_tag(signed, tag);
         let (version, rest) = signed.split_first()?;
         if !is_authentic || *version != VERSION {
             return None;
@@ -113,6 +113,13 @@ impl RefreshToken {
         let secret =
             hkdf_sha256(self.secret.as_slice(), &salt.0, &[self.session.0.as_bytes(), &generation.to_be_bytes()]);
         Self::new(self.session, generation, secret, key)
+    }
+
+    /// Returns the next token of the session with the digest that is stored, under the secret that a server had when it
+    /// issued that token.
+    pub fn stored_successor(&self, salt: &RotationSalt, key: &MacKey, stored: &[u8]) -> Self {
+        let mut successors = key.each().map(|key| self.successor(salt, &key));
+        successors.find(|token| token.digest().matches(stored)).unwrap_or_else(|| self.successor(salt, key))
     }
 
     /// Returns the digest that is stored.

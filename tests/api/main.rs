@@ -79,6 +79,7 @@ mod repeated_revocations;
 mod retention;
 mod revocation_lifetime;
 mod rotation;
+mod secrets;
 mod session_limit;
 mod sessions;
 mod statements;

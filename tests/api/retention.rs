@@ -169,7 +169,9 @@ async fn events_are_removed_when_they_are_too_old_and_never_if_they_are_kept_for
 }
 
 fn holder(deployment: &Deployment) -> String {
-    deployment.rows("leases")[0]["holder"].as_str().unwrap().to_owned()
+    let leases = deployment.rows("leases");
+    let lease = leases.iter().find(|lease| lease["name"] == "retention").unwrap();
+    lease["holder"].as_str().unwrap().to_owned()
 }
 
 async fn one_server_at_a_time_deletes_and_another_takes_its_place(backend: Backend) {

@@ -113,14 +113,15 @@ fn statements(log: &str) -> BTreeMap<&str, u64> {
     statements
 }
 
-/// Whether a statement is one of those by which each server follows the log of revocations and the outbox, or opens a
-/// connection for that, where both look at the same time.
+/// Whether a statement is one of those by which each server follows the log of revocations, the outbox and the signing
+/// keys, or opens a connection for that, where several look at the same time.
 fn is_of_the_reader(statement: &str) -> bool {
     let looks = |table| statement.starts_with("SELECT") && statement.contains(table);
     statement.contains("pg_snapshot_xmin")
         || statement.contains("clock_timestamp()")
         || looks("FROM \"revocations\"")
         || looks("FROM \"outbox\"")
+        || looks("FROM \"signing_keys\"")
         || statement.starts_with("SET ")
 }
 

@@ -87,6 +87,7 @@ const TABLES: &[(&str, &str)] = &[
     ("email_changes", "accounts"),
     ("sessions", "sessions"),
     ("signing_keys", "keys"),
+    ("secrets", "keys"),
     ("revocations", "revocations"),
     ("audit_log", "audit"),
     ("opaque_tokens", "tokens"),
@@ -130,6 +131,7 @@ const TASKS: &[Task] = &[
     Task { name: "throttle", room: "throttle", file: "app/mod.rs", spawn: "spawn(app.throttle.clone().run())" },
     Task { name: "retention", room: "retention", file: "app/mod.rs", spawn: "spawn(app.retention.clone().run())" },
     Task { name: "key follower", room: "keys", file: "app/mod.rs", spawn: "spawn(base.keys.clone().run())" },
+    Task { name: "secret change", room: "admin", file: "app/mod.rs", spawn: "spawn(app.secret_change.clone().run())" },
     Task { name: "stats recorder", room: "admin", file: "app/mod.rs", spawn: "spawn(recorder.clone().run())" },
     Task {
         name: "Redis probe",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use diesel::prelude::*;
 use keyturn::db::schema::{
     audit_log, client_secrets, clients, email_changes, email_counts, hourly_counts, leases, login_failures,
-    mfa_challenges, opaque_tokens, outbox, recovery_codes, revocations, sessions, signing_keys, totp_secrets,
+    mfa_challenges, opaque_tokens, outbox, recovery_codes, revocations, secrets, sessions, signing_keys, totp_secrets,
     trusted_devices, users, write_probes,
 };
 use keyturn::db::types::{IpColumn, Json};
@@ -25,6 +25,7 @@ both_backends! {
     users_are_read_as_they_were_written,
     sessions_are_read_as_they_were_written,
     signing_keys_are_read_as_they_were_written,
+    secrets_are_read_as_they_were_written,
     revocations_are_numbered_in_their_order,
     times_compare_and_sort_as_times,
     an_address_has_one_account,
@@ -115,6 +116,15 @@ struct Key {
     revoked_at: Option<Timestamp>,
     token_ttl: i64,
     wanted_until: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Queryable, Insertable)]
+#[diesel(table_name = secrets)]
+struct Secret {
+    fingerprint: Vec<u8>,
+    in_force_from: Timestamp,
+    replaces: bool,
+    resealed_at: Option<Timestamp>,
 }
 
 #[derive(Debug, PartialEq, Queryable)]
@@ -291,6 +301,7 @@ async fn the_tables_have_the_columns_that_the_schema_has(deployment: Arc<Deploym
         users,
         sessions,
         signing_keys,
+        secrets,
         revocations,
         audit_log,
         opaque_tokens,
@@ -353,6 +364,22 @@ async fn sessions_are_read_as_they_were_written(deployment: Arc<Deployment>) {
         let address = IpColumn(address.parse().unwrap());
         let found: i64 = sessions::table.filter(sessions::ip.eq(address)).count().get_result(&mut conn).unwrap();
         assert_eq!(found, 1, "{address:?}");
+    }
+}
+
+async fn secrets_are_read_as_they_were_written(deployment: Arc<Deployment>) {
+    let mut conn = migrated(&deployment);
+    let present: Vec<Secret> = secrets::table.load(&mut conn).unwrap();
+    assert_eq!(present, []);
+    for n in 0..TIMES.len() {
+        let written = Secret {
+            fingerprint: vec![u8::try_from(n).unwrap(); 16],
+            in_force_from: time(n),
+            replaces: n.is_multiple_of(2),
+            resealed_at: n.is_multiple_of(3).then(|| time(n + 1)),
+        };
+        diesel::insert_into(secrets::table).values(&written).execute(&mut conn).unwrap();
+        assert_eq!(secrets::table.find(&written.fingerprint).first::<Secret>(&mut conn).unwrap(), written);
     }
 }
 

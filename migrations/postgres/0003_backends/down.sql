@@ -1,2 +1,4 @@
 DROP TABLE client_secrets;
 DROP TABLE clients;
+DELETE FROM leases WHERE name = 'secrets';
+DROP TABLE secrets;

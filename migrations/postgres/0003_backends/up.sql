@@ -24,3 +24,17 @@ CREATE TABLE client_secrets (
 );
 
 COMMENT ON COLUMN client_secrets.digest IS 'SHA-256 of the secret';
+
+-- The values of JWT_SECRET that servers were started with, by fingerprints from which they do not follow.
+CREATE TABLE secrets (
+    fingerprint bytea PRIMARY KEY,
+    in_force_from timestamptz NOT NULL,
+    replaces boolean NOT NULL,
+    resealed_at timestamptz
+);
+
+COMMENT ON COLUMN secrets.in_force_from IS 'from when on tokens, seals and counters are made with it';
+COMMENT ON COLUMN secrets.replaces IS 'whether it came with JWT_SECRET_PREVIOUS, which it replaces';
+COMMENT ON COLUMN secrets.resealed_at IS 'when nothing was sealed under the one that it replaces any more';
+
+INSERT INTO leases (name, holder, until) VALUES ('secrets', '', '1970-01-01T00:00:00Z');

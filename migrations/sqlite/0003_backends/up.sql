@@ -20,3 +20,13 @@ CREATE TABLE client_secrets (
     created_at bigint NOT NULL,
     PRIMARY KEY (client_id, number)
 );
+
+-- The values of JWT_SECRET that servers were started with, by fingerprints from which they do not follow.
+CREATE TABLE secrets (
+    fingerprint blob NOT NULL PRIMARY KEY,
+    in_force_from bigint NOT NULL,
+    replaces boolean NOT NULL,
+    resealed_at bigint
+);
+
+INSERT INTO leases (name, holder, until) VALUES ('secrets', X'', 0);

@@ -218,7 +218,7 @@ impl Sessions {
     fn same_successor(&self, family: &TokenFamily, token: &RefreshToken) -> DbResult<RefreshToken> {
         let salt = family.rotation_salt.as_deref().and_then(|salt| salt.try_into().ok());
         let salt = salt.ok_or_else(|| DbError::Unexpected("a session has a parent token but no salt".to_owned()))?;
-        Ok(token.successor(&RotationSalt(salt), &self.refresh_key))
+        Ok(token.stored_successor(&RotationSalt(salt), &self.refresh_key, &family.token_digest))
     }
 
     async fn recover(

@@ -19,7 +19,7 @@ use crate::types::{ADMIN, Amr, Jti, Roles, SessionId, Timestamp, UserId};
 
 pub(super) use queries::{
     ExcessSession, PastSession, SessionRow, count_by_device, count_ended, count_live, excess_sessions, exists, find,
-    first_login, ips, list, past_sessions, summary,
+    first_login, ips, issued_before, list, past_sessions, summary,
 };
 pub(super) use revoke::{
     RecordedRevocation, RevokedAccessTokens, owner, recorded_revocations, revoke, revoke_access_tokens,

@@ -198,3 +198,13 @@ pub(crate) fn count_by_device(conn: &mut Conn, now: Timestamp) -> DbResult<BTree
     let rows: Vec<DeviceCount> = diesel::sql_query(query).bind::<SqlTime, _>(now).load(conn)?;
     Ok(rows.into_iter().map(|row| (row.kind, row.count)).collect())
 }
+
+/// Counts the live sessions whose refresh token was issued before a time, or was handed out again since. Returns the
+/// time at which the last of them expires, too.
+pub(crate) fn issued_before(conn: &mut Conn, before: Timestamp, now: Timestamp) -> DbResult<(i64, Option<Timestamp>)> {
+    let live = sessions::revoked_at.is_null().and(sessions::expires_at.gt(now)).and(sessions::ends_at.gt(now));
+    let old = live.and(sessions::issued_at.lt(before).or(sessions::recovered.eq(true)));
+    let count = sessions::table.filter(old).count().get_result(conn)?;
+    let last = sessions::table.filter(old).order(sessions::expires_at.desc()).select(sessions::expires_at);
+    Ok((count, last.first(conn).optional()?))
+}
