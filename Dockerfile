@@ -15,6 +15,7 @@ RUN cargo install --locked --version 0.7.7 cargo-auditable
 # The dependencies alone, in a layer that lasts until one of these files changes.
 WORKDIR /src
 COPY Cargo.toml Cargo.lock build.rs ./
+COPY crates crates
 RUN mkdir -p src benches/load && \
     echo 'fn main() {}' > src/main.rs && cp src/main.rs benches/load/main.rs && touch src/lib.rs && \
     cargo auditable build --release --locked --bin keyturn

@@ -1,0 +1,40 @@
+//! Verifies access tokens of keyturn: form, signature and claims, and whether session, token or key was revoked.
+//!
+//! [`Verifier::verify`] does no I/O. What it knows of keys and revocations comes from
+//! [`LiveVerifier`](client::LiveVerifier) (feature `client`), which fetches the keys and follows the feed, or from
+//! whatever calls [`Verifier::set_keys`] and [`Verifier::apply`].
+//!
+//! `docs/verifiers.md` of keyturn is the specification, which all verifiers share, and `tests/verifiers/corpus.json`
+//! the cases that all of them pass.
+
+mod claims;
+mod demand;
+mod feed;
+mod id;
+mod json;
+mod keys;
+mod moment;
+mod refusal;
+mod remembered;
+mod revoked;
+mod token;
+mod verifier;
+
+#[cfg(feature = "actix")]
+pub mod actix;
+#[cfg(any(feature = "actix", feature = "tower"))]
+mod bearer;
+#[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "tower")]
+pub mod tower;
+
+pub use claims::{Act, Claims};
+pub use demand::Demand;
+pub use feed::{Event, MalformedEvent};
+pub use id::Id;
+pub use keys::{Algorithm, Keys, MalformedKeys};
+pub use moment::Moment;
+pub use refusal::Refusal;
+pub use token::{Rules, VerifiedToken};
+pub use verifier::{Verifier, WhenStale};

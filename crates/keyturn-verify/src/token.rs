@@ -1,0 +1,129 @@
+//! The rules for tokens: form, header, key, signature and claims.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+
+use crate::{Algorithm, Claims, Keys, Moment, Refusal, json};
+
+/// The longest token that is parsed, in bytes. Issued tokens are shorter than 1 KiB.
+const MAX_LENGTH: usize = 8 * 1024;
+
+/// The most leeway, in seconds. Entries of the feed live 60 seconds longer than their tokens.
+const MAX_LEEWAY_SECS: u32 = 30;
+
+/// What tokens must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The issuer, `iss`.
+    pub issuer: String,
+    /// The audiences, of which `aud` must be one.
+    pub audiences: Vec<String>,
+    /// The algorithms of signatures. By default all of [`Algorithm`].
+    pub algorithms: Vec<Algorithm>,
+    /// The seconds by which the server's clock may be ahead, for `nbf`: 5 by default, 30 at most.
+    pub not_before_leeway_secs: u32,
+    /// The seconds for which a token is accepted after `exp`: 0 by default, 30 at most.
+    pub expiry_leeway_secs: u32,
+}
+
+impl Rules {
+    /// Creates the rules for tokens of this issuer for this audience.
+    pub fn new(issuer: impl Into<String>, audience: impl Into<String>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            audiences: vec![audience.into()],
+            algorithms: Algorithm::ALL.to_vec(),
+            not_before_leeway_secs: 5,
+            expiry_leeway_secs: 0,
+        }
+    }
+}
+
+/// A token whose form, signature and claims are valid.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct VerifiedToken {
+    /// The claims.
+    pub claims: Claims,
+    /// The id of the key that signed it.
+    pub kid: String,
+}
+
+/// The header of a token. One with `crit` is refused, because no extensions are supported (RFC 7515 §4.1.11).
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    typ: String,
+    kid: String,
+    #[serde(default, deserialize_with = "is_present")]
+    crit: bool,
+}
+
+/// Returns `true` for any value, even `null`: serde calls it only for a member that is there.
+fn is_present<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(value).map(|_| true)
+}
+
+impl Rules {
+    /// Verifies form, header, key, signature and claims of a token, in this order.
+    pub(crate) fn verify(
+        &self,
+        token: &str,
+        keys: Option<&Keys>,
+        is_key_revoked: impl Fn(&str) -> bool,
+        now: Moment,
+    ) -> Result<VerifiedToken, Refusal> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if token.len() > MAX_LENGTH || !token.bytes().all(allowed) {
+            return Err(Refusal::Malformed);
+        }
+        let (message, signature) = token.rsplit_once('.').ok_or(Refusal::Malformed)?;
+        let (header, payload) = message.split_once('.').ok_or(Refusal::Malformed)?;
+        if payload.contains('.') {
+            return Err(Refusal::Malformed);
+        }
+        let header: Header = json::decode(header).ok_or(Refusal::Header)?;
+        let typ = header.typ.strip_prefix("application/").unwrap_or(&header.typ);
+        if header.crit || !typ.eq_ignore_ascii_case("at+jwt") {
+            return Err(Refusal::Header);
+        }
+        if is_key_revoked(&header.kid) {
+            return Err(Refusal::KeyRevoked);
+        }
+        let key = keys.ok_or(Refusal::NotReady)?.get(&header.kid);
+        let key = key.filter(|key| self.algorithms.contains(&key.algorithm)).ok_or(Refusal::UnknownKey)?;
+        if header.alg != key.algorithm.name() {
+            return Err(Refusal::Header);
+        }
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| Refusal::Signature)?;
+        if !key.is_valid(message.as_bytes(), &signature) {
+            return Err(Refusal::Signature);
+        }
+        let claims: Claims = json::decode(payload).ok_or(Refusal::Claims)?;
+        if !claims.are_complete() || claims.iss != self.issuer || !self.audiences.contains(&claims.aud) {
+            return Err(Refusal::Claims);
+        }
+        self.check_time(&claims, now)?;
+        Ok(VerifiedToken { claims, kid: header.kid })
+    }
+
+    /// Checks the times of a token.
+    pub(crate) fn check_time(&self, claims: &Claims, now: Moment) -> Result<(), Refusal> {
+        let leeway = |secs: u32| i64::from(secs.min(MAX_LEEWAY_SECS));
+        let now = now.unix_secs();
+        if claims.nbf > now.saturating_add(leeway(self.not_before_leeway_secs)) {
+            return Err(Refusal::NotYetValid);
+        }
+        let is_expired = now >= claims.exp.saturating_add(leeway(self.expiry_leeway_secs));
+        if is_expired { Err(Refusal::Expired) } else { Ok(()) }
+    }
+}
+
+/// Returns the id of the key in the header of a token.
+#[cfg(feature = "client")]
+pub(crate) fn kid(token: &str) -> Option<String> {
+    let (header, _) = token.split_once('.')?;
+    json::decode::<Header>(header).map(|header| header.kid)
+}
