@@ -1,0 +1,21 @@
+// Why a token is refused. The code is for logs and metrics; the caller is told the status and the challenge only.
+
+const FORBIDDEN = new Set(["missing_role", "missing_scope", "acting"]);
+const UNKNOWN = new Set(["not_ready", "stale", "introspect"]);
+const WEAK = new Set(["missing_amr", "login_too_old"]);
+
+export class Refusal extends Error {
+  constructor(code) {
+    super(`the access token is refused: ${code}`);
+    this.name = "Refusal";
+    this.code = code;
+    // 503 where it is not known whether the token is valid: a client that gets 401 may log its user out.
+    this.status = UNKNOWN.has(code) ? 503 : FORBIDDEN.has(code) ? 403 : 401;
+    const error = FORBIDDEN.has(code)
+      ? "insufficient_scope"
+      : WEAK.has(code)
+        ? "insufficient_user_authentication"
+        : "invalid_token";
+    this.challenge = UNKNOWN.has(code) ? undefined : `Bearer error="${error}"`;
+  }
+}

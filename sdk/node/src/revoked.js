@@ -1,0 +1,148 @@
+// What is known of the feed, in memory.
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+// The number of syncs between two removals of expired entries, which visit every entry.
+const SYNCS_PER_REMOVAL = 30;
+// An entry about a session is one number: the second of its end, and the snapshot in which it was seen last.
+const SNAPSHOT_UNIT = 2 ** 33;
+const SNAPSHOTS = 2 ** 19;
+
+class Few {
+  tokens = new Map();
+  revisions = new Map();
+  keys = new Set();
+
+  addToken(jti, end) {
+    this.tokens.set(jti, Math.max(end, this.tokens.get(jti) ?? 0));
+  }
+
+  addRevision(sid, revision, end) {
+    const known = this.revisions.get(sid) ?? { revision, end };
+    this.revisions.set(sid, { revision: Math.max(revision, known.revision), end: Math.max(end, known.end) });
+  }
+
+  remove(now) {
+    for (const [jti, end] of this.tokens) if (end <= now) this.tokens.delete(jti);
+    for (const [sid, { end }] of this.revisions) if (end <= now) this.revisions.delete(sid);
+  }
+}
+
+function identifier(text) {
+  if (text === null || text === undefined) return undefined;
+  const lower = typeof text === "string" ? text.toLowerCase() : "";
+  if (!UUID.test(lower)) throw new TypeError("the event is malformed");
+  return lower;
+}
+
+function millis(text) {
+  const time = typeof text === "string" ? Date.parse(text) : NaN;
+  if (Number.isNaN(time)) throw new TypeError("the event is malformed");
+  return time;
+}
+
+function count(number) {
+  if (!Number.isSafeInteger(number) || number < 0) throw new TypeError("the event is malformed");
+  return number;
+}
+
+export class Revoked {
+  #sessions = new Map();
+  #few = new Few();
+  #next = new Few();
+  #reading = 0;
+  #known = 0;
+  #serverTime = 0;
+  #completeUntil;
+  #syncs = 0;
+
+  // Applies an event that arrived at `at` (milliseconds of a monotonic clock). Returns whether the revoked keys have
+  // changed. Throws a TypeError for data that is not as the contract says.
+  apply(event, data, at) {
+    switch (event) {
+      case "reset":
+        this.#reading = (this.#reading + 1) % SNAPSHOTS;
+        this.#next = new Few();
+        return false;
+      case "revoked":
+        this.#add(identifier(data.sid), identifier(data.jti), data.before_rev, Math.ceil(millis(data.expires_at) / 1000));
+        return false;
+      case "key": {
+        if (typeof data.kid !== "string") throw new TypeError("the event is malformed");
+        const isNew = !this.#few.keys.has(data.kid);
+        for (const few of this.#written()) few.keys.add(data.kid);
+        return isNew;
+      }
+      case "sync":
+        return this.#sync(count(data.age_ms), millis(data.server_time), at);
+      case "bye":
+        count(data.retry_ms);
+        return false;
+      default:
+        return false;
+    }
+  }
+
+  #written() {
+    return this.#reading === this.#known ? [this.#few] : [this.#few, this.#next];
+  }
+
+  #add(sid, jti, beforeRev, end) {
+    if (jti) {
+      for (const few of this.#written()) few.addToken(jti, end);
+    } else if (!sid) {
+      throw new TypeError("the event is malformed");
+    } else if (beforeRev !== null && beforeRev !== undefined) {
+      if (!Number.isInteger(beforeRev)) throw new TypeError("the event is malformed");
+      for (const few of this.#written()) few.addRevision(sid, beforeRev, end);
+    } else {
+      const known = (this.#sessions.get(sid) ?? 0) % SNAPSHOT_UNIT;
+      this.#sessions.set(sid, Math.max(known, end) + this.#reading * SNAPSHOT_UNIT);
+    }
+  }
+
+  #sync(age, serverTime, at) {
+    this.#serverTime = Math.max(this.#serverTime, Math.floor(serverTime / 1000));
+    this.#completeUntil = Math.max(this.#completeUntil ?? -Infinity, at - age);
+    this.#syncs += 1;
+    const isSnapshot = this.#reading !== this.#known;
+    let areKeysChanged = false;
+    if (isSnapshot) {
+      this.#known = this.#reading;
+      const before = this.#few.keys;
+      this.#few = this.#next;
+      this.#next = new Few();
+      areKeysChanged = before.size !== this.#few.keys.size || [...before].some((kid) => !this.#few.keys.has(kid));
+    }
+    if (isSnapshot || this.#syncs % SYNCS_PER_REMOVAL === 0) {
+      for (const [sid, entry] of this.#sessions) {
+        const isMissing = isSnapshot && Math.floor(entry / SNAPSHOT_UNIT) !== this.#known;
+        if (isMissing || entry % SNAPSHOT_UNIT <= this.#serverTime) this.#sessions.delete(sid);
+      }
+      this.#few.remove(this.#serverTime);
+    }
+    return areKeysChanged;
+  }
+
+  // Returns the code of the refusal of what was revoked.
+  check(claims) {
+    const isLive = (end) => end !== undefined && end > this.#serverTime;
+    const session = this.#sessions.get(claims.sid);
+    if (session !== undefined && isLive(session % SNAPSHOT_UNIT)) return "session_revoked";
+    if (isLive(this.#few.tokens.get(claims.jti))) return "token_revoked";
+    const revision = this.#few.revisions.get(claims.sid);
+    return revision && isLive(revision.end) && claims.rev < revision.revision ? "token_revoked" : undefined;
+  }
+
+  isKeyRevoked(kid) {
+    return this.#few.keys.has(kid);
+  }
+
+  // Returns how old the knowledge is, undefined if a snapshot was never read to its end.
+  age(now) {
+    return this.#completeUntil === undefined ? undefined : Math.max(0, now - this.#completeUntil);
+  }
+
+  get size() {
+    return this.#sessions.size + this.#few.tokens.size + this.#few.revisions.size + this.#few.keys.size;
+  }
+}
