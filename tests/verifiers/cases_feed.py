@@ -92,6 +92,11 @@ def revisions():
     feed("a later token of the session", [RESET, revoked(before_rev=8), sync()], "valid",
          sign(claims=changed(CLAIMS, rev=8)))
     feed("a revision of zero", [RESET, revoked(before_rev=1), sync()], "token_revoked", sign(claims=changed(CLAIMS, rev=0)))
+    feed("a revision and the latest token, an earlier one", [RESET, revoked(jti=JTI, before_rev=8), sync()],
+         "token_revoked")
+    feed("a revision and the latest token, which is another", [RESET, revoked(jti=OTHER, before_rev=8), sync()],
+         "token_revoked")
+    feed("a revision and a token of a later one", [RESET, revoked(jti=JTI, before_rev=7), sync()], "valid")
     null = revoked()
     null["data"]["before_rev"] = None
     feed("a revision of null is the whole session", [RESET, null, sync()], "session_revoked")

@@ -85,6 +85,8 @@ impl Event {
                 let data: RevokedData = read(data)?;
                 let sid = data.sid.as_deref().map(id).transpose()?;
                 let jti = data.jti.as_deref().map(id).transpose()?;
+                // With a revision, `jti` names the latest of the tokens, for readers that know no revisions.
+                let jti = jti.filter(|_| data.before_rev.is_none());
                 if sid.is_none() && jti.is_none() {
                     return Err(MalformedEvent);
                 }

@@ -1,7 +1,7 @@
 //! Verifies access tokens of keyturn: form, signature and claims, and whether session, token or key was revoked.
 //!
 //! [`Verifier::verify`] does no I/O. What it knows of keys and revocations comes from
-//! [`LiveVerifier`](client::LiveVerifier) (feature `client`), which fetches the keys and follows the feed, or from
+//! `client::LiveVerifier` (feature `client`), which fetches the keys and follows the feed, or from
 //! whatever calls [`Verifier::set_keys`] and [`Verifier::apply`].
 //!
 //! `docs/verifiers.md` of keyturn is the specification, which all verifiers share, and `tests/verifiers/corpus.json`

@@ -1,11 +1,12 @@
 // What is known of the feed, in memory.
 
+import { Sessions } from "./sessions.js";
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 // The number of syncs between two removals of expired entries, which visit every entry.
 const SYNCS_PER_REMOVAL = 30;
-// An entry about a session is one number: the second of its end, and the snapshot in which it was seen last.
-const SNAPSHOT_UNIT = 2 ** 33;
-const SNAPSHOTS = 2 ** 19;
+// The number of a snapshot is kept in a byte.
+const SNAPSHOTS = 256;
 
 class Few {
   tokens = new Map();
@@ -46,7 +47,7 @@ function count(number) {
 }
 
 export class Revoked {
-  #sessions = new Map();
+  #sessions = new Sessions();
   #few = new Few();
   #next = new Few();
   #reading = 0;
@@ -87,16 +88,17 @@ export class Revoked {
   }
 
   #add(sid, jti, beforeRev, end) {
-    if (jti) {
+    // With a revision, `jti` names the latest of the tokens, for readers that know no revisions.
+    const hasRevision = beforeRev !== null && beforeRev !== undefined;
+    if (jti && !hasRevision) {
       for (const few of this.#written()) few.addToken(jti, end);
     } else if (!sid) {
       throw new TypeError("the event is malformed");
-    } else if (beforeRev !== null && beforeRev !== undefined) {
+    } else if (hasRevision) {
       if (!Number.isInteger(beforeRev)) throw new TypeError("the event is malformed");
       for (const few of this.#written()) few.addRevision(sid, beforeRev, end);
     } else {
-      const known = (this.#sessions.get(sid) ?? 0) % SNAPSHOT_UNIT;
-      this.#sessions.set(sid, Math.max(known, end) + this.#reading * SNAPSHOT_UNIT);
+      this.#sessions.add(sid, end, this.#reading);
     }
   }
 
@@ -114,20 +116,16 @@ export class Revoked {
       areKeysChanged = before.size !== this.#few.keys.size || [...before].some((kid) => !this.#few.keys.has(kid));
     }
     if (isSnapshot || this.#syncs % SYNCS_PER_REMOVAL === 0) {
-      for (const [sid, entry] of this.#sessions) {
-        const isMissing = isSnapshot && Math.floor(entry / SNAPSHOT_UNIT) !== this.#known;
-        if (isMissing || entry % SNAPSHOT_UNIT <= this.#serverTime) this.#sessions.delete(sid);
-      }
+      this.#sessions.remove(this.#serverTime, isSnapshot ? this.#known : undefined);
       this.#few.remove(this.#serverTime);
     }
     return areKeysChanged;
   }
 
-  // Returns the code of the refusal of what was revoked.
-  check(claims) {
+  // Returns the code of the refusal of what was revoked. `session` is what `numbers` makes of the session.
+  check(claims, session) {
     const isLive = (end) => end !== undefined && end > this.#serverTime;
-    const session = this.#sessions.get(claims.sid);
-    if (session !== undefined && isLive(session % SNAPSHOT_UNIT)) return "session_revoked";
+    if (session && isLive(this.#sessions.endOf(session))) return "session_revoked";
     if (isLive(this.#few.tokens.get(claims.jti))) return "token_revoked";
     const revision = this.#few.revisions.get(claims.sid);
     return revision && isLive(revision.end) && claims.rev < revision.revision ? "token_revoked" : undefined;

@@ -4,6 +4,7 @@ import { decode, isCanonical } from "./json.js";
 import { areSame, importKeys } from "./keys.js";
 import { Refusal } from "./refusal.js";
 import { Revoked } from "./revoked.js";
+import { numbers } from "./sessions.js";
 
 const MAX_LENGTH = 8192;
 const MAX_LEEWAY = 30;
@@ -76,13 +77,13 @@ class Memory {
     return old;
   }
 
-  put(token, claims) {
+  put(token, known) {
     if (this.capacity === 0) return;
     if (this.#young.size >= this.capacity) {
       this.#old = this.#young;
       this.#young = new Map();
     }
-    this.#young.set(token, claims);
+    this.#young.set(token, known);
   }
 }
 
@@ -149,19 +150,20 @@ export class Verifier {
   // Verifies a token, whatever the age of the knowledge about revocations.
   async verifyButForAge(token, now = Date.now()) {
     const seconds = Math.floor(now / 1000);
-    let claims = this.#memory.get(token);
-    if (claims) {
-      this.#checkTimes(claims, seconds);
+    let known = this.#memory.get(token);
+    if (known) {
+      this.#checkTimes(known.claims, seconds);
     } else {
       const memory = this.#memory;
-      claims = await this.#verified(token);
+      const claims = await this.#verified(token);
       this.#checkTimes(claims, seconds);
+      known = { claims, session: claims.sid === undefined ? undefined : numbers(claims.sid) };
       // If the keys have changed meanwhile, this memory is not used any more.
-      memory.put(token, claims);
+      memory.put(token, known);
     }
-    const code = this.#revoked.check(claims);
+    const code = this.#revoked.check(known.claims, known.session);
     if (code) throw new Refusal(code);
-    return claims;
+    return known.claims;
   }
 
   async #verified(token) {

@@ -4,12 +4,13 @@ import datetime
 import re
 import threading
 
+from ._sessions import Sessions
+
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 # The number of syncs between two removals of expired entries, which visit every entry.
 _SYNCS_PER_REMOVAL = 30
-# An entry about a session is one number: the second of its end, and the snapshot in which it was seen last.
-_SNAPSHOT_SHIFT = 33
-_END = (1 << _SNAPSHOT_SHIFT) - 1
+# The number of a snapshot is kept in a byte.
+_SNAPSHOTS = 256
 
 
 class MalformedEvent(ValueError):
@@ -63,8 +64,7 @@ class Revoked:
 
     def __init__(self):
         self._lock = threading.Lock()
-        # Ids are kept as integers, which take less memory than their texts.
-        self._sessions = {}
+        self._sessions = Sessions()
         self._few = _Few()
         self._next = _Few()
         self._reading = self._known = 0
@@ -85,7 +85,7 @@ class Revoked:
 
     def _apply(self, event, data, at):
         if event == "reset":
-            self._reading += 1
+            self._reading = (self._reading + 1) % _SNAPSHOTS
             self._next = _Few()
         elif event == "revoked":
             end = -int(-_seconds(data["expires_at"]) // 1)
@@ -108,8 +108,8 @@ class Revoked:
         return (self._few,) if self._reading == self._known else (self._few, self._next)
 
     def _add(self, sid, jti, before_rev, end):
-        end = max(0, min(end, _END))
-        if jti is not None:
+        # With a revision, `jti` names the latest of the tokens, for readers that know no revisions.
+        if jti is not None and before_rev is None:
             for few in self._written():
                 few.add_token(jti, end)
         elif sid is None:
@@ -120,8 +120,7 @@ class Revoked:
             for few in self._written():
                 few.add_revision(sid, before_rev, end)
         else:
-            known = self._sessions.get(sid, 0) & _END
-            self._sessions[sid] = max(known, end) | self._reading << _SNAPSHOT_SHIFT
+            self._sessions.add(sid, end, self._reading)
 
     def _sync(self, age, server_time, at):
         self._server_time = max(self._server_time, server_time)
@@ -135,15 +134,8 @@ class Revoked:
             are_keys_changed = self._few.keys != self._next.keys
             self._few, self._next = self._next, _Few()
         if is_snapshot or self._syncs % _SYNCS_PER_REMOVAL == 0:
-            now, known = self._server_time, self._known
-            gone = [
-                sid
-                for sid, entry in self._sessions.items()
-                if entry & _END <= now or (is_snapshot and entry >> _SNAPSHOT_SHIFT != known)
-            ]
-            for sid in gone:
-                del self._sessions[sid]
-            self._few.remove(now)
+            self._sessions.remove(self._server_time, self._known if is_snapshot else None)
+            self._few.remove(self._server_time)
         return are_keys_changed
 
     def check(self, claims):
@@ -152,7 +144,7 @@ class Revoked:
         sid = claims.get("sid")
         if sid is not None:
             sid = int(sid.replace("-", ""), 16)
-            if self._sessions.get(sid, 0) & _END > now:
+            if self._sessions.end_of(sid) > now:
                 return "session_revoked"
         if few.tokens and few.tokens.get(int(claims["jti"].replace("-", ""), 16), 0) > now:
             return "token_revoked"
