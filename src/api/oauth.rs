@@ -1,7 +1,12 @@
 //! `/oauth`: the standard endpoints for backends.
 
+use std::borrow::Cow;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 use zeroize::Zeroizing;
 
 use super::client_auth::{FormCredentials, admit_client, authenticate_client};
@@ -51,7 +56,7 @@ pub(super) struct TokenForm {
 }
 
 /// The answer about a token (RFC 7662 §2.2). All that follows `active` is there for a valid token only.
-#[derive(Serialize, utoipa::ToSchema)]
+#[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum IntrospectionResponse<'a> {
     /// The token is not valid, or was never issued.
@@ -61,7 +66,6 @@ pub(super) enum IntrospectionResponse<'a> {
         active: bool,
         token_type: &'static str,
         #[serde(flatten)]
-        #[schema(value_type = Object)]
         claims: &'a Claims,
     },
     /// A valid access token of a client itself, with its claims.
@@ -69,7 +73,6 @@ pub(super) enum IntrospectionResponse<'a> {
         active: bool,
         token_type: &'static str,
         #[serde(flatten)]
-        #[schema(value_type = Object)]
         claims: &'a ClientClaims,
     },
     /// A valid refresh token.
@@ -83,6 +86,25 @@ pub(super) enum IntrospectionResponse<'a> {
         exp: i64,
         iat: i64,
     },
+}
+
+impl PartialSchema for IntrospectionResponse<'_> {
+    fn schema() -> RefOr<Schema> {
+        let of = |schema_type| ObjectBuilder::new().schema_type(schema_type);
+        let texts = ["token_type", "iss", "sub", "sid", "jti", "client_id", "scope"];
+        let times = ["exp", "iat", "nbf", "auth_time"];
+        let object = ObjectBuilder::new().property("active", of(Type::Boolean)).required("active");
+        let object = texts.into_iter().fold(object, |object, name| object.property(name, of(Type::String)));
+        let object = times.into_iter().fold(object, |object, name| object.property(name, of(Type::Integer)));
+        let description = "`active` alone for what is not valid; otherwise the token's claims.";
+        object.additional_properties(Some(AdditionalProperties::FreeForm(true))).description(Some(description)).into()
+    }
+}
+
+impl ToSchema for IntrospectionResponse<'_> {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("IntrospectionResponse")
+    }
 }
 
 impl<'a> IntrospectionResponse<'a> {
