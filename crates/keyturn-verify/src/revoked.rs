@@ -179,8 +179,13 @@ impl Revoked {
             are_keys_changed = few.keys != next.keys;
             *few = next;
         }
-        if is_snapshot || progress.syncs.is_multiple_of(SYNCS_PER_REMOVAL) {
-            self.remove(progress.server_time_secs, is_snapshot.then_some(progress.known));
+        let is_removal = is_snapshot || progress.syncs.is_multiple_of(SYNCS_PER_REMOVAL);
+        let server_time_secs = progress.server_time_secs;
+        let snapshot = is_snapshot.then_some(progress.known);
+        // Removing takes a while, and every verification asks for the age.
+        drop(progress);
+        if is_removal {
+            self.remove(server_time_secs, snapshot);
         }
         are_keys_changed
     }

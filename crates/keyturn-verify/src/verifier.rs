@@ -62,7 +62,7 @@ impl Verifier {
         Self::with(rules, None, REMEMBERED)
     }
 
-    /// Sets how many verified tokens are remembered at least: 0 for none.
+    /// Returns a verifier that remembers this many verified tokens at least, 0 for none, and knows nothing yet.
     #[must_use]
     pub fn remembering(self, tokens: usize) -> Self {
         Self::with(self.inner.rules.clone(), self.inner.feed, tokens)
