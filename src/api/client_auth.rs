@@ -29,17 +29,10 @@ impl CallingClient {
     pub(super) fn has_scope(&self, scope: &str) -> bool {
         self.token_scopes.as_ref().unwrap_or(&self.client.scopes).contains(scope)
     }
-
-    /// Returns the client if it has shown a secret. An access token gets no other tokens.
-    ///
-    /// # Errors
-    /// It has shown an access token.
-    pub(super) fn with_secret(self) -> Result<Arc<Client>, ClientRefusal> {
-        if self.token_scopes.is_none() { Ok(self.client) } else { Err(ClientRefusal::Missing) }
-    }
 }
 
 /// The credentials in the form of a request.
+#[derive(Default)]
 pub(super) struct FormCredentials {
     /// The field `client_id`.
     pub id: Option<Zeroizing<String>>,
@@ -110,7 +103,10 @@ pub(super) async fn admit_client(
     form: Option<FormCredentials>,
     scope: &'static str,
 ) -> Result<CallingClient, ClientRefusal> {
-    let calling = authenticate_client(request, form).await?.ok_or(ClientRefusal::Missing)?;
+    let shown = shown(request, form)?.ok_or(ClientRefusal::Missing)?;
+    let clients: &Clients = state(request).map_err(internal)?;
+    let oauth: &OAuth = state(request).map_err(internal)?;
+    let calling = identify(clients, oauth, &shown).await?;
     if calling.has_scope(scope) { Ok(calling) } else { Err(ClientRefusal::Scope(scope)) }
 }
 
@@ -153,18 +149,22 @@ enum Shown {
     Token(Zeroizing<String>),
 }
 
-/// Authenticates the client that calls. Returns `None` if the request has no credentials.
+/// Authenticates the client that calls by its id and secret. Returns `None` if the request has none. An access token in
+/// the header does not count: it gets no other tokens, and apps send their own with every request.
 ///
 /// # Errors
 /// The client is not valid, the credentials cannot be read, or the database fails.
-pub(super) async fn authenticate_client(
+pub(super) async fn authenticate_by_secret(
     request: &HttpRequest,
-    form: Option<FormCredentials>,
-) -> Result<Option<CallingClient>, ClientRefusal> {
-    let Some(shown) = shown(request, form)? else { return Ok(None) };
+    form: FormCredentials,
+) -> Result<Option<Arc<Client>>, ClientRefusal> {
+    let shown = match authorization(request.headers())? {
+        Some(Shown::Token(_)) | None => in_form(form)?,
+        Some(shown) => in_header(shown, form).map(Some)?,
+    };
+    let Some(Shown::Secret(credentials)) = shown else { return Ok(None) };
     let clients: &Clients = state(request).map_err(internal)?;
-    let oauth: &OAuth = state(request).map_err(internal)?;
-    identify(clients, oauth, &shown).await.map(Some)
+    Ok(Some(clients.authenticate(&credentials.id, &credentials.secret).await?))
 }
 
 async fn identify(clients: &Clients, oauth: &OAuth, shown: &Shown) -> Result<CallingClient, ClientRefusal> {
@@ -183,20 +183,26 @@ async fn identify(clients: &Clients, oauth: &OAuth, shown: &Shown) -> Result<Cal
 
 /// Returns the credentials of a request: those of the header or those of the form.
 fn shown(request: &HttpRequest, form: Option<FormCredentials>) -> Result<Option<Shown>, ClientRefusal> {
-    let (form_id, form_secret) = form.map_or((None, None), |form| (form.id, form.secret));
-    match (authorization(request.headers())?, form_secret) {
-        (Some(_), Some(_)) => Err(ClientRefusal::Several),
-        // The id may be repeated in the form (RFC 6749 §3.2.1).
-        (Some(Shown::Secret(basic)), None) if form_id.as_ref().is_some_and(|id| **id != basic.id) => {
-            Err(ClientRefusal::Several)
-        }
-        (Some(shown), None) => Ok(Some(shown)),
-        (None, Some(secret)) => {
-            let id = form_id.ok_or(ClientRefusal::Invalid)?;
-            Ok(Some(Shown::Secret(ClientCredentials { id: id.to_string(), secret })))
-        }
-        (None, None) => Ok(None),
+    let form = form.unwrap_or_default();
+    match authorization(request.headers())? {
+        Some(shown) => in_header(shown, form).map(Some),
+        None => in_form(form),
     }
+}
+
+/// Checks that the form has no credentials beside those of the header. The id may be repeated there (RFC 6749 §3.2.1).
+fn in_header(shown: Shown, form: FormCredentials) -> Result<Shown, ClientRefusal> {
+    let is_another = |id: Zeroizing<String>| matches!(&shown, Shown::Secret(basic) if basic.id != *id);
+    if form.secret.is_some() || form.id.is_some_and(is_another) {
+        return Err(ClientRefusal::Several);
+    }
+    Ok(shown)
+}
+
+fn in_form(form: FormCredentials) -> Result<Option<Shown>, ClientRefusal> {
+    let Some(secret) = form.secret else { return Ok(None) };
+    let id = form.id.ok_or(ClientRefusal::Invalid)?;
+    Ok(Some(Shown::Secret(ClientCredentials { id: id.to_string(), secret })))
 }
 
 fn internal(error: AccessError) -> ClientRefusal {

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type}
 use utoipa::{PartialSchema, ToSchema};
 use zeroize::Zeroizing;
 
-use super::client_auth::{FormCredentials, admit_client, authenticate_client};
+use super::client_auth::{FormCredentials, admit_client, authenticate_by_secret};
 use super::oauth_error::{NO_CACHE, OAuthError, OAuthRefusals};
 use crate::clients::INTROSPECT;
 use crate::http::HttpContext;
@@ -159,9 +159,8 @@ pub(super) async fn revoke_token(
     context: web::Data<HttpContext>,
     parameters: Parameters,
 ) -> Result<HttpResponse, OAuthError> {
-    let by = authenticate_client(&request, Some(credentials(&parameters))).await?;
+    let by = authenticate_by_secret(&request, credentials(&parameters)).await?;
     let token = required(&parameters, "token")?;
-    let by = by.map(|calling| calling.client);
     oauth.revoke(&token, by.as_deref(), &context.requester(&request)).await?;
     Ok(HttpResponse::Ok().insert_header(NO_CACHE).finish())
 }

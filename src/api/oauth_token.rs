@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::client_auth::authenticate_client;
+use super::client_auth::authenticate_by_secret;
 use super::oauth::{Parameters, credentials, optional, required, respond};
 use super::oauth_error::{NO_CACHE, OAuthError, OAuthRefusals};
 use super::refresh::idempotency_key;
@@ -101,9 +101,8 @@ pub(super) async fn issue_token(request: HttpRequest, parameters: Parameters) ->
     if ![CLIENT_CREDENTIALS, EXCHANGE].contains(&grant.as_str()) {
         return Err(OAuthError::unsupported_grant_type());
     }
-    let client = authenticate_client(&request, Some(credentials(&parameters))).await?;
+    let client = authenticate_by_secret(&request, credentials(&parameters)).await?;
     let client = client.ok_or_else(|| OAuthError::invalid_client("The client has to authenticate."))?;
-    let client = client.with_secret()?;
     if *grant == CLIENT_CREDENTIALS {
         let oauth: &OAuth = state(&request)?;
         let token = oauth.grant_to_client(&client, wanted(&parameters)?)?;
@@ -177,7 +176,7 @@ async fn refresh(request: &HttpRequest, parameters: &Parameters) -> Result<HttpR
     let sessions: &Sessions = state(request)?;
     let throttle: &Throttle = state(request)?;
     let arrived = context.clock.now();
-    match authenticate_client(request, Some(credentials(parameters))).await? {
+    match authenticate_by_secret(request, credentials(parameters)).await? {
         // The tokens belong to people's own clients. This is not final: the session goes on.
         Some(_) => return Err(OAuthError::unauthorized_client("The refresh token was issued to another client.")),
         None if optional(parameters, "client_id").is_some_and(|id| *id != CLIENT_ID) => {

@@ -128,7 +128,11 @@ async fn a_refresh_needs_no_client_and_takes_no_other(server: Server) {
         assert_error(&by_other, 401, "invalid_client");
     }
     assert_eq!(server.session(tokens.session).generation, 0);
-    Tokens::of(&refreshing(&server, &tokens.refresh, &[("client_id", "keyturn")]).send().await);
+    // Apps send what they have with every request, also when it has expired.
+    for access in [tokens.access.as_str(), "expired"] {
+        let stray = refreshing(&server, &tokens.refresh, &[("client_id", "keyturn")]).bearer(access);
+        Tokens::of(&stray.send().await);
+    }
 }
 
 async fn what_a_refresh_cannot_have_costs_no_rotation(server: Server) {

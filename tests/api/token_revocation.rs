@@ -170,6 +170,9 @@ async fn a_client_that_is_not_valid_revokes_nothing(server: Server) {
         assert_error(&refused, 401, "invalid_client");
     }
     server.me(&tokens.access).await.assert_status(200);
+    // Apps send their access token with every request: that is no client that is not valid.
+    form(&server, REVOKE, &[("token", &tokens.refresh)]).bearer(&tokens.access).send().await.assert_status(200);
+    server.me(&tokens.access).await.assert_problem(401, "invalid_token");
 }
 
 async fn a_token_revoked_during_refreshes_is_dead_and_the_session_goes_on(servers: Servers) {
