@@ -126,7 +126,8 @@ impl<'a> IntrospectionResponse<'a> {
 /// token that is not valid is answered `{"active": false}` and nothing else.
 #[utoipa::path(post, path = "/oauth/introspect", tag = "For backends", security(("client" = [])),
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = IntrospectionResponse), OAuthRefusals))]
+    responses((status = 200, body = Object,
+        description = "`active`, and of a valid token what it says (RFC 7662 §2.2)"), OAuthRefusals))]
 pub(super) async fn introspect_token(
     request: HttpRequest,
     oauth: web::Data<OAuth>,

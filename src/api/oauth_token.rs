@@ -11,7 +11,7 @@ use super::client_auth::authenticate_by_secret;
 use super::oauth::{Parameters, credentials, optional, required, respond};
 use super::oauth_error::{NO_CACHE, OAuthError, OAuthRefusals};
 use super::refresh::idempotency_key;
-use super::token_response::{TokenResponse, token_response};
+use super::token_response::token_response;
 use crate::audit::Actor;
 use crate::clients::{Client, TOKEN_EXCHANGE};
 use crate::http::HttpContext;
@@ -60,7 +60,7 @@ pub(super) struct TokenRequestForm {
 }
 
 /// An access token for a client.
-#[derive(Serialize, utoipa::ToSchema)]
+#[derive(Serialize)]
 pub(super) struct ClientTokenResponse<'a> {
     access_token: &'a str,
     token_type: &'static str,
@@ -74,15 +74,6 @@ pub(super) struct ClientTokenResponse<'a> {
     scope: String,
 }
 
-/// The answer to a request for tokens, by its grant.
-#[derive(Serialize, utoipa::ToSchema)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "describes the answers")]
-pub(super) enum GrantResponse<'a> {
-    Refresh(TokenResponse<'a>),
-    Client(ClientTokenResponse<'a>),
-}
-
 /// Issues tokens (RFC 6749 §3.2). `refresh_token` is the same refresh as at `/api/v1/sessions/refresh`, and needs no
 /// client: `invalid_grant` means that the session has ended, 503 that the request is to be repeated.
 /// `client_credentials` gives a client a token of its own. Token exchange (RFC 8693) gives a client with the scope
@@ -91,7 +82,9 @@ pub(super) enum GrantResponse<'a> {
     params(("Idempotency-Key" = Option<String>, Header, min_length = 16, max_length = 255,
         description = "For a refresh: a random value, new for each refresh and the same when one is repeated")),
     request_body(content = TokenRequestForm, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = GrantResponse), OAuthRefusals,
+    responses((status = 200, body = Object,
+        description = "Tokens (RFC 6749 §5.1): of a refresh as of `/api/v1/sessions/refresh`, else `access_token`, \
+                       `token_type`, `expires_in`, `scope` and `issued_token_type`"), OAuthRefusals,
         (status = 429, description = "Too many attempts", body = super::oauth_error::OAuthErrorBody)))]
 pub(super) async fn issue_token(request: HttpRequest, parameters: Parameters) -> Result<HttpResponse, OAuthError> {
     let grant = required(&parameters, "grant_type")?;
