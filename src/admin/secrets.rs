@@ -53,7 +53,7 @@ pub(crate) struct Inner {
     pub server: [u8; 16],
 }
 
-/// What still needs the former secret.
+/// The state of a change of the secret, with everything that still needs the former one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SecretStatus {
     /// Whether `JWT_SECRET_PREVIOUS` is set.

@@ -106,9 +106,7 @@ impl Config {
         let require_verified_email = reader.get_or_default("REQUIRE_VERIFIED_EMAIL", parse::boolean);
         let account_deletion_grace = reader.get_or_default("ACCOUNT_DELETION_GRACE", parse::seconds(0..=2_592_000));
         let argon2 = reader.get_or_default("ARGON2", parse::argon2);
-        let cores = available_parallelism().map_or(1, usize::from);
-        reader.show_default("WORKERS", cores);
-        let workers = reader.get("WORKERS", parse::number(1..=1024)).unwrap_or(cores);
+        let workers = workers(&mut reader);
         let keep_alive = reader.get_or_default("KEEP_ALIVE", parse::seconds(1..=3600));
         let max_connections_per_address =
             reader.get_or_default("MAX_CONNECTIONS_PER_ADDRESS", parse::number(0..=1_000_000)).try_into().ok();
@@ -281,6 +279,13 @@ fn public_url(reader: &mut Reader, bind: SocketAddr) -> Url {
     reader.show_default("PUBLIC_URL", &text);
     #[expect(clippy::expect_used, reason = "an IP address and a port make a valid URL")]
     reader.get("PUBLIC_URL", parse::public_url).unwrap_or_else(|| Url::parse(&text).expect("the default is a URL"))
+}
+
+/// Returns the number of threads that serve HTTP: one for each core, unless set otherwise.
+fn workers(reader: &mut Reader) -> usize {
+    let cores = available_parallelism().map_or(1, usize::from);
+    reader.show_default("WORKERS", cores);
+    reader.get("WORKERS", parse::number(1..=1024)).unwrap_or(cores)
 }
 
 fn origins(reader: &mut Reader, public_url: &Url) -> Origins {

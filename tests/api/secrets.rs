@@ -1,5 +1,5 @@
-//! A change of `JWT_SECRET`: servers with the former and the new one side by side, what stays valid, and what is encrypted
-//! anew.
+//! A change of `JWT_SECRET`: servers with the former and the new one side by side, what stays valid, and what is
+//! encrypted anew.
 
 use std::sync::Arc;
 
