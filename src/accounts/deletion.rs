@@ -140,7 +140,7 @@ impl Deletions {
             None => Some(self.mail.issue_link_until(conn, record, now, deletes_at)?),
             Some(_) => None,
         };
-        let activity = Activity::new(&self.devices, &by.requester, now);
+        let activity = Activity::new(&self.devices, by, account.id, now);
         self.mail.queue(conn, &account.email, &Email::AccountDeletion { deletes_at, activity, link }, now)
     }
 
@@ -194,7 +194,7 @@ impl Deletions {
         opaque::revoke(conn, account.id, &[Purpose::CancelDeletion])?;
         self.audit.append(conn, &Record::new(Event::AccountDeletionCancelled, by).on(account.id))?;
         let now = self.clock.now();
-        let activity = Activity::new(&self.devices, &by.requester, now);
+        let activity = Activity::new(&self.devices, by, account.id, now);
         self.mail.queue(conn, &account.email, &Email::DeletionCancelled { activity }, now)?;
         Ok(true)
     }

@@ -30,7 +30,7 @@ pub(super) fn password_changed(
     password_set(conn, account)?;
     let record = TokenRecord { purpose: Purpose::ReportLogin, user: account.id, session: None };
     let link = mail.issue_link(conn, record, now)?;
-    let activity = Activity::new(devices, &by.requester, now);
+    let activity = Activity::new(devices, by, account.id, now);
     mail.queue(conn, &account.email, &Email::PasswordChanged { activity, link }, now)
 }
 
@@ -41,15 +41,17 @@ pub(super) fn verify_email(conn: &mut Conn, account: &LockedAccount, mail: &Mail
     mail.queue_link(conn, &account.email, record, |link| Email::VerifyEmail { link, is_new }, now)
 }
 
-/// Queues the email with a link to set a new password. Earlier links become invalid.
+/// Queues the email with a link to set a new password, which somebody has asked for or an operator sends. Earlier links
+/// become invalid.
 pub(crate) fn reset_password(
     conn: &mut Conn,
     account: &LockedAccount,
+    by_operator: bool,
     mail: &Mail,
     now: Timestamp,
 ) -> DbResult<Queued> {
     let record = TokenRecord { purpose: Purpose::ResetPassword, user: account.id, session: None };
-    mail.queue_link(conn, &account.email, record, |link| Email::ResetPassword { link }, now)
+    mail.queue_link(conn, &account.email, record, |link| Email::ResetPassword { link, by_operator }, now)
 }
 
 /// Queues the email that invites the owner of an account's address to set the first password. Earlier invitations
@@ -70,6 +72,6 @@ pub(super) fn alerts_disabled(
 ) -> DbResult<()> {
     let record = TokenRecord { purpose: Purpose::ReportLogin, user: account.id, session: None };
     let link = mail.issue_link(conn, record, now)?;
-    let activity = Activity::new(devices, &by.requester, now);
+    let activity = Activity::new(devices, by, account.id, now);
     mail.queue(conn, &account.email, &Email::AlertsDisabled { activity, link }, now)
 }

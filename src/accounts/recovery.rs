@@ -101,7 +101,7 @@ impl Recovery {
             match account {
                 Some(account) => {
                     // Nobody learns whether the email is dropped.
-                    let _ = notices::reset_password(conn, &account, &recovery.mail, recovery.clock.now())?;
+                    let _ = notices::reset_password(conn, &account, false, &recovery.mail, recovery.clock.now())?;
                     Ok(())
                 }
                 None => Ok(()),
@@ -199,7 +199,7 @@ impl Recovery {
             selector = SessionSelector::OneOf(session, account.id);
         }
         self.audit.append(conn, &record)?;
-        let _ = notices::reset_password(conn, &account, &self.mail, self.clock.now())?;
+        let _ = notices::reset_password(conn, &account, false, &self.mail, self.clock.now())?;
         Ok(self.sessions.revoke_in(conn, selector, Reason::ReportedByOwner, by)?)
     }
 }

@@ -219,6 +219,15 @@ impl Actor {
     pub fn anonymous(requester: &Requester) -> Self {
         Self { user: None, session: None, requester: requester.clone() }
     }
+
+    /// Returns whether an operator acts on the account of `owner`: an administrator, or whoever uses the command line,
+    /// where there is no request.
+    pub fn is_operator_for(&self, owner: UserId) -> bool {
+        match self.user {
+            Some(user) => user != owner,
+            None => self.requester.request_id.is_none(),
+        }
+    }
 }
 
 /// An entry to be appended in the transaction that it describes.

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use minijinja::Value;
 
+use crate::audit::Actor;
 use crate::devices::Devices;
 use crate::types::text::is_invisible;
-use crate::types::{Requester, Timestamp};
+use crate::types::{Requester, Timestamp, UserId};
 
 /// An email. Each kind has two templates, `<name>.txt` and `<name>.html`.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub enum Email {
     ResetPassword {
         /// The link to set a new password.
         link: Link,
+        /// Whether an operator has sent it, and nobody has asked for it.
+        by_operator: bool,
     },
     /// An invitation to an account that an operator has created.
     Invitation {
@@ -149,16 +152,23 @@ pub struct Activity {
     pub ip: Option<String>,
     /// The time.
     pub at: Timestamp,
+    /// Whether an operator acted, of whom device, place and IP address are not told.
+    pub by_operator: bool,
 }
 
 impl Activity {
-    /// Creates the description of an action of `requester` at `at`.
-    pub fn new(devices: &Devices, requester: &Requester, at: Timestamp) -> Self {
+    /// Creates the description of what `by` did to the account of `owner` at `at`.
+    pub fn new(devices: &Devices, by: &Actor, owner: UserId, at: Timestamp) -> Self {
+        if by.is_operator_for(owner) {
+            return Self { device: String::new(), place: None, ip: None, at, by_operator: true };
+        }
+        let Requester { ip, user_agent, .. } = &by.requester;
         Self {
-            device: devices.device(requester.user_agent.as_deref()).label,
-            place: requester.ip.and_then(|ip| devices.place(ip)).map(|place| place.label()),
-            ip: requester.ip.map(|ip| ip.to_string()),
+            device: devices.device(user_agent.as_deref()).label,
+            place: ip.and_then(|ip| devices.place(ip)).map(|place| place.label()),
+            ip: ip.map(|ip| ip.to_string()),
             at,
+            by_operator: false,
         }
     }
 }
@@ -269,7 +279,7 @@ impl Email {
     pub const fn expires_at(&self) -> Option<Timestamp> {
         match self {
             Self::VerifyEmail { link, .. }
-            | Self::ResetPassword { link }
+            | Self::ResetPassword { link, .. }
             | Self::Invitation { link }
             | Self::ChangeEmailOld { link, .. }
             | Self::ChangeEmailNew { link } => Some(link.expires_at),
@@ -293,7 +303,8 @@ impl Email {
         let mut variables = Variables::default();
         match self {
             Self::VerifyEmail { link, is_new } => variables.link(link).set("is_new", *is_new),
-            Self::ResetPassword { link } | Self::Invitation { link } | Self::ChangeEmailNew { link } => {
+            Self::ResetPassword { link, by_operator } => variables.link(link).set("by_operator", *by_operator),
+            Self::Invitation { link } | Self::ChangeEmailNew { link } => {
                 variables.link(link);
             }
             Self::ChangeEmailOld { link, new_email } => variables.link(link).set("new_email", new_email.as_str()),
@@ -306,13 +317,15 @@ impl Email {
                 variables.link(link).activity(activity).set("reasons", reasons);
             }
             Self::RefreshReused { activity, link }
-            | Self::PasswordChanged { activity, link }
             | Self::WrongCodes { activity, link }
             | Self::AlertsDisabled { activity, link } => {
                 variables.link(link).activity(activity);
             }
+            Self::PasswordChanged { activity, link } => {
+                variables.link(link).change(activity);
+            }
             Self::MfaChanged { what, activity, link } => {
-                variables.link(link).activity(activity).set("what", what.name());
+                variables.link(link).change(activity).set("what", what.name());
             }
             Self::SessionLimit { revoked_device, revoked_active_at, activity, link } => {
                 variables.link(link).activity(activity);
@@ -320,11 +333,11 @@ impl Email {
                 variables.set("revoked_active", format_time(*revoked_active_at));
             }
             Self::AccountDeletion { deletes_at, activity, link } => {
-                variables.activity(activity).set("deletes_at", format_time(*deletes_at));
+                variables.change(activity).set("deletes_at", format_time(*deletes_at));
                 variables.set("link", link.as_ref().map(|link| link.url.as_str()));
             }
             Self::DeletionCancelled { activity } => {
-                variables.activity(activity);
+                variables.change(activity);
             }
             Self::AccountDeleted => {}
         }
@@ -354,6 +367,12 @@ impl Variables {
         self.set("place", activity.place.as_deref().map(sanitize));
         self.set("ip", activity.ip.as_deref());
         self.set("time", format_time(activity.at));
+        self
+    }
+
+    /// Sets the variables of an action that may be an operator's.
+    fn change(&mut self, activity: &Activity) -> &mut Self {
+        self.activity(activity).set("by_operator", activity.by_operator);
         self
     }
 }

@@ -17,13 +17,15 @@ impl Email {
             place: Some("Oslo, Norway".to_owned()),
             ip: Some("192.0.2.1".to_owned()),
             at,
+            by_operator: false,
         };
-        let bare = || Activity { device: String::new(), place: None, ip: None, at };
+        let bare = |by_operator| Activity { device: String::new(), place: None, ip: None, at, by_operator };
         let reasons = vec![LoginRisk::NewDevice, LoginRisk::NewCountry, LoginRisk::ImpossibleTravel];
         let mut samples = vec![
             Self::VerifyEmail { link: link(), is_new: true },
             Self::VerifyEmail { link: link(), is_new: false },
-            Self::ResetPassword { link: link() },
+            Self::ResetPassword { link: link(), by_operator: false },
+            Self::ResetPassword { link: link(), by_operator: true },
             Self::Invitation { link: link() },
             Self::ChangeEmailOld { link: link(), new_email: new_email() },
             Self::ChangeEmailNew { link: link() },
@@ -31,7 +33,7 @@ impl Email {
             Self::EmailChanged { new_email: new_email(), by_operator: true },
             Self::AccountDeleted,
         ];
-        for activity in [full(), bare()] {
+        for activity in [full(), bare(false), bare(true)] {
             samples.extend([
                 Self::NewLogin { activity: activity.clone(), reasons: reasons.clone(), link: link() },
                 Self::NewLogin { activity: activity.clone(), reasons: Vec::new(), link: link() },

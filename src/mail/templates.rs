@@ -286,6 +286,7 @@ mod tests {
             place: Some("<i>".to_owned()),
             ip: None,
             at: Timestamp::from_millis(0),
+            by_operator: false,
         };
         let link = Link { url: "https://auth.example/?a=1&b=2".to_owned(), expires_at: Timestamp::from_millis(0) };
         let rendered = built_in().render(&Email::PasswordChanged { activity, link }).unwrap();

@@ -193,7 +193,7 @@ impl Mfa {
         self.audit.append(conn, &Record::new(event, by).on(owner.id).with("recovery_codes_left", remaining))?;
         let record = TokenRecord { purpose: Purpose::ReportLogin, user: owner.id, session: None };
         let link = self.mail.issue_link(conn, record, now)?;
-        let activity = Activity::new(&self.devices, &by.requester, now);
+        let activity = Activity::new(&self.devices, by, owner.id, now);
         self.mail.queue(conn, owner.email, &Email::MfaChanged { what, activity, link }, now)
     }
 }
@@ -224,7 +224,7 @@ impl Mfa {
         let now = self.clock.now();
         let record = TokenRecord { purpose: Purpose::ReportLogin, user: owner.id, session: None };
         let link = self.mail.issue_link(conn, record, now)?;
-        let activity = Activity::new(&self.devices, &by.requester, now);
+        let activity = Activity::new(&self.devices, by, owner.id, now);
         self.mail.queue(conn, owner.email, &Email::WrongCodes { activity, link }, now)
     }
 }

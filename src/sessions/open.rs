@@ -68,6 +68,7 @@ impl LoginDetails<'_> {
             place: self.place.map(Place::label),
             ip: self.requester.ip.map(|ip| ip.to_string()),
             at: self.snapshot.issued_at,
+            by_operator: false,
         }
     }
 

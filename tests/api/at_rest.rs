@@ -67,8 +67,10 @@ async fn no_part_of_a_mail_is_at_rest(deployment: Arc<Deployment>) {
     let server = Server::start(&deployment, &[("SMTP_URL", &relay)], Clock::default()).await;
     let mail = server.mail(&[]);
     let (now, token) = (server.clock.now(), random_hex::<32>());
-    let email =
-        Email::ResetPassword { link: mail.link(Page::ResetPassword, &token, now.plus(Duration::from_secs(60))) };
+    let email = Email::ResetPassword {
+        link: mail.link(Page::ResetPassword, &token, now.plus(Duration::from_secs(60))),
+        by_operator: false,
+    };
     server.conn().write(|conn| mail.queue(conn, "person@example.com", &email, now)).unwrap();
     let dump = Dump::of(&server);
     assert!(dump.contains(b"person@example.com") && dump.contains(b"reset_password"), "the mail is not found");

@@ -449,7 +449,7 @@ async fn an_address_is_changed_and_the_former_one_told(backend: Backend) {
     let notice = post.email(&former, MOVED, 1).await;
     assert!(notice.text().contains(&new) && notice.text().contains("by those who run keyturn.example"));
     let asked = post.email(&new, VERIFICATION, 1).await;
-    assert!(asked.text().contains("Your account at keyturn.example has this email address now"), "{}", asked.text());
+    assert!(asked.text().contains("have given your account there this email address"), "{}", asked.text());
     for token in [&verification, &reset_token, &confirmation] {
         for target in [VERIFY, crate::recovery::CONFIRM] {
             assert_dead(&with_token(server, target, token).send().await);

@@ -84,6 +84,7 @@ fn notice(deployment: &Deployment, now: Timestamp) -> Email {
         place: Some("Oslo, Norway".to_owned()),
         ip: None,
         at: now,
+        by_operator: false,
     };
     Email::PasswordChanged { activity, link }
 }

@@ -73,7 +73,7 @@ impl EmailChanges {
     pub(crate) fn queue_password_link(&self, conn: &mut Conn, account: &LockedAccount) -> DbResult<Queued> {
         let now = self.clock.now();
         if account.has_password() {
-            notices::reset_password(conn, account, &self.mail, now)
+            notices::reset_password(conn, account, true, &self.mail, now)
         } else {
             notices::invitation(conn, account, &self.mail, now)
         }

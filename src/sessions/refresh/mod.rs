@@ -332,6 +332,7 @@ impl Sessions {
             place: summary.location.as_ref().and_then(Place::from_column).map(|place| place.label()),
             ip: summary.ip.map(|ip| ip.to_string()),
             at: now,
+            by_operator: false,
         };
         self.mail.queue(conn, &summary.email, &Email::RefreshReused { activity, link }, now)
     }
