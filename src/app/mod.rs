@@ -149,25 +149,7 @@ impl App {
     /// # Errors
     /// The database does not answer, or a setting cannot be used.
     pub async fn build(config: &Config, clock: Clock) -> Result<(Self, Background), StartError> {
-        Self::on(config, clock, Tables::Migrated).await
-    }
-
-    /// Opens everything of an installation that exists, and creates nothing.
-    ///
-    /// # Errors
-    /// The database does not answer or has not all tables, or a setting cannot be used.
-    pub async fn open(config: &Config, clock: Clock) -> Result<(Self, Background), StartError> {
-        Self::on(config, clock, Tables::Required).await
-    }
-
-    async fn on(config: &Config, clock: Clock, tables: Tables) -> Result<(Self, Background), StartError> {
-        let base = Base::open(config, clock, tables).await?;
-        let log = base.log.clone();
-        let rewrite = sessions::rewrite_revocations;
-        let mut reader = LogReader::new(base.db.clone(), base.cache.clone(), base.clock.clone(), log, rewrite);
-        reader.read().await?;
-        let app = Self::assemble(config, &base)?;
-        app.secret_change.warn_if_missing().await?;
+        let (app, base, reader) = Self::on(config, clock, Tables::Migrated).await?;
         let delivery =
             Delivery::new(base.mail.clone(), config, base.db.clone(), base.clock.clone(), base.metrics.clone())?;
         let recorder = StatsRecorder::new(base.db, base.clock, base.metrics);
@@ -183,6 +165,35 @@ impl App {
             tokio::spawn(app.secret_change.clone().run()),
         ];
         Ok((app, Background { tasks, recorder, cache: base.cache }))
+    }
+
+    /// Opens everything of an installation that exists, for a command: creates nothing, and starts no background task,
+    /// since a command ends in the middle of whatever a task has begun. Emails are left to the servers.
+    ///
+    /// # Errors
+    /// The database does not answer or has not all tables, or a setting cannot be used.
+    pub async fn open(config: &Config, clock: Clock) -> Result<Self, StartError> {
+        let (app, ..) = Self::on(config, clock, Tables::Required).await?;
+        Ok(app)
+    }
+
+    /// Applies migrations and creates the first signing key, as the start of a server does.
+    ///
+    /// # Errors
+    /// The database does not answer, or a setting cannot be used.
+    pub async fn migrate(config: &Config, clock: Clock) -> Result<(), StartError> {
+        Self::on(config, clock, Tables::Migrated).await.map(drop)
+    }
+
+    async fn on(config: &Config, clock: Clock, tables: Tables) -> Result<(Self, Base, LogReader), StartError> {
+        let base = Base::open(config, clock, tables).await?;
+        let log = base.log.clone();
+        let rewrite = sessions::rewrite_revocations;
+        let mut reader = LogReader::new(base.db.clone(), base.cache.clone(), base.clock.clone(), log, rewrite);
+        reader.read().await?;
+        let app = Self::assemble(config, &base)?;
+        app.secret_change.warn_if_missing().await?;
+        Ok((app, base, reader))
     }
 
     fn assemble(config: &Config, base: &Base) -> io::Result<Self> {

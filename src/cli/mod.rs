@@ -235,7 +235,7 @@ fn run_migrate(file: Option<PathBuf>, form: Form) -> Outcome {
     let config = load(file)?;
     name_database(&config.database);
     let pending = migrate::pending_in(&config.database)?;
-    block_on(async { App::build(&config, Clock::default()).await.map(drop) })?;
+    block_on(async { App::migrate(&config, Clock::default()).await })?;
     let said: Vec<String> = pending.iter().map(|name| format!("applied: {name}\n")).collect();
     let value = json!({"applied": pending, "pending": []});
     form.say(&value, format_args!("{}The database is up to date.", said.concat()))?;
@@ -248,12 +248,12 @@ fn block_on<T, E: From<io::Error>>(work: impl Future<Output = Result<T, E>>) -> 
     runtime.block_on(work)
 }
 
-/// Runs `work` on an installation that exists, with everything that a server has but HTTP.
+/// Runs `work` on an installation that exists, with everything that a server has but HTTP and background tasks.
 fn with_app<F: Future<Output = Outcome>>(config: &Config, work: impl FnOnce(App) -> F) -> Outcome {
     block_on(async {
-        let (app, background) = App::open(config, Clock::default()).await?;
-        let outcome = work(app).await;
-        drop(background);
+        let app = App::open(config, Clock::default()).await?;
+        let outcome = work(app.clone()).await;
+        app.cache.flush().await;
         io::stdout().flush()?;
         outcome
     })

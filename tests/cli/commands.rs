@@ -235,7 +235,7 @@ async fn a_password_that_is_set_ends_the_sessions_of_the_former(process: Process
 const TOTP: &str = "/api/v1/auth/mfa/totp";
 
 /// Gives an account a second factor.
-async fn enable_totp(process: &Process, person: &Tokens) -> Authenticator {
+pub async fn enable_totp(process: &Process, person: &Tokens) -> Authenticator {
     let enrolment = process.post(TOTP).bearer(&person.access).send().await;
     let app = Authenticator::new(enrolment.assert_status(201).json()["secret"].as_str().unwrap());
     let code = json!({"code": app.code(Clock::default().now(), 0)});

@@ -18,6 +18,7 @@ mod support;
 mod clients;
 mod commands;
 mod deployments;
+mod emails;
 mod hashes;
 mod health;
 mod installations;
