@@ -168,15 +168,17 @@ pub(super) fn count(conn: &mut Conn, filter: &Filter) -> DbResult<Option<usize>>
     Ok(Some(ids.len()).filter(|count| *count <= MAX_COUNT))
 }
 
-/// Removes the personal data from up to `limit` entries about an account or by it. Returns the number of entries that
-/// had any.
+/// Removes the personal data from up to `limit` entries about an account or by it. Where somebody else acted on the
+/// account, the client was theirs and stays. Returns the number of entries that had any.
 pub(super) fn anonymize(conn: &mut Conn, user: UserId, limit: i64) -> DbResult<usize> {
     let none = Json(serde_json::json!({}));
     let is_personal = || audit_log::event.eq_any(PERSONAL.map(super::Event::name));
     let identifies =
         || audit_log::ip.is_not_null().or(audit_log::user_agent.is_not_null()).or(audit_log::request_id.is_not_null());
     let has_details = is_personal().and(audit_log::metadata.ne(&none));
-    let about = audit_log::table.filter(audit_log::user_id.eq(user)).filter(identifies().or(has_details));
+    // An actor is stored only if it is not the account itself.
+    let identifies_owner = audit_log::actor_id.is_null().and(identifies());
+    let about = audit_log::table.filter(audit_log::user_id.eq(user)).filter(identifies_owner.or(has_details));
     let about: Vec<AuditId> = about.select(audit_log::id).limit(limit).load(conn)?;
     // What the account did to others stays, with the account's id.
     let by = audit_log::table.filter(audit_log::actor_id.eq(user)).filter(identifies());
@@ -190,7 +192,8 @@ pub(super) fn anonymize(conn: &mut Conn, user: UserId, limit: i64) -> DbResult<u
         audit_log::user_agent.eq(None::<String>),
         audit_log::request_id.eq(None::<String>),
     );
-    diesel::update(audit_log::table.filter(audit_log::id.eq_any(&all))).set(change).execute(conn)?;
+    let own = audit_log::actor_id.is_null().or(audit_log::actor_id.eq(user));
+    diesel::update(audit_log::table.filter(audit_log::id.eq_any(&all)).filter(own)).set(change).execute(conn)?;
     Ok(all.len())
 }
 

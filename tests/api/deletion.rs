@@ -29,6 +29,7 @@ both_backends! {
     no_login_or_refresh_outlives_a_deletion_at_the_same_time,
     an_address_is_free_again_for_exactly_one,
     an_administrator_who_is_deleted_acts_for_nobody,
+    of_what_administrators_did_to_a_deleted_account_their_own_data_stay,
 }
 
 const ME: &str = "/api/v1/auth/me";
@@ -424,4 +425,46 @@ async fn an_administrator_who_is_deleted_acts_for_nobody(backend: Backend) {
     assert_eq!(started.unwrap()["metadata"]["reason"], "the question of Ada");
     assert_eq!(started.unwrap()["actor_id"], json!(admin.user));
     server.me(&other.access).await.assert_status(200);
+}
+
+/// The events about or by an account, oldest first, with the user agents that are known of them.
+fn agents(server: &Deployment, literal: &str) -> Vec<String> {
+    server.texts(&format!(
+        "SELECT event || ' ' || coalesce(user_agent, '-') AS text FROM audit_log \
+         WHERE user_id = {literal} OR actor_id = {literal} ORDER BY id"
+    ))
+}
+
+async fn of_what_administrators_did_to_a_deleted_account_their_own_data_stay(backend: Backend) {
+    let server = Server::with(backend, &[("TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let (admin, other, own) = (administrator(&server).await, administrator(&server).await, server.register().await);
+    let literals = [&admin, &other, &own].map(|tokens| server.literal(tokens.user.0));
+    let as_admin = |request: Request, tokens: &Tokens, agent: &str| {
+        let request = request.bearer(&tokens.access).header("user-agent", agent);
+        request.header("x-forwarded-for", "203.0.113.66")
+    };
+    let target = |tokens: &Tokens| user(tokens.user);
+    let renaming = server.patch(ME).json(&json!({"name": "Ada"}));
+    as_admin(renaming, &own, "Own/1").send().await.assert_status(200);
+    let moving = server.patch(&target(&own)).json(&json!({"email": address()}));
+    as_admin(moving, &admin, "Admin/1").send().await.assert_status(200);
+    let deleting = server.delete(&format!("{}?at_once=true", target(&own)));
+    time(&as_admin(deleting, &admin, "Admin/1").send().await);
+    let told = agents(&server, &literals[2]);
+    for expected in ["account.profile_changed -", "email.changed Admin/1", "account.deletion_requested Admin/1"] {
+        assert!(told.iter().any(|entry| entry == expected), "{expected}: {told:?}");
+    }
+    let by_nobody = format!("audit_log WHERE user_id = {} AND actor_id IS NULL AND ip IS NOT NULL", literals[2]);
+    assert_eq!(server.count(&by_nobody), 0);
+    // Which address it was is the person's.
+    let details = format!("audit_log WHERE user_id = {} AND event = 'email.changed'", literals[2]);
+    assert_eq!(server.texts(&format!("SELECT CAST(metadata AS TEXT) AS text FROM {details}")), ["{}"]);
+
+    // And these are removed with the administrator's account, by whomever it is deleted.
+    let deleting = server.delete(&format!("{}?at_once=true", target(&admin)));
+    time(&as_admin(deleting, &other, "Other/1").send().await);
+    let told = agents(&server, &literals[0]);
+    assert!(told.contains(&"account.deletion_requested -".to_owned()), "{told:?}");
+    assert!(told.contains(&"account.deletion_requested Other/1".to_owned()), "{told:?}");
+    assert!(!told.iter().any(|entry| entry.ends_with("Admin/1")), "{told:?}");
 }
