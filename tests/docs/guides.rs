@@ -49,6 +49,13 @@ impl Reader {
     async fn follow(&mut self, guide: &str) {
         self.terminal.follow(&blocks(&format!("docs/guides/{guide}"))).await;
     }
+
+    /// Gives the clients that the guide has written all kinds of answers, and none for a while.
+    fn understands_all_answers(&mut self) {
+        let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/answers.mjs");
+        let told = self.terminal.run("all kinds of answers", &format!("node {program} \"$PWD\""));
+        assert_eq!(told, "understood\n");
+    }
 }
 
 #[test]
@@ -127,6 +134,7 @@ async fn a_server_behind_caddy_is_set_up_from_zero(deployment: Arc<Deployment>) 
 /// Follows the guide with the proxy that has this configuration.
 async fn production(deployment: Arc<Deployment>, configuration: &str) {
     let settings = [("PUBLIC_URL", "https://auth.example"), ("TRUSTED_PROXIES", "127.0.0.1")];
+    reader.understands_all_answers();
     let process = Process::start(&deployment, &settings);
     let (folder, authority) = (Folder::new(), Authority::new());
     let mut terminal = Terminal::new(&[("DATA_DIR".to_owned(), folder.path().display().to_string())]);
@@ -134,6 +142,7 @@ async fn production(deployment: Arc<Deployment>, configuration: &str) {
     let certificate = authority.issue("DNS:auth.example");
     std::fs::copy(authority.certificate(), folder.path().join("db-ca.pem")).unwrap();
     let port = free_port();
+    reader.understands_all_answers();
     terminal.program(
         "curl",
         &format!(

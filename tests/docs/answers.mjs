@@ -1,0 +1,151 @@
+// Gives the clients of the guides all kinds of answers: node answers.mjs FOLDER, with `session.mjs` or `auth.js` there.
+import assert from "node:assert/strict";
+import { copyFileSync, existsSync } from "node:fs";
+
+const folder = process.argv[2];
+const REFRESH = "/api/v1/sessions/refresh";
+const LOGOUT = "/api/v1/auth/logout";
+
+const answer = (status, body, headers = {}) =>
+  new Response(status === 204 ? null : typeof body === "string" ? body : JSON.stringify(body ?? {}), {
+    status,
+    headers: { "retry-after": "0", ...headers },
+  });
+const pair = (number) => answer(200, { access_token: `a${number}`, refresh_token: `r${number}`, refresh_after: 300 });
+const lost = () => {
+  throw new TypeError("fetch failed");
+};
+
+// An answer of a refresh, and what it means: the session is over, an error, or another try.
+const MEANINGS = [
+  ...["invalid_refresh_token", "refresh_token_reused", "session_revoked", "session_expired"].map((code) => [
+    () => answer(401, { code }),
+    "over",
+  ]),
+  [() => answer(401, { code: "invalid_client" }), "error"],
+  [() => answer(401, "<html>a proxy asks for a password</html>"), "error"],
+  [() => answer(400, { code: "invalid_idempotency_key" }), "error"],
+  [() => answer(403, { code: "origin_not_allowed" }), "error"],
+  [() => answer(403, "<html>a firewall</html>"), "error"],
+  [() => answer(404, "<html>not here</html>"), "error"],
+  [() => answer(422, { code: "invalid_input" }), "error"],
+  [() => answer(408), "again"],
+  [() => answer(429, { code: "too_many_requests" }), "again"],
+  [() => answer(500, { code: "internal_error" }), "again"],
+  [() => answer(502, "<html>a proxy</html>"), "again"],
+  [() => answer(503, { code: "database_unavailable" }), "again"],
+  [lost, "again"],
+];
+
+async function outcome(work, SessionOver) {
+  try {
+    await work();
+    return "ok";
+  } catch (error) {
+    return error instanceof SessionOver ? "over" : "error";
+  }
+}
+
+// A network that gives these answers by path, one after the other, the last one for ever.
+function network(answers) {
+  const calls = [];
+  globalThis.fetch = async (url, init = {}) => {
+    const path = new URL(url).pathname;
+    calls.push({ path, authorization: init.headers?.authorization, key: init.headers?.["idempotency-key"] });
+    const given = answers[path] ?? [() => answer(204)];
+    return (given.length > 1 ? given.shift() : given[0])(init);
+  };
+  return calls;
+}
+
+async function mobileApp() {
+  const { Session, SessionOver } = await import(`${folder}/session.mjs`);
+  const logged = (refreshAt = Date.now() + 300_000) => {
+    const kept = { text: JSON.stringify({ access: "a0", refresh: "r0", refreshAt }) };
+    const write = async (text) => (kept.text = text);
+    const store = { read: async () => kept.text, write, clear: async () => (kept.text = null) };
+    return [new Session("http://keyturn.example", store), kept];
+  };
+
+  for (const [given, meaning] of MEANINGS) {
+    const [session, kept] = logged();
+    const calls = network({ [REFRESH]: [given, () => pair(1)] });
+    const expected = { over: ["over", 1, null], error: ["error", 1, "r0"], again: ["ok", 2, "r1"] }[meaning];
+    const seen = await outcome(() => session.refresh(), SessionOver);
+    const refresh = kept.text && JSON.parse(kept.text).refresh;
+    assert.deepEqual([seen, calls.length, refresh], expected, String(given));
+    assert.equal(new Set(calls.map(({ key }) => key)).size, 1, "a repetition has the same key");
+  }
+
+  // Without a network, or one that takes requests and answers none, the tokens are gone at once.
+  for (const refreshAt of [0, Date.now() + 300_000]) {
+    for (const away of [lost, () => new Promise(() => {})]) {
+      const [session, kept] = logged(refreshAt);
+      network({ [REFRESH]: [away], [LOGOUT]: [away] });
+      const leaving = session.logout();
+      if (away === lost) await leaving;
+      else await new Promise((resolve) => setTimeout(resolve));
+      assert.equal(kept.text, null);
+      assert.equal(await outcome(() => session.fetch("http://api.example/"), SessionOver), "over");
+    }
+  }
+
+  // A refresh on its way keeps nothing once its tokens are forgotten.
+  {
+    const [session, kept] = logged();
+    let arrive;
+    network({ [REFRESH]: [() => new Promise((resolve) => (arrive = resolve))] });
+    const refreshing = outcome(() => session.refresh(), SessionOver);
+    while (!arrive) await new Promise((resolve) => setTimeout(resolve));
+    await session.logout();
+    arrive(pair(1));
+    assert.deepEqual([await refreshing, kept.text], ["over", null]);
+  }
+
+  // With a network the session ends on the server, even where the access token has expired.
+  {
+    const [session] = logged();
+    const expired = () => answer(401, { code: "invalid_token" });
+    const calls = network({ [LOGOUT]: [expired, () => answer(204)], [REFRESH]: [() => pair(1)] });
+    await session.logout();
+    const sent = calls.map(({ path, authorization }) => [path, authorization]);
+    assert.deepEqual(sent, [[LOGOUT, "Bearer a0"], [REFRESH, undefined], [LOGOUT, "Bearer a1"]]);
+  }
+}
+
+async function singlePageApp() {
+  // Outside of a browser, a module is known by its name.
+  copyFileSync(`${folder}/auth.js`, `${folder}/auth.mjs`);
+  const kept = new Map();
+  globalThis.localStorage = {
+    getItem: (name) => kept.get(name) ?? null,
+    setItem: (name, value) => kept.set(name, value),
+    removeItem: (name) => kept.delete(name),
+  };
+  const { SessionOver, me } = await import(`${folder}/auth.mjs`);
+  const ME = "/api/v1/auth/me";
+  const expired = () => answer(401, { code: "invalid_token" });
+  const elsewhere = [[409, "already_refreshed"], [503, "refresh_token_replaced"]].map(([status, code]) => [
+    () => answer(status, { code }),
+    "elsewhere",
+  ]);
+  for (const [given, meaning] of [...MEANINGS, ...elsewhere]) {
+    const calls = network({ [ME]: [expired, () => answer(200, { user: {} })], [REFRESH]: [given, () => answer(200)] });
+    const seen = await outcome(me, SessionOver);
+    const refreshes = calls.filter(({ path }) => path === REFRESH);
+    const expected = { over: ["over", 1], error: ["error", 1], again: ["ok", 2], elsewhere: ["ok", 1] }[meaning];
+    assert.deepEqual([seen, refreshes.length], expected, String(given));
+    assert.equal(new Set(refreshes.map(({ key }) => key)).size, 1, "a repetition has the same key");
+    assert.equal(kept.size, 0, "no key is left behind");
+  }
+  // What a route refuses is no end of the session, whatever the status.
+  for (const code of ["insufficient_user_authentication", "second_factor_required", "invalid_code"]) {
+    const calls = network({ [ME]: [() => answer(401, { code })] });
+    assert.deepEqual([await outcome(me, SessionOver), calls.length], ["error", 1], code);
+  }
+}
+
+if (existsSync(`${folder}/session.mjs`)) await mobileApp();
+if (existsSync(`${folder}/auth.js`)) await singlePageApp();
+console.log("understood");
+process.exit(0);
