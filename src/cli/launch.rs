@@ -4,8 +4,9 @@ use std::env;
 use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 
-/// Returns the command that runs this program again, as an operator types it: by cargo, in a container, or installed.
-pub(super) fn own_command() -> String {
+/// Returns the command that runs this program again with the settings of `file`, as an operator types it: by cargo, in
+/// a container, or installed.
+pub(super) fn own_command(file: Option<&Path>) -> String {
     let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let program = env::current_exe().unwrap_or_else(|_| PathBuf::from("keyturn"));
     Launch {
@@ -17,8 +18,15 @@ pub(super) fn own_command() -> String {
         container: variable("HOSTNAME").or_else(hostname),
         runtime: runtime(),
         is_service: std::process::id() == 1 || parent_id() <= 1,
+        file: file.map(Path::to_owned),
     }
     .command()
+}
+
+/// Returns a text as one word of a shell.
+fn quoted(text: &str) -> String {
+    let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c));
+    if is_plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// What is known of the start.
@@ -38,38 +46,49 @@ struct Launch {
     runtime: Option<&'static str>,
     /// Whether nobody's shell has started the program: it is the first process, or a child of that.
     is_service: bool,
+    /// The file of settings.
+    file: Option<PathBuf>,
 }
 
 impl Launch {
     fn command(&self) -> String {
-        // Somebody with a shell in a container needs no way into it.
-        if self.is_service {
-            match (&self.pod, self.runtime, &self.container) {
-                (Some(pod), _, _) => return format!("kubectl exec -it {pod} -- {}", self.installed()),
-                (None, Some(runtime), Some(name)) => return format!("{runtime} exec -it {name} {}", self.installed()),
-                (None, Some(_) | None, _) => {}
-            }
+        let is_outside = self.entry().is_some();
+        let file = self.file.as_ref().map(|file| if is_outside { self.folder.join(file) } else { file.clone() });
+        let option = file.map_or_else(String::new, |file| format!(" --config {}", quoted(&file.to_string_lossy())));
+        match self.entry() {
+            Some(entry) => format!("{entry} {}{option}", self.installed(true)),
+            None => format!("{}{option}", self.program_here()),
         }
+    }
+
+    /// Returns what leads into the container from outside. Somebody with a shell in it needs no way.
+    fn entry(&self) -> Option<String> {
+        match (self.is_service, &self.pod, self.runtime, &self.container) {
+            (true, Some(pod), _, _) => Some(format!("kubectl exec -it {pod} --")),
+            (true, None, Some(runtime), Some(name)) => Some(format!("{runtime} exec -it {name}")),
+            _ => None,
+        }
+    }
+
+    fn program_here(&self) -> String {
         let profile = self.program.parent().and_then(Path::file_name).and_then(|name| name.to_str());
         match profile.filter(|_| self.is_by_cargo) {
             Some("release") => "cargo run --release --".to_owned(),
             Some("debug") => "cargo run --".to_owned(),
-            Some(_) | None => self.installed(),
+            Some(_) | None => self.installed(false),
         }
     }
 
-    /// Returns the program as a shell in the same folder finds it.
-    fn installed(&self) -> String {
+    /// Returns the program as a shell in the same folder finds it, or in `any_folder`.
+    fn installed(&self, any_folder: bool) -> String {
         let name = self.program.file_name().unwrap_or_default().to_string_lossy();
         if self.is_on_path {
             return name.into_owned();
         }
-        let path = match self.program.strip_prefix(&self.folder) {
-            Ok(below) => format!("./{}", below.display()),
-            Err(_) => self.program.display().to_string(),
-        };
-        let is_plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c));
-        if is_plain { path } else { format!("'{}'", path.replace('\'', "'\\''")) }
+        quoted(&match self.program.strip_prefix(&self.folder) {
+            Ok(below) if !any_folder => format!("./{}", below.display()),
+            Ok(_) | Err(_) => self.program.display().to_string(),
+        })
     }
 }
 
@@ -109,6 +128,7 @@ mod tests {
         let name = || Some("4f1a2b3c4d5e".to_owned());
         let service = |runtime| Launch { container: name(), runtime, is_service: true, ..installed() };
         let pod = Some("keyturn-0".to_owned());
+        let file = |path: &str| Some(PathBuf::from(path));
         for (launch, command) in [
             (Launch { is_by_cargo: true, ..built("release") }, "cargo run --release --"),
             (Launch { is_by_cargo: true, ..built("debug") }, "cargo run --"),
@@ -123,6 +143,18 @@ mod tests {
             (service(Some("docker")), "docker exec -it 4f1a2b3c4d5e keyturn"),
             (service(Some("podman")), "podman exec -it 4f1a2b3c4d5e keyturn"),
             (Launch { pod, ..service(Some("docker")) }, "kubectl exec -it keyturn-0 -- keyturn"),
+            // What is run in a container begins in the folder of the image, wherever the server was started.
+            (
+                Launch { is_on_path: false, folder: PathBuf::from("/usr"), ..service(Some("docker")) },
+                "docker exec -it 4f1a2b3c4d5e /usr/bin/keyturn",
+            ),
+            (
+                Launch { folder: PathBuf::from("/srv"), file: file("kt.toml"), ..service(Some("podman")) },
+                "podman exec -it 4f1a2b3c4d5e keyturn --config /srv/kt.toml",
+            ),
+            (Launch { file: file("/etc/kt.toml"), ..installed() }, "keyturn --config /etc/kt.toml"),
+            (Launch { file: file("my kt.toml"), ..installed() }, "keyturn --config 'my kt.toml'"),
+            (Launch { is_by_cargo: true, file: file("kt.toml"), ..built("debug") }, "cargo run -- --config kt.toml"),
             (Launch { is_service: false, ..service(Some("docker")) }, "keyturn"),
             (Launch { is_by_cargo: true, runtime: Some("docker"), ..built("debug") }, "cargo run --"),
         ] {

@@ -36,9 +36,11 @@ pub(super) fn run(file: Option<PathBuf>) -> Outcome {
         tracing::warn!(%error, "the limit of open files could not be raised");
     }
     // Before anything else, so that a port in use is reported at once.
-    let open = |address| listen(address).map_err(|error| format!("cannot listen on {address}: {error}"));
-    let listener = open(config.bind)?;
-    let metrics = config.metrics_bind.map(open).transpose()?;
+    let listener = listen(config.bind).map_err(|error| cannot_listen(config.bind, "BIND or PORT", &error))?;
+    let metrics = config
+        .metrics_bind
+        .map(|address| listen(address).map_err(|error| cannot_listen(address, "METRICS_BIND", &error)));
+    let metrics = metrics.transpose()?;
     // Held until the process ends, however it does.
     let _lock = lock_database(config)?;
     actix_web::rt::System::new().block_on(async {
@@ -53,6 +55,7 @@ pub(super) fn run(file: Option<PathBuf>) -> Outcome {
         let devices = app.devices.clone();
         let watched = app.clone();
         let is_new = app.accounts.page(None, 1).await?.is_empty();
+        let command = own_command(file.as_deref());
         let mut reloader = Reloader { file, settings, app: app.clone(), log };
         let (server, address) = app.serve(listener, metrics)?;
         let handle = server.handle();
@@ -69,7 +72,7 @@ pub(super) fn run(file: Option<PathBuf>) -> Outcome {
         service::tell_ready(address);
         service::start_watchdog(watched);
         // The server runs even if nobody reads its greeting.
-        drop(greet(config, address, is_new));
+        drop(greet(config, address, is_new.then_some(&*command)));
         // After the greeting and on a thread of its own, so that neither it nor a request waits.
         std::thread::spawn(move || devices.warm_up());
         tracing::info!(%address, version = super::VERSION, database = %config.database, "listening");
@@ -100,6 +103,16 @@ fn lock_database(config: &Config) -> Result<Option<File>, String> {
     }
 }
 
+/// Tells why an address cannot be listened on, and the setting that says it.
+fn cannot_listen(address: SocketAddr, setting: &str, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => format!("end the program that listens there, or choose another port by {setting}"),
+        io::ErrorKind::PermissionDenied => format!("choose a port from 1024 on by {setting}, or allow this one"),
+        _ => format!("{setting} must name an address of this machine"),
+    };
+    format!("cannot listen on {address}: {error}; {advice}")
+}
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = bind(address)?;
     socket.listen(BACKLOG)?;
@@ -127,17 +140,16 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<Socket> {
     }
 }
 
-/// Prints what this server uses, and what to do next if it is new.
-fn greet(config: &Config, address: SocketAddr, is_new: bool) -> io::Result<()> {
+/// Prints what this server uses and, if it is new, what to do next with `command`, which runs the program with its
+/// settings.
+fn greet(config: &Config, address: SocketAddr, command: Option<&str>) -> io::Result<()> {
     say!("keyturn {} listens on http://{address}", super::VERSION)?;
     let is_embedded = matches!(config.database, Database::Sqlite { .. });
     say!("It keeps its accounts in {}.", config.database)?;
-    if !is_new {
-        return Ok(());
-    }
+    let Some(command) = command else { return Ok(()) };
     let folder = if is_embedded && config.data_dir.is_relative() { ", in this folder" } else { "" };
     say!("\nCreate the first administrator, with the settings of this server{folder}:\n")?;
-    say!("    {} user create you@example.com --admin\n", own_command())?;
+    say!("    {command} user create you@example.com --admin\n")?;
     // On a public server the lines would make an account of a stranger.
     if address.ip().is_loopback() && config.public_url.scheme() == "http" && config.registration {
         say_what_to_try(config.public_url.as_str().trim_end_matches('/'))?;

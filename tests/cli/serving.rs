@@ -52,7 +52,9 @@ async fn a_port_that_is_taken_is_told(deployment: Arc<Deployment>) {
     let refused = run_with_input(&deployment, &[("BIND", &address)], &["serve"], "");
     assert_eq!((refused.code, &*refused.stdout), (Some(1), ""), "{refused:?}");
     let expected = format!("keyturn: cannot listen on {address}: Address already in use");
-    assert!(refused.stderr.contains(&expected), "{refused:?}");
+    assert!(refused.stderr.contains(&expected) && refused.stderr.contains("by BIND or PORT"), "{refused:?}");
+    let refused = run_with_input(&deployment, &[("METRICS_BIND", &address)], &["serve"], "");
+    assert!(refused.code == Some(1) && refused.stderr.contains("by METRICS_BIND"), "{refused:?}");
 }
 
 pub fn assert_private(path: &Path) {

@@ -72,6 +72,33 @@ fn every_guide_is_followed_and_every_block_says_how() {
     }
 }
 
+#[test]
+fn every_guide_says_how_the_program_is_installed() {
+    for guide in FOLLOWED {
+        let page =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guides").join(guide)).unwrap();
+        let told = page.find("](../deployment.md").filter(|_| page.contains("`PATH`"));
+        let used = page.find("\nkeyturn ").or_else(|| page.find(" keyturn --config"));
+        assert!(told.is_some_and(|told| used.is_none_or(|used| told < used)), "{guide}");
+    }
+}
+
+/// In production each command has the settings of the server, and never others.
+#[test]
+fn every_command_of_the_production_guide_names_the_settings() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guides/production.md")).unwrap();
+    let mut count = 0;
+    for command in ["serve", "doctor", "user create", "config check", "migrate", "session"] {
+        for (at, _) in page.match_indices(&format!("{command} ")).chain(page.match_indices(&format!("{command}`"))) {
+            if let Some((_, before)) = page[..at].rsplit_once("keyturn ").filter(|(_, rest)| !rest.contains('`')) {
+                assert_eq!(before, "--config /etc/keyturn/keyturn.toml ", "{command}");
+                count += 1;
+            }
+        }
+    }
+    assert!(count >= 4, "{count}");
+}
+
 async fn a_backend_verifies_tokens_as_its_guide_says(deployment: Arc<Deployment>) {
     let mut reader = Reader::new(deployment);
     reader.follow("backend.md").await;
@@ -107,6 +134,7 @@ async fn a_single_page_app_keeps_people_logged_in(deployment: Arc<Deployment>) {
     assert_eq!((&seen["scripts_see"], &seen["stored"]), (&json!(""), &json!([])), "{seen}");
     assert_eq!(seen["after_logout"], true, "{seen}");
     assert_eq!(reader.deployment.count("sessions WHERE revoked_at IS NULL"), 1);
+    reader.understands_all_answers();
 }
 
 async fn a_mobile_app_survives_lost_answers(deployment: Arc<Deployment>) {
@@ -114,6 +142,7 @@ async fn a_mobile_app_survives_lost_answers(deployment: Arc<Deployment>) {
     reader.follow("mobile-app.md").await;
     // The one of the registration is left.
     assert_eq!(reader.deployment.count("sessions WHERE revoked_at IS NULL"), 1);
+    reader.understands_all_answers();
 }
 
 async fn accounts_come_from_another_system(deployment: Arc<Deployment>) {
@@ -134,7 +163,6 @@ async fn a_server_behind_caddy_is_set_up_from_zero(deployment: Arc<Deployment>) 
 /// Follows the guide with the proxy that has this configuration.
 async fn production(deployment: Arc<Deployment>, configuration: &str) {
     let settings = [("PUBLIC_URL", "https://auth.example"), ("TRUSTED_PROXIES", "127.0.0.1")];
-    reader.understands_all_answers();
     let process = Process::start(&deployment, &settings);
     let (folder, authority) = (Folder::new(), Authority::new());
     let mut terminal = Terminal::new(&[("DATA_DIR".to_owned(), folder.path().display().to_string())]);
@@ -142,7 +170,6 @@ async fn production(deployment: Arc<Deployment>, configuration: &str) {
     let certificate = authority.issue("DNS:auth.example");
     std::fs::copy(authority.certificate(), folder.path().join("db-ca.pem")).unwrap();
     let port = free_port();
-    reader.understands_all_answers();
     terminal.program(
         "curl",
         &format!(
@@ -150,6 +177,14 @@ async fn production(deployment: Arc<Deployment>, configuration: &str) {
             authority.certificate()
         ),
     );
+    // The reader is root on a machine of their own, which a test is not.
+    for (program, script) in [
+        ("useradd", "[[ ${@: -1} == keyturn ]]"),
+        ("chown", "[[ $1 == keyturn: ]] && shift && ls \"$@\" >/dev/null"),
+        ("sudo", "[[ \"$1 $2\" == '-u keyturn' ]] && shift 2 && exec \"$@\""),
+    ] {
+        terminal.program(program, script);
+    }
     terminal.replace("/etc/keyturn", folder.path().display());
     terminal.replace("127.0.0.1:8080", process.address);
     let steps = blocks("docs/guides/production.md");
