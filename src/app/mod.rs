@@ -1,6 +1,7 @@
 //! The server, assembled: opens database, cache and keys, starts background tasks, and serves.
 
 mod base;
+mod data_dir;
 mod progress;
 
 use std::io;
@@ -25,7 +26,7 @@ use crate::cache::Cache;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{self, CacheKind, Config, Database};
-use crate::db::{Conn, Db, DbError, DbResult};
+use crate::db::{self, Conn, Db, DbError, DbResult};
 use crate::devices::Devices;
 use crate::http::cors::share_with_pages;
 use crate::http::request::serve_request;
@@ -104,6 +105,12 @@ pub enum StartError {
         /// The names of the migrations that are missing.
         lacks: String,
     },
+    /// A file that the settings of the database name cannot be used.
+    #[error("DATABASE_URL: {0}")]
+    DatabaseFiles(String),
+    /// The folder of the data cannot be written to.
+    #[error("DATA_DIR: {0}")]
+    DataDir(String),
     /// A signing key cannot be opened.
     #[error(transparent)]
     Keys(#[from] KeyRingError),
@@ -338,13 +345,15 @@ impl App {
     }
 }
 
-/// Checks everything that a start refuses besides the settings themselves and what is elsewhere: the files that the
-/// settings name.
+/// Checks everything that a server needs besides the settings themselves and what is elsewhere: the files and the
+/// folder that the settings name.
 ///
 /// # Errors
-/// A template or a certificate cannot be used.
+/// A template, a certificate or another file cannot be used, or the folder of the data cannot be written to.
 pub fn check(config: &Config) -> Result<(), StartError> {
     mail::check(config)?;
+    db::check_files(&config.database).map_err(StartError::DatabaseFiles)?;
+    data_dir::check(config).map_err(StartError::DataDir)?;
     Cache::new(&config.cache, Clock::default(), &Metrics::new()).map_err(StartError::Cache)?;
     Ok(())
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::app;
+use crate::app::{self, StartError};
 use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::{CacheKind, Config, Database};
@@ -21,6 +21,7 @@ use crate::mail;
 use crate::metrics::Metrics;
 use crate::random::Random;
 
+use super::health;
 use super::output::{Form, say};
 use super::serve::bind;
 use super::{Outcome, block_on, loaded};
@@ -146,30 +147,44 @@ fn engine(config: &Config, pooling: Pooling) -> String {
     format!("{engine} answers, {}{pooler}", config.database)
 }
 
-/// Checks the files that the settings name, which the server reads at its start.
+/// Checks the files and the folder that the settings name.
 fn files(config: &Config) -> Finding {
-    let advice = "correct the file named above: the server does not start with it";
-    app::check(config).map_err(|error| (error.to_string(), advice))?;
-    Ok("all settings are valid, and so are the files that they name".to_owned())
+    app::check(config).map_err(|error| {
+        let advice = match &error {
+            StartError::DataDir(_) => "let the user that keyturn runs as own the folder (`chown`), or set DATA_DIR",
+            StartError::DatabaseFiles(_) => "correct the file, or the parameter of DATABASE_URL that names it",
+            _ => "correct the file named above: the server does not start with it",
+        };
+        (error.to_string(), advice)
+    })?;
+    Ok("all settings are valid, and so are the files and the folder that they name".to_owned())
 }
 
-/// Checks that the server can listen, unless it does so already.
+/// Checks that the server can listen, unless a server does so already.
 fn listening(config: &Config) -> Finding {
-    let advice = "set BIND and METRICS_BIND to addresses of this machine, and ports that its user may use";
+    let mut state = "the server can listen on";
     for address in iter::once(config.bind).chain(config.metrics_bind) {
         match bind(address) {
+            Ok(_) => {}
             Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                let advice =
+                    "set BIND, PORT and METRICS_BIND to addresses of this machine, and ports that its user may use";
                 return Err((format!("the server cannot listen on {address}: {error}"), advice));
             }
-            Ok(_) | Err(_) => {}
+            Err(_) if health::is_alive(address) => state = "a keyturn server listens on",
+            Err(_) => {
+                let problem = format!("another program has {address}, or a server there does not answer /health/live");
+                return Err((problem, "end that program, or choose another port by BIND, PORT or METRICS_BIND"));
+            }
         }
     }
-    Ok(format!("the server can listen on {}, or does so", config.bind))
+    Ok(format!("{state} {}", config.bind))
 }
 
 /// Returns whether the file of an embedded database does not exist.
 fn is_missing(database: &Database) -> bool {
-    matches!(database, Database::Sqlite { path } if !path.exists())
+    // A file that cannot be looked for may be there.
+    matches!(database, Database::Sqlite { path } if path.try_exists().is_ok_and(|exists| !exists))
 }
 
 fn unreachable_database(config: &Config, error: &DbError) -> (String, &'static str) {
@@ -304,6 +319,7 @@ fn proxy(config: &Config) -> Finding {
             "set it to the proxy's addresses: until then all clients share its address and its limits",
         )),
         (_, 0) => Ok("none is trusted".to_owned()),
+        (_, 1) => Ok("X-Forwarded-For is trusted from 1 address or network".to_owned()),
         (_, count) => Ok(format!("X-Forwarded-For is trusted from {count} addresses or networks")),
     }
 }

@@ -17,6 +17,9 @@ use super::output::say;
 /// The most of an answer that is read.
 const MAX_ANSWER: usize = 16 * 1024;
 
+/// How long a server may take to tell that it is alive.
+const ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
 #[derive(Args)]
 pub(super) struct HealthArguments {
     /// Ask only whether the process runs, and not whether it can serve.
@@ -45,6 +48,14 @@ pub(super) fn run(file: Option<PathBuf>, arguments: &HealthArguments) -> Outcome
 /// reached by IPv4, which it always listens on.
 fn reachable(bind: SocketAddr) -> SocketAddr {
     if bind.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), bind.port()) } else { bind }
+/// Returns whether a keyturn server answers at an address that one of this machine listens on.
+pub(super) fn is_alive(bind: SocketAddr) -> bool {
+    let answer = ask(reachable(bind), "/health/live", ALIVE_TIMEOUT).ok();
+    answer
+        .and_then(|answer| parse(&answer))
+        .is_some_and(|(status, body)| status == 200 && body.get("status").is_some_and(|status| status == "alive"))
+}
+
 }
 
 /// Returns the answer to a GET request, as text.

@@ -33,6 +33,17 @@ use probe::LatestProbe;
 /// The longest time that a caller waits for one operation, including the wait for a connection.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Checks the files that the settings of a database name, without connecting.
+///
+/// # Errors
+/// A file cannot be used. The text names it.
+pub fn check_files(database: &Database) -> Result<(), String> {
+    match database {
+        Database::Postgres { url, .. } => postgres::check_files(url),
+        Database::Sqlite { .. } => Ok(()),
+    }
+}
+
 /// The database. Clones share one pool.
 #[derive(Clone)]
 pub struct Db {

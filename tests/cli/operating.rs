@@ -1,26 +1,35 @@
 //! What those who run a server are told and can set: findings of the doctor, the greeting, connections, metrics.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use serde_json::json;
 
+use crate::support::authority::Authority;
 use crate::support::process::command;
 use crate::support::servers::{Redis, free_port};
 use crate::support::{Backend, Deployment, Endpoint, PASSWORD, Process, SmtpServer, until};
-use crate::{run, run_with_input};
+use crate::{Ran, run, run_with_input};
 
 both_backends! {
     the_doctor_writes_a_row_and_leaves_none,
     the_doctor_warns_of_what_may_be_meant,
     the_doctor_finds_what_stops_the_start,
+    the_doctor_knows_a_port_that_another_program_has,
+    the_doctor_knows_a_folder_that_cannot_be_written_to,
     the_doctor_warns_of_a_mail_server_without_smtputf8,
     a_greeting_fits_the_state,
     a_proxy_that_is_not_trusted_is_told_of_once,
     metrics_have_an_address_of_their_own,
     a_session_that_is_not_there_cannot_be_revoked,
+}
+
+embedded_only! {
+    the_doctor_knows_files_of_the_database_that_cannot_be_used,
+    a_greeting_names_the_file_of_settings,
 }
 
 scaled_only! {
@@ -97,11 +106,137 @@ async fn the_doctor_finds_what_stops_the_start(deployment: Arc<Deployment>) {
         let checked = asked(&["config", "check"]);
         assert_eq!(checked.code == Some(1) && checked.stderr.contains(told), is_setting, "{checked:?}");
     }
-    // A server that runs is no obstacle.
-    let process = Process::start(&deployment, &[]);
+}
+
+/// Answers every connection like another program does, until the test ends.
+fn another_program(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = [0; 1024];
+            let _ = stream.read(&mut head);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
+
+#[track_caller]
+fn assert_wrong(ran: &Ran, subject: &str, parts: &[&str]) {
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let lines = ran.stdout.lines().skip_while(|line| !line.starts_with(&format!("WRONG  {subject}: ")));
+    let told: Vec<&str> = lines.take(2).collect();
+    let told = told.join(" ");
+    assert!(!told.is_empty() && parts.iter().all(|part| told.contains(part)), "{parts:?}: {ran:?}");
+}
+
+async fn the_doctor_knows_a_port_that_another_program_has(deployment: Arc<Deployment>) {
+    run(&deployment, &["migrate"]).printed();
+    for answer in [
+        "",
+        "SSH-2.0-OpenSSH_9.2\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<h1>It works!</h1>",
+        "HTTP/1.1 200 OK\r\n\r\n{\"status\":\"UP\"}",
+        "HTTP/1.1 404 Not Found\r\n\r\n{\"status\":\"alive\"}",
+    ] {
+        let address = another_program(answer);
+        for setting in ["BIND", "METRICS_BIND"] {
+            let ran = run_with_input(&deployment, &[(setting, &address)], &["doctor"], "");
+            assert_wrong(&ran, "listening", &[&address, "another program", "BIND, PORT or METRICS_BIND"]);
+        }
+    }
+    // Servers of keyturn are no obstacle, at either address.
+    let metrics = format!("127.0.0.1:{}", free_port());
+    let process = Process::start(&deployment, &[("METRICS_BIND", &metrics)]);
     let own = process.address.to_string();
-    let beside = run_with_input(&deployment, &[("BIND", &own)], &["doctor"], "");
-    assert!(beside.stdout.contains("ok     listening: "), "{beside:?}");
+    let beside = run_with_input(&deployment, &[("BIND", &own), ("METRICS_BIND", &metrics)], &["doctor"], "");
+    assert!(beside.stdout.contains(&format!("ok     listening: a keyturn server listens on {own}\n")), "{beside:?}");
+}
+
+async fn the_doctor_knows_a_folder_that_cannot_be_written_to(deployment: Arc<Deployment>) {
+    run(&deployment, &["migrate"]).printed();
+    let file = deployment.folder.path().join("file");
+    std::fs::write(&file, "no folder").unwrap();
+    // Not even root creates anything in there.
+    for folder in [&*file.display().to_string(), &*file.join("data").display().to_string(), "/proc/keyturn/data"] {
+        let settings = [("DATA_DIR", folder)];
+        let ran = run_with_input(&deployment, &settings, &["doctor"], "");
+        assert_wrong(&ran, "configuration", &["DATA_DIR: ", folder, "chown", "set DATA_DIR"]);
+        // What cannot be looked for may be there.
+        let is_hidden = folder.starts_with(&*file.display().to_string());
+        assert!(!(is_hidden && ran.stdout.contains("there is none in")), "{ran:?}");
+        let checked = run_with_input(&deployment, &settings, &["config", "check"], "").refused();
+        assert!(checked.contains(&format!("DATA_DIR: {folder} cannot be ")), "{checked}");
+    }
+    // Nobody needs a folder in which nothing is kept.
+    if deployment.backend == Backend::Scaled {
+        let settings = [("DATA_DIR", "/proc/keyturn"), ("SMTP_URL", "smtp://127.0.0.1:9")];
+        run_with_input(&deployment, &settings, &["config", "check"], "").printed();
+    }
+    // A check leaves nothing behind, and creates no folder.
+    let absent = deployment.folder.path().join("absent");
+    let before = std::fs::read_dir(deployment.folder.path()).unwrap().count();
+    let settings = [("DATA_DIR", absent.to_str().unwrap())];
+    run_with_input(&deployment, &settings, &["config", "check"], "").printed();
+    run_with_input(&deployment, &settings, &["doctor"], "");
+    assert_eq!(std::fs::read_dir(deployment.folder.path()).unwrap().count(), before);
+}
+
+async fn the_doctor_knows_files_of_the_database_that_cannot_be_used(deployment: Arc<Deployment>) {
+    let authority = Authority::new();
+    let own = |name: &str| deployment.folder.path().join(name).display().to_string();
+    let (root, [certificate, key]) = (authority.certificate(), authority.issue_to("keyturn"));
+    let (nothing, missing, passwords) = (own("nothing.pem"), own("missing.pem"), own("passwords"));
+    for (path, text) in [(&nothing, "nothing"), (&passwords, "*:*:*:*:secret")] {
+        std::fs::write(path, text).unwrap();
+    }
+    let set_mode = |path: &str, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(&key, 0o600);
+    set_mode(&passwords, 0o644);
+    let url = |rest: &str| format!("postgres://keyturn@127.0.0.1:9/keyturn?connect_timeout=1&{rest}");
+    let verified = format!("sslmode=verify-full&sslrootcert={root}");
+    for (rest, wrong) in [
+        (format!("sslmode=verify-full&sslrootcert={missing}"), Some(&missing)),
+        (format!("sslmode=verify-full&sslrootcert={nothing}"), Some(&nothing)),
+        (format!("{verified}&sslcert={missing}&sslkey={key}"), Some(&missing)),
+        (format!("{verified}&sslcert={certificate}&sslkey={missing}"), Some(&missing)),
+        (format!("{verified}&sslcert={certificate}&sslkey={nothing}"), Some(&nothing)),
+        (format!("{verified}&sslcrl={missing}"), Some(&missing)),
+        (format!("passfile={missing}"), Some(&missing)),
+        (format!("passfile={passwords}"), Some(&passwords)),
+        (format!("{verified}&sslcert={certificate}&sslkey={key}"), None),
+        (format!("sslmode=disable&sslrootcert={missing}"), None),
+    ] {
+        let settings = [("DATABASE_URL", &*url(&rest))];
+        let ran = run_with_input(&deployment, &settings, &["doctor"], "");
+        let checked = run_with_input(&deployment, &settings, &["config", "check"], "");
+        match wrong {
+            Some(path) => {
+                assert_wrong(&ran, "configuration", &["DATABASE_URL: ", path, "the parameter of DATABASE_URL"]);
+                assert!(checked.refused().contains(path.as_str()), "{rest}");
+            }
+            None => {
+                assert!(ran.stdout.contains("ok     configuration: "), "{rest}: {ran:?}");
+                checked.printed();
+            }
+        }
+    }
+}
+
+async fn a_greeting_names_the_file_of_settings(deployment: Arc<Deployment>) {
+    let file = deployment.folder.path().join("keyturn.toml");
+    std::fs::write(&file, "registration = \"closed\"\n").unwrap();
+    let mut child = command(&deployment, &[]);
+    let mut child =
+        child.args(["serve", "--config"]).arg(&file).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.skip_while(|line| !line.contains("user create")).next();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let expected = format!("keyturn --config {} user create you@example.com --admin", file.display());
+    assert!(line.as_ref().is_some_and(|line| line.ends_with(&expected)), "{line:?}");
 }
 
 async fn the_doctor_warns_of_a_mail_server_without_smtputf8(deployment: Arc<Deployment>) {

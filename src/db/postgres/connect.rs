@@ -122,6 +122,24 @@ fn places(host: &Host) -> Result<Vec<Place>, String> {
     Ok(found.map(Place::Tcp).collect())
 }
 
+/// Checks the files that `url` names: certificates, keys, revocation lists and the password file.
+///
+/// # Errors
+/// A file cannot be used. The text names it.
+pub(super) fn check_files(url: &PostgresUrl) -> Result<(), String> {
+    let is_remote =
+        |host: &&Host| host.address.is_some() || !(host.name.is_empty() || host.name.starts_with(['/', '@']));
+    if let Some(host) = url.hosts.iter().find(is_remote)
+        && url.tls.mode > TlsMode::Disable
+    {
+        Tls::new(host, &url.tls)?;
+    }
+    match &url.password_file {
+        Some(path) if url.password.is_none() => super::password_file::check(path),
+        _ => Ok(()),
+    }
+}
+
 /// Connects with and without encryption, as far as `url` allows either.
 fn connect_at(
     place: &Place,

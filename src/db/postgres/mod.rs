@@ -131,6 +131,14 @@ impl SimpleConnection for PgConnection {
 
 impl ConnectionSealed for PgConnection {}
 
+/// Checks the files that a URL or the environment names, without connecting.
+///
+/// # Errors
+/// The URL is wrong, or a file cannot be used. The text names the file.
+pub(super) fn check_files(url: &str) -> Result<(), String> {
+    connect::check_files(&PostgresUrl::parse(url, |name| std::env::var(name).ok())?)
+}
+
 impl Connection for PgConnection {
     type Backend = Pg;
     type TransactionManager = AnsiTransactionManager;

@@ -26,6 +26,19 @@ pub(super) fn find(path: Option<&Path>, host: &Host, database: &str, user: &str)
     password_in(&file, host, database, user)
 }
 
+/// Checks that a password file can be used.
+///
+/// # Errors
+/// It cannot be read, or others can read it.
+pub(super) fn check(path: &Path) -> Result<(), String> {
+    let unusable = |reason: String| format!("password file \"{}\" cannot be used: {reason}", path.display());
+    let metadata = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?;
+    if metadata.mode() & OTHERS != 0 {
+        return Err(unusable("others than its owner can read it: chmod 0600".to_owned()));
+    }
+    std::fs::read_to_string(path).map(Zeroizing::new).map(drop).map_err(|error| unusable(error.to_string()))
+}
+
 fn password_in(file: &str, host: &Host, database: &str, user: &str) -> Option<Zeroizing<String>> {
     let address = host.address.map(|address| address.to_string()).unwrap_or_default();
     let name = match &*host.name {
