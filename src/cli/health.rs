@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::config::{Config, Environment};
 
 use super::Outcome;
-use super::output::say;
+use super::output::{Form, say};
 
 /// The most of an answer that is read.
 const MAX_ANSWER: usize = 16 * 1024;
@@ -30,13 +30,17 @@ pub(super) struct HealthArguments {
     timeout: u64,
 }
 
-/// Asks the server. Exits with 1 unless it answers 200.
-pub(super) fn run(file: Option<PathBuf>, arguments: &HealthArguments) -> Outcome {
+/// Asks the server. Exits with 1 unless it answers 200. JSON is what the server answers, whichever it is.
+pub(super) fn run(file: Option<PathBuf>, arguments: &HealthArguments, form: Form) -> Outcome {
     let address = reachable(Config::load_bind(file.as_deref(), &Environment::of_process())?);
     let path = if arguments.live { "/health/live" } else { "/health/ready" };
     let answer = ask(address, path, Duration::from_secs(arguments.timeout));
     let answer = answer.map_err(|error| format!("no answer from http://{address}{path}: {error}"))?;
     let (status, body) = parse(&answer).ok_or_else(|| format!("http://{address}{path} is no keyturn server"))?;
+    if form == Form::Json {
+        say!("{body}")?;
+        return Ok(if status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     if status != 200 {
         return Err(format!("http://{address}{path} answers {status}: {body}").into());
     }
@@ -44,10 +48,6 @@ pub(super) fn run(file: Option<PathBuf>, arguments: &HealthArguments) -> Outcome
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns where a server that listens on `bind` can be reached on this machine. One that listens on all addresses is
-/// reached by IPv4, which it always listens on.
-fn reachable(bind: SocketAddr) -> SocketAddr {
-    if bind.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), bind.port()) } else { bind }
 /// Returns whether a keyturn server answers at an address that one of this machine listens on.
 pub(super) fn is_alive(bind: SocketAddr) -> bool {
     let answer = ask(reachable(bind), "/health/live", ALIVE_TIMEOUT).ok();
@@ -56,6 +56,10 @@ pub(super) fn is_alive(bind: SocketAddr) -> bool {
         .is_some_and(|(status, body)| status == 200 && body.get("status").is_some_and(|status| status == "alive"))
 }
 
+/// Returns where a server that listens on `bind` can be reached on this machine. One that listens on all addresses is
+/// reached by IPv4, which it always listens on.
+fn reachable(bind: SocketAddr) -> SocketAddr {
+    if bind.ip().is_unspecified() { SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), bind.port()) } else { bind }
 }
 
 /// Returns the answer to a GET request, as text.

@@ -63,7 +63,8 @@ struct Arguments {
     /// A TOML file with settings; the environment takes precedence over it.
     #[arg(long, global = true, value_name = "PATH", env = "KEYTURN_CONFIG")]
     config: Option<PathBuf>,
-    /// Print JSON for programs instead of text. Errors stay text, on standard error.
+    /// Print JSON for programs instead of text. Errors stay text, on standard error. Commands whose output has a form
+    /// of its own refuse it.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -115,6 +116,24 @@ enum Command {
     },
 }
 
+impl Command {
+    /// Returns whether the command prints JSON if it is asked to. It does, unless it prints none, or a text that is
+    /// meant to be kept as a file.
+    const fn has_json(&self) -> bool {
+        match self {
+            Self::Serve | Self::Monitoring(_) | Self::Completions { .. } | Self::Config(ConfigCommand::Docs) => false,
+            Self::Migrate(_)
+            | Self::User(_)
+            | Self::Session(_)
+            | Self::Client(_)
+            | Self::Key(_)
+            | Self::Config(ConfigCommand::Check)
+            | Self::Doctor
+            | Self::Health(_) => true,
+        }
+    }
+}
+
 #[derive(Args)]
 struct MigrateArguments {
     /// Change nothing; exit with 1 if the database is not up to date.
@@ -150,11 +169,11 @@ fn run(arguments: Arguments) -> Outcome {
     if !matches!(arguments.command, Command::Serve) {
         signals::end_command()?;
     }
+    if arguments.json && !arguments.command.has_json() {
+        let error = "the output of this command has a form of its own: leave off --json";
+        Arguments::command().error(ErrorKind::ArgumentConflict, error).exit()
+    }
     match arguments.command {
-        Command::Serve | Command::Completions { .. } | Command::Config(ConfigCommand::Docs) if arguments.json => {
-            let error = "this command prints no data: leave off --json";
-            Arguments::command().error(ErrorKind::ArgumentConflict, error).exit()
-        }
         Command::Serve => serve::run(file),
         Command::Migrate(migrate) if migrate.check => list_pending(file, form),
         Command::Migrate(_) => run_migrate(file, form),
@@ -173,7 +192,7 @@ fn run(arguments: Arguments) -> Outcome {
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor => doctor::run(file, form),
-        Command::Health(health) => health::run(file, &health),
+        Command::Health(health) => health::run(file, &health, form),
         Command::Monitoring(command) => monitoring::run(command),
         Command::Completions { shell } => {
             // `generate` would panic if it wrote to standard output and nobody read that.

@@ -22,6 +22,7 @@ mod emails;
 mod hashes;
 mod health;
 mod installations;
+mod json;
 mod monitoring;
 mod operating;
 mod recipes;
