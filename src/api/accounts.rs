@@ -18,7 +18,9 @@ use crate::http::problem::Fields;
 use crate::http::{Body, HttpContext, Problem};
 use crate::passwords::{NewPassword, Password, WeakPassword};
 use crate::throttle::{Limit, Throttle};
-use crate::types::{EmailAddress, EmailAddressError, Label, LabelError, Patch, Roles, SessionId, Timestamp, Transport};
+use crate::types::{
+    EmailAddress, EmailAddressError, Label, LabelError, Patch, Roles, SessionId, Timestamp, Transport, not_null,
+};
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -158,11 +160,6 @@ pub(super) struct UpdateMeRequest {
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = bool, required = false)]
     alerts: Option<bool>,
-}
-
-/// Reads a field that may be missing but is not `null`.
-fn not_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
-    bool::deserialize(deserializer).map(Some)
 }
 
 /// Changes the profile of the account that calls. To disable alerts needs a recent login, and an email tells of it.

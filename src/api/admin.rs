@@ -15,10 +15,12 @@ use super::values::{Cursor, Hours, PageSize};
 use crate::accounts::{Account, AccountQuery, AccountState, Position};
 use crate::admin::stats;
 use crate::admin::{Admin, ImpersonationReason, ImpersonationReasonError, Operator, UserChange};
+use crate::http::field_text::must_be;
 use crate::http::problem::Fields;
 use crate::http::{Body, HttpContext, Problem, Query, pagination};
 use crate::types::{
-    EmailAddress, EmailAddressError, Label, Patch, Role, Roles, RolesError, SessionId, Timestamp, UserId, text,
+    EmailAddress, EmailAddressError, Label, Patch, Role, Roles, RolesError, SessionId, Timestamp, UserId, not_null,
+    text,
 };
 
 /// The longest search, in characters.
@@ -106,11 +108,12 @@ pub(super) async fn list_users(
 ) -> Result<web::Json<UserList>, Problem> {
     let mut fields = Fields::default();
     if query.q.as_deref().is_some_and(|q| text::visible(q).chars().count() > MAX_SEARCH) {
-        fields.refuse("q", "too_long", "is too long");
+        fields.refuse("q", "too_long", &format!("has more than {MAX_SEARCH} characters"));
     }
     let role = query.role.as_deref().map(Role::parse);
     let role = role.and_then(|parsed| fields.check("role", parsed, |error| RolesError::code(*error)));
-    let state = query.state.as_deref().map(|name| AccountState::parse(name).ok_or("is no state of accounts"));
+    let no_state = || must_be(AccountState::ALL.map(AccountState::name));
+    let state = query.state.as_deref().map(|name| AccountState::parse(name).ok_or_else(no_state));
     let state = state.and_then(|parsed| fields.check("state", parsed, |_| "invalid"));
     let limit = pagination::limit(&mut fields, query.limit.as_deref());
     let after = pagination::cursor(&mut fields, query.cursor.as_deref(), Position::from_bytes);
@@ -139,14 +142,16 @@ pub(super) struct UpdateUserRequest {
     /// Whether the account is disabled. Disabling it revokes its sessions.
     disabled: Option<bool>,
     /// All roles of the account; `user` is always among them.
-    #[schema(value_type = Option<Roles>)]
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = Roles, required = false)]
     roles: Option<Vec<String>>,
     /// `null` removes the name; without this field it stays.
     #[serde(default)]
     #[schema(value_type = Option<Label>)]
     name: Patch<String>,
     /// Another email address, which counts as not verified unless `verified` is true. An email tells the former one.
-    #[schema(value_type = Option<EmailAddress>)]
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = EmailAddress, required = false)]
     email: Option<String>,
     /// Whether the email address counts as verified.
     verified: Option<bool>,
@@ -156,6 +161,8 @@ pub(super) struct UpdateUserRequest {
 #[utoipa::path(patch, path = "/api/v1/admin/users/{id}", tag = "Administration", params(("id" = Uuid, Path)),
     request_body = UpdateUserRequest,
     responses((status = 200, body = UserDetails), Conflict))]
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = bool, required = false)]
 pub(super) async fn update_user(
     admin: web::Data<Admin>,
     context: web::Data<HttpContext>,
@@ -168,6 +175,8 @@ pub(super) async fn update_user(
     let name = patch_label(&mut fields, "name", request.name);
     let email = request.email.as_deref().map(EmailAddress::parse);
     let email = email.and_then(|parsed| fields.check("email", parsed, |error| EmailAddressError::code(*error)));
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = bool, required = false)]
     fields.into_result()?;
     let change = UserChange { disabled: request.disabled, roles, name, email, verified: request.verified };
     let updated = admin.update_user(user, change, &Operator::Administrator(caller.actor(&context))).await?;

@@ -11,6 +11,7 @@ use super::audit_export::{Format, export};
 use super::schema::Device;
 use super::values::{Cursor, PageSize};
 use crate::audit::{Audit, Entry, Event, Filter, Outcome, Record};
+use crate::http::field_text::{NO_TIME, NO_UUID, must_be};
 use crate::http::problem::Fields;
 use crate::http::{HttpContext, Problem, Query, pagination};
 use crate::types::{AuditId, SessionId, Timestamp, UserId};
@@ -194,17 +195,18 @@ struct Selection {
 impl AuditQuery {
     fn parse(self) -> Result<Selection, Problem> {
         let mut fields = Fields::default();
+        let id = |text: &str| Uuid::try_parse(text).ok();
+        let outcomes = must_be([Outcome::Success, Outcome::Failure].map(Outcome::name));
         let filter = Filter {
-            user: parameter(&mut fields, "user_id", self.user_id.as_deref(), |text| text.parse().ok().map(UserId)),
-            session: parameter(&mut fields, "session_id", self.session_id.as_deref(), |text| {
-                text.parse().ok().map(SessionId)
-            }),
-            event: parameter(&mut fields, "event_type", self.event_type.as_deref(), Event::parse),
-            outcome: parameter(&mut fields, "status", self.status.as_deref(), Outcome::parse),
-            from: parameter(&mut fields, "from", self.from.as_deref(), Timestamp::parse),
-            to: parameter(&mut fields, "to", self.to.as_deref(), Timestamp::parse),
+            user: parameter(&mut fields, "user_id", self.user_id.as_deref(), NO_UUID, id).map(UserId),
+            session: parameter(&mut fields, "session_id", self.session_id.as_deref(), NO_UUID, id).map(SessionId),
+            event: parameter(&mut fields, "event_type", self.event_type.as_deref(), NO_EVENT, Event::parse),
+            outcome: parameter(&mut fields, "status", self.status.as_deref(), &outcomes, Outcome::parse),
+            from: parameter(&mut fields, "from", self.from.as_deref(), NO_TIME, Timestamp::parse),
+            to: parameter(&mut fields, "to", self.to.as_deref(), NO_TIME, Timestamp::parse),
         };
-        let format = parameter(&mut fields, "format", self.format.as_deref(), Format::parse);
+        let formats = must_be([Format::Csv, Format::Ndjson].map(Format::name));
+        let format = parameter(&mut fields, "format", self.format.as_deref(), &formats, Format::parse);
         let limit = pagination::limit(&mut fields, self.limit.as_deref());
         let position = |bytes: &[u8]| Uuid::from_slice(bytes).ok().map(AuditId);
         let after = pagination::cursor(&mut fields, self.cursor.as_deref(), position);
@@ -218,12 +220,16 @@ impl AuditQuery {
     }
 }
 
-/// Parses a parameter that may be missing. Returns `None` without it, or after adding its error.
+/// What is said of a text that is no event.
+const NO_EVENT: &str = "is not an event of the audit log, such as login.failed";
+
+/// Parses a parameter that may be missing. Returns `None` without it, or after adding `refusal`.
 fn parameter<T>(
     fields: &mut Fields,
     field: &str,
     text: Option<&str>,
+    refusal: &str,
     parse: impl FnOnce(&str) -> Option<T>,
 ) -> Option<T> {
-    fields.check(field, parse(text?).ok_or("is not one of the values it may have"), |_| "invalid")
+    fields.check(field, parse(text?).ok_or(refusal), |_| "invalid")
 }

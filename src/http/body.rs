@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::connections::Connection;
+use super::field_text;
 use super::nul;
 use super::problem::{FieldError, Problem};
 
@@ -217,8 +218,7 @@ fn malformed(error: &serde_json::Error) -> BodyError {
     BodyError::Malformed { line: error.line(), column: error.column() }
 }
 
-/// Converts an error of serde. The name of a missing or unknown field is only in its text, between backticks. The value
-/// that was sent is never repeated in the result.
+/// Converts an error of serde.
 fn describe(error: serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) -> BodyError {
     let path = error.path().to_string();
     let error = error.into_inner();
@@ -226,16 +226,5 @@ fn describe(error: serde_path_to_error::Error<serde_json::Error>, bytes: &[u8]) 
     if !error.is_data() && serde_json::from_slice::<serde_json::Value>(bytes).is_err() {
         return malformed(&error);
     }
-    let text = error.to_string();
-    let named = text.split('`').nth(1).unwrap_or(&path).to_owned();
-    let (field, code, message) = if text.starts_with("missing field") {
-        (named, "missing", "is required")
-    } else if text.starts_with("unknown field") {
-        (named, "unknown", "is not a field of this request")
-    } else if text.starts_with("unknown variant") {
-        (path, "invalid", "is not one of the values it may have")
-    } else {
-        (path, "wrong_type", "is of the wrong type")
-    };
-    BodyError::Invalid(FieldError::new(&field, code, message))
+    BodyError::Invalid(field_text::describe(&error.to_string(), &path, "field"))
 }

@@ -8,6 +8,7 @@ mod connections;
 mod context;
 pub(crate) mod cookies;
 pub(crate) mod cors;
+pub(crate) mod field_text;
 mod login_redirect;
 mod nul;
 pub(crate) mod pagination;

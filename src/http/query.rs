@@ -4,11 +4,12 @@ use std::future::{Ready, ready};
 use std::ops::Deref;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::body::form_field;
+use super::field_text;
 use super::nul;
 use super::problem::{FieldError, Problem};
 
@@ -46,11 +47,11 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     if let Some(error) = nul::in_form(query.as_bytes()) {
         return Err(Problem::invalid(vec![error]));
     }
-    let invalid = |error: &dyn std::fmt::Display| FieldError::new("query", "invalid", &error.to_string());
-    match web::Query::<T>::from_query(query) {
-        Ok(parameters) => Ok(parameters.into_inner()),
-        Err(error) => Err(Problem::invalid(vec![invalid(&error)])),
-    }
+    let parameters = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
+    serde_path_to_error::deserialize(parameters).map_err(|error| {
+        let path = error.path().to_string();
+        Problem::invalid(vec![field_text::describe(&error.into_inner().to_string(), &path, "parameter")])
+    })
 }
 
 /// Checks that the query of a request has no parameters but those of `known`.

@@ -20,7 +20,7 @@ pub use amr::Amr;
 pub use email_address::{EmailAddress, EmailAddressError, ascii_domain, in_ascii, normalized_prefix};
 pub use ids::{AuditId, ClientId, EmailId, Jti, KeyId, SessionId, TrustedDeviceId, UserId};
 pub use label::{Label, LabelError};
-pub use patch::Patch;
+pub use patch::{Patch, not_null};
 pub use rate::Rate;
 pub use requester::{MAX_USER_AGENT, Requester};
 pub use roles::{ADMIN, Role, Roles, RolesError, USER};

@@ -301,7 +301,7 @@ async fn administrators_delete_and_keep_accounts(server: Server) {
     let keeping = || server.delete(&deletion).bearer(&admin.access);
     keeping().send().await.assert_problem(409, "no_deletion");
     let delete = |query: &str| server.delete(&format!("{}{query}", user(own.user))).bearer(&admin.access);
-    delete("?at_once=perhaps").send().await.assert_invalid("query");
+    delete("?at_once=perhaps").send().await.assert_invalid("at_once");
     delete("").bearer(&own.access).send().await;
     let deletes_at = time(&delete("").send().await);
     let shown: Value = server.get(&user(own.user)).bearer(&admin.access).send().await.json();

@@ -51,7 +51,7 @@ pub async fn walk(server: &Server, visit: impl AsyncFn(Target<'_>, &Value, &Toke
 }
 
 /// The properties of an operation's JSON body.
-fn properties(document: &Value, operation: &Value) -> Vec<(String, Value)> {
+pub fn properties(document: &Value, operation: &Value) -> Vec<(String, Value)> {
     let mut schema = &operation["requestBody"]["content"]["application/json"]["schema"];
     while schema.is_object() && schema.get("properties").is_none() {
         let of_either = || schema["oneOf"].as_array()?.iter().find_map(|either| either.get("$ref"));
