@@ -18,8 +18,8 @@ pub(crate) struct Account {
     pub roles: Roles,
     /// The time of the registration.
     pub created_at: Timestamp,
-    /// The time of the last change of password.
-    pub password_changed_at: Timestamp,
+    /// The time of the last change of password, if the account has one.
+    pub password_changed_at: Option<Timestamp>,
     /// Whether the account has a password.
     pub has_password: bool,
     /// The time of the last login.
@@ -40,7 +40,7 @@ impl From<&AccountRow> for Account {
             name: row.name.clone(),
             roles: row.roles.clone(),
             created_at: row.created_at,
-            password_changed_at: row.password_changed_at,
+            password_changed_at: row.has_password().then_some(row.password_changed_at),
             has_password: row.has_password(),
             last_login_at: row.last_login_at,
             email_verified_at: row.email_verified_at,

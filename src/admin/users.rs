@@ -63,6 +63,11 @@ impl Admin {
         self.accounts.find(user).await
     }
 
+    /// Returns whether logins of an account need a second factor.
+    pub(crate) async fn has_mfa(&self, user: UserId) -> DbResult<bool> {
+        self.two_step.is_enabled(user).await
+    }
+
     /// Changes an account in one transaction. Disabling revokes the account's sessions, including those in which it
     /// impersonates others, and deletes its challenges. New roles and another email address revoke its access tokens;
     /// the former address is told, and an email verifies the new one unless it counts as verified. The change takes

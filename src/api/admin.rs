@@ -60,7 +60,9 @@ pub(crate) struct UserDetails {
     name: Option<String>,
     roles: Roles,
     created_at: Timestamp,
-    password_changed_at: Timestamp,
+    /// `null` without a password.
+    #[schema(required)]
+    password_changed_at: Option<Timestamp>,
     /// Whether the account has a password: whoever is invited has none yet.
     has_password: bool,
     #[schema(required)]
@@ -88,6 +90,22 @@ impl From<Account> for UserDetails {
             disabled_at: account.disabled_at,
             deletes_at: account.deletes_at,
         }
+    }
+}
+
+/// An account with its second factor, as administrators see it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct UserWithMfa {
+    #[serde(flatten)]
+    user: UserDetails,
+    /// Whether logins need a second factor.
+    mfa_enabled: bool,
+}
+
+impl UserWithMfa {
+    /// Adds to an account whether logins need a second factor.
+    pub(crate) fn new(account: Account, mfa_enabled: bool) -> Self {
+        Self { user: account.into(), mfa_enabled }
     }
 }
 
@@ -128,18 +146,21 @@ pub(super) async fn list_users(
 
 /// Returns an account.
 #[utoipa::path(get, path = "/api/v1/admin/users/{id}", tag = "Administration", params(("id" = Uuid, Path)),
-    responses((status = 200, body = UserDetails)))]
+    responses((status = 200, body = UserWithMfa)))]
 pub(super) async fn get_user(
     admin: web::Data<Admin>,
     By { input: PathId(user), .. }: ByAdministrator<PathId<UserId>>,
-) -> Result<web::Json<UserDetails>, Problem> {
-    Ok(web::Json(admin.user(user).await?.ok_or_else(Problem::not_found)?.into()))
+) -> Result<web::Json<UserWithMfa>, Problem> {
+    let account = admin.user(user).await?.ok_or_else(Problem::not_found)?;
+    Ok(web::Json(UserWithMfa::new(account, admin.has_mfa(user).await?)))
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateUserRequest {
     /// Whether the account is disabled. Disabling it revokes its sessions.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = bool, required = false)]
     disabled: Option<bool>,
     /// All roles of the account; `user` is always among them.
     #[serde(default, deserialize_with = "not_null")]
@@ -154,6 +175,8 @@ pub(super) struct UpdateUserRequest {
     #[schema(value_type = EmailAddress, required = false)]
     email: Option<String>,
     /// Whether the email address counts as verified.
+    #[serde(default, deserialize_with = "not_null")]
+    #[schema(value_type = bool, required = false)]
     verified: Option<bool>,
 }
 
@@ -161,8 +184,6 @@ pub(super) struct UpdateUserRequest {
 #[utoipa::path(patch, path = "/api/v1/admin/users/{id}", tag = "Administration", params(("id" = Uuid, Path)),
     request_body = UpdateUserRequest,
     responses((status = 200, body = UserDetails), Conflict))]
-    #[serde(default, deserialize_with = "not_null")]
-    #[schema(value_type = bool, required = false)]
 pub(super) async fn update_user(
     admin: web::Data<Admin>,
     context: web::Data<HttpContext>,
@@ -175,8 +196,6 @@ pub(super) async fn update_user(
     let name = patch_label(&mut fields, "name", request.name);
     let email = request.email.as_deref().map(EmailAddress::parse);
     let email = email.and_then(|parsed| fields.check("email", parsed, |error| EmailAddressError::code(*error)));
-    #[serde(default, deserialize_with = "not_null")]
-    #[schema(value_type = bool, required = false)]
     fields.into_result()?;
     let change = UserChange { disabled: request.disabled, roles, name, email, verified: request.verified };
     let updated = admin.update_user(user, change, &Operator::Administrator(caller.actor(&context))).await?;

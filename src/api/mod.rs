@@ -36,7 +36,7 @@ mod token_response;
 mod values;
 mod verify;
 
-pub(crate) use admin::UserDetails;
+pub(crate) use admin::{UserDetails, UserWithMfa};
 pub(crate) use clients::{ClientDetails, ClientWithSecret};
 pub(crate) use keys::{Jwk, SigningKeyList};
 pub(crate) use routes::{configure, configure_metrics, configure_without_metrics};

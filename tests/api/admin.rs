@@ -75,7 +75,8 @@ async fn an_account_is_shown_without_its_password(server: Server) {
     let shown = server.get(&user(person.user)).bearer(&admin.access).send().await.assert_status(200).json();
     let members: Vec<&str> = shown.as_object().unwrap().keys().map(String::as_str).collect();
     let times = "created_at password_changed_at last_login_at email_verified_at disabled_at deletes_at";
-    let mut expected = "id email name roles has_password".split(' ').chain(times.split(' ')).collect::<Vec<_>>();
+    let mut expected =
+        "id email name roles has_password mfa_enabled".split(' ').chain(times.split(' ')).collect::<Vec<_>>();
     expected.sort_unstable();
     assert_eq!(members, expected);
     assert_eq!((&shown["id"], &shown["email"]), (&json!(person.user), &json!(person.email)));

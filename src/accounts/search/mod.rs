@@ -80,6 +80,17 @@ impl AccountState {
         }
     }
 
+    /// Returns whether an account is in this state. It can be in several.
+    pub(crate) const fn includes(self, account: &Account) -> bool {
+        match self {
+            Self::Active => account.is_active(),
+            Self::Disabled => account.disabled_at.is_some(),
+            Self::DeletionPending => account.deletes_at.is_some(),
+            Self::Unverified => account.email_verified_at.is_none(),
+            Self::WithoutPassword => !account.has_password,
+        }
+    }
+
     /// Finds the state with this name.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.name() == name)

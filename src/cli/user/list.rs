@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use crate::accounts::{Account, AccountQuery, AccountState};
-use crate::api::UserDetails;
+use crate::api::{UserDetails, UserWithMfa};
 use crate::cli::account::{AccountArgument, NamedAccount};
 use crate::cli::output::{Form, say, to_json};
 use crate::cli::{Outcome, with_app};
@@ -67,15 +67,13 @@ pub(super) fn list(config: &Config, arguments: &ListArguments, form: Form) -> Ou
 
 fn line(account: &Account) -> String {
     let roles = account.roles.names().join(",");
-    format!("{}\t{}\t{roles}\t{}\t{}", account.id, account.created_at, state(account).name(), account.email)
+    format!("{}\t{}\t{roles}\t{}\t{}", account.id, account.created_at, states_of(account), account.email)
 }
 
-fn state(account: &Account) -> AccountState {
-    match account {
-        _ if account.deletes_at.is_some() => AccountState::DeletionPending,
-        _ if account.disabled_at.is_some() => AccountState::Disabled,
-        _ => AccountState::Active,
-    }
+/// Returns the names of all states that an account is in.
+fn states_of(account: &Account) -> String {
+    let own = AccountState::ALL.into_iter().filter(|state| state.includes(account));
+    own.map(AccountState::name).collect::<Vec<_>>().join(",")
 }
 
 /// Shows an account.
@@ -83,24 +81,26 @@ pub(super) fn show(config: &Config, account: &AccountArgument, form: Form) -> Ou
     let named = NamedAccount::parse(&account.account)?;
     with_app(config, async |app| {
         let account = named.find(&app).await?;
-        let text = description(&account);
-        form.say(&UserDetails::from(account), format_args!("{text}"))?;
+        let has_mfa = app.admin.has_mfa(account.id).await?;
+        let text = description(&account, has_mfa);
+        form.say(&UserWithMfa::new(account, has_mfa), format_args!("{text}"))?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
-fn description(account: &Account) -> String {
+fn description(account: &Account, has_mfa: bool) -> String {
     let time = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |time| time.to_string());
     let rows = [
         ("id", account.id.to_string()),
         ("email address", account.email.clone()),
         ("name", account.name.clone().unwrap_or_else(|| "-".to_owned())),
         ("roles", account.roles.names().join(", ")),
-        ("state", state(account).name().to_owned()),
+        ("states", states_of(account)),
         ("created", account.created_at.to_string()),
         ("last login", time(account.last_login_at)),
         ("email verified", time(account.email_verified_at)),
-        ("password", if account.has_password { account.password_changed_at.to_string() } else { "-".to_owned() }),
+        ("password", time(account.password_changed_at)),
+        ("two-step login", if has_mfa { "enabled" } else { "not enabled" }.to_owned()),
         ("disabled", time(account.disabled_at)),
         ("to be deleted", time(account.deletes_at)),
     ];

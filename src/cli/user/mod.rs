@@ -27,7 +27,7 @@ pub(super) enum Command {
     /// List accounts, newest first; with a text those that begin with it first.
     #[command(
         after_help = "Examples:\n  keyturn user list\n  keyturn user list lovelace --role editor --state unverified\n\n\
-                            Columns: id, time of registration, roles, state, email address"
+                            Columns: id, time of registration, roles, states, email address"
     )]
     List(list::ListArguments),
     /// Disable an account and revoke its sessions.
