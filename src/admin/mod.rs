@@ -127,7 +127,7 @@ pub(crate) enum AdminError {
     #[error("no deletion of the account can be cancelled")]
     NoDeletion,
     /// The account is the last administrator's.
-    #[error("the account is the last administrator's")]
+    #[error("the account is the last administrator's: give somebody else with a password the role `admin` first")]
     LastAdministrator,
     /// The email address has an account.
     #[error("the email address has an account")]

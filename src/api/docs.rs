@@ -181,22 +181,30 @@ impl<'a> Reader<'a> {
 
     /// Returns the schema that a reference leads to, and the one that is not null of two.
     fn resolved(&self, schema: &'a Value) -> &'a Value {
+        self.next(schema).map_or(schema, |next| self.resolved(next))
+    }
+
+    /// Follows a schema by one step.
+    fn next(&self, schema: &'a Value) -> Option<&'a Value> {
         let reference = schema.get("$ref").and_then(Value::as_str).and_then(|place| place.strip_prefix('#'));
         if let Some(target) = reference.and_then(|place| self.document.pointer(place)) {
-            return self.resolved(target);
+            return Some(target);
         }
         let choices = ["oneOf", "anyOf"].into_iter().find_map(|name| schema.get(name)).and_then(Value::as_array);
         let is_null = |choice: &&Value| choice.get("type").is_some_and(|kind| kind == "null");
         match choices.map(|choices| choices.iter().filter(|choice| !is_null(choice)).collect::<Vec<_>>()).as_deref() {
-            Some([choice]) => self.resolved(choice),
-            _ => schema,
+            Some([choice]) => Some(*choice),
+            _ => None,
         }
     }
 
-    /// Returns the description of a field: its own, or that of its type.
+    /// Returns the description of a field: its own, wherever it stands on the way to the type, or that of the type.
     fn description(&self, schema: &'a Value) -> String {
         let own = text(schema, "description");
-        if own.is_empty() { text(self.resolved(schema), "description") } else { own }
+        match self.next(schema).filter(|_| own.is_empty()) {
+            Some(next) => self.description(next),
+            None => own,
+        }
     }
 
     /// Returns the kind of a value, in a few words.

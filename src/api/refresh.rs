@@ -73,13 +73,13 @@ pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<Idempotenc
 
 impl From<InvalidIdempotencyKey> for Problem {
     fn from(error: InvalidIdempotencyKey) -> Self {
-        Self::bad_request("invalid_idempotency_key", error.to_string())
+        Self::bad_request("invalid_idempotency_key", Self::sentence(&error))
     }
 }
 
 impl From<RefreshError> for Problem {
     fn from(error: RefreshError) -> Self {
-        let detail = error.to_string();
+        let detail = Self::sentence(&error);
         match error {
             RefreshError::Invalid => Self::unauthorized("invalid_refresh_token", detail),
             RefreshError::Reused => Self::unauthorized("refresh_token_reused", detail),

@@ -199,9 +199,10 @@ impl From<AdminError> for Problem {
             AdminError::NoDeletion => {
                 Self::conflict("no_deletion", "The account is not to be deleted, or it is too late to keep it.")
             }
-            AdminError::LastAdministrator => {
-                Self::conflict("last_administrator", "Nobody else is an administrator; make somebody one first.")
-            }
+            AdminError::LastAdministrator => Self::conflict(
+                "last_administrator",
+                "The account is the last administrator's. Give somebody else with a password the role `admin` first.",
+            ),
             AdminError::EmailTaken => email_taken(),
             AdminError::HasPassword => {
                 Self::conflict("password_set", "The account has a password already; send a link to reset it instead.")

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use clap::Args;
+use uuid::Uuid;
 
 use crate::accounts::Account;
 use crate::app::App;
@@ -57,6 +58,14 @@ impl NamedAccount {
             Self::Id(id) => format!("there is no account {id}"),
         }
     }
+}
+
+/// Parses the id of something that is no account.
+///
+/// # Errors
+/// The text is no id.
+pub(super) fn parse_id(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| "it is no id, such as 01a2003e-d8aa-7ec7-a93b-e076a8923cfc; `list` shows them".to_owned())
 }
 
 /// Parses an email address.

@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::account::parse_id;
 use super::output::{Form, say};
 use super::{Outcome, with_app};
 use crate::admin::{IssuedSecret, Operator, Replaced};
@@ -59,7 +60,7 @@ pub(super) struct CreateArguments {
 #[derive(Args)]
 pub(super) struct ClientArgument {
     /// The id of the client.
-    #[arg(value_name = "CLIENT_ID")]
+    #[arg(value_name = "CLIENT_ID", value_parser = parse_id)]
     client: Uuid,
 }
 

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::keys::KeyStatus;
 use crate::types::KeyId;
 
+use super::account::parse_id;
 use super::output::{Form, say, to_json};
 use super::{Outcome, with_app};
 
@@ -48,7 +49,7 @@ pub(super) enum Command {
 #[derive(Args)]
 pub(super) struct ExportArguments {
     /// The id of the key: `kid` of its tokens.
-    #[arg(value_name = "KID")]
+    #[arg(value_name = "KID", value_parser = parse_id)]
     id: Uuid,
     /// Print PEM instead of a JWK.
     #[arg(long)]

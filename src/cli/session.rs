@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::types::SessionId;
 
-use super::account::{AccountArgument, NamedAccount};
+use super::account::{AccountArgument, NamedAccount, parse_id};
 use super::output::{Form, say, to_json};
 use super::{Outcome, with_app};
 
@@ -44,6 +44,7 @@ pub(super) enum Command {
 #[group(required = true, multiple = false)]
 pub(super) struct Target {
     /// The id of the session.
+    #[arg(value_name = "SESSION_ID", value_parser = parse_id)]
     id: Option<Uuid>,
     /// Revoke all sessions of this account.
     #[arg(long, value_name = "EMAIL|ID")]

@@ -170,6 +170,15 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on the server.")
     }
 
+    /// Makes a sentence of the text of an error.
+    pub(crate) fn sentence(error: &dyn fmt::Display) -> String {
+        let text = error.to_string();
+        let mut characters = text.chars();
+        let first = characters.next().map(char::to_uppercase).into_iter().flatten();
+        let sentence: String = first.chain(characters).collect();
+        if sentence.ends_with(['.', '!', '?']) { sentence } else { sentence + "." }
+    }
+
     /// Returns the text for people.
     pub(crate) fn detail(&self) -> &str {
         &self.detail

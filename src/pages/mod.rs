@@ -11,7 +11,7 @@ use std::sync::{LazyLock, OnceLock};
 use actix_web::web::Bytes;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use minijinja::{Environment, context};
+use minijinja::{Environment, HtmlEscape, context};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -170,9 +170,28 @@ impl Pages {
     }
 }
 
+/// Shows what stands between backticks in a text as code.
+fn code(text: &str) -> minijinja::Value {
+    let escaped = |text| HtmlEscape(text).to_string();
+    let mut html = String::new();
+    let mut parts = text.split('`').map(escaped).peekable();
+    let mut is_code = false;
+    while let Some(part) = parts.next() {
+        // The last backtick may have no partner.
+        match (is_code, parts.peek().is_some()) {
+            (false, _) => html.push_str(&part),
+            (true, true) => html.push_str(&format!("<code>{part}</code>")),
+            (true, false) => html.push_str(&format!("`{part}")),
+        }
+        is_code = !is_code;
+    }
+    minijinja::Value::from_safe_string(html)
+}
+
 /// Returns the templates.
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
+    environment.add_filter("code", code);
     for (name, template) in
         [("page.html", TEMPLATE), ("welcome.html", WELCOME_TEMPLATE), ("docs.html", EXPLORER_TEMPLATE)]
     {

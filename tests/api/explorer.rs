@@ -77,6 +77,13 @@ async fn the_explorer_has_every_operation_of_the_document(server: Server) {
     ] {
         assert!(login.contains(shown), "{shown}: {login}");
     }
+    // Of a field that may be null the description stands beside the reference to its type.
+    let me = between(&html, "<details id=\"update_me\">", "</details>");
+    assert!(me.contains("<code>null</code> removes the name; without this field it stays."), "{me}");
+    // What is code is shown as such.
+    let text = html.replace("<code>", "").replace("</code>", "");
+    let texts = text.split("<script>").next().unwrap();
+    assert!(!texts.contains('`'), "{}", texts.split('`').nth(1).unwrap_or_default());
     // No value of a schema is without a kind.
     assert!(!html.contains("$ref") && !html.contains("<td></td><td></td>"), "{html}");
     assert_eq!(

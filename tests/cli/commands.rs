@@ -117,8 +117,8 @@ async fn an_administrator_is_listed_as_one(deployment: Arc<Deployment>) {
     let listed = run(&deployment, &["user", "list"]).printed();
     let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split('\t').collect()).collect();
     let expected = [
-        [user.trim(), lines[0][1], "user", "active", "person@example.com"],
-        [admin.trim(), lines[1][1], "user,admin", "active", EMAIL],
+        [user.trim(), lines[0][1], "user", "active,unverified", "person@example.com"],
+        [admin.trim(), lines[1][1], "user,admin", "active,unverified", EMAIL],
     ];
     assert_eq!(lines, expected);
 }
@@ -145,7 +145,7 @@ async fn a_disabled_account_is_out_within_a_second(process: Process) {
     assert!(run(&process, &disable).printed().contains("Sessions revoked: 0"));
     let listed = run(&process, &["user", "list"]).printed();
     let states: Vec<&str> = listed.lines().map(|line| line.split('\t').nth(3).unwrap()).collect();
-    assert_eq!(states, ["active", "disabled"]);
+    assert_eq!(states, ["active,unverified", "disabled,unverified"]);
     process.verify(&bystander.access).await.assert_status(200);
     let unknown = run(&process, &["user", "disable", "nobody@example.com"]).refused();
     assert!(unknown.contains("nobody@example.com"), "{unknown}");
@@ -182,10 +182,10 @@ async fn an_account_is_deleted_later_or_at_once_and_kept_before(process: Process
     let id = own.user.to_string();
     // No terminal asks, and both names of the account do.
     let later = run(&process, &["user", "delete", EMAIL]).printed();
-    assert!(later.contains("will be deleted at "), "{later}");
+    assert!(later.contains(&format!("The account of {EMAIL} ")) && later.contains("will be deleted at "), "{later}");
     process.me(&own.access).await;
     process.try_login(EMAIL, PASSWORD).await.assert_problem(403, "account_deletion_pending");
-    assert!(run(&process, &["user", "list"]).printed().contains("\tdeletion_pending\t"));
+    assert!(run(&process, &["user", "list"]).printed().contains("\tdeletion_pending,unverified\t"));
     // Once more changes nothing.
     assert_eq!(run(&process, &["user", "delete", &id, "--yes"]).printed(), later);
     run(&process, &["user", "cancel-deletion", &id]).printed();
@@ -193,7 +193,10 @@ async fn an_account_is_deleted_later_or_at_once_and_kept_before(process: Process
     let refused = run(&process, &["user", "cancel-deletion", EMAIL]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
 
-    assert_eq!(run(&process, &["user", "delete", &id, "--at-once"]).printed(), "The account is deleted.\n");
+    assert_eq!(
+        run(&process, &["user", "delete", &id, "--at-once"]).printed(),
+        format!("The account of {EMAIL} is deleted.\n")
+    );
     assert_eq!(process.count("users"), 0);
     for account in [EMAIL, &*id, "nobody"] {
         assert_eq!(run(&process, &["user", "delete", account]).code, Some(1));
@@ -212,6 +215,7 @@ async fn the_last_administrator_stays_one(process: Process) {
     ] {
         let refused = run(&process, arguments);
         assert!(refused.code == Some(1) && refused.stderr.contains("last administrator"), "{refused:?}");
+        assert!(refused.stderr.contains("give somebody else"), "{refused:?}");
     }
     run_with_input(&process, &[], &["user", "create", "other@example.com", "--admin"], PASSWORD).printed();
     run(&process, &["user", "delete", EMAIL]).printed();
@@ -274,7 +278,9 @@ async fn a_login_that_waits_ends_when_its_account_is_disabled_by_either_door(pro
 async fn a_second_factor_is_taken_away_from_who_has_lost_it(process: Process) {
     let person = process.register().await;
     let reset = || run(&process, &["user", "reset-mfa", &person.email]).printed();
-    assert_eq!(reset(), "Two-step login was not enabled.\n");
+    // As over HTTP.
+    let refused = run(&process, &["user", "reset-mfa", &person.email]).refused();
+    assert!(refused.contains("two-step login is not enabled"), "{refused}");
     enable_totp(&process, &person).await;
     assert_eq!(process.try_login(&person.email, PASSWORD).await.assert_status(200).json()["mfa_required"], true);
     assert_eq!(reset(), "Two-step login is disabled.\n");

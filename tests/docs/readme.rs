@@ -40,6 +40,8 @@ async fn the_first_steps_lead_to_a_verified_token_and_an_ended_session(deploymen
     // The greeting names the command that this reader has: of cargo, which the tests let build without optimisation.
     let greeting = terminal.logs();
     assert!(greeting.contains("    cargo run -- user create you@example.com --admin\n"), "{greeting}");
+    // And leaves a clone in which nothing is to be committed.
+    assert_eq!(terminal.run("the state of the clone", "git status --porcelain"), "");
     // What was ended is ended in the database too.
     assert_eq!(deployment.count("sessions WHERE revoked_at IS NOT NULL"), 1);
 }

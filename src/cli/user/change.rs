@@ -2,14 +2,15 @@
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
 use super::create::{confirm, read_password};
-use crate::accounts::DeletionTime;
-use crate::admin::{AdminError, Operator, UpdatedUser, UserChange};
+use crate::accounts::{Account, DeletionTime};
+use crate::admin::{Operator, UpdatedUser, UserChange};
 use crate::api::UserDetails;
 use crate::cli::account::{AccountArgument, NamedAccount, parse_email};
 use crate::cli::output::Form;
@@ -17,6 +18,9 @@ use crate::cli::{Outcome, with_app};
 use crate::config::Config;
 use crate::passwords::NewPassword;
 use crate::types::Roles;
+
+/// The seconds of a day.
+const DAY: u64 = 86_400;
 
 #[derive(Args)]
 pub(in crate::cli) struct DeleteArguments {
@@ -128,21 +132,36 @@ pub(super) fn set_verified(config: &Config, account: &AccountArgument, verified:
 pub(super) fn delete(config: &Config, arguments: &DeleteArguments, form: Form) -> Outcome {
     let named = NamedAccount::parse(&arguments.account.account)?;
     with_app(config, async |app| {
-        let user = named.find(&app).await?.id;
-        if !arguments.yes && io::stdin().is_terminal() && !confirm("Delete the account and its data?")? {
+        let Account { id: user, email, .. } = named.find(&app).await?;
+        let (time, when) = if arguments.at_once {
+            (DeletionTime::AtOnce, "at once".to_owned())
+        } else {
+            (DeletionTime::AfterGrace, after(config.account_deletion_grace))
+        };
+        let question = format!("Delete the account of {email} and its data, {when}?");
+        if !arguments.yes && io::stdin().is_terminal() && !confirm(&question)? {
             return Err("nothing was changed".into());
         }
-        let time = if arguments.at_once { DeletionTime::AtOnce } else { DeletionTime::AfterGrace };
         let deletes_at = app.admin.delete_user(user, time, &Operator::CommandLine).await?;
         let deleted = app.admin.user(user).await?.is_none();
         let text = if deleted {
-            "The account is deleted.".to_owned()
+            format!("The account of {email} is deleted.")
         } else {
-            format!("The account is logged out everywhere. It will be deleted at {deletes_at}.")
+            format!("The account of {email} is logged out everywhere. It will be deleted at {deletes_at}.")
         };
         form.say(&json!({"deletes_at": deletes_at, "deleted": deleted}), format_args!("{text}"))?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Tells when a grace period ends.
+fn after(grace: Duration) -> String {
+    match (grace.as_secs(), grace.as_secs() / DAY) {
+        (0, _) => "at once".to_owned(),
+        (DAY, _) => "after a day".to_owned(),
+        (seconds, days) if seconds % DAY == 0 => format!("after {days} days"),
+        (seconds, _) => format!("after {seconds} seconds"),
+    }
 }
 
 /// Keeps an account that is to be deleted.
@@ -161,13 +180,8 @@ pub(super) fn reset_mfa(config: &Config, account: &AccountArgument, form: Form) 
     let named = NamedAccount::parse(&account.account)?;
     with_app(config, async |app| {
         let user = named.find(&app).await?.id;
-        let was_enabled = match app.admin.reset_mfa(user, &Operator::CommandLine).await {
-            Ok(()) => true,
-            Err(AdminError::MfaNotEnabled) => false,
-            Err(error) => return Err(error.into()),
-        };
-        let state = if was_enabled { "is disabled" } else { "was not enabled" };
-        form.say(&json!({"mfa_disabled": was_enabled}), format_args!("Two-step login {state}."))?;
+        app.admin.reset_mfa(user, &Operator::CommandLine).await?;
+        form.say(&json!({"mfa_disabled": true}), format_args!("Two-step login is disabled."))?;
         Ok(ExitCode::SUCCESS)
     })
 }

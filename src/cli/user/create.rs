@@ -132,7 +132,9 @@ pub(super) fn confirm(question: &str) -> Result<bool, Box<dyn Error>> {
 pub(super) fn read_password() -> Result<Zeroizing<String>, Box<dyn Error>> {
     if !io::stdin().is_terminal() {
         let mut line = Zeroizing::new(String::new());
-        io::stdin().lock().read_line(&mut line)?;
+        if io::stdin().lock().read_line(&mut line)? == 0 {
+            return Err("there is no password on standard input, where the first line is read".into());
+        }
         return Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()));
     }
     let first = Zeroizing::new(rpassword::prompt_password("Password: ")?);
