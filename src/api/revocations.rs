@@ -53,7 +53,7 @@ pub(super) struct FeedQuery {
     wait: Option<String>,
 }
 
-/// What was revoked.
+/// A revoked session, or revoked access tokens of one that is valid.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct RevokedEntry {
     /// The session (claim `sid`).
@@ -78,7 +78,7 @@ pub(super) struct RevokedKey {
     revoked_at: Timestamp,
 }
 
-/// What a reader was not told yet.
+/// The news for one reader.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct FeedPage {
     /// Where the reader goes on.
@@ -94,7 +94,7 @@ pub(super) struct FeedPage {
     has_more: bool,
 }
 
-/// An entry as readers are told it.
+/// An entry in the form for readers.
 enum FeedEntry {
     Revoked(RevokedEntry),
     Key(RevokedKey),
@@ -213,7 +213,7 @@ fn age_ms(sync: &Sync) -> u64 {
     u64::try_from(sync.read_at.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What a reader of events is told by.
+/// The sender of events to one reader.
 struct Teller {
     feed: Feed,
     admission: Admission,

@@ -106,8 +106,8 @@ fn insufficient_scope(wanted: &str) -> Problem {
 }
 
 /// Tells a proxy whether the request that it holds may pass. The proxy asks with the headers of that request, by any
-/// method and with any further path: Envoy uses those of the request itself, with whose query nothing is required. Where
-/// `VERIFY_LOGIN_URL` is set, a browser without a login that opens a page is sent there with 302.
+/// method and with any further path: Envoy uses those of the request itself, with whose query nothing is required.
+/// Where `VERIFY_LOGIN_URL` is set, a browser without a login that opens a page is sent there with 302.
 #[utoipa::path(get, path = "/api/v1/auth/verify", tag = "For backends", params(VerifyQuery), responses(
     (status = 200, description = "The access token is valid", headers(
         ("X-Auth-User" = String, description = "The account's id"),

@@ -18,8 +18,8 @@ const TURN: Duration = Duration::from_secs(1);
 const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Starts a thread that reports the notifications on `channel`, those that arrive together once. It ends after the
-/// receiver is dropped. Notifications are lost while there is no connection, and there are none from SQLite or through a
-/// pooler that gives sessions to others: whoever waits has to look from time to time anyway.
+/// receiver is dropped. Notifications are lost while there is no connection, and there are none from SQLite or through
+/// a pooler that gives sessions to others: whoever waits has to look from time to time anyway.
 pub(super) fn listen(pool: &Pool, channel: &'static str) -> io::Result<Option<mpsc::Receiver<()>>> {
     let Database::Postgres { .. } = pool.database() else { return Ok(None) };
     let (sender, receiver) = mpsc::channel(1);

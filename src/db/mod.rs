@@ -62,8 +62,8 @@ impl Db {
         }
     }
 
-    /// Returns a receiver of the notifications on `channel`, or `None` if the database has none. They wake early and may
-    /// be missing.
+    /// Returns a receiver of the notifications on `channel`, or `None` if the database has none. They wake early and
+    /// may be missing.
     ///
     /// # Errors
     /// No thread can be started.

@@ -22,7 +22,7 @@ const MAX_LAG: usize = 1024;
 /// The most entries of a page.
 const PAGE_SIZE: usize = 10_000;
 
-/// How far the log is known.
+/// The point up to which the log is known.
 #[derive(Clone, Copy)]
 pub(crate) struct Sync {
     /// Where a reader goes on that has been told everything up to here.
@@ -31,7 +31,7 @@ pub(crate) struct Sync {
     pub read_at: Instant,
 }
 
-/// What all readers are told together.
+/// News for all readers.
 pub(crate) struct Batch {
     /// Whether readers have to forget what they were told before.
     pub reset: bool,
@@ -49,7 +49,7 @@ impl Batch {
     }
 }
 
-/// What a single reader is told.
+/// News for a single reader.
 pub(crate) struct Page {
     /// Whether the reader has to forget what it was told before.
     pub reset: bool,

@@ -45,7 +45,7 @@ impl Default for RevocationLog {
     }
 }
 
-/// How far the log of the database was read.
+/// The end of the last read of the log in the database.
 #[derive(Clone, Copy)]
 pub(super) struct ReadTo {
     pub cursor: Cursor,
@@ -53,7 +53,7 @@ pub(super) struct ReadTo {
     pub began_at: Instant,
 }
 
-/// What there is one entry of.
+/// The key of an entry: there is one for each subject.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Subject {
     Session(SessionId),
@@ -73,7 +73,7 @@ impl Subject {
     }
 }
 
-/// An entry, and where it comes from.
+/// An entry with its place in this server's order and in the log.
 #[derive(Clone, Copy)]
 struct Known {
     entry: Revocation,

@@ -23,7 +23,7 @@ pub(crate) use progress::ReaderProgress;
 pub(crate) use reader::LogReader;
 pub(crate) use reason::Reason;
 
-/// What an entry of the log revokes.
+/// The subject of an entry of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Revoked {
     /// A session with all its tokens.
