@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use minijinja::Value;
 
-use crate::audit::Actor;
-use crate::devices::Devices;
+use super::activity::Activity;
+use crate::types::Timestamp;
 use crate::types::text::is_invisible;
-use crate::types::{Requester, Timestamp, UserId};
 
 /// An email. Each kind has two templates, `<name>.txt` and `<name>.html`.
 #[derive(Clone, Debug)]
@@ -138,38 +137,6 @@ pub struct Link {
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Link(…)")
-    }
-}
-
-/// The time, place and device of an action. Texts from clients are sanitized when they become template variables.
-#[derive(Clone, Debug)]
-pub struct Activity {
-    /// The device, such as "Firefox on Windows".
-    pub device: String,
-    /// The place, such as "Oslo, Norway", if it is known.
-    pub place: Option<String>,
-    /// The IP address.
-    pub ip: Option<String>,
-    /// The time.
-    pub at: Timestamp,
-    /// Whether an operator acted, of whom device, place and IP address are not told.
-    pub by_operator: bool,
-}
-
-impl Activity {
-    /// Creates the description of what `by` did to the account of `owner` at `at`.
-    pub fn new(devices: &Devices, by: &Actor, owner: UserId, at: Timestamp) -> Self {
-        if by.is_operator_for(owner) {
-            return Self { device: String::new(), place: None, ip: None, at, by_operator: true };
-        }
-        let Requester { ip, user_agent, .. } = &by.requester;
-        Self {
-            device: devices.device(user_agent.as_deref()).label,
-            place: ip.and_then(|ip| devices.place(ip)).map(|place| place.label()),
-            ip: ip.map(|ip| ip.to_string()),
-            at,
-            by_operator: false,
-        }
     }
 }
 

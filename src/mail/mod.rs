@@ -3,6 +3,7 @@
 //! An email is rendered and inserted into the table `outbox` in the caller's transaction, so that there is no change
 //! without its email and no email without its change. A background task delivers it and retries after failures.
 
+mod activity;
 mod delivery;
 mod email;
 mod files;
@@ -31,8 +32,9 @@ use crate::secret::{SealKey, SealedRows};
 use crate::tokens::opaque::{self, IssuedToken, Purpose, TokenRecord};
 use crate::types::{EmailId, Timestamp};
 
+pub use activity::Activity;
 pub use delivery::Delivery;
-pub use email::{Activity, Email, Link, LoginRisk, MfaChange, format_time};
+pub use email::{Email, Link, LoginRisk, MfaChange, format_time};
 pub use templates::TemplateError;
 
 use limit::{Admission, EmailClass, Limits};

@@ -1,6 +1,7 @@
 //! Emails of each kind, with which templates are tested when they are loaded.
 
-use super::email::{Activity, Email, Link, LoginRisk, MfaChange};
+use super::activity::Activity;
+use super::email::{Email, Link, LoginRisk, MfaChange};
 use crate::types::Timestamp;
 
 /// The token in the links of samples. It has no character that an encoding would change.

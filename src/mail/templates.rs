@@ -228,7 +228,8 @@ fn split_subject(name: &str, rendered: &str) -> Result<(String, String), Templat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::email::{Activity, Link};
+    use crate::mail::activity::Activity;
+    use crate::mail::email::Link;
     use crate::types::Timestamp;
 
     fn built_in() -> Templates {
