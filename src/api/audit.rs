@@ -220,7 +220,7 @@ impl AuditQuery {
     }
 }
 
-/// What is said of a text that is no event.
+/// The refusal of a text that is no event.
 const NO_EVENT: &str = "is not an event of the audit log, such as login.failed";
 
 /// Parses a parameter that may be missing. Returns `None` without it, or after adding `refusal`.

@@ -2,6 +2,9 @@
 
 use super::problem::FieldError;
 
+/// The name of what a query is made of.
+pub(super) const PARAMETER: &str = "parameter";
+
 /// Describes an error of serde at `path`. The name of a field that is missing, unknown or repeated is only in the text
 /// of the error, between backticks. The value that was sent is never repeated in the result. `kind` is what the request
 /// is made of: fields or parameters.
@@ -23,15 +26,18 @@ pub(super) fn describe(text: &str, path: &str, kind: &str) -> FieldError {
         FieldError::new(path, "invalid", &must_be(["true", "false"]))
     } else if text.starts_with("UUID parsing failed") {
         FieldError::new(path, "invalid", NO_UUID)
+    } else if kind == PARAMETER {
+        let is_number = text.contains("digit") || text.contains("number");
+        FieldError::new(path, "invalid", if is_number { "must be a number" } else { "is not one that it may be" })
     } else {
         FieldError::new(path, "wrong_type", "is of the wrong type")
     }
 }
 
-/// What is said of a text that is no id.
+/// The refusal of a text that is no id.
 pub(crate) const NO_UUID: &str = "is not a UUID, such as 01a2003e-d8aa-7ec7-a93b-e076a8923cfc";
 
-/// What is said of a text that is no time.
+/// The refusal of a text that is no time.
 pub(crate) const NO_TIME: &str = "is not a time of RFC 3339, such as 2026-11-22T09:30:00Z";
 
 /// Returns the text that lists the values that a field may have.

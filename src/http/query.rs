@@ -50,7 +50,7 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     let parameters = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(query.as_bytes()));
     serde_path_to_error::deserialize(parameters).map_err(|error| {
         let path = error.path().to_string();
-        Problem::invalid(vec![field_text::describe(&error.into_inner().to_string(), &path, "parameter")])
+        Problem::invalid(vec![field_text::describe(&error.into_inner().to_string(), &path, field_text::PARAMETER)])
     })
 }
 

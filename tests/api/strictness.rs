@@ -140,6 +140,10 @@ async fn a_parameter_that_is_there_twice_is_named_on_every_route(backend: Backen
     let server = unlimited(backend).await;
     let seen = std::cell::Cell::new(0);
     walk(&server, async |target, _, by| {
+        // Who calls otherwise than with an access token is not known here.
+        if target.operation["security"].is_array() {
+            return;
+        }
         let parameters = target.operation["parameters"].as_array().cloned().unwrap_or_default();
         for name in
             parameters.iter().filter(|parameter| parameter["in"] == "query").map(|p| p["name"].as_str().unwrap())
@@ -214,13 +218,13 @@ async fn null_is_refused_where_nothing_can_be_removed(backend: Backend) {
     let server = unlimited(backend).await;
     let seen = std::cell::Cell::new(0);
     walk(&server, async |target, document, by| {
-        if !target.method.eq_ignore_ascii_case("patch") {
+        if !target.method.eq_ignore_ascii_case("patch") || target.path.contains("/clients/") {
             return;
         }
         for (name, schema) in properties(document, target.operation) {
-            let types = schema["type"].to_string();
+            let has_null = |types: &Value| types.as_array().is_some_and(|types| types.contains(&json!("null")));
             let either = schema["oneOf"].as_array().or(schema["anyOf"].as_array()).cloned().unwrap_or_default();
-            if types.contains("null") || either.iter().any(|schema| schema["type"] == "null") {
+            if has_null(&schema["type"]) || either.iter().any(|schema| schema["type"] == "null") {
                 continue;
             }
             let answer = target.request(&server, by, "").json(&json!({&name: null})).send().await;
