@@ -127,6 +127,7 @@ impl Command {
             | Self::Session(_)
             | Self::Client(_)
             | Self::Key(_)
+            | Self::Secret(_)
             | Self::Config(ConfigCommand::Check)
             | Self::Doctor
             | Self::Health(_) => true,

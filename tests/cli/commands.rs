@@ -505,12 +505,16 @@ async fn the_doctor_knows_a_schema_that_is_missing(deployment: Arc<Deployment>) 
     let ran = doctor(&deployment, &[]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(
-        ran.stdout.contains("WRONG  schema: lacks 0001_core, 0002_people, 0003_backends\n") && ran.stdout.contains("keyturn migrate"),
+        ran.stdout.contains("WRONG  schema: lacks 0001_core, 0002_people, 0003_backends\n")
+            && ran.stdout.contains("keyturn migrate"),
         "{ran:?}"
     );
     assert!(ran.stdout.contains("tables are missing") && !ran.stdout.contains("check the disk"), "{ran:?}");
     let applied = run(&deployment, &["migrate"]).printed();
-    assert_eq!(applied, "applied: 0001_core\napplied: 0002_people\napplied: 0003_backends\nThe database is up to date.\n");
+    assert_eq!(
+        applied,
+        "applied: 0001_core\napplied: 0002_people\napplied: 0003_backends\nThe database is up to date.\n"
+    );
     assert_eq!(run(&deployment, &["migrate"]).printed(), "The database is up to date.\n");
 }
 
