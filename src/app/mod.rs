@@ -276,12 +276,8 @@ impl App {
         let configure = if metrics.is_none() { api::configure } else { api::configure_without_metrics };
         let builder = Server::build().workers(self.workers).shutdown_timeout(SHUTDOWN_TIMEOUT).disable_signals();
         let shutdown = builder.graceful_shutdown_signal();
-        let feed = self.feed.clone();
-        let ends = shutdown.clone();
-        tokio::spawn(async move {
-            ends.notified().await;
-            feed.close();
-        });
+        let ending = shutdown.clone();
+        self.feed.close_after(async move { ending.notified().await });
         let app = self.clone();
         let http = move || {
             // This is called on each thread that serves requests.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 use std::{io, thread};
 
+use diesel::connection::SimpleConnection as _;
 use tokio::sync::mpsc;
 
 use super::channel::Purpose;
@@ -13,6 +14,9 @@ use crate::config::Database;
 
 /// How long a thread waits for a notification before it looks whether anybody waits for it.
 const TURN: Duration = Duration::from_secs(1);
+
+/// The number of turns without a notification after which the connection is tried: it may lead nowhere.
+const QUIET_TURNS: usize = 10;
 
 /// The time until a lost connection is opened again.
 const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
@@ -46,11 +50,19 @@ fn report(pool: &Pool, channel: &str, sender: &mpsc::Sender<()>) -> DbResult<()>
     conn.listen(channel).map_err(DbError::from)?;
     // What happened before.
     let _ = sender.try_send(());
+    let mut quiet_turns: usize = 0;
     while !sender.is_closed() {
-        if conn.has_notification(TURN).map_err(DbError::from)? {
-            // If the channel is full, the receiver has yet to look.
-            let _ = sender.try_send(());
+        let is_notified = conn.has_notification(TURN).map_err(DbError::from)?;
+        if !is_notified && quiet_turns < QUIET_TURNS {
+            quiet_turns = quiet_turns.saturating_add(1);
+            continue;
         }
+        if !is_notified {
+            conn.batch_execute("").map_err(DbError::from)?;
+        }
+        quiet_turns = 0;
+        // A notification may have come with the answer. If the channel is full, the receiver has yet to look.
+        let _ = sender.try_send(());
     }
     Ok(())
 }

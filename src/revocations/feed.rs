@@ -90,9 +90,13 @@ impl Feed {
         self.log.changes()
     }
 
-    /// Tells all readers that the server ends.
-    pub(crate) fn close(&self) {
-        self.closing.send_replace(true);
+    /// Tells all readers that the server ends, once `ending` is ready.
+    pub(crate) fn close_after(&self, ending: impl Future<Output = ()> + Send + 'static) {
+        let closing = self.closing.clone();
+        tokio::spawn(async move {
+            ending.await;
+            closing.send_replace(true);
+        });
     }
 
     /// Waits until the server ends.

@@ -44,9 +44,13 @@ scaled_only! {
 
 /// The deployment's keys, opened as the server does.
 fn keys(server: &Endpoint, algorithm: Algorithm) -> KeyRing {
+    keys_at(server, algorithm, &Clock::default())
+}
+
+fn keys_at(server: &Endpoint, algorithm: Algorithm, clock: &Clock) -> KeyRing {
     let rows = lifecycle::load(&mut server.conn()).unwrap();
     let secret = MasterSecret::parse(&server.secret).unwrap();
-    KeyRing::open(&rows, &[algorithm], &secret.signing_key_seal(), &Clock::default()).unwrap()
+    KeyRing::open(&rows, &[algorithm], &secret.signing_key_seal(), clock).unwrap()
 }
 
 fn encode(part: &Value) -> String {
@@ -483,7 +487,7 @@ async fn a_token_signed_before_a_change_of_algorithm_stays_good(backend: Backend
         server.me(&tokens.access).await.assert_status(200);
     }
     // Each key is good for its own algorithm alone.
-    let key_ring = keys(&server, Algorithm::EdDsa);
+    let key_ring = keys_at(&server, Algorithm::EdDsa, &server.clock);
     let old = jwt_part(&before.access, 0);
     for header in [old.clone(), with(&old, "alg", json!("EdDSA"))] {
         assert_refused(&server, &signed(&key_ring, &header, &after.claims()), "one key's signature under another's id")

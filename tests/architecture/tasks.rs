@@ -7,7 +7,7 @@ use crate::{ROOMS, TASKS, assert_kept};
 const SHORT_LIVED: &[(&str, &str, &str)] = &[
     ("accounts/recovery.rs", "spawn(queueing", "the answer must not tell by its time whether there is an account"),
     ("api/audit_export.rs", "spawn(async move", "entries are read while those before them are sent"),
-    ("app/mod.rs", "spawn(async move", "readers of the feed are told that the server ends"),
+    ("revocations/feed.rs", "spawn(async move", "readers of the feed are told that the server ends"),
     ("cache/latest.rs", "spawn(async move", "a value is read to its end also if who wants it gives up"),
     ("cache/redis/lane.rs", "spawn(Arc::clone(self).connect(", "a call does not wait for a connection that takes long"),
     ("cache/redis/mod.rs", "calls.spawn(", "the marks of a cluster's slots are set at once, and awaited"),

@@ -69,6 +69,8 @@ async fn every_command_prints_json_or_refuses_to(process: Process) {
     for (name, more, input) in [
         ("key export", &[&*key][..], ""),
         ("key rotate", &[], ""),
+        ("key revoke", &[&*key], ""),
+        ("secret status", &[], ""),
         ("client list", &[][..], ""),
         ("client show", &[&client], ""),
         ("client rotate-secret", &[&client], ""),
