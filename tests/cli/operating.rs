@@ -231,8 +231,8 @@ async fn a_greeting_names_the_file_of_settings(deployment: Arc<Deployment>) {
     let mut child = command(&deployment, &[]);
     let mut child =
         child.args(["serve", "--config"]).arg(&file).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let line = lines.skip_while(|line| !line.contains("user create")).next();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.find(|line| line.contains("user create"));
     child.kill().unwrap();
     child.wait().unwrap();
     let expected = format!("keyturn --config {} user create you@example.com --admin", file.display());
