@@ -117,7 +117,7 @@ impl KeyKeeper {
 
     /// Revokes a key, in the caller's transaction, which holds the [lock](Self::lock). If it signed, another one signs
     /// at once: that which was to replace it, or a new one. Returns the entry for the log of revocations, to be
-    /// published by [`Keys::publish_revoked`] after the commit.
+    /// published by [`super::Keys::publish_revoked`] after the commit.
     ///
     /// # Errors
     /// The key does not exist or has ended, or the database fails.
