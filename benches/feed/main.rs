@@ -94,7 +94,9 @@ async fn measure(options: &Options) {
         let due = begun + Duration::from_micros((n * 1_000_000 / options.rate) as u64);
         tokio::time::sleep_until(due.into()).await;
         if options.disturbed && n == sessions.len() / 6 {
-            blocker.batch_execute("BEGIN; SELECT pg_current_xact_id()").unwrap();
+            blocker
+                .batch_execute("SET idle_in_transaction_session_timeout = 0; BEGIN; SELECT pg_current_xact_id()")
+                .unwrap();
         }
         if options.disturbed && n == 5 * sessions.len() / 6 {
             blocker.batch_execute("COMMIT").unwrap();
