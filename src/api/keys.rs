@@ -2,8 +2,7 @@
 
 use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse, web};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::Jwk;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -12,7 +11,6 @@ use super::oauth_token::GRANTS;
 use super::path_id::PathId;
 use crate::admin::{Admin, Operator};
 use crate::http::{HttpContext, Problem};
-use crate::keys::signing_key::{PublicKey, VerifyingKey};
 use crate::keys::{KeyRing, KeyState, KeyStatus};
 use crate::sessions::Sessions;
 use crate::types::{Algorithm, KeyId, Timestamp};
@@ -20,56 +18,29 @@ use crate::types::{Algorithm, KeyId, Timestamp};
 /// The public keys of the server (RFC 7517 §5).
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct JwkSet {
+    #[schema(value_type = Vec<PublicJwk>)]
     keys: Vec<Jwk>,
 }
 
 /// One public key (RFC 7517 §4), with the members of its type (RFC 7518 §6, RFC 8037 §2).
-#[derive(Serialize, utoipa::ToSchema)]
-pub(crate) struct Jwk {
-    kty: &'static str,
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the description of another crate's type")]
+pub(super) struct PublicJwk {
+    kty: String,
     kid: String,
-    alg: &'static str,
-    #[serde(rename = "use")]
-    usage: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    crv: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    alg: String,
+    #[schema(rename = "use")]
+    usage: String,
+    crv: Option<String>,
     x: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     y: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     n: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     e: Option<String>,
 }
 
 impl From<&KeyRing> for JwkSet {
     fn from(key_ring: &KeyRing) -> Self {
-        Self { keys: key_ring.published().iter().filter_map(|key| Jwk::new(&key.verifying)).collect() }
-    }
-}
-
-impl Jwk {
-    /// Describes a key. Returns `None` for a shared key, which has no public half.
-    pub(crate) fn new(key: &VerifyingKey) -> Option<Self> {
-        let text = |bytes: &[u8]| Some(URL_SAFE_NO_PAD.encode(bytes));
-        let jwk = |kty| Self {
-            kty,
-            kid: key.id.to_string(),
-            alg: key.algorithm.name(),
-            usage: "sig",
-            crv: None,
-            x: None,
-            y: None,
-            n: None,
-            e: None,
-        };
-        match &key.public {
-            PublicKey::Ec { x, y } => Some(Self { crv: Some("P-256"), x: text(x), y: text(y), ..jwk("EC") }),
-            PublicKey::Ed { x } => Some(Self { crv: Some("Ed25519"), x: text(x), ..jwk("OKP") }),
-            PublicKey::Rsa { n, e } => Some(Self { n: text(n), e: text(e), ..jwk("RSA") }),
-            PublicKey::None => None,
-        }
+        Self { keys: key_ring.published().iter().filter_map(|key| key.verifying.jwk.clone()).collect() }
     }
 }
 

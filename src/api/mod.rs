@@ -38,6 +38,6 @@ mod verify;
 
 pub(crate) use admin::{UserDetails, UserWithMfa};
 pub(crate) use clients::{ClientDetails, ClientWithSecret};
-pub(crate) use keys::{Jwk, SigningKeyList};
+pub(crate) use keys::SigningKeyList;
 pub(crate) use routes::{configure, configure_metrics, configure_without_metrics};
 pub(crate) use schema::SessionList;

@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
+use keyturn_verify::Rules;
 use tokio::sync::Mutex;
 
 use super::{StartError, Tables, no_installation};
@@ -117,6 +118,8 @@ impl Base {
             policy: Policy::new(config),
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
+            rules: Rules::new(&config.issuer, &config.audience),
+            rules_for_any_audience: Rules::for_any_audience(&config.issuer),
             live_count: Latest::default(),
             clock: self.clock.clone(),
             random: self.random,

@@ -9,7 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::admin::{AdminError, Operator};
-use crate::api::{Jwk, SigningKeyList};
+use crate::api::SigningKeyList;
 use crate::app::App;
 use crate::config::Config;
 use crate::keys::KeyStatus;
@@ -95,7 +95,7 @@ fn print_public(app: &App, export: &ExportArguments, form: Form) -> Outcome {
     let key = app.sessions.key_ring.verifying(KeyId(id)).ok_or_else(|| format!("no key {id} is published"))?;
     let shared = || format!("{id} is a shared key ({}), which has no public half", key.algorithm().name());
     if form == Form::Json || !export.pem {
-        say!("{}", to_json(&Jwk::new(&key.verifying).ok_or_else(shared)?)?)?;
+        say!("{}", to_json(key.verifying.jwk.as_ref().ok_or_else(shared)?)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let der = key.public_der()?.ok_or_else(shared)?;

@@ -4,6 +4,7 @@
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use keyturn_verify::VerifyingKey as VerifyingSignatures;
 use zeroize::Zeroizing;
 
 use super::signing_key::{SigningKey, VerifyingKey};
@@ -37,6 +38,16 @@ pub struct Key {
     pub verifying: VerifyingKey,
     /// The times of the key.
     pub times: KeyTimes,
+}
+
+impl VerifyingSignatures for Key {
+    fn alg(&self) -> &'static str {
+        self.verifying.alg()
+    }
+
+    fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.verifying.is_valid(message, signature)
+    }
 }
 
 impl Deref for Key {
@@ -90,7 +101,7 @@ fn open(row: &KeyRow, seal: &SealKey) -> Result<Key, KeyRingError> {
     let private = unseal(row, seal).ok_or(KeyRingError::Sealed(row.id))?;
     let algorithm = Algorithm::parse(&row.algorithm).ok_or_else(unusable)?;
     let signing = SigningKey::parse(row.id, algorithm, &private).map_err(|_| unusable())?;
-    let verifying = signing.verifying_key(&private).map_err(|_| unusable())?;
+    let verifying = signing.verifying_key().map_err(|_| unusable())?;
     Ok(Key { signing, verifying, times: row.times() })
 }
 

@@ -4,7 +4,7 @@
 pub mod keeper;
 pub mod key_ring;
 pub mod lifecycle;
-pub mod low_s;
+mod low_s;
 pub mod schedule;
 pub(crate) mod secrets;
 pub mod signing_key;

@@ -7,7 +7,12 @@ use aws_lc_rs::signature::{
     RsaPublicKeyComponents,
 };
 use aws_lc_rs::{hmac, rsa};
-use jsonwebtoken::DecodingKey;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, CommonParameters, EllipticCurve, EllipticCurveKeyParameters, EllipticCurveKeyType, Jwk,
+    KeyAlgorithm, OctetKeyPairParameters, OctetKeyPairType, PublicKeyUse, RSAKeyParameters, RSAKeyType,
+};
 use zeroize::Zeroizing;
 
 use super::low_s;
@@ -39,39 +44,30 @@ pub struct UnusableKey;
 
 /// The key that verifies the signatures of a signing key.
 pub struct VerifyingKey {
-    /// The id of the signing key.
-    pub id: KeyId,
-    /// The algorithm of the signatures.
-    pub algorithm: Algorithm,
-    /// The key in the form that the crate jsonwebtoken uses.
-    pub decoding: DecodingKey,
-    /// The key in the form that is published.
-    pub public: PublicKey,
+    /// The key as it is published (RFC 7517). A shared key, of HS256, has no public half.
+    pub jwk: Option<Jwk>,
+    verifier: SignatureVerifier,
 }
 
-/// The public key as the parameters of a JWK (RFC 7518 §6, RFC 8037 §2).
-pub enum PublicKey {
-    /// A point on the curve P-256.
-    Ec {
-        /// The x coordinate.
-        x: Vec<u8>,
-        /// The y coordinate.
-        y: Vec<u8>,
-    },
-    /// An Ed25519 key.
-    Ed {
-        /// The public key.
-        x: Vec<u8>,
-    },
-    /// An RSA key.
-    Rsa {
-        /// The modulus.
-        n: Vec<u8>,
-        /// The exponent.
-        e: Vec<u8>,
-    },
-    /// HS256 has no public key.
-    None,
+enum SignatureVerifier {
+    Public(keyturn_verify::Key),
+    Shared(hmac::Key),
+}
+
+impl keyturn_verify::VerifyingKey for VerifyingKey {
+    fn alg(&self) -> &'static str {
+        match &self.verifier {
+            SignatureVerifier::Public(key) => key.alg(),
+            SignatureVerifier::Shared(_) => Algorithm::Hs256.name(),
+        }
+    }
+
+    fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
+        match &self.verifier {
+            SignatureVerifier::Public(key) => key.is_valid(message, signature),
+            SignatureVerifier::Shared(key) => hmac::verify(key, message, signature).is_ok(),
+        }
+    }
 }
 
 /// Generates a private key in PKCS#8, or random bytes for HS256.
@@ -152,29 +148,52 @@ impl SigningKey {
         .map_err(|_| UnusableKey)
     }
 
-    /// Returns the key that verifies. `private` must be the bytes that this key was parsed from, because HS256 verifies
-    /// with the same key.
+    /// Returns the key that verifies.
     ///
     /// # Errors
     /// The public key has an unexpected form.
-    pub fn verifying_key(&self, private: &[u8]) -> Result<VerifyingKey, UnusableKey> {
-        let (decoding, public) = match &self.pair {
+    pub fn verifying_key(&self) -> Result<VerifyingKey, UnusableKey> {
+        if let Pair::Hs256(key) = &self.pair {
+            return Ok(VerifyingKey { jwk: None, verifier: SignatureVerifier::Shared(key.clone()) });
+        }
+        let jwk = self.jwk().ok_or(UnusableKey)?;
+        let json = serde_json::to_value(&jwk).map_err(|_| UnusableKey)?;
+        let key = keyturn_verify::Key::parse(&json).ok_or(UnusableKey)?;
+        Ok(VerifyingKey { jwk: Some(jwk), verifier: SignatureVerifier::Public(key) })
+    }
+
+    /// Returns the public key with the members of its type (RFC 7518 §6, RFC 8037 §2), or `None` for HS256.
+    fn jwk(&self) -> Option<Jwk> {
+        let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let (algorithm, parameters) = match &self.pair {
             Pair::Es256(pair) => {
-                let point = pair.public_key().as_ref();
-                let (x, y) = point.get(1..).and_then(|xy| xy.split_at_checked(32)).ok_or(UnusableKey)?;
-                (DecodingKey::from_ec_der(point), PublicKey::Ec { x: x.to_vec(), y: y.to_vec() })
+                let (x, y) = pair.public_key().as_ref().get(1..).and_then(|xy| xy.split_at_checked(32))?;
+                let key_type = EllipticCurveKeyType::EC;
+                let point = EllipticCurveKeyParameters { key_type, curve: EllipticCurve::P256, x: text(x), y: text(y) };
+                (KeyAlgorithm::ES256, AlgorithmParameters::EllipticCurve(point))
             }
             Pair::EdDsa(pair) => {
-                let x = pair.public_key().as_ref();
-                (DecodingKey::from_ed_der(x), PublicKey::Ed { x: x.to_vec() })
+                let point = OctetKeyPairParameters {
+                    key_type: OctetKeyPairType::OctetKeyPair,
+                    curve: EllipticCurve::Ed25519,
+                    x: text(pair.public_key().as_ref()),
+                };
+                (KeyAlgorithm::EdDSA, AlgorithmParameters::OctetKeyPair(point))
             }
             Pair::Rs256(pair) => {
                 let RsaPublicKeyComponents { n, e } = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public_key());
-                (DecodingKey::from_rsa_raw_components(&n, &e), PublicKey::Rsa { n, e })
+                let numbers = RSAKeyParameters { key_type: RSAKeyType::RSA, n: text(&n), e: text(&e) };
+                (KeyAlgorithm::RS256, AlgorithmParameters::RSA(numbers))
             }
-            Pair::Hs256(_) => (DecodingKey::from_secret(private), PublicKey::None),
+            Pair::Hs256(_) => return None,
         };
-        Ok(VerifyingKey { id: self.id, algorithm: self.algorithm(), decoding, public })
+        let common = CommonParameters {
+            public_key_use: Some(PublicKeyUse::Signature),
+            key_algorithm: Some(algorithm),
+            key_id: Some(self.id.to_string()),
+            ..CommonParameters::default()
+        };
+        Some(Jwk { common, algorithm: parameters })
     }
 
     /// Returns the public key as `SubjectPublicKeyInfo` in DER (RFC 5280 §4.1), or `None` for HS256.

@@ -8,7 +8,7 @@ use super::target::{self, TargetError, Wanted};
 use crate::clients::Client;
 use crate::db::{DbError, DbResult};
 use crate::sessions::IssueError;
-use crate::tokens::access::{self, ExpectedClaims};
+use crate::tokens::access;
 use crate::tokens::client::ClientClaims;
 use crate::types::{Jti, Scopes, Timestamp};
 
@@ -76,12 +76,11 @@ impl OAuth {
     /// Verifies the access token of a client, for whatever audience, and that it was not revoked by itself. Returns
     /// `None` if it is another text.
     pub(super) fn verify_client_token(&self, token: &str) -> Option<ClientClaims> {
-        let expected = ExpectedClaims { issuer: &self.sessions.issuer, audience: None };
-        let now = self.sessions.clock.now();
-        let (claims, _): (ClientClaims, _) = access::verify(token, &self.sessions.key_ring, &expected, now).ok()?;
-        let is_valid =
-            claims.sub == ClientClaims::subject(claims.client_id) && !self.sessions.log.is_token_revoked(claims.jti);
-        is_valid.then_some(claims)
+        let sessions = &self.sessions;
+        let find_key = |id| sessions.key_ring.verifying(id);
+        let verified = access::verify(token, find_key, &sessions.rules_for_any_audience, sessions.clock.now());
+        let claims = ClientClaims::try_from(verified.ok()?.0).ok()?;
+        (!sessions.log.is_token_revoked(claims.jti)).then_some(claims)
     }
 
     /// Finds the client of a valid access token for whatever audience, with what the client may still do of what the

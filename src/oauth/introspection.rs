@@ -1,11 +1,12 @@
 //! Introspection (RFC 7662): whether a token is valid at this moment, and what it says.
 
+use keyturn_verify::Refusal;
+
 use super::{OAuth, target};
 use crate::clients::Client;
 use crate::db::DbError;
 use crate::sessions::SessionSnapshot;
 use crate::sessions::check::{CheckError, CheckedToken};
-use crate::tokens::access::InvalidToken;
 use crate::tokens::client::ClientClaims;
 
 /// A token that is valid at this moment.
@@ -45,7 +46,7 @@ impl OAuth {
         let active = match self.sessions.check_of_any_audience(token).await {
             Ok(checked) => Some(ActiveToken::Access(checked)),
             Err(CheckError::Database(error)) => return Err(error),
-            Err(CheckError::Invalid(InvalidToken::Claims)) => {
+            Err(CheckError::Invalid(Refusal::Claims)) => {
                 self.check_client_token(token).await?.map(|(_, claims)| ActiveToken::Client(claims))
             }
             Err(CheckError::Invalid(_) | CheckError::Ended | CheckError::Superseded) => None,

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use keyturn_verify::Refusal;
+
 use super::rotation::Note;
 use super::store;
 use super::{SessionSnapshot, Sessions, cache_entry};
@@ -10,7 +12,7 @@ use crate::cache::Lookup;
 use crate::db::DbError;
 use crate::metrics::CheckSource;
 use crate::revocations::LogStatus;
-use crate::tokens::access::{Claims, ExpectedClaims, InvalidToken};
+use crate::tokens::access::Claims;
 use crate::tokens::verified::VerifiedToken;
 use crate::types::{Timestamp, UserId};
 
@@ -22,7 +24,7 @@ const ACTIVITY_INTERVAL: Duration = Duration::from_secs(60);
 pub(crate) enum CheckError {
     /// The form, signature or claims of the token are not valid.
     #[error("the access token is not valid: {0}")]
-    Invalid(#[from] InvalidToken),
+    Invalid(#[from] Refusal),
     /// The session has ended or its account is disabled.
     #[error("the session has ended")]
     Ended,
@@ -75,10 +77,10 @@ impl Sessions {
     /// The token is not valid, its session has ended, or the database fails.
     pub(crate) async fn check(&self, token: &str) -> Result<CheckedToken, CheckError> {
         let now = self.clock.now();
-        let token = self.verified.verify(token, &self.key_ring, &self.expected_claims(), now)?;
+        let token = self.verified.verify(token, &self.key_ring, &self.rules, now)?;
         // One that a client got in exchange opens what the client is for, and nothing of the account itself.
         if token.claims.is_exchanged() {
-            return Err(InvalidToken::Claims.into());
+            return Err(Refusal::Claims.into());
         }
         self.check_verified(token, now).await
     }
@@ -97,9 +99,8 @@ impl Sessions {
     ///
     /// # Errors
     /// The token is not valid.
-    pub(crate) fn verify_of_any_audience(&self, token: &str) -> Result<Arc<VerifiedToken>, InvalidToken> {
-        let expected = ExpectedClaims { issuer: &self.issuer, audience: None };
-        self.verified.verify(token, &self.key_ring, &expected, self.clock.now())
+    pub(crate) fn verify_of_any_audience(&self, token: &str) -> Result<Arc<VerifiedToken>, Refusal> {
+        self.verified.verify(token, &self.key_ring, &self.rules_for_any_audience, self.clock.now())
     }
 
     async fn check_verified(&self, token: Arc<VerifiedToken>, now: Timestamp) -> Result<CheckedToken, CheckError> {
@@ -107,7 +108,7 @@ impl Sessions {
         // The use of an exchanged token does not tell that the client has its current one.
         let seen = (!token.claims.is_exchanged()).then_some(token.claims.jti);
         match self.look_up(&token.claims, now).await? {
-            Answer::Valid(snapshot) if snapshot.subject.id != token.claims.sub => Err(InvalidToken::Claims.into()),
+            Answer::Valid(snapshot) if snapshot.subject.id != token.claims.sub => Err(Refusal::Claims.into()),
             Answer::Valid(snapshot) => {
                 if token.should_record_activity(now, ACTIVITY_INTERVAL) {
                     self.rotator.note(Note { session, seen, replay: None, at: now });

@@ -21,6 +21,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use keyturn_verify::Rules;
+
 use crate::audit::Audit;
 use crate::cache::latest::Latest;
 use crate::cache::{Cache, EntryVersion};
@@ -34,7 +36,7 @@ use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::revocations::RevocationLog;
 use crate::secret::MacKey;
-use crate::tokens::access::{self, Act, Claims, ExpectedClaims, SigningError};
+use crate::tokens::access::{self, Act, Claims, SigningError};
 use crate::tokens::refresh::RefreshToken;
 use crate::tokens::verified::VerifiedTokens;
 use crate::types::{Amr, Jti, Roles, SessionId, Timestamp, UserId};
@@ -91,6 +93,10 @@ pub(crate) struct Inner {
     pub issuer: String,
     /// The `aud` claim of every access token.
     pub audience: String,
+    /// What access tokens must have that open this server.
+    pub rules: Rules,
+    /// What access tokens must have that are for any audience.
+    pub rules_for_any_audience: Rules,
     /// The number of live sessions of all accounts.
     pub live_count: Latest<i64>,
     /// The clock.
@@ -339,9 +345,5 @@ impl Sessions {
             subject: snapshot.subject.clone(),
             server_time: now,
         })
-    }
-
-    fn expected_claims(&self) -> ExpectedClaims<'_> {
-        ExpectedClaims { issuer: &self.issuer, audience: Some(&self.audience) }
     }
 }

@@ -1,23 +1,18 @@
 //! Access tokens: JWTs (RFC 9068).
 
+use std::ops::Deref;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::Algorithm as JwsAlgorithm;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer, Serialize};
+use keyturn_verify::{Id, Refusal, Rules, VerifyingKey};
+use serde::Serialize;
+use uuid::Uuid;
 
-use super::unique_members::has_unique_members;
-use crate::keys::{KeyRing, VerifyingKey, low_s};
-use crate::types::{Algorithm, Amr, Jti, KeyId, Roles, SessionId, Timestamp, UserId};
-
-/// The longest text that is parsed, in bytes. Issued tokens are shorter than 1 KiB.
-const MAX_LENGTH: usize = 8 * 1024;
-
-/// The seconds by which another server's clock can be ahead. The leeway applies to `nbf` and not to `exp`.
-const NOT_BEFORE_LEEWAY_SECS: i64 = 5;
+use crate::keys::KeyRing;
+use crate::types::{Amr, Jti, KeyId, Roles, SessionId, Timestamp, UserId};
 
 /// The claims of an access token (RFC 9068 §2.2). Times are seconds since 1970 (NumericDate).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Claims {
     /// The issuer.
     pub iss: String,
@@ -40,7 +35,7 @@ pub struct Claims {
     /// The client that the session was opened for.
     pub client_id: String,
     /// The scopes, separated by spaces. Left out if there are none: RFC 6749 §3.3 has no empty scope.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub scope: String,
     /// The roles of the account.
     pub roles: Roles,
@@ -49,21 +44,49 @@ pub struct Claims {
     /// The methods by which the user authenticated.
     pub amr: Amr,
     /// The email address of the account (OpenID Connect Core §5.1), if `ACCESS_TOKEN_CLAIMS` asks for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// Whether the email address is verified. Always there with `email`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
     /// The name of the account, if `ACCESS_TOKEN_CLAIMS` asks for it and it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The administrator who acts for the user, if the session is an impersonation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub act: Option<Act>,
 }
 
 /// The `client_id` of the tokens that a person's login and its refreshes issue: the name of this API's own client.
 pub const FIRST_PARTY: &str = "keyturn";
+
+impl TryFrom<keyturn_verify::Claims> for Claims {
+    type Error = Refusal;
+
+    /// Returns the claims of a token that was verified, if it is one of a session.
+    fn try_from(claims: keyturn_verify::Claims) -> Result<Self, Refusal> {
+        Ok(Self {
+            sub: UserId(Id::parse(&claims.sub).map(uuid).ok_or(Refusal::Claims)?),
+            jti: Jti(uuid(claims.jti)),
+            sid: SessionId(claims.sid.map(uuid).ok_or(Refusal::Claims)?),
+            rev: claims.rev.ok_or(Refusal::Claims)?,
+            roles: Roles::from_token(claims.roles.ok_or(Refusal::Claims)?),
+            auth_time: claims.auth_time.ok_or(Refusal::Claims)?,
+            amr: Amr::from_token(claims.amr.ok_or(Refusal::Claims)?),
+            act: claims.act.map(|act| Act { sub: UserId(uuid(act.sub)) }),
+            iss: claims.iss,
+            aud: claims.aud,
+            exp: claims.exp,
+            iat: claims.iat,
+            nbf: claims.nbf,
+            client_id: claims.client_id,
+            scope: claims.scope,
+            email: claims.email,
+            email_verified: claims.email_verified,
+            name: claims.name,
+        })
+    }
+}
 
 impl Claims {
     /// Returns whether a registered client got the token in exchange for another one (RFC 8693).
@@ -73,36 +96,10 @@ impl Claims {
 }
 
 /// The actor in a token (RFC 8693 §4.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Act {
     /// The account of the actor.
     pub sub: UserId,
-}
-
-/// The reason why a token is invalid. It is for logs and metrics and is not revealed to the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidToken {
-    /// The text is not a JWT.
-    #[error("the token is malformed")]
-    Malformed,
-    /// The header is not that of an access token.
-    #[error("the header is not valid")]
-    Header,
-    /// No key has the id in the header.
-    #[error("the key is unknown")]
-    UnknownKey,
-    /// The signature is wrong.
-    #[error("the signature is not valid")]
-    Signature,
-    /// The claims are malformed, or the issuer or audience is wrong.
-    #[error("the claims are not valid")]
-    Claims,
-    /// The token has expired.
-    #[error("the token has expired")]
-    Expired,
-    /// The token is not valid yet.
-    #[error("the token is not valid yet")]
-    NotYetValid,
 }
 
 /// The error of a token that could not be signed, because the key failed.
@@ -116,22 +113,6 @@ struct IssuedHeader<'a> {
     alg: &'a str,
     typ: &'a str,
     kid: KeyId,
-}
-
-/// The header of a presented token. A token with `crit` is refused, because no extensions are supported (RFC 7515
-/// §4.1.11).
-#[derive(Deserialize)]
-struct PresentedHeader {
-    alg: String,
-    typ: String,
-    kid: KeyId,
-    #[serde(default, deserialize_with = "is_present")]
-    crit: bool,
-}
-
-/// Returns `true` for any value, even `null`: serde calls it only for a member that is there.
-fn is_present<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(value).map(|_| true)
 }
 
 /// Signs `claims` with the signing key.
@@ -153,126 +134,85 @@ pub fn sign(claims: &impl Serialize, key_ring: &KeyRing) -> Result<String, Signi
     Ok(token)
 }
 
-/// The claims that must have the configured values.
-pub struct ExpectedClaims<'a> {
-    /// The issuer, `iss`.
-    pub issuer: &'a str,
-    /// The audience, `aud`; `None` for any.
-    pub audience: Option<&'a str>,
-}
-
-/// The claims that every token has, and by which it is checked whatever else it says.
-pub trait StandardClaims: for<'de> Deserialize<'de> {
-    /// Returns the issuer.
-    fn issuer(&self) -> &str;
-
-    /// Returns the audience.
-    fn audience(&self) -> &str;
-
-    /// Returns the time before which the token is not valid.
-    fn not_before(&self) -> i64;
-
-    /// Returns the time at which the token expires.
-    fn expires_at(&self) -> i64;
-}
-
-impl StandardClaims for Claims {
-    fn issuer(&self) -> &str {
-        &self.iss
-    }
-
-    fn audience(&self) -> &str {
-        &self.aud
-    }
-
-    fn not_before(&self) -> i64 {
-        self.nbf
-    }
-
-    fn expires_at(&self) -> i64 {
-        self.exp
-    }
-}
-
 /// Verifies the form, header, key, signature and claims of a token, in this order. Returns the claims and the id of the
 /// key. Does not check whether the token was revoked.
 ///
 /// # Errors
 /// The token is invalid.
-pub fn verify<C: StandardClaims>(
+pub fn verify<K: Deref<Target: VerifyingKey>>(
     token: &str,
-    key_ring: &KeyRing,
-    expected: &ExpectedClaims<'_>,
+    find_key: impl FnOnce(KeyId) -> Option<K>,
+    rules: &Rules,
     now: Timestamp,
-) -> Result<(C, KeyId), InvalidToken> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if token.len() > MAX_LENGTH || !token.bytes().all(allowed) {
-        return Err(InvalidToken::Malformed);
-    }
-    let (message, signature) = token.rsplit_once('.').ok_or(InvalidToken::Malformed)?;
-    let (header, payload) = message.split_once('.').ok_or(InvalidToken::Malformed)?;
-    let header: PresentedHeader = decode(header).ok_or(InvalidToken::Header)?;
-    let typ = header.typ.strip_prefix("application/").unwrap_or(&header.typ);
-    if header.crit || !typ.eq_ignore_ascii_case("at+jwt") {
-        return Err(InvalidToken::Header);
-    }
-    let key = key_ring.verifying(header.kid).ok_or(InvalidToken::UnknownKey)?;
-    if header.alg != key.verifying.algorithm.name() {
-        return Err(InvalidToken::Header);
-    }
-    check_signature(signature, message, &key.verifying)?;
-    let claims: C = decode(payload).ok_or(InvalidToken::Claims)?;
-    if claims.issuer() != expected.issuer {
-        return Err(InvalidToken::Claims);
-    }
-    check_audience(&claims, expected)?;
-    if claims.not_before() > now.as_secs().saturating_add(NOT_BEFORE_LEEWAY_SECS) {
-        return Err(InvalidToken::NotYetValid);
-    }
-    check_expiry(&claims, now)?;
-    Ok((claims, header.kid))
+) -> Result<(keyturn_verify::Claims, KeyId), Refusal> {
+    let key_id = |kid: &str| Id::parse(kid).map(|id| KeyId(uuid(id))).ok_or(Refusal::UnknownKey);
+    let verified = rules.verify(token, |kid| find_key(key_id(kid)?).ok_or(Refusal::UnknownKey), now.as_secs())?;
+    Ok((verified.claims, key_id(&verified.kid)?))
 }
 
-fn check_signature(signature: &str, message: &str, key: &VerifyingKey) -> Result<(), InvalidToken> {
-    let canonical = key.algorithm != Algorithm::Es256
-        || URL_SAFE_NO_PAD.decode(signature).is_ok_and(|signature| low_s::is_low(&signature));
-    match jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.decoding, jws(key.algorithm)) {
-        Ok(true) if canonical => Ok(()),
-        Ok(_) | Err(_) => Err(InvalidToken::Signature),
+/// Returns an id of a token as the type of ids in this server.
+pub(super) fn uuid(id: Id) -> Uuid {
+    Uuid::from_bytes(*id.bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use keyturn_verify::{Algorithm, Keys};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::tokens::client::ClientClaims;
+
+    fn text(value: &Value) -> String {
+        let Some(parts) = value.as_array() else { return value.as_str().unwrap().to_owned() };
+        let repeated = |part: &Value| part[0].as_str().unwrap().repeat(part[1].as_u64().unwrap().try_into().unwrap());
+        parts.iter().map(repeated).collect()
     }
-}
 
-/// Checks whether a token is for the expected audience.
-///
-/// # Errors
-/// It is for another one.
-pub fn check_audience(claims: &impl StandardClaims, expected: &ExpectedClaims<'_>) -> Result<(), InvalidToken> {
-    match expected.audience {
-        Some(audience) if claims.audience() != audience => Err(InvalidToken::Claims),
-        Some(_) | None => Ok(()),
+    fn rules(case: &Value, defaults: &Value) -> Rules {
+        let option = |name: &str| case["options"].get(name).unwrap_or(&defaults[name]);
+        let texts = |name: &str| option(name).as_array().unwrap().iter().map(text).collect::<Vec<_>>();
+        let secs = |name: &str| u32::try_from(option(name).as_u64().unwrap()).unwrap();
+        Rules {
+            audiences: Some(texts("audiences")),
+            algorithms: texts("algorithms").iter().map(|name| Algorithm::parse(name).unwrap()).collect(),
+            not_before_leeway_secs: secs("not_before_leeway"),
+            expiry_leeway_secs: secs("expiry_leeway"),
+            ..Rules::for_any_audience(option("issuer").as_str().unwrap())
+        }
     }
-}
 
-/// Checks whether a token that was verified before has expired since.
-///
-/// # Errors
-/// It has.
-pub fn check_expiry(claims: &impl StandardClaims, now: Timestamp) -> Result<(), InvalidToken> {
-    if now.as_secs() < claims.expires_at() { Ok(()) } else { Err(InvalidToken::Expired) }
-}
+    /// The cases that ask for nothing that this server leaves to others: no state of a feed, no demand of an API, no
+    /// choice of algorithms, and keys.
+    fn cases(corpus: &Value) -> impl Iterator<Item = &Value> {
+        let others = ["feed", "require"];
+        corpus["cases"].as_array().unwrap().iter().filter(move |case| {
+            others.iter().all(|name| case[name].is_null())
+                && case["options"].get("algorithms").is_none()
+                && case.get("keys").is_none_or(Value::is_string)
+        })
+    }
 
-/// Decodes the header or the claims. Refuses JSON that repeats a member, which parsers read differently (RFC 7515 §4,
-/// RFC 7519 §4).
-fn decode<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
-    let json = URL_SAFE_NO_PAD.decode(part).ok()?;
-    if has_unique_members(&json) { serde_json::from_slice(&json).ok() } else { None }
-}
-
-const fn jws(algorithm: Algorithm) -> JwsAlgorithm {
-    match algorithm {
-        Algorithm::Es256 => JwsAlgorithm::ES256,
-        Algorithm::EdDsa => JwsAlgorithm::EdDSA,
-        Algorithm::Rs256 => JwsAlgorithm::RS256,
-        Algorithm::Hs256 => JwsAlgorithm::HS256,
+    #[test]
+    fn the_cases_of_the_verifiers_get_the_same_verdicts_here() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/verifiers/corpus.json");
+        let corpus: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let mut wrong = Vec::new();
+        for case in cases(&corpus) {
+            let keys = &corpus["keys"][case["keys"].as_str().unwrap_or("usual")];
+            let keys = Keys::parse(keys.to_string().as_bytes()).unwrap();
+            let now = Timestamp::from_millis(case["now_ms"].as_i64().unwrap());
+            let find_key = |id: KeyId| keys.get(&id.to_string());
+            let verified = verify(&text(&case["token"]), find_key, &rules(case, &corpus["options"]), now);
+            let read = verified.and_then(|(claims, _)| {
+                Claims::try_from(claims.clone()).map(drop).or_else(|_| ClientClaims::try_from(claims).map(drop))
+            });
+            let verdict = read.err().map_or("valid", Refusal::code);
+            if verdict != case["verdict"] {
+                wrong.push(format!("{}: {verdict}, not {}", case["name"], case["verdict"]));
+            }
+        }
+        assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+        assert!(cases(&corpus).count() >= 600);
     }
 }

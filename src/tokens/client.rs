@@ -1,15 +1,16 @@
 //! Access tokens of registered clients, which act for nobody but themselves.
 
-use serde::{Deserialize, Serialize};
+use keyturn_verify::{Id, Refusal};
+use serde::Serialize;
 
-use super::access::StandardClaims;
+use super::access::uuid;
 use crate::types::{ClientId, Jti};
 
 /// The beginning of the subject of such a token. No account has such an id, so no route for accounts takes the token.
 const SUBJECT_PREFIX: &str = "client:";
 
 /// The claims of a client's access token (RFC 9068 §2.2). Times are seconds since 1970 (NumericDate).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClientClaims {
     /// The issuer.
     pub iss: String,
@@ -28,31 +29,36 @@ pub struct ClientClaims {
     /// The client.
     pub client_id: ClientId,
     /// The scopes, separated by spaces. Left out if there are none.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub scope: String,
+}
+
+impl TryFrom<keyturn_verify::Claims> for ClientClaims {
+    type Error = Refusal;
+
+    /// Returns the claims of a token that was verified, if it is a client's own.
+    fn try_from(claims: keyturn_verify::Claims) -> Result<Self, Refusal> {
+        let client_id = ClientId(Id::parse(&claims.client_id).map(uuid).ok_or(Refusal::Claims)?);
+        if claims.sub != Self::subject(client_id) {
+            return Err(Refusal::Claims);
+        }
+        Ok(Self {
+            iss: claims.iss,
+            sub: claims.sub,
+            aud: claims.aud,
+            exp: claims.exp,
+            iat: claims.iat,
+            nbf: claims.nbf,
+            jti: Jti(uuid(claims.jti)),
+            client_id,
+            scope: claims.scope,
+        })
+    }
 }
 
 impl ClientClaims {
     /// Returns the subject of a client's tokens.
     pub fn subject(client: ClientId) -> String {
         format!("{SUBJECT_PREFIX}{client}")
-    }
-}
-
-impl StandardClaims for ClientClaims {
-    fn issuer(&self) -> &str {
-        &self.iss
-    }
-
-    fn audience(&self) -> &str {
-        &self.aud
-    }
-
-    fn not_before(&self) -> i64 {
-        self.nbf
-    }
-
-    fn expires_at(&self) -> i64 {
-        self.exp
     }
 }

@@ -5,5 +5,4 @@ pub mod access;
 pub mod client;
 pub mod opaque;
 pub mod refresh;
-mod unique_members;
 pub mod verified;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use keyturn_verify::{Refusal, Rules};
 use sha2::{Digest as _, Sha256};
 
-use super::access::{self, Claims, ExpectedClaims, InvalidToken};
+use super::access::{self, Claims};
 use crate::cache::bounded::BoundedMap;
 use crate::keys::KeyRing;
 use crate::types::{KeyId, Timestamp};
@@ -59,18 +60,21 @@ impl VerifiedTokens {
         &self,
         token: &str,
         key_ring: &KeyRing,
-        expected: &ExpectedClaims<'_>,
+        rules: &Rules,
         now: Timestamp,
-    ) -> Result<Arc<VerifiedToken>, InvalidToken> {
+    ) -> Result<Arc<VerifiedToken>, Refusal> {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         if let Some(known) = self.by_digest.get(&digest)
             && key_ring.verifying(known.key).is_some()
         {
-            access::check_audience(&known.claims, expected)?;
-            access::check_expiry(&known.claims, now)?;
+            if !rules.accepts_audience(&known.claims.aud) {
+                return Err(Refusal::Claims);
+            }
+            rules.check_time(known.claims.nbf, known.claims.exp, now.as_secs())?;
             return Ok(known);
         }
-        let (claims, key): (Claims, _) = access::verify(token, key_ring, expected, now)?;
+        let (claims, key) = access::verify(token, |id| key_ring.verifying(id), rules, now)?;
+        let claims = Claims::try_from(claims)?;
         let verified = Arc::new(VerifiedToken { claims, key, activity_recorded_at: AtomicI64::new(0) });
         self.by_digest.put(digest, Arc::clone(&verified));
         Ok(verified)

@@ -15,6 +15,11 @@ impl Amr {
         Self { methods: methods.iter().map(|method| (*method).to_owned()).collect() }
     }
 
+    /// Returns the claim that a token has.
+    pub fn from_token(methods: Vec<String>) -> Self {
+        Self { methods }
+    }
+
     /// Returns the claim for a password alone.
     pub fn password() -> Self {
         Self::new(&["pwd"])

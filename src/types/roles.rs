@@ -111,6 +111,11 @@ impl Roles {
         if roles.len() > Self::MAX { Err(RolesError::TooMany) } else { Ok(Self { names: roles }) }
     }
 
+    /// Returns the roles that a token says, which were valid when it was issued.
+    pub fn from_token(names: Vec<String>) -> Self {
+        Self { names }
+    }
+
     /// Returns the roles of a new administrator.
     pub fn administrator() -> Self {
         Self { names: vec![USER.to_owned(), ADMIN.to_owned()] }

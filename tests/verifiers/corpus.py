@@ -36,6 +36,7 @@ def identifier(name):
 
 USER = identifier("user")
 SESSION = identifier("session")
+CLIENT = identifier("client")
 JTI = identifier("jti")
 
 HEADER = {"alg": "ES256", "typ": "at+jwt", "kid": MAIN.kid}
@@ -57,8 +58,8 @@ CLAIMS = {
 }
 # What a client's own token has: no person, and so no session.
 CLIENT_CLAIMS = {name: CLAIMS[name] for name in ("iss", "aud", "exp", "iat", "nbf", "jti", "scope")} | {
-    "sub": "client:reports",
-    "client_id": "reports",
+    "sub": f"client:{CLIENT}",
+    "client_id": CLIENT,
 }
 DROP = object()
 

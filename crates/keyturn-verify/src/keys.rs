@@ -9,11 +9,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
+use crate::VerifyingKey;
+
 /// Half of the order of the curve P-256 (SP 800-186 §3.2.1.3), rounded down, big-endian.
 const HALF_ORDER: [u8; 32] = [
     0x7f, 0xff, 0xff, 0xff, 0x80, 0x00, 0x00, 0x00, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xde, 0x73, 0x7d,
     0x56, 0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa8,
 ];
+
+/// Returns whether a signature of ES256, `r` and `s` of 32 bytes each (RFC 7518 §3.4), has the lower `s`. If `(r, s)` is
+/// a valid signature, so is `(r, n - s)`, where `n` is the order of the curve: anybody can write it in a second way. Only
+/// the form with the lower `s` is issued and accepted.
+pub fn has_lower_s(signature: &[u8]) -> bool {
+    signature.len() == 64 && signature.get(32..).is_some_and(|s| *s <= HALF_ORDER[..])
+}
 
 /// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,7 +56,7 @@ impl Algorithm {
 
 /// A public key.
 #[derive(Debug)]
-pub(crate) struct Key {
+pub struct Key {
     pub(crate) algorithm: Algorithm,
     public: ParsedPublicKey,
     /// The numbers that the key is made of, to compare it with another.
@@ -84,7 +93,8 @@ impl Keys {
         Ok(Self { by_id })
     }
 
-    pub(crate) fn get(&self, id: &str) -> Option<&Key> {
+    /// Finds the key with this id.
+    pub fn get(&self, id: &str) -> Option<&Key> {
         self.by_id.get(id)
     }
 
@@ -104,7 +114,9 @@ impl Keys {
 }
 
 impl Key {
-    fn parse(jwk: &Value) -> Option<Self> {
+    /// Parses a JWK (RFC 7517). Returns `None` if it cannot be used: for another use, for an algorithm that is not in
+    /// [`Algorithm`], damaged, or too weak.
+    pub fn parse(jwk: &Value) -> Option<Self> {
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         let bytes = |name: &str| text(name).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
         if jwk.get("use").is_some_and(|usage| usage != "sig") {
@@ -142,12 +154,15 @@ impl Key {
             }
         }
     }
+}
 
-    /// Returns whether the signature is valid, in its one form: anybody can write a signature of ES256, which is the
-    /// numbers `r` and `s`, also with the order of the curve less `s`, so only the lower of the two is accepted.
-    pub(crate) fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
-        let has_one_form = self.algorithm != Algorithm::Es256
-            || (signature.len() == 64 && signature.get(32..).is_some_and(|s| *s <= HALF_ORDER[..]));
-        has_one_form && self.public.verify_sig(message, signature).is_ok()
+impl VerifyingKey for Key {
+    fn alg(&self) -> &'static str {
+        self.algorithm.name()
+    }
+
+    fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool {
+        (self.algorithm != Algorithm::Es256 || has_lower_s(signature))
+            && self.public.verify_sig(message, signature).is_ok()
     }
 }

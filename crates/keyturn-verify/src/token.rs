@@ -1,11 +1,13 @@
 //! The rules for tokens: form, header, key, signature and claims.
 
+use std::ops::Deref;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
-use crate::{Algorithm, Claims, Keys, Moment, Refusal, json};
+use crate::{Algorithm, Claims, Refusal, json};
 
 /// The longest token that is parsed, in bytes. Issued tokens are shorter than 1 KiB.
 const MAX_LENGTH: usize = 8 * 1024;
@@ -18,8 +20,8 @@ const MAX_LEEWAY_SECS: u32 = 30;
 pub struct Rules {
     /// The issuer, `iss`.
     pub issuer: String,
-    /// The audiences, of which `aud` must be one.
-    pub audiences: Vec<String>,
+    /// The audiences, of which `aud` must be one; `None` for any.
+    pub audiences: Option<Vec<String>>,
     /// The algorithms of signatures. By default all of [`Algorithm`].
     pub algorithms: Vec<Algorithm>,
     /// The seconds by which the server's clock may be ahead, for `nbf`: 5 by default, 30 at most.
@@ -31,9 +33,15 @@ pub struct Rules {
 impl Rules {
     /// Creates the rules for tokens of this issuer for this audience.
     pub fn new(issuer: impl Into<String>, audience: impl Into<String>) -> Self {
+        Self { audiences: Some(vec![audience.into()]), ..Self::for_any_audience(issuer) }
+    }
+
+    /// Creates the rules for tokens of this issuer for whatever audience. They are for a server that says of tokens
+    /// whether they are active: an API that opens itself to them is open to tokens for every other API.
+    pub fn for_any_audience(issuer: impl Into<String>) -> Self {
         Self {
             issuer: issuer.into(),
-            audiences: vec![audience.into()],
+            audiences: None,
             algorithms: Algorithm::ALL.to_vec(),
             not_before_leeway_secs: 5,
             expiry_leeway_secs: 0,
@@ -49,6 +57,15 @@ pub struct VerifiedToken {
     pub claims: Claims,
     /// The id of the key that signed it.
     pub kid: String,
+}
+
+/// A key that verifies signatures.
+pub trait VerifyingKey {
+    /// Returns the name of its algorithm, as in the header `alg`.
+    fn alg(&self) -> &'static str;
+
+    /// Returns whether a signature over `message` is valid.
+    fn is_valid(&self, message: &[u8], signature: &[u8]) -> bool;
 }
 
 /// The header of a token. One with `crit` is refused, because no extensions are supported (RFC 7515 §4.1.11).
@@ -67,13 +84,16 @@ fn is_present<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
 }
 
 impl Rules {
-    /// Verifies form, header, key, signature and claims of a token, in this order.
-    pub(crate) fn verify(
+    /// Verifies form, header, key, signature and claims of a token, in this order, at `now_secs` in seconds since 1970.
+    /// `find_key` is asked for the key that the header names. Whether anything was revoked is not checked.
+    ///
+    /// # Errors
+    /// The token is refused, or `find_key` has failed.
+    pub fn verify<K: Deref<Target: VerifyingKey>>(
         &self,
         token: &str,
-        keys: Option<&Keys>,
-        is_key_revoked: impl Fn(&str) -> bool,
-        now: Moment,
+        find_key: impl FnOnce(&str) -> Result<K, Refusal>,
+        now_secs: i64,
     ) -> Result<VerifiedToken, Refusal> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if token.len() > MAX_LENGTH || !token.bytes().all(allowed) {
@@ -89,12 +109,8 @@ impl Rules {
         if header.crit || !typ.eq_ignore_ascii_case("at+jwt") {
             return Err(Refusal::Header);
         }
-        if is_key_revoked(&header.kid) {
-            return Err(Refusal::KeyRevoked);
-        }
-        let key = keys.ok_or(Refusal::NotReady)?.get(&header.kid);
-        let key = key.filter(|key| self.algorithms.contains(&key.algorithm)).ok_or(Refusal::UnknownKey)?;
-        if header.alg != key.algorithm.name() {
+        let key = find_key(&header.kid)?;
+        if header.alg != key.alg() {
             return Err(Refusal::Header);
         }
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| Refusal::Signature)?;
@@ -102,21 +118,29 @@ impl Rules {
             return Err(Refusal::Signature);
         }
         let claims: Claims = json::decode(payload).ok_or(Refusal::Claims)?;
-        if !claims.are_complete() || claims.iss != self.issuer || !self.audiences.contains(&claims.aud) {
+        if !claims.are_complete() || claims.iss != self.issuer || !self.accepts_audience(&claims.aud) {
             return Err(Refusal::Claims);
         }
-        self.check_time(&claims, now)?;
+        self.check_time(claims.nbf, claims.exp, now_secs)?;
         Ok(VerifiedToken { claims, kid: header.kid })
     }
 
-    /// Checks the times of a token.
-    pub(crate) fn check_time(&self, claims: &Claims, now: Moment) -> Result<(), Refusal> {
+    /// Returns whether tokens for this audience are accepted.
+    pub fn accepts_audience(&self, audience: &str) -> bool {
+        self.audiences.as_ref().is_none_or(|audiences| audiences.iter().any(|accepted| accepted == audience))
+    }
+
+    /// Checks the times of a token, as those of one that was verified before have to be checked again. All are in
+    /// seconds since 1970.
+    ///
+    /// # Errors
+    /// The token is not valid yet, or has expired.
+    pub fn check_time(&self, nbf: i64, exp: i64, now: i64) -> Result<(), Refusal> {
         let leeway = |secs: u32| i64::from(secs.min(MAX_LEEWAY_SECS));
-        let now = now.unix_secs();
-        if claims.nbf > now.saturating_add(leeway(self.not_before_leeway_secs)) {
+        if nbf > now.saturating_add(leeway(self.not_before_leeway_secs)) {
             return Err(Refusal::NotYetValid);
         }
-        let is_expired = now >= claims.exp.saturating_add(leeway(self.expiry_leeway_secs));
+        let is_expired = now >= exp.saturating_add(leeway(self.expiry_leeway_secs));
         if is_expired { Err(Refusal::Expired) } else { Ok(()) }
     }
 }

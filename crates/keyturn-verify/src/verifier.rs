@@ -126,14 +126,20 @@ impl Verifier {
         let inner = &self.inner;
         let token = match inner.memory.get(text) {
             Some(token) => {
-                inner.rules.check_time(&token.claims, now)?;
+                inner.rules.check_time(token.claims.nbf, token.claims.exp, now.unix_secs())?;
                 token
             }
             None => {
                 let generation = inner.memory.generation();
-                let is_key_revoked = |kid: &str| inner.revoked.is_key_revoked(kid);
-                let token = inner.rules.verify(text, self.keys().as_deref(), is_key_revoked, now)?;
-                let token = Arc::new(token);
+                let keys = self.keys();
+                let find_key = |kid: &str| {
+                    if inner.revoked.is_key_revoked(kid) {
+                        return Err(Refusal::KeyRevoked);
+                    }
+                    let key = keys.as_ref().ok_or(Refusal::NotReady)?.get(kid);
+                    key.filter(|key| inner.rules.algorithms.contains(&key.algorithm)).ok_or(Refusal::UnknownKey)
+                };
+                let token = Arc::new(inner.rules.verify(text, find_key, now.unix_secs())?);
                 inner.memory.put(text, &token, generation);
                 token
             }

@@ -35,7 +35,7 @@ fn verifier(case: &Value, defaults: &Value) -> Verifier {
     let option = |name: &str| case["options"].get(name).unwrap_or(&defaults[name]);
     let secs = |name: &str| u32::try_from(option(name).as_u64().unwrap()).unwrap();
     let rules = Rules {
-        audiences: texts(option("audiences")),
+        audiences: Some(texts(option("audiences"))),
         algorithms: texts(option("algorithms")).iter().map(|name| Algorithm::parse(name).unwrap()).collect(),
         not_before_leeway_secs: secs("not_before_leeway"),
         expiry_leeway_secs: secs("expiry_leeway"),
