@@ -6,7 +6,7 @@ use super::{Admin, AdminError, Operator, lock_caller};
 use crate::audit::{Event, Record};
 use crate::clients::{Client, ClientChange, ClientSecret, LockedClient, NewClient};
 use crate::db::{Conn, DbResult};
-use crate::types::{ClientId, Timestamp};
+use crate::types::{Algorithm, ClientId, Timestamp};
 
 /// A secret that was issued, with its client. It is shown this once.
 pub(crate) struct IssuedSecret {
@@ -33,9 +33,11 @@ impl Admin {
     /// Registers a client with a first secret.
     ///
     /// # Errors
-    /// The lifetime of its access tokens is longer than the server's, or the caller is no administrator.
+    /// The lifetime of its access tokens is longer than the server's, the server does not sign with their algorithm, or
+    /// the caller is no administrator.
     pub(crate) async fn create_client(&self, new: NewClient, by: &Operator) -> Result<IssuedSecret, AdminError> {
         self.check_lifetime(new.access_token_ttl)?;
+        self.check_algorithm(new.signing_algorithm)?;
         let now = self.clock.now();
         let id = ClientId(self.random.id(now));
         let admin = self.clone();
@@ -62,8 +64,8 @@ impl Admin {
     /// Changes a client. On this server it takes effect at the next request, on others within two seconds.
     ///
     /// # Errors
-    /// The client does not exist, the lifetime of its access tokens is longer than the server's, or the caller is no
-    /// administrator.
+    /// The client does not exist, the lifetime of its access tokens is longer than the server's, the server does not
+    /// sign with their algorithm, or the caller is no administrator.
     pub(crate) async fn update_client(
         &self,
         id: ClientId,
@@ -71,6 +73,7 @@ impl Admin {
         by: &Operator,
     ) -> Result<Client, AdminError> {
         self.check_lifetime(change.access_token_ttl.clone().changed().flatten())?;
+        self.check_algorithm(change.signing_algorithm.clone().changed().flatten())?;
         let now = self.clock.now();
         let admin = self.clone();
         let change_client = move |conn: &mut Conn, mut client: LockedClient, by: &Operator| {
@@ -182,6 +185,17 @@ impl Admin {
         }
     }
 
+    fn check_algorithm(&self, algorithm: Option<Algorithm>) -> Result<(), AdminError> {
+        let offered = self.sessions.key_ring.configured();
+        match algorithm {
+            Some(algorithm) if !offered.contains(&algorithm) => {
+                let offered = offered.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>().join(", ");
+                Err(AdminError::Algorithm { offered })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn record(
         &self,
         conn: &mut Conn,
@@ -208,6 +222,7 @@ fn registered(id: ClientId, new: NewClient, now: Timestamp) -> Client {
         scopes: new.scopes,
         audiences: new.audiences,
         access_token_ttl: new.access_token_ttl,
+        signing_algorithm: new.signing_algorithm,
         secrets_issued: 0,
         created_at: now,
         disabled_at: None,

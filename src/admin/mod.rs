@@ -162,6 +162,12 @@ pub(crate) enum AdminError {
         /// The lifetime of the server's access tokens.
         longest: Duration,
     },
+    /// This server signs no tokens with the algorithm.
+    #[error("must be an algorithm that this server signs with: {offered}")]
+    Algorithm {
+        /// The algorithms of `JWT_ALGORITHM` and `JWT_ADDITIONAL_ALGORITHMS`.
+        offered: String,
+    },
     /// The session of the caller has ended meanwhile.
     #[error("the session of the caller has ended")]
     CallerEnded,

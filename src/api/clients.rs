@@ -15,7 +15,9 @@ use crate::admin::{Admin, IssuedSecret, Operator, Replaced};
 use crate::clients::{Client, ClientChange, NewClient, StoredSecret};
 use crate::http::problem::Fields;
 use crate::http::{Body, HttpContext, Problem, Query, pagination};
-use crate::types::{Audiences, AudiencesError, ClientId, Label, LabelError, Patch, Scopes, ScopesError, Timestamp};
+use crate::types::{
+    Algorithm, Audiences, AudiencesError, ClientId, Label, LabelError, Patch, Scopes, ScopesError, Timestamp,
+};
 
 /// A secret of a client, without the secret itself.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -42,6 +44,9 @@ pub(crate) struct ClientDetails {
     /// Seconds that its access tokens live; `null`: as long as those of the server.
     #[schema(required)]
     access_token_ttl: Option<u64>,
+    /// The algorithm of its access tokens; `null`: that of the server.
+    #[schema(required)]
+    signing_algorithm: Option<&'static str>,
     pub disabled: bool,
     pub created_at: Timestamp,
     /// When it last authenticated, as of a minute before.
@@ -60,6 +65,7 @@ impl From<Client> for ClientDetails {
             scopes: client.scopes,
             audiences: client.audiences,
             access_token_ttl: client.access_token_ttl.map(|ttl| ttl.as_secs()),
+            signing_algorithm: client.signing_algorithm.map(Algorithm::name),
             created_at: client.created_at,
             last_used_at: client.last_used_at,
             secrets: client.secrets.into_iter().map(ClientSecretDetails::from).collect(),
@@ -122,6 +128,8 @@ pub(super) struct CreateClientRequest {
     audiences: Vec<String>,
     /// Seconds that its access tokens live, up to `ACCESS_TOKEN_TTL`.
     access_token_ttl: Option<u64>,
+    /// The algorithm of its access tokens: `JWT_ALGORITHM` or one of `JWT_ADDITIONAL_ALGORITHMS`.
+    signing_algorithm: Option<String>,
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
@@ -139,6 +147,10 @@ pub(super) struct UpdateClientRequest {
     #[serde(default)]
     #[schema(value_type = Option<u64>)]
     access_token_ttl: Patch<u64>,
+    /// The algorithm of its access tokens; `null`: that of the server.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    signing_algorithm: Patch<String>,
     /// A disabled client is refused, and so are its access tokens.
     disabled: Option<bool>,
 }
@@ -153,6 +165,14 @@ fn check_scopes(fields: &mut Fields, names: Vec<String>) -> Option<Scopes> {
 
 fn check_audiences(fields: &mut Fields, names: Vec<String>) -> Option<Audiences> {
     fields.check("audiences", Audiences::parse(names), |error| AudiencesError::code(*error))
+}
+
+fn check_algorithm(name: &str) -> Result<Algorithm, Problem> {
+    Algorithm::parse(name).ok_or_else(|| {
+        let mut fields = Fields::default();
+        fields.refuse("signing_algorithm", "unsupported_algorithm", "is no algorithm that this server knows");
+        fields.into_problem()
+    })
 }
 
 /// Lists registered clients in the order of their registration.
@@ -193,7 +213,8 @@ pub(super) async fn create_client(
     let (Some(name), Some(scopes), Some(audiences)) = (name, scopes, audiences) else {
         return Err(fields.into_problem());
     };
-    let new = NewClient { name, scopes, audiences, access_token_ttl };
+    let signing_algorithm = body.signing_algorithm.as_deref().map(check_algorithm).transpose()?;
+    let new = NewClient { name, scopes, audiences, access_token_ttl, signing_algorithm };
     let issued = admin.create_client(new, &Operator::Administrator(caller.actor(&context))).await?;
     let location = format!("/api/v1/admin/clients/{}", issued.client.id);
     Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(ClientWithSecret::from(issued)))
@@ -224,7 +245,15 @@ pub(super) async fn update_client(
     let audiences = body.audiences.and_then(|names| check_audiences(&mut fields, names));
     fields.into_result()?;
     let ttl = body.access_token_ttl.try_map(|secs| Ok::<_, Problem>(Duration::from_secs(secs)))?;
-    let change = ClientChange { name, scopes, audiences, access_token_ttl: ttl, disabled: body.disabled };
+    let algorithm = body.signing_algorithm.try_map(|name| check_algorithm(&name))?;
+    let change = ClientChange {
+        name,
+        scopes,
+        audiences,
+        access_token_ttl: ttl,
+        signing_algorithm: algorithm,
+        disabled: body.disabled,
+    };
     let by = Operator::Administrator(caller.actor(&context));
     Ok(web::Json(admin.update_client(client, change, &by).await?.into()))
 }

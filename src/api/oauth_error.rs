@@ -183,6 +183,7 @@ impl From<GrantError> for OAuthError {
         match error {
             GrantError::Target(TargetError::Audience) => Self::invalid_target(description),
             GrantError::Target(TargetError::Scope) => Self::invalid_scope(description),
+            GrantError::NoKey(_) => Self::unavailable(description),
             GrantError::Subject => Self::invalid_request(description),
             GrantError::Issue(error) => error.into(),
         }

@@ -221,6 +221,11 @@ impl From<AdminError> for Problem {
                 fields.refuse("access_token_ttl", "out_of_range", &error.to_string());
                 fields.into_problem()
             }
+            AdminError::Algorithm { .. } => {
+                let mut fields = Fields::default();
+                fields.refuse("signing_algorithm", "unsupported_algorithm", &error.to_string());
+                fields.into_problem()
+            }
             AdminError::Weak(error) => weak_password("password", &error),
             AdminError::Hasher(error) => error.into(),
             AdminError::Disabled => Self::conflict("account_disabled", "The account is disabled."),

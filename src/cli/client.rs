@@ -15,7 +15,7 @@ use crate::api::{ClientDetails, ClientWithSecret};
 use crate::app::App;
 use crate::clients::{Client, NewClient};
 use crate::config::Config;
-use crate::types::{Audiences, ClientId, Label, Scopes};
+use crate::types::{Algorithm, Audiences, ClientId, Label, Scopes};
 
 /// The number of clients that are read at a time.
 const PAGE: usize = 100;
@@ -55,6 +55,9 @@ pub(super) struct CreateArguments {
     /// Seconds that its access tokens live; by default as long as those of the server.
     #[arg(long, value_name = "SECONDS")]
     access_token_ttl: Option<u64>,
+    /// The algorithm of its access tokens: `JWT_ALGORITHM`, which is the default, or one of `JWT_ADDITIONAL_ALGORITHMS`.
+    #[arg(long, value_name = "ALGORITHM")]
+    signing_algorithm: Option<String>,
 }
 
 #[derive(Args)]
@@ -85,11 +88,13 @@ pub(super) fn run(config: &Config, command: Command, form: Form) -> Outcome {
 }
 
 fn create(config: &Config, arguments: CreateArguments, form: Form) -> Outcome {
+    let known = |name: String| Algorithm::parse(&name).ok_or_else(|| format!("{name:?} is no algorithm"));
     let new = NewClient {
         name: Label::parse(&arguments.name).map_err(|error| format!("the name {error}"))?,
         scopes: Scopes::parse(arguments.scopes).map_err(|error| format!("the list of scopes {error}"))?,
         audiences: Audiences::parse(arguments.audiences).map_err(|error| format!("the list of audiences {error}"))?,
         access_token_ttl: arguments.access_token_ttl.map(Duration::from_secs),
+        signing_algorithm: arguments.signing_algorithm.map(known).transpose()?,
     };
     with_app(config, async |app| {
         say_secret(app.admin.create_client(new, &Operator::CommandLine).await?, form)?;
@@ -150,6 +155,7 @@ fn show(config: &Config, client: &ClientArgument, form: Form) -> Outcome {
             format!("scopes:           {}", or_none(client.scopes.to_string())),
             format!("audiences:        {}", or_none(client.audiences.names().join(" "))),
             format!("access token TTL: {ttl}"),
+            format!("algorithm:        {}", client.signing_algorithm.map_or("-", Algorithm::name)),
             format!("registered:       {}", client.created_at),
             format!("last used:        {used}"),
             format!("secrets:          {}", or_none(secrets.collect::<Vec<_>>().join(", "))),

@@ -94,6 +94,7 @@ mod tests {
             scopes: Scopes::default(),
             audiences: Audiences::default(),
             access_token_ttl: None,
+            signing_algorithm: None,
             secrets_issued: 0,
             created_at: Timestamp::from_millis(0),
             disabled_at: None,

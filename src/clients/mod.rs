@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::db::{Db, DbError, DbResult};
-use crate::types::{Audiences, ClientId, Label, Patch, Scopes, Timestamp};
+use crate::types::{Algorithm, Audiences, ClientId, Label, Patch, Scopes, Timestamp};
 
 pub(crate) use secret::ClientSecret;
 use secret::SecretDigest;
@@ -51,6 +51,8 @@ pub(crate) struct Client {
     pub audiences: Audiences,
     /// The lifetime of the access tokens that the client asks for; `None` for that of the server.
     pub access_token_ttl: Option<Duration>,
+    /// The algorithm of the access tokens that the client asks for; `None` for that of the server.
+    pub signing_algorithm: Option<Algorithm>,
     /// The number of the latest secret.
     pub secrets_issued: i32,
     /// The time at which the client was registered.
@@ -102,6 +104,8 @@ pub(crate) struct NewClient {
     pub audiences: Audiences,
     /// The lifetime of the access tokens that the client asks for.
     pub access_token_ttl: Option<Duration>,
+    /// The algorithm of the access tokens that the client asks for.
+    pub signing_algorithm: Option<Algorithm>,
 }
 
 /// A change of a client.
@@ -115,6 +119,8 @@ pub(crate) struct ClientChange {
     pub audiences: Option<Audiences>,
     /// The new lifetime of access tokens.
     pub access_token_ttl: Patch<Duration>,
+    /// The new algorithm of access tokens.
+    pub signing_algorithm: Patch<Algorithm>,
     /// Whether the client is disabled; `None` keeps the state.
     pub disabled: Option<bool>,
 }

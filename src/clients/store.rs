@@ -9,7 +9,7 @@ use super::secret::SecretDigest;
 use super::{Client, ClientChange, MAX_SECRETS, StoredSecret};
 use crate::db::schema::{client_secrets, clients};
 use crate::db::{Conn, DbResult};
-use crate::types::{Audiences, ClientId, Label, Scopes, Timestamp};
+use crate::types::{Algorithm, Audiences, ClientId, Label, Scopes, Timestamp};
 
 /// The row of a client.
 #[derive(Queryable, Insertable)]
@@ -20,6 +20,7 @@ struct ClientRow {
     scopes: Scopes,
     audiences: Audiences,
     access_token_ttl: Option<i32>,
+    signing_algorithm: Option<String>,
     secrets_issued: i32,
     created_at: Timestamp,
     disabled_at: Option<Timestamp>,
@@ -36,6 +37,7 @@ impl ClientRow {
             scopes,
             audiences,
             access_token_ttl,
+            signing_algorithm: self.signing_algorithm.as_deref().and_then(Algorithm::parse),
             secrets_issued,
             created_at,
             disabled_at,
@@ -47,6 +49,10 @@ impl ClientRow {
 
 fn seconds(duration: Option<Duration>) -> Option<i32> {
     duration.map(|duration| i32::try_from(duration.as_secs()).unwrap_or(i32::MAX))
+}
+
+fn name(algorithm: Option<Algorithm>) -> Option<String> {
+    algorithm.map(|algorithm| algorithm.name().to_owned())
 }
 
 /// A client whose row is locked by the caller's transaction until it ends. Operations on one client are serialized by
@@ -72,6 +78,7 @@ impl LockedClient {
             scopes: client.scopes.clone(),
             audiences: client.audiences.clone(),
             access_token_ttl: seconds(client.access_token_ttl),
+            signing_algorithm: name(client.signing_algorithm),
             secrets_issued: client.secrets_issued,
             created_at: client.created_at,
             disabled_at: client.disabled_at,
@@ -106,6 +113,9 @@ impl LockedClient {
         if let Some(ttl) = change.access_token_ttl.changed() {
             client.access_token_ttl = ttl;
         }
+        if let Some(algorithm) = change.signing_algorithm.changed() {
+            client.signing_algorithm = algorithm;
+        }
         match change.disabled {
             Some(true) => client.disabled_at = client.disabled_at.or(Some(now)),
             Some(false) => client.disabled_at = None,
@@ -116,6 +126,7 @@ impl LockedClient {
             clients::scopes.eq(&client.scopes),
             clients::audiences.eq(&client.audiences),
             clients::access_token_ttl.eq(seconds(client.access_token_ttl)),
+            clients::signing_algorithm.eq(name(client.signing_algorithm)),
             clients::disabled_at.eq(client.disabled_at),
         );
         diesel::update(clients::table.find(client.id)).set(values).execute(conn)?;

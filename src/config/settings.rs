@@ -116,8 +116,8 @@ static SETTINGS: [Setting; 61] = [
     Setting::new("JWT_ALGORITHM", Value("ES256"), "EdDSA",
         "Algorithm that signs new access tokens: ES256, EdDSA, RS256 or HS256."),
     Setting::new("JWT_ADDITIONAL_ALGORITHMS", Derived("none"), "RS256",
-        "Further algorithms with a key each, for verifiers that know no other: ES256, EdDSA or RS256, not that of \
-         `JWT_ALGORITHM`."),
+        "Further algorithms with a key each, for clients whose audiences know no other (`signing_algorithm`): ES256, \
+         EdDSA or RS256, not that of `JWT_ALGORITHM`."),
     Setting::new("JWKS_MAX_AGE", Value("300"), "3600",
         "Seconds that verifiers may keep the published keys, 10 to 86400. A key is published for twice as long before it \
          signs."),

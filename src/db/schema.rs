@@ -298,6 +298,7 @@ diesel::table! {
         scopes -> SqlJson,
         audiences -> SqlJson,
         access_token_ttl -> Nullable<Integer>,
+        signing_algorithm -> Nullable<Text>,
         secrets_issued -> Integer,
         created_at -> SqlTime,
         disabled_at -> Nullable<SqlTime>,

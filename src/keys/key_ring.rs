@@ -178,6 +178,11 @@ impl KeyRing {
         key.unwrap_or_else(|| Arc::clone(&self.keys().newest))
     }
 
+    /// Returns the algorithms that this server is configured to sign with.
+    pub fn configured(&self) -> &[Algorithm] {
+        &self.inner.algorithms
+    }
+
     /// Returns the key that signs with `algorithm`, or `None` if there is none, or it is not published for long enough.
     pub fn signing_for(&self, algorithm: Algorithm) -> Option<Arc<Key>> {
         self.active().into_iter().rfind(|key| key.algorithm() == algorithm)

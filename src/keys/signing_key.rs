@@ -51,7 +51,7 @@ pub struct VerifyingKey {
 
 enum SignatureVerifier {
     Public(keyturn_verify::Key),
-    Shared(hmac::Key),
+    Shared(Box<hmac::Key>),
 }
 
 impl keyturn_verify::VerifyingKey for VerifyingKey {
@@ -154,7 +154,7 @@ impl SigningKey {
     /// The public key has an unexpected form.
     pub fn verifying_key(&self) -> Result<VerifyingKey, UnusableKey> {
         if let Pair::Hs256(key) = &self.pair {
-            return Ok(VerifyingKey { jwk: None, verifier: SignatureVerifier::Shared(key.clone()) });
+            return Ok(VerifyingKey { jwk: None, verifier: SignatureVerifier::Shared(Box::new(key.clone())) });
         }
         let jwk = self.jwk().ok_or(UnusableKey)?;
         let json = serde_json::to_value(&jwk).map_err(|_| UnusableKey)?;

@@ -7,6 +7,7 @@ use super::OAuth;
 use super::target::{self, TargetError, Wanted};
 use crate::clients::Client;
 use crate::db::{DbError, DbResult};
+use crate::keys::Key;
 use crate::sessions::IssueError;
 use crate::tokens::access;
 use crate::tokens::client::ClientClaims;
@@ -31,6 +32,10 @@ pub(crate) enum GrantError {
     /// The token to be exchanged is not valid, or not for this client.
     #[error("the subject token is not valid, or not for this client")]
     Subject,
+    /// No key of the client's algorithm signs: it was not published for long enough, or the algorithm was removed from
+    /// `JWT_ADDITIONAL_ALGORITHMS`.
+    #[error("no key of the client's algorithm, {0}, signs at the moment")]
+    NoKey(&'static str),
     /// The token could not be issued.
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -49,12 +54,25 @@ impl OAuth {
         client.access_token_ttl.map_or(longest, |ttl| ttl.min(longest))
     }
 
+    /// Returns the key that signs the access tokens that a client asks for.
+    ///
+    /// # Errors
+    /// No key of the client's algorithm is published for long enough.
+    pub(super) fn signing_key(&self, client: &Client) -> Result<Arc<Key>, GrantError> {
+        let key_ring = &self.sessions.key_ring;
+        match client.signing_algorithm {
+            Some(algorithm) => key_ring.signing_for(algorithm).ok_or(GrantError::NoKey(algorithm.name())),
+            None => Ok(key_ring.signing()),
+        }
+    }
+
     /// Issues an access token for a client itself. There is no refresh token: the client has its secret.
     ///
     /// # Errors
     /// The client may not have what it asks for, or the token cannot be signed.
     pub(crate) fn grant_to_client(&self, client: &Client, wanted: Wanted) -> Result<ClientToken, GrantError> {
         let target = target::of_client(client, wanted, &self.sessions.audience)?;
+        let key = self.signing_key(client)?;
         self.sessions.clock.check().map_err(DbError::from)?;
         let now = self.sessions.clock.now();
         let expires_in = self.lifetime(client);
@@ -69,7 +87,7 @@ impl OAuth {
             client_id: client.id,
             scope: target.scopes.to_string(),
         };
-        let access_token = access::sign(&claims, &self.sessions.key_ring).map_err(IssueError::from)?;
+        let access_token = access::sign(&claims, &key).map_err(IssueError::from)?;
         Ok(ClientToken { access_token, expires_in, scopes: target.scopes })
     }
 

@@ -34,6 +34,7 @@ impl OAuth {
             return Err(GrantError::Subject);
         }
         let target = target::of_exchange(client, wanted, &scopes_of(&held.scope), own)?;
+        let key = self.signing_key(client)?;
         self.sessions.clock.check().map_err(DbError::from)?;
         let now = self.sessions.clock.now();
         let claims = Claims {
@@ -48,7 +49,7 @@ impl OAuth {
             roles: subject.snapshot.subject.roles.clone(),
             ..held.clone()
         };
-        let access_token = access::sign(&claims, &self.sessions.key_ring).map_err(IssueError::from)?;
+        let access_token = access::sign(&claims, &key).map_err(IssueError::from)?;
         Ok(ClientToken { access_token, expires_in: left(claims.exp, now), scopes: target.scopes })
     }
 }

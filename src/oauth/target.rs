@@ -91,6 +91,7 @@ mod tests {
             scopes: Scopes::parse_text(scopes).unwrap(),
             audiences: Audiences::parse(audiences.iter().copied()).unwrap(),
             access_token_ttl: None,
+            signing_algorithm: None,
             secrets_issued: 0,
             created_at: Timestamp::from_millis(0),
             disabled_at: None,

@@ -336,7 +336,7 @@ impl Sessions {
         let access_token_expires_in = Timestamp::from_secs(claims.exp).since(Timestamp::from_secs(now.as_secs()));
         let jitter = 0.63 + 0.07 * self.random.fraction();
         Ok(IssuedTokens {
-            access_token: access::sign(claims, &self.key_ring)?,
+            access_token: access::sign(claims, &self.key_ring.signing())?,
             access_token_expires_in,
             refresh_token,
             refresh_token_expires_in: snapshot.deadline().since(now),

@@ -8,7 +8,7 @@ use keyturn_verify::{Id, Refusal, Rules, VerifyingKey};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::keys::KeyRing;
+use crate::keys::signing_key::SigningKey;
 use crate::types::{Amr, Jti, KeyId, Roles, SessionId, Timestamp, UserId};
 
 /// The claims of an access token (RFC 9068 §2.2). Times are seconds since 1970 (NumericDate).
@@ -115,12 +115,11 @@ struct IssuedHeader<'a> {
     kid: KeyId,
 }
 
-/// Signs `claims` with the signing key.
+/// Signs `claims` with a key.
 ///
 /// # Errors
 /// The key fails.
-pub fn sign(claims: &impl Serialize, key_ring: &KeyRing) -> Result<String, SigningError> {
-    let key = key_ring.signing();
+pub fn sign(claims: &impl Serialize, key: &SigningKey) -> Result<String, SigningError> {
     let header = IssuedHeader { alg: key.algorithm().name(), typ: "at+jwt", kid: key.id };
     let mut token = String::with_capacity(1024);
     for part in [serde_json::to_vec(&header), serde_json::to_vec(claims)] {

@@ -11,6 +11,8 @@ use keyturn::types::Algorithm;
 use serde_json::{Value, json};
 
 use crate::audit::administrator;
+use crate::clients::{assert_error, register};
+use crate::oauth_token::{access_token, exchange, own_token};
 use crate::support::http::at_once;
 use crate::support::tokens::jwt_part;
 use crate::support::{Backend, Deployment, Endpoint, Server, Servers, Tokens, until};
@@ -38,6 +40,7 @@ both_backends! {
     a_longer_lifetime_of_tokens_keeps_a_retired_key_longer,
     a_further_algorithm_has_a_key_of_its_own,
     a_further_algorithm_is_published_before_it_signs,
+    a_client_gets_tokens_of_the_algorithm_that_it_can_verify,
     verifiers_are_told_how_long_to_keep_the_keys,
     keys_are_for_administrators_with_a_recent_login,
     the_life_of_keys_is_audited,
@@ -321,6 +324,35 @@ async fn a_further_algorithm_is_published_before_it_signs(backend: Backend) {
     server.advance(LEAD);
     assert!(keys(&server, &both).signing_for(Algorithm::Rs256).is_some());
     assert_eq!(algorithm(&server.register().await), "ES256");
+}
+
+async fn a_client_gets_tokens_of_the_algorithm_that_it_can_verify(backend: Backend) {
+    let deployment = Deployment::new(backend);
+    let clock = Clock::default();
+    drop(Server::start(&deployment, &[], clock.clone()).await);
+    let server = Server::start(&deployment, &[("JWT_ADDITIONAL_ALGORITHMS", "RS256")], clock).await;
+    let admin = administrator(&server).await;
+    let body = json!({"name": "old", "scopes": ["token-exchange"], "signing_algorithm": "rs256"});
+    let client = register(&server, &admin, &body).await;
+    // The new key is not yet in every verifier's copy of the key set.
+    assert_error(&own_token(&server, &client, &[]).await, 503, "temporarily_unavailable");
+    server.advance(LEAD);
+    let admin = server.login(&admin.email).await;
+    let own = access_token(&own_token(&server, &client, &[]).await);
+    let exchanged = access_token(&exchange(&server, &client, &admin.access, &[]).await);
+    for (token, expected) in [(&own, "RS256"), (&exchanged, "RS256"), (&admin.access, "ES256")] {
+        assert_eq!(jwt_part(token, 0)["alg"], expected);
+    }
+    let change = async |to: Value| {
+        let change = server.patch(&client.path()).bearer(&admin.access).json(&json!({"signing_algorithm": to}));
+        change.send().await
+    };
+    for wrong in ["EdDSA", "HS256", "none", ""] {
+        change(json!(wrong)).await.assert_invalid("signing_algorithm");
+    }
+    assert_eq!(change(Value::Null).await.assert_status(200).json()["signing_algorithm"], Value::Null);
+    let own = access_token(&own_token(&server, &client, &[]).await);
+    assert_eq!(jwt_part(&own, 0)["alg"], "ES256");
 }
 
 async fn verifiers_are_told_how_long_to_keep_the_keys(backend: Backend) {

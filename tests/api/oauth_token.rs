@@ -41,17 +41,17 @@ fn refreshing(server: &Endpoint, refresh_token: &str, more: &[(&str, &str)]) -> 
     form(server, TOKEN, &fields)
 }
 
-async fn own_token(server: &Endpoint, client: &Client, more: &[(&str, &str)]) -> Response {
+pub async fn own_token(server: &Endpoint, client: &Client, more: &[(&str, &str)]) -> Response {
     let fields = [&[("grant_type", "client_credentials")], more].concat();
     form(server, TOKEN, &fields).header("authorization", &client.basic()).send().await
 }
 
-async fn exchange(server: &Endpoint, client: &Client, subject: &str, more: &[(&str, &str)]) -> Response {
+pub async fn exchange(server: &Endpoint, client: &Client, subject: &str, more: &[(&str, &str)]) -> Response {
     let fields = [("grant_type", EXCHANGE), ("subject_token", subject), ("subject_token_type", ACCESS)];
     form(server, TOKEN, &[&fields, more].concat()).header("authorization", &client.basic()).send().await
 }
 
-fn access_token(answer: &Response) -> String {
+pub fn access_token(answer: &Response) -> String {
     let body = answer.assert_status(200).json();
     assert_eq!((answer.header("cache-control"), answer.header("pragma")), (Some("no-store"), Some("no-cache")));
     assert_eq!(body["token_type"], "Bearer");

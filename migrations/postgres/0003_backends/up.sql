@@ -5,6 +5,7 @@ CREATE TABLE clients (
     scopes jsonb NOT NULL,
     audiences jsonb NOT NULL,
     access_token_ttl integer,
+    signing_algorithm text,
     secrets_issued integer NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL,
     disabled_at timestamptz,
@@ -12,6 +13,7 @@ CREATE TABLE clients (
 );
 
 COMMENT ON COLUMN clients.access_token_ttl IS 'lifetime in seconds of its access tokens; null for that of the server';
+COMMENT ON COLUMN clients.signing_algorithm IS 'algorithm of its access tokens; null for that of the server';
 COMMENT ON COLUMN clients.secrets_issued IS 'the number of its latest secret; numbers are never used again';
 
 -- Up to two for each client, so that one can be replaced while the other is in use.

@@ -6,6 +6,7 @@ CREATE TABLE clients (
     scopes text NOT NULL,
     audiences text NOT NULL,
     access_token_ttl integer,
+    signing_algorithm text,
     secrets_issued integer NOT NULL DEFAULT 0,
     created_at bigint NOT NULL,
     disabled_at bigint,
