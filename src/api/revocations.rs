@@ -150,7 +150,7 @@ pub(super) async fn follow_revocations(
             .streaming(Batches::of(|events| teller.tell(cursor, events))));
     }
     let cursor = query.cursor.as_deref().and_then(FeedCursor::parse);
-    let page = wait_for_news(&feed, cursor, wait).await;
+    let page = wait_for_news(&feed, cursor.as_ref(), wait).await;
     Ok(HttpResponse::Ok().json(feed_page(page, context.clock.now())))
 }
 
@@ -171,7 +171,7 @@ fn accepts_events(accept: Option<&HeaderValue>) -> bool {
 }
 
 /// Returns what the reader was not told yet, once there is something or `wait` is over.
-async fn wait_for_news(feed: &Feed, cursor: Option<FeedCursor>, wait: Duration) -> Page {
+async fn wait_for_news(feed: &Feed, cursor: Option<&FeedCursor>, wait: Duration) -> Page {
     let deadline = Instant::now() + wait;
     let mut changes = feed.changes();
     loop {
@@ -264,12 +264,11 @@ impl Teller {
     async fn tell_pages(&self, mut cursor: Option<FeedCursor>, events: &Sender) -> bool {
         let mut text = format!("retry: {}\n\n", self.retry_ms);
         loop {
-            let page = self.feed.page(cursor);
+            let page = self.feed.page(cursor.as_ref());
             if page.reset {
                 text.push_str(RESET);
             }
             page.revocations.iter().for_each(|entry| push_entry(&mut text, entry));
-            cursor = Some(page.sync.cursor);
             if !page.has_more {
                 push_sync(&mut text, &page.sync, self.clock.now());
             }
@@ -279,6 +278,7 @@ impl Teller {
             if !page.has_more {
                 return true;
             }
+            cursor = Some(page.sync.cursor);
         }
     }
 }

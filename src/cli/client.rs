@@ -55,7 +55,7 @@ pub(super) struct CreateArguments {
     /// Seconds that its access tokens live; by default as long as those of the server.
     #[arg(long, value_name = "SECONDS")]
     access_token_ttl: Option<u64>,
-    /// The algorithm of its access tokens: `JWT_ALGORITHM`, which is the default, or one of `JWT_ADDITIONAL_ALGORITHMS`.
+    /// The algorithm of its access tokens: `JWT_ALGORITHM`, the default, or one of `JWT_ADDITIONAL_ALGORITHMS`.
     #[arg(long, value_name = "ALGORITHM")]
     signing_algorithm: Option<String>,
 }

@@ -23,7 +23,7 @@ const MAX_LAG: usize = 1024;
 const PAGE_SIZE: usize = 10_000;
 
 /// The point up to which the log is known.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Sync {
     /// Where a reader goes on that has been told everything up to here.
     pub cursor: FeedCursor,
@@ -81,7 +81,7 @@ impl Feed {
     }
 
     /// Returns what a reader with `cursor` was not told yet.
-    pub(crate) fn page(&self, cursor: Option<FeedCursor>) -> Page {
+    pub(crate) fn page(&self, cursor: Option<&FeedCursor>) -> Page {
         self.log.page(cursor, PAGE_SIZE)
     }
 
@@ -118,8 +118,9 @@ impl Feed {
             }
             changes.mark_unchanged();
             reads.mark_unchanged();
-            let page = self.log.page(Some(told.cursor), usize::MAX);
-            let sync = Some(page.sync).filter(|sync| page.reset || sync.read_at != told.read_at);
+            let page = self.log.page(Some(&told.cursor), usize::MAX);
+            let is_news = page.reset || page.sync.read_at != told.read_at;
+            let sync = is_news.then(|| page.sync.clone());
             told = page.sync;
             if sync.is_some() || !page.revocations.is_empty() {
                 let batch = Batch { reset: page.reset, revocations: page.revocations, sync, text: OnceLock::new() };

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use super::store::{Cursor, Position};
+use super::store::{Cursor, Position, Snapshot};
 use super::{FeedCursor, Page, ReaderProgress, Revocation, Revoked, Sync};
 use crate::cache::{Cache, RevocationMark};
 use crate::random::Random;
@@ -46,7 +46,7 @@ impl Default for RevocationLog {
 }
 
 /// The end of the last read of the log in the database.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct ReadTo {
     pub cursor: Cursor,
     /// When the last read began.
@@ -263,15 +263,15 @@ impl RevocationLog {
 
     /// Returns up to `limit` entries that a reader with `cursor` was not told yet, all of them if the cursor is not of
     /// this log.
-    pub(super) fn page(&self, cursor: Option<FeedCursor>, limit: usize) -> Page {
+    pub(super) fn page(&self, cursor: Option<&FeedCursor>, limit: usize) -> Page {
         // Looked at before the entries, which then reach at least as far.
-        let read_to = *self.read.borrow();
+        let read_to = self.read.borrow().clone();
         let (known, read_at) = read_to.map_or((Cursor::default(), Instant::now()), |to| (to.cursor, to.began_at));
         let from = cursor.filter(|cursor| cursor.database == known.database);
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
         let first = from.filter(|from| from.process == self.process).map_or(0, |from| from.number.saturating_add(1));
-        let is_told = |entry: &Known| match from {
-            Some(from) if from.process != self.process => entry.position.is_some_and(|at| at < from.position),
+        let is_told = |entry: &Known| match &from {
+            Some(from) if from.process != self.process => entry.position.is_some_and(|at| from.snapshot.contains(at)),
             Some(_) | None => false,
         };
         let mut untold = entries
@@ -283,9 +283,9 @@ impl RevocationLog {
         let has_more = untold.next().is_some();
         let cursor = if has_more {
             // Elsewhere the reader has to begin again.
-            let position = from.map_or(Position::MIN, |from| from.position);
+            let snapshot = from.map_or_else(Snapshot::default, |from| from.snapshot.clone());
             let number = page.last().map_or(0, |entry| entry.number);
-            FeedCursor::new(Cursor { position, ..known }, self.process, number)
+            FeedCursor::new(Cursor { snapshot, database: known.database }, self.process, number)
         } else {
             FeedCursor::new(known, self.process, entries.latest)
         };

@@ -38,26 +38,31 @@ pub(crate) struct LogReader {
     cursor: Cursor,
     /// The data of the cache in which the log was marked.
     marked_in: Option<Incarnation>,
+    /// When the clock and the cache were last looked at.
+    checked_at: Option<Instant>,
 }
 
 impl LogReader {
     /// Creates a reader that has read nothing yet.
     pub(crate) fn new(db: Db, cache: Cache, clock: Clock, log: RevocationLog, rewrite: Rewrite) -> Self {
-        let cursor = Cursor { position: 0, database: log.identity() };
-        Self { db, cache, clock, log, rewrite, cursor, marked_in: None }
+        let cursor = Cursor { database: log.identity(), ..Cursor::default() };
+        Self { db, cache, clock, log, rewrite, cursor, marked_in: None, checked_at: None }
     }
 
     /// Reads the entries that were appended since the last call and marks them in the cache. The first call reads all
     /// unexpired entries, and so does one after a failover or a restore of the database; what it has lost is then
-    /// written again. If the cache has lost data, all entries are marked again. Compares the clock with the database's,
-    /// too.
+    /// written again. Twice a second the clock is compared with the database's, too, and all entries are marked again
+    /// if the cache has lost data.
     pub(crate) async fn read(&mut self) -> DbResult<()> {
-        let cursor = self.cursor;
+        let is_due = self.checked_at.is_none_or(|at| at.elapsed() >= READ_INTERVAL);
+        let cursor = self.cursor.clone();
         let clock = self.clock.clone();
         let began_at = Instant::now();
         let read = self.db.read(move |conn| {
-            time::read(conn, &clock)?;
-            store::since(conn, cursor, clock.earlier_now())
+            if is_due {
+                time::read(conn, &clock)?;
+            }
+            store::since(conn, &cursor, clock.earlier_now())
         });
         let read = read.await?;
         let now = self.clock.earlier_now();
@@ -66,8 +71,13 @@ impl LogReader {
         }
         let new = self.log.add_read(read.revocations);
         self.cursor = read.cursor;
-        self.log.has_read(ReadTo { cursor: self.cursor, began_at });
-        self.mark(new, now).await;
+        self.log.has_read(ReadTo { cursor: self.cursor.clone(), began_at });
+        if is_due {
+            self.mark(new, now).await;
+            self.checked_at = Some(began_at);
+        } else if !new.is_empty() {
+            self.log.mark(&self.cache, &new, now).await;
+        }
         Ok(())
     }
 
@@ -78,7 +88,7 @@ impl LogReader {
         if known.is_empty() {
             return Ok(());
         }
-        let present = self.db.read(move |conn| store::since(conn, Cursor::default(), now)).await?.revocations;
+        let present = self.db.read(move |conn| store::since(conn, &Cursor::default(), now)).await?.revocations;
         let mut entries = Entries::default();
         present.iter().for_each(|(entry, position)| {
             entries.add(entry, Some(*position));

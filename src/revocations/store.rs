@@ -1,30 +1,55 @@
 //! The log of revocations as rows.
 
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 
 use super::{Reason, Revocation, Revoked};
 use crate::db::schema::revocations;
-use crate::db::{Conn, DbResult};
+use crate::db::{Conn, DbError, DbResult};
 use crate::types::{Jti, KeyId, SessionId, Timestamp, UserId};
 
 /// The position of an entry in the log: on Postgres the id of its transaction, on SQLite its `seq`.
 pub(super) type Position = i64;
 
-/// The position of a reader. On Postgres it is the oldest transaction that was running at the last read, because a
-/// sequence number is assigned before the commit and a later one can become visible first. On SQLite it is the last
-/// `seq`.
-#[derive(Clone, Copy, Default)]
+/// The positions that were visible at a read. On Postgres they are those of a snapshot, because a sequence number is
+/// assigned before the commit and a later one can become visible first. On SQLite commits have the order of `seq`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Snapshot {
+    /// The end: no position from here on was visible.
+    pub end: Position,
+    /// The positions before the end that were not visible either: those of transactions that were running.
+    pub running: Vec<Position>,
+}
+
+impl Snapshot {
+    /// Returns whether a position was visible.
+    pub(super) fn contains(&self, position: Position) -> bool {
+        position < self.end && !self.running.contains(&position)
+    }
+
+    /// Parses the text of Postgres: the first transaction that was running, the first that was not begun, and those in
+    /// between that were running.
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(':').skip(1);
+        let end = parts.next()?.parse().ok()?;
+        let running = parts.next()?.split_terminator(',').map(|id| id.parse().ok()).collect::<Option<_>>()?;
+        Some(Self { end, running })
+    }
+}
+
+/// The position of a reader.
+#[derive(Clone, Default)]
 pub(super) struct Cursor {
-    pub position: Position,
+    /// What was visible at the last read.
+    pub snapshot: Snapshot,
     /// The identity of the database that was read, which changes when its server starts anew; on SQLite that of this
     /// process's reader.
     pub database: i64,
 }
 
-/// The oldest running transaction, and the identity of a start of Postgres and of the database in it: a database that
-/// was restored has another.
-const HORIZON: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS xmin, \
+/// The snapshot, and the identity of a start of Postgres and of the database in it: a database that was restored has
+/// another.
+const SNAPSHOT: &str = "SELECT pg_current_snapshot()::text AS snapshot, \
     hashtextextended(concat_ws('/', extract(epoch FROM pg_postmaster_start_time()), \
     (SELECT oid FROM pg_database WHERE datname = current_database())), 0) AS database";
 
@@ -46,7 +71,7 @@ macro_rules! columns {
 
 /// The result of one read of the log.
 pub(super) struct Read {
-    /// The unexpired entries that may not have been visible at the cursor.
+    /// The unexpired entries that were not visible at the cursor.
     pub revocations: Vec<(Revocation, Position)>,
     /// The cursor of the next read.
     pub cursor: Cursor,
@@ -55,11 +80,11 @@ pub(super) struct Read {
     pub is_complete: bool,
 }
 
-/// The answer to [`HORIZON`].
+/// The answer to [`SNAPSHOT`].
 #[derive(QueryableByName)]
-struct Horizon {
-    #[diesel(sql_type = BigInt)]
-    xmin: i64,
+struct SnapshotRow {
+    #[diesel(sql_type = Text)]
+    snapshot: String,
     #[diesel(sql_type = BigInt)]
     database: i64,
 }
@@ -118,25 +143,27 @@ pub(super) fn append(conn: &mut Conn, entries: &[Revocation], user: Option<UserI
     Ok(())
 }
 
-/// Reads the unexpired entries that may not have been visible at `cursor`.
-pub(super) fn since(conn: &mut Conn, cursor: Cursor, now: Timestamp) -> DbResult<Read> {
+/// Reads the unexpired entries that were not visible at `cursor`.
+pub(super) fn since(conn: &mut Conn, cursor: &Cursor, now: Timestamp) -> DbResult<Read> {
     let unexpired = revocations::table.filter(revocations::expires_at.gt(now));
     if let Conn::Postgres(_) = conn {
         // Read before the rows, so that an entry that is committed in between is read at the next call again.
-        let horizon: Horizon = diesel::sql_query(HORIZON).get_result(conn)?;
+        let row: SnapshotRow = diesel::sql_query(SNAPSHOT).get_result(conn)?;
+        let snapshot = Snapshot::parse(&row.snapshot)
+            .ok_or_else(|| DbError::Unexpected(format!("the snapshot {:?} cannot be read", row.snapshot)))?;
         // A database that was restored from a backup has lower transaction ids, and one that was a standby uses those
         // again that it has not received.
-        let is_complete = horizon.database != cursor.database || horizon.xmin < cursor.position;
-        let from = if is_complete { 0 } else { cursor.position };
-        let rows: Vec<Row> =
-            unexpired.filter(revocations::txid.ge(from)).select(columns!(revocations::txid)).load(conn)?;
-        let cursor = Cursor { position: horizon.xmin, database: horizon.database };
+        let is_complete = row.database != cursor.database || snapshot.end < cursor.snapshot.end;
+        let former = if is_complete { &Snapshot::default() } else { &cursor.snapshot };
+        let is_new = revocations::txid.ge(former.end).or(revocations::txid.eq_any(&former.running));
+        let rows: Vec<Row> = unexpired.filter(is_new).select(columns!(revocations::txid)).load(conn)?;
+        let cursor = Cursor { snapshot, database: row.database };
         return Ok(Read { revocations: rows.into_iter().filter_map(Row::entry).collect(), cursor, is_complete });
     }
-    let rows: Vec<Row> =
-        unexpired.filter(revocations::seq.gt(cursor.position)).select(columns!(revocations::seq)).load(conn)?;
-    let last = rows.iter().map(|row| row.position).max().unwrap_or(cursor.position);
-    let cursor = Cursor { position: last, database: cursor.database };
+    let end = cursor.snapshot.end;
+    let rows: Vec<Row> = unexpired.filter(revocations::seq.ge(end)).select(columns!(revocations::seq)).load(conn)?;
+    let end = rows.iter().map(|row| row.position.saturating_add(1)).max().unwrap_or(end);
+    let cursor = Cursor { snapshot: Snapshot { end, running: Vec::new() }, database: cursor.database };
     Ok(Read { revocations: rows.into_iter().filter_map(Row::entry).collect(), cursor, is_complete: false })
 }
 
@@ -145,4 +172,19 @@ pub(super) fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult
     let expired = revocations::table.filter(revocations::expires_at.le(before));
     let entries: Vec<i64> = expired.select(revocations::seq).limit(limit).load(conn)?;
     Ok(diesel::delete(revocations::table.filter(revocations::seq.eq_any(entries))).execute(conn)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_has_what_was_committed_before_its_end() {
+        let snapshot = Snapshot::parse("100:104:100,102").unwrap();
+        assert_eq!((99..=105).filter(|id| snapshot.contains(*id)).collect::<Vec<_>>(), [99, 101, 103]);
+        assert_eq!(Snapshot::parse("7:7:"), Some(Snapshot { end: 7, running: Vec::new() }));
+        for other in ["", "7", "7:7", "7:a:", "7:7:7,,8", "7:7:b"] {
+            assert_eq!(Snapshot::parse(other), None, "{other}");
+        }
+    }
 }

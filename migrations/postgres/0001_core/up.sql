@@ -126,8 +126,8 @@ COMMENT ON COLUMN signing_keys.remove_after IS 'when its last token has expired,
 COMMENT ON COLUMN signing_keys.token_ttl IS 'longest ACCESS_TOKEN_TTL of the servers, in seconds; never lowered';
 COMMENT ON COLUMN signing_keys.wanted_until IS 'some server signs with this algorithm until then, and announces it again before';
 
--- The revocation log. A reader misses no commit if it reads from the `txid` of the oldest transaction that was running
--- at its last read. A row is kept until the access tokens that it concerns have expired.
+-- The revocation log. A reader misses no commit if it reads every `txid` that the snapshot of its last read did not
+-- have. A row is kept until the access tokens that it concerns have expired.
 CREATE TABLE revocations (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     txid bigint NOT NULL DEFAULT (pg_current_xact_id()::text::bigint),
