@@ -28,7 +28,7 @@ fn start(deployment: &Arc<Deployment>, address: &[(&'static str, String)]) -> Pr
 }
 
 /// The id and the secret of a new client that may read the feed.
-async fn client(server: &Endpoint) -> (String, String) {
+pub async fn client(server: &Endpoint) -> (String, String) {
     let basic = server.reader().await;
     let credentials = STANDARD.decode(basic.strip_prefix("Basic ").unwrap()).unwrap();
     let credentials = String::from_utf8(credentials).unwrap();
@@ -36,7 +36,7 @@ async fn client(server: &Endpoint) -> (String, String) {
     (id.to_owned(), secret.to_owned())
 }
 
-async fn administrator(server: &Endpoint) -> Tokens {
+pub async fn administrator(server: &Endpoint) -> Tokens {
     let tokens = server.register().await;
     let condition = format!("id = {}", server.literal(tokens.user.0));
     server.sql(&format!("UPDATE users SET roles = '[\"user\",\"admin\"]' WHERE {condition}"));
@@ -45,7 +45,12 @@ async fn administrator(server: &Endpoint) -> Tokens {
 
 async fn verifier(server: &Endpoint, url: &str) -> LiveVerifier {
     let (id, secret) = client(server).await;
-    let verifier = LiveVerifier::start(Settings::new(url, "keyturn", id, secret)).unwrap();
+    ready(Settings::new(url, "keyturn", id, secret)).await
+}
+
+/// A verifier that knows the keys and the revocations.
+pub async fn ready(settings: Settings) -> LiveVerifier {
+    let verifier = LiveVerifier::start(settings).unwrap();
     verifier.ready().await;
     verifier
 }
