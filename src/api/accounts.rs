@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::access::{By, ByUser, require_recent};
 use super::caller::{Caller, require_origin_for};
-use super::refusals::{Conflict, Forbidden, TooMany, email_taken, weak_password};
+use super::refusals::{email_taken, weak_password};
 use super::schema::{SessionsRevoked, User};
 use super::token_response::{TokenResponse, token_response};
 use crate::accounts::Accounts;
@@ -55,7 +55,7 @@ pub(super) struct VerificationRequired {
 
 /// Creates an account and logs its owner in. With `REQUIRE_VERIFIED_EMAIL` the owner has to verify the address first.
 #[utoipa::path(post, path = "/api/v1/auth/register", tag = "Accounts", security(()), request_body = RegisterRequest,
-    responses((status = 201, body = RegisterResponse), Forbidden, Conflict, TooMany))]
+    responses((status = 201, body = RegisterResponse)))]
 pub(super) async fn register_account(
     request: HttpRequest,
     accounts: web::Data<Accounts>,
@@ -197,7 +197,7 @@ pub(super) struct ChangePasswordRequest {
 
 /// Changes the password and revokes every other session.
 #[utoipa::path(post, path = "/api/v1/auth/password/change", tag = "Accounts", request_body = ChangePasswordRequest,
-    responses((status = 200, body = SessionsRevoked), TooMany))]
+    responses((status = 200, body = SessionsRevoked)))]
 pub(super) async fn change_password(
     accounts: web::Data<Accounts>,
     context: web::Data<HttpContext>,

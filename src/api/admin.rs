@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::access::{By, ByAdministrator, ByRecentAdministrator};
 use super::accounts::patch_label;
 use super::path_id::PathId;
-use super::refusals::Conflict;
 use super::schema::{Pagination, SessionList, SessionsRevoked, User};
 use super::sessions::ListQuery;
 use super::values::{Cursor, Hours, PageSize};
@@ -183,7 +182,7 @@ pub(super) struct UpdateUserRequest {
 /// Changes an account: all that the request says, or nothing.
 #[utoipa::path(patch, path = "/api/v1/admin/users/{id}", tag = "Administration", params(("id" = Uuid, Path)),
     request_body = UpdateUserRequest,
-    responses((status = 200, body = UserDetails), Conflict))]
+    responses((status = 200, body = UserDetails)))]
 pub(super) async fn update_user(
     admin: web::Data<Admin>,
     context: web::Data<HttpContext>,
@@ -272,7 +271,7 @@ pub(super) struct ImpersonationResponse<'a> {
 /// Opens a session in which the administrator acts for the owner of an account, for up to a quarter of an hour.
 #[utoipa::path(post, path = "/api/v1/admin/users/{id}/impersonate", tag = "Administration",
     params(("id" = Uuid, Path)), request_body = ImpersonateRequest,
-    responses((status = 200, body = ImpersonationResponse), Conflict))]
+    responses((status = 200, body = ImpersonationResponse)))]
 pub(super) async fn impersonate_user(
     admin: web::Data<Admin>,
     context: web::Data<HttpContext>,

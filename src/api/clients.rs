@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::access::{By, ByAdministrator, ByRecentAdministrator};
 use super::path_id::{PathId, PathNumber};
-use super::refusals::Conflict;
 use super::schema::Pagination;
 use super::values::{Cursor, PageSize};
 use crate::admin::{Admin, IssuedSecret, Operator, Replaced};
@@ -272,7 +271,7 @@ pub(super) async fn delete_client(
 
 /// Issues a second secret of a client, so that the first can be replaced while it is in use. It is shown this once.
 #[utoipa::path(post, path = "/api/v1/admin/clients/{id}/secret", tag = "Administration", params(("id" = Uuid, Path)),
-    responses((status = 201, body = ClientWithSecret), Conflict))]
+    responses((status = 201, body = ClientWithSecret)))]
 pub(super) async fn add_client_secret(
     admin: web::Data<Admin>,
     context: web::Data<HttpContext>,

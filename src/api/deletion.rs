@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::access::{By, ByRecentAdministrator, ByRecentUser, shown_methods};
 use super::path_id::PathId;
 use super::recovery::TokenRequest;
-use super::refusals::{BadRequest, Conflict, TooMany};
 use crate::accounts::deletion::DeleteError;
 use crate::accounts::{DeletionTime, Deletions};
 use crate::admin::{Admin, AdminError, Operator};
@@ -25,7 +24,7 @@ pub(super) struct Deletion {
 /// Deletes the account that calls, after the grace period, and revokes all its sessions at once. Needs a recent login
 /// with the second factor.
 #[utoipa::path(delete, path = "/api/v1/auth/me", tag = "Accounts",
-    responses((status = 202, body = Deletion), Conflict))]
+    responses((status = 202, body = Deletion)))]
 pub(super) async fn delete_me(
     deletions: web::Data<Deletions>,
     context: web::Data<HttpContext>,
@@ -53,7 +52,7 @@ impl From<DeleteError> for Problem {
 /// Cancels the deletion of an account with the token of the link that was sent to its owner.
 #[utoipa::path(post, path = "/api/v1/auth/deletion/cancel", tag = "Accounts", security(()),
     request_body = TokenRequest,
-    responses((status = 204, description = "The account is kept"), BadRequest, TooMany))]
+    responses((status = 204, description = "The account is kept")))]
 pub(super) async fn cancel_deletion(
     request: HttpRequest,
     deletions: web::Data<Deletions>,
@@ -79,7 +78,7 @@ pub(super) struct DeleteUserQuery {
 /// Deletes an account, after the grace period or at once, and revokes all its sessions at once.
 #[utoipa::path(delete, path = "/api/v1/admin/users/{id}", tag = "Administration",
     params(("id" = Uuid, Path), DeleteUserQuery),
-    responses((status = 202, body = Deletion), Conflict))]
+    responses((status = 202, body = Deletion)))]
 pub(super) async fn delete_user(
     admin: web::Data<Admin>,
     context: web::Data<HttpContext>,
@@ -95,7 +94,7 @@ pub(super) async fn delete_user(
 /// Cancels the deletion of an account.
 #[utoipa::path(delete, path = "/api/v1/admin/users/{id}/deletion", tag = "Administration",
     params(("id" = Uuid, Path)),
-    responses((status = 204, description = "The account is kept"), Conflict))]
+    responses((status = 204, description = "The account is kept")))]
 pub(super) async fn cancel_user_deletion(
     admin: web::Data<Admin>,
     context: web::Data<HttpContext>,

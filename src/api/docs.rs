@@ -3,14 +3,11 @@
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::routes::DOCUMENT;
 use crate::http::Problem;
 use crate::pages::{EXPLORER_POLICY, Pages};
-
-/// The depth to which the JSON of an answer is shown.
-const DEPTH: usize = 5;
 
 /// The methods, in the order in which they are shown.
 const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
@@ -53,7 +50,7 @@ struct Field {
 struct Body {
     content_type: String,
     fields: Vec<Field>,
-    /// JSON with the required fields.
+    /// JSON to begin with.
     example: String,
     /// The lines of the example.
     rows: usize,
@@ -63,15 +60,13 @@ struct Body {
 struct Answer {
     status: String,
     description: String,
-    /// The JSON with the kinds of its values, of an answer that is no refusal.
-    shape: Option<String>,
+    /// An example, of an answer that is no refusal.
+    example: Option<String>,
 }
 
 /// Shows the API explorer, which sends requests to this server from the page.
 #[utoipa::path(get, path = "/docs", tag = "Pages", security(()), responses(
-    (status = 200, description = "The API explorer", body = String, content_type = "text/html"),
-    (status = 404, description = "`API_DOCS` is false", body = crate::http::problem::ProblemDetails,
-        content_type = "application/problem+json")))]
+    (status = 200, description = "The API explorer", body = String, content_type = "text/html")))]
 pub(super) async fn show_docs(pages: web::Data<Pages>) -> Result<HttpResponse, Problem> {
     if !pages.has_explorer() {
         return Err(Problem::not_found());
@@ -157,10 +152,7 @@ impl<'a> Reader<'a> {
             is_required: required.contains(&name.as_str()),
             description: self.description(schema),
         };
-        let needed = properties.into_iter().flatten().filter(|(name, _)| required.contains(&name.as_str()));
-        let example: Map<String, Value> =
-            needed.map(|(name, schema)| (name.clone(), self.example(name, schema))).collect();
-        let example = serde_json::to_string_pretty(&example).unwrap_or_default();
+        let example = self.example(content).unwrap_or_default();
         Body {
             content_type: content_type.to_owned(),
             fields: properties.into_iter().flatten().map(field).collect(),
@@ -169,14 +161,29 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn answer(&self, status: &str, answer: &Value) -> Answer {
-        let schema = answer.pointer("/content/application~1json/schema");
-        let shape = schema.filter(|_| !status.starts_with(['4', '5'])).map(|schema| self.shape(schema, DEPTH));
+    fn answer(&self, status: &str, answer: &'a Value) -> Answer {
+        let answer = self.referenced(answer).unwrap_or(answer);
+        let contents = answer.get("content").and_then(Value::as_object).filter(|_| !status.starts_with(['4', '5']));
         Answer {
             status: status.to_owned(),
             description: text(answer, "description"),
-            shape: shape.and_then(|shape| serde_json::to_string_pretty(&shape).ok()),
+            example: contents.and_then(|contents| contents.values().find_map(|content| self.example(content))),
         }
+    }
+
+    /// Returns the example of a request or an answer.
+    fn example(&self, content: &'a Value) -> Option<String> {
+        let examples = content.get("examples").and_then(Value::as_object);
+        let named = examples.and_then(|examples| self.referenced(examples.values().next()?)?.get("value"));
+        let example = content.get("example").or(named)?;
+        let plain = example.as_str().map(str::to_owned);
+        plain.or_else(|| serde_json::to_string_pretty(example).ok())
+    }
+
+    /// Returns what a reference leads to.
+    fn referenced(&self, value: &Value) -> Option<&'a Value> {
+        let place = value.get("$ref").and_then(Value::as_str)?.strip_prefix('#')?;
+        self.document.pointer(place)
     }
 
     /// Returns the schema that a reference leads to, and the one that is not null of two.
@@ -186,8 +193,7 @@ impl<'a> Reader<'a> {
 
     /// Follows a schema by one step.
     fn next(&self, schema: &'a Value) -> Option<&'a Value> {
-        let reference = schema.get("$ref").and_then(Value::as_str).and_then(|place| place.strip_prefix('#'));
-        if let Some(target) = reference.and_then(|place| self.document.pointer(place)) {
+        if let Some(target) = self.referenced(schema) {
             return Some(target);
         }
         let choices = ["oneOf", "anyOf"].into_iter().find_map(|name| schema.get(name)).and_then(Value::as_array);
@@ -223,36 +229,6 @@ impl<'a> Reader<'a> {
             }
             (Some("string"), Some(format)) => format.to_owned(),
             (kind, _) => kind.unwrap_or("object").to_owned(),
-        }
-    }
-
-    /// Returns JSON with the kinds of all values.
-    fn shape(&self, schema: &'a Value, depth: usize) -> Value {
-        let schema = self.resolved(schema);
-        if let Some(choices) = schema.get("oneOf").and_then(Value::as_array) {
-            return choices.first().map(|choice| self.shape(choice, depth)).unwrap_or_default();
-        }
-        let members = schema.get("properties").and_then(Value::as_object);
-        match (members, schema.get("items"), depth.checked_sub(1)) {
-            (Some(members), _, Some(depth)) => {
-                members.iter().map(|(name, member)| (name.clone(), self.shape(member, depth))).collect()
-            }
-            (None, Some(items), Some(depth)) => json!([self.shape(items, depth)]),
-            _ => Value::from(self.kind(schema)),
-        }
-    }
-
-    /// Returns a value to begin with in the form.
-    fn example(&self, name: &str, schema: &'a Value) -> Value {
-        let kind = self.kind(schema);
-        match kind.as_str() {
-            "idn-email" | "email" => json!("ada@example.com"),
-            "boolean" => json!(false),
-            "integer" | "number" => json!(0),
-            "object" => json!({}),
-            _ if kind.starts_with("array of ") => json!([]),
-            _ if name.ends_with("password") => json!("seven ravens over the harbour"),
-            _ => json!(""),
         }
     }
 }

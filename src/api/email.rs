@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use super::access::{By, ByRecentUser, ByUser};
 use super::caller::{Caller, optional_owner};
 use super::recovery::TokenRequest;
-use super::refusals::{BadRequest, Conflict, TooMany};
 use crate::accounts::EmailChanges;
 use crate::accounts::email_change::{ChangeEmailError, EmailChangeStep};
 use crate::http::problem::Fields;
@@ -18,7 +17,7 @@ use crate::types::{EmailAddress, EmailAddressError};
 /// account, what was set before is dropped: the second factor, trusted devices, the setting of alerts, names of
 /// sessions.
 #[utoipa::path(post, path = "/api/v1/auth/email/verify", tag = "Accounts", security(()), request_body = TokenRequest,
-    responses((status = 204, description = "The email address is verified"), BadRequest, TooMany))]
+    responses((status = 204, description = "The email address is verified")))]
 pub(super) async fn verify_email(
     request: HttpRequest,
     email_changes: web::Data<EmailChanges>,
@@ -35,7 +34,7 @@ pub(super) async fn verify_email(
 
 /// Sends the email that verifies the caller's address once more, unless the address is verified.
 #[utoipa::path(post, path = "/api/v1/auth/email/verify/resend", tag = "Accounts",
-    responses((status = 202, description = "An email is on its way, unless the address is verified"), TooMany))]
+    responses((status = 202, description = "An email is on its way, unless the address is verified")))]
 pub(super) async fn resend_verification(
     email_changes: web::Data<EmailChanges>,
     throttle: web::Data<Throttle>,
@@ -68,7 +67,7 @@ pub(super) struct ChangeEmailRequest {
 /// Begins a change of the account's email address: sends an email with a link to the present and to the new address. A
 /// pending change is replaced. Needs a recent login. The response is the same whether the new address has an account.
 #[utoipa::path(post, path = "/api/v1/auth/email/change", tag = "Accounts", request_body = ChangeEmailRequest,
-    responses((status = 202, description = "Emails to both addresses are on their way"), TooMany))]
+    responses((status = 202, description = "Emails to both addresses are on their way")))]
 pub(super) async fn change_email(
     email_changes: web::Data<EmailChanges>,
     throttle: web::Data<Throttle>,
@@ -110,7 +109,7 @@ pub(super) struct EmailChangeConfirmed {
 /// Confirms a change of email address with the token of the link that was sent to one of the two addresses.
 #[utoipa::path(post, path = "/api/v1/auth/email/change/confirm", tag = "Accounts", security(()),
     request_body = TokenRequest,
-    responses((status = 200, body = EmailChangeConfirmed), BadRequest, Conflict, TooMany))]
+    responses((status = 200, body = EmailChangeConfirmed)))]
 pub(super) async fn confirm_email_change(
     request: HttpRequest,
     email_changes: web::Data<EmailChanges>,

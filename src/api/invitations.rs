@@ -9,7 +9,6 @@ use super::access::{By, ByRecentAdministrator};
 use super::accounts::optional_label;
 use super::admin::UserDetails;
 use super::path_id::PathId;
-use super::refusals::{Conflict, TooMany};
 use crate::accounts::registration::NewAccount;
 use crate::admin::{Admin, NewUser, Operator};
 use crate::http::problem::Fields;
@@ -53,8 +52,7 @@ impl CreateUserRequest {
 
 /// Creates an account. Without a password, an email invites the owner to choose one.
 #[utoipa::path(post, path = "/api/v1/admin/users", tag = "Administration", request_body = CreateUserRequest,
-    responses((status = 201, body = UserDetails, headers(("Location" = String, description = "The account"))),
-        Conflict, TooMany))]
+    responses((status = 201, body = UserDetails, headers(("Location" = String, description = "The account")))))]
 pub(super) async fn create_user(
     admin: web::Data<Admin>,
     context: web::Data<HttpContext>,
@@ -68,7 +66,7 @@ pub(super) async fn create_user(
 /// Sends the owner of an account without a password an email with a link to choose one. Earlier links end.
 #[utoipa::path(post, path = "/api/v1/admin/users/{id}/invitation", tag = "Administration",
     params(("id" = Uuid, Path)),
-    responses((status = 202, description = "An email is on its way"), Conflict, TooMany))]
+    responses((status = 202, description = "An email is on its way")))]
 pub(super) async fn invite_user(
     admin: web::Data<Admin>,
     context: web::Data<HttpContext>,
@@ -81,7 +79,7 @@ pub(super) async fn invite_user(
 /// Sends the owner of an account an email with a link to set a new password. The present one stays valid.
 #[utoipa::path(post, path = "/api/v1/admin/users/{id}/password-reset", tag = "Administration",
     params(("id" = Uuid, Path)),
-    responses((status = 202, description = "An email is on its way"), Conflict, TooMany))]
+    responses((status = 202, description = "An email is on its way")))]
 pub(super) async fn send_password_reset(
     admin: web::Data<Admin>,
     context: web::Data<HttpContext>,
@@ -93,7 +91,7 @@ pub(super) async fn send_password_reset(
 
 /// Disables two-step login of an account whose owner has lost the second factor.
 #[utoipa::path(delete, path = "/api/v1/admin/users/{id}/mfa", tag = "Administration", params(("id" = Uuid, Path)),
-    responses((status = 204, description = "Two-step login is disabled"), Conflict))]
+    responses((status = 204, description = "Two-step login is disabled")))]
 pub(super) async fn reset_user_mfa(
     admin: web::Data<Admin>,
     context: web::Data<HttpContext>,

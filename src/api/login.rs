@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::access::{By, ByUser};
 use super::caller::require_origin_for;
 use super::mfa::Method;
-use super::refusals::{Forbidden, TooMany, Unauthorized, account_disabled, deletion_pending, invalid_code};
+use super::refusals::{account_disabled, deletion_pending, invalid_code};
 use super::token_response::{TokenResponse, token_response};
 use super::values::Code;
 use crate::accounts::Logins;
@@ -58,7 +58,7 @@ pub(super) struct SecondFactorRequired<'a> {
 
 /// Opens a session for the owner of an account, or asks for the second factor.
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "Accounts", security(()), request_body = LoginRequest,
-    responses((status = 200, body = LoginResponse), Unauthorized, Forbidden, TooMany))]
+    responses((status = 200, body = LoginResponse)))]
 pub(super) async fn log_in(
     request: HttpRequest,
     logins: web::Data<Logins>,
@@ -130,7 +130,7 @@ pub(super) struct ReauthenticateRequest {
 /// Renews the authentication of the session that calls, for what needs a recent one. The response holds no refresh
 /// token: the client keeps its own.
 #[utoipa::path(post, path = "/api/v1/auth/reauthenticate", tag = "Accounts", request_body = ReauthenticateRequest,
-    responses((status = 200, body = TokenResponse), TooMany))]
+    responses((status = 200, body = TokenResponse)))]
 pub(super) async fn reauthenticate(
     logins: web::Data<Logins>,
     context: web::Data<HttpContext>,

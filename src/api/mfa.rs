@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::access::{By, ByRecentUser, ByUser, shown_methods};
 use super::caller::require_origin_for;
-use super::refusals::{Conflict, Forbidden, NotFound, TooMany, Unauthorized, invalid_code};
+use super::refusals::invalid_code;
 use super::schema::Device;
 use super::token_response::{TokenResponse, token_response_with_device};
 use super::values::Code;
@@ -56,7 +56,7 @@ pub(super) struct SecondFactorRequest {
 /// Completes a login with its second factor.
 #[utoipa::path(post, path = "/api/v1/auth/mfa", tag = "Second factor", security(()),
     request_body = SecondFactorRequest,
-    responses((status = 200, body = TokenResponse), Unauthorized, Forbidden, TooMany))]
+    responses((status = 200, body = TokenResponse)))]
 pub(super) async fn complete_login(
     request: HttpRequest,
     logins: web::Data<Logins>,
@@ -99,7 +99,7 @@ pub(super) struct TotpEnrolment<'a> {
 
 /// Creates a secret for an app. It counts once it is confirmed; a new one replaces it until then. Needs a recent login.
 #[utoipa::path(post, path = "/api/v1/auth/mfa/totp", tag = "Second factor",
-    responses((status = 201, body = TotpEnrolment), Conflict))]
+    responses((status = 201, body = TotpEnrolment)))]
 pub(super) async fn enrol_totp(
     two_step: web::Data<TwoStep>,
     By { caller, .. }: ByRecentUser,
@@ -141,7 +141,7 @@ pub(super) struct RecoveryCodes<'a> {
 /// Enables two-step login, and revokes the other sessions if wanted. The session that calls has shown the second factor
 /// by this.
 #[utoipa::path(post, path = "/api/v1/auth/mfa/totp/confirm", tag = "Second factor", request_body = ConfirmTotpRequest,
-    responses((status = 200, body = TwoStepEnabled), Conflict, TooMany))]
+    responses((status = 200, body = TwoStepEnabled)))]
 pub(super) async fn confirm_totp(
     two_step: web::Data<TwoStep>,
     context: web::Data<HttpContext>,
@@ -166,7 +166,7 @@ impl From<ConfirmTotpError> for Problem {
 
 /// Disables two-step login. Needs a recent login with the second factor.
 #[utoipa::path(delete, path = "/api/v1/auth/mfa/totp", tag = "Second factor",
-    responses((status = 204, description = "Two-step login is disabled"), Conflict))]
+    responses((status = 204, description = "Two-step login is disabled")))]
 pub(super) async fn disable_totp(
     two_step: web::Data<TwoStep>,
     context: web::Data<HttpContext>,
@@ -178,7 +178,7 @@ pub(super) async fn disable_totp(
 
 /// Replaces the recovery codes; the old ones are no longer valid. Needs a recent login with the second factor.
 #[utoipa::path(post, path = "/api/v1/auth/mfa/recovery-codes", tag = "Second factor",
-    responses((status = 200, body = RecoveryCodes), Conflict))]
+    responses((status = 200, body = RecoveryCodes)))]
 pub(super) async fn replace_recovery_codes(
     two_step: web::Data<TwoStep>,
     context: web::Data<HttpContext>,
@@ -244,7 +244,7 @@ pub(super) struct TrustedDevicesDeleted {
 
 /// Deletes one of the caller's trusted devices, or all. Needs a recent login with the second factor.
 #[utoipa::path(delete, path = "/api/v1/auth/trusted-devices", tag = "Second factor", params(TrustedDevicesQuery),
-    responses((status = 200, body = TrustedDevicesDeleted), NotFound))]
+    responses((status = 200, body = TrustedDevicesDeleted)))]
 pub(super) async fn delete_trusted_devices(
     two_step: web::Data<TwoStep>,
     context: web::Data<HttpContext>,

@@ -10,7 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 use zeroize::Zeroizing;
 
 use super::client_auth::{FormCredentials, admit_client, authenticate_by_secret};
-use super::oauth_error::{NO_CACHE, OAuthError, OAuthRefusals};
+use super::oauth_error::{NO_CACHE, OAuthError};
 use crate::clients::INTROSPECT;
 use crate::http::HttpContext;
 use crate::http::body::FormBody;
@@ -126,8 +126,8 @@ impl<'a> IntrospectionResponse<'a> {
 /// token that is not valid is answered `{"active": false}` and nothing else.
 #[utoipa::path(post, path = "/oauth/introspect", tag = "For backends", security(("client" = [])),
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = Object,
-        description = "`active`, and of a valid token what it says (RFC 7662 §2.2)"), OAuthRefusals))]
+    responses((status = 200, body = IntrospectionResponse,
+        description = "`active`, and of a valid token what it says (RFC 7662 §2.2)")))]
 pub(super) async fn introspect_token(
     request: HttpRequest,
     oauth: web::Data<OAuth>,
@@ -153,7 +153,7 @@ pub(super) async fn introspect_token(
 /// token may revoke it; one that was issued to a client needs that client. What is no valid token is answered 200, too.
 #[utoipa::path(post, path = "/oauth/revoke", tag = "For backends", security((), ("client" = [])),
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, description = "The token is not valid any more"), OAuthRefusals))]
+    responses((status = 200, description = "The token is not valid any more")))]
 pub(super) async fn revoke_token(
     request: HttpRequest,
     oauth: web::Data<OAuth>,

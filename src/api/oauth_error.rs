@@ -1,14 +1,11 @@
 //! Errors of the standard endpoints as RFC 6749 §5.2 has them.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
-use utoipa::IntoResponses;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use super::client_auth::{CHALLENGE, ClientRefusal};
 use crate::db::DbError;
@@ -219,26 +216,5 @@ impl From<ClientRefusal> for OAuthError {
             ClientRefusal::Database(error) => error.into(),
             ClientRefusal::Internal(what) => Self::internal(&format_args!("a handler lacks {what}")),
         }
-    }
-}
-
-/// The refusals of every standard endpoint.
-pub(super) struct OAuthRefusals;
-
-impl IntoResponses for OAuthRefusals {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let refusals = [
-            ("400", "The request cannot be carried out, or a parameter is not valid"),
-            ("401", "The client is not valid"),
-            ("403", "The client may not do this"),
-            ("413", "The body is too large"),
-            ("415", "The body is no form"),
-            ("503", "The server cannot answer at the moment: to be retried"),
-        ];
-        let response = |description: &str| {
-            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("OAuthErrorBody"))).build();
-            ResponseBuilder::new().description(description).content("application/json", content).build().into()
-        };
-        refusals.into_iter().map(|(status, description)| (status.to_owned(), response(description))).collect()
     }
 }

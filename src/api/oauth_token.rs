@@ -6,12 +6,15 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 use url::Url;
+use utoipa::openapi::schema::AnyOfBuilder;
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::client_auth::authenticate_by_secret;
 use super::oauth::{Parameters, credentials, optional, required, respond};
-use super::oauth_error::{NO_CACHE, OAuthError, OAuthRefusals};
+use super::oauth_error::{NO_CACHE, OAuthError};
 use super::refresh::idempotency_key;
-use super::token_response::token_response;
+use super::token_response::{TokenResponse, token_response};
 use crate::audit::Actor;
 use crate::clients::{Client, TOKEN_EXCHANGE};
 use crate::http::HttpContext;
@@ -59,8 +62,27 @@ pub(super) struct TokenRequestForm {
     client_secret: Option<String>,
 }
 
-/// An access token for a client.
-#[derive(Serialize)]
+/// The tokens of a session, or an access token for a client.
+pub(super) struct IssuedTokenResponse;
+
+impl PartialSchema for IssuedTokenResponse {
+    fn schema() -> RefOr<Schema> {
+        let choices = AnyOfBuilder::new()
+            .description(Some("Of a refresh, as of `/api/v1/sessions/refresh`; else the access token of a client."))
+            .item(Ref::from_schema_name(TokenResponse::name()))
+            .item(Ref::from_schema_name(ClientTokenResponse::name()));
+        RefOr::T(Schema::AnyOf(choices.build()))
+    }
+}
+
+impl ToSchema for IssuedTokenResponse {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((ClientTokenResponse::name().into(), ClientTokenResponse::schema()));
+    }
+}
+
+/// An access token for a client (RFC 6749 §5.1, RFC 8693 §2.2.1).
+#[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct ClientTokenResponse<'a> {
     access_token: &'a str,
     token_type: &'static str,
@@ -71,6 +93,7 @@ pub(super) struct ClientTokenResponse<'a> {
     issued_token_type: Option<&'static str>,
     /// Separated by spaces; missing if there are none.
     #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(required = false)]
     scope: String,
 }
 
@@ -82,10 +105,7 @@ pub(super) struct ClientTokenResponse<'a> {
     params(("Idempotency-Key" = Option<String>, Header, min_length = 16, max_length = 255,
         description = "For a refresh: a random value, new for each refresh and the same when one is repeated")),
     request_body(content = TokenRequestForm, content_type = "application/x-www-form-urlencoded"),
-    responses((status = 200, body = Object,
-        description = "Tokens (RFC 6749 §5.1): of a refresh as of `/api/v1/sessions/refresh`, else `access_token`, \
-                       `token_type`, `expires_in`, `scope` and `issued_token_type`"), OAuthRefusals,
-        (status = 429, description = "Too many attempts", body = super::oauth_error::OAuthErrorBody)))]
+    responses((status = 200, body = IssuedTokenResponse)))]
 pub(super) async fn issue_token(request: HttpRequest, parameters: Parameters) -> Result<HttpResponse, OAuthError> {
     let grant = required(&parameters, "grant_type")?;
     if *grant == REFRESH_TOKEN {

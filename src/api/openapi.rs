@@ -1,14 +1,16 @@
 //! What all routes have in common in their description as OpenAPI.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::http::{Method, StatusCode};
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn, PathItem};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{OpenApi, RefOr, Required, Response, ResponseBuilder, Schema, Server};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{Components, OpenApi, RefOr, Required, Response, ResponseBuilder, Schema, Server};
 
 use super::access::limit_of;
-use super::refusals::problem;
+use super::examples::{Examples, Form};
 use super::strictness::is_strict;
 use crate::http::HttpContext;
 
@@ -27,20 +29,47 @@ impl utoipa::Modify for Conventions {
         let client =
             client.description(Some("The id and secret of a registered client. Both may be in the form instead."));
         components.add_security_scheme("client", SecurityScheme::Http(client.build()));
-        let schemas = components.schemas.clone();
+        let examples = Examples::read();
+        examples.name_codes(components);
         for (path, item) in &mut document.paths.paths {
             for (method, operation) in operations(item) {
-                if !path.starts_with(OAUTH) {
-                    declare_refusals(&method, path, operation);
-                }
+                let form = if path.starts_with(OAUTH) { Form::OAuth } else { Form::Problem };
+                let mut refusals = examples.refusals(operation);
+                refusals.extend(following_refusals(&method, path, operation).into_iter().map(str::to_owned));
+                declare(&examples, form, refusals, operation, components);
                 make_optional(operation);
                 for (status, response) in &mut operation.responses.responses {
                     if let RefOr::T(response) = response {
-                        describe(status, response, &schemas);
+                        describe(status, response, &components.schemas);
                     }
                 }
+                examples.illustrate(operation, components);
             }
         }
+    }
+}
+
+/// Adds a response to an operation for each status of its refusals.
+fn declare(
+    examples: &Examples,
+    form: Form,
+    refusals: BTreeSet<String>,
+    operation: &mut Operation,
+    components: &mut Components,
+) {
+    let mut by_status: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for refusal in refusals {
+        let status = refusal.split(' ').next().unwrap_or_default().to_owned();
+        by_status.entry(status).or_default().push(refusal);
+    }
+    let responses = &mut operation.responses.responses;
+    for (status, refusals) in by_status {
+        let response = examples.response(form, &status, &refusals, components);
+        responses.insert(status, response);
+    }
+    if !responses.keys().any(|status| status.starts_with('4')) {
+        let malformed = ResponseBuilder::new().description("The request is not HTTP").build();
+        responses.insert("400".to_owned(), malformed.into());
     }
 }
 
@@ -110,34 +139,72 @@ fn is_in(parameter: &RefOr<Parameter>, place: &ParameterIn) -> bool {
     matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == *place)
 }
 
-/// Adds the refusals that follow from what an operation takes.
-fn declare_refusals(method: &Method, path: &str, operation: &mut Operation) {
+/// Returns the refusals that follow from what an operation takes.
+fn following_refusals(method: &Method, path: &str, operation: &Operation) -> Vec<&'static str> {
+    if path.starts_with(OAUTH) {
+        return FORM_OF_OAUTH.to_vec();
+    }
+    let has_tag = |name: &str| operation.tags.iter().flatten().any(|tag| tag == name);
+    if has_tag("Pages") {
+        // They answer with pages, and declare these themselves.
+        return Vec::new();
+    }
     let has_body = operation.request_body.is_some();
     // An operation that anybody may call has an empty requirement in the place of the document's.
     let has_caller = operation.security.is_none();
-    let is_unsafe = has_caller && !method.is_safe();
-    let is_administration = operation.tags.iter().flatten().any(|tag| tag == "Administration");
+    let has_client = operation.security.iter().flatten().any(|scheme| *scheme == client_scheme());
     let takes = |place: ParameterIn| operation.parameters.iter().flatten().any(|parameter| is_in(parameter, &place));
-    let has_query = takes(ParameterIn::Query);
-    let is_strict = is_strict(path);
-    let follows = [
-        ("400", "The body is not JSON", has_body),
-        ("400", "The request cannot be read", has_caller),
-        ("401", "There is no valid access token", has_caller),
-        ("403", "The caller is no administrator, or another administrator acts for them", is_administration),
-        ("403", "An administrator acts for the caller, or a page of another origin calls with cookies", is_unsafe),
-        ("404", "There is no such thing, or it belongs to another account", takes(ParameterIn::Path)),
-        ("413", "The body is too large", has_body || is_strict),
-        ("415", "The body has another content type", has_body || is_strict),
-        ("422", "A value is not valid, or there is none of that name", has_body || has_query || is_strict),
-        ("429", "Too many requests", has_caller && limit_of(method, path).is_some()),
-        ("503", "The database does not answer: to be retried", has_body || has_caller),
+    let reads_body = has_body || is_strict(path);
+    let is_limited = has_caller && limit_of(method, path).is_some();
+    let follows: [(bool, &[&str]); 10] = [
+        (reads_body, &BODY),
+        (takes(ParameterIn::Query), &["422 invalid_input"]),
+        (has_caller, &CALLER),
+        (has_caller && !method.is_safe(), &["400 duplicate_header", "403 impersonated", "403 origin_not_allowed"]),
+        (has_client, &CLIENT),
+        (has_tag("Administration"), &["403 forbidden", "403 impersonated"]),
+        (takes(ParameterIn::Path), &["404 not_found"]),
+        (is_limited, &["429 too_many_requests"]),
+        (has_body || has_caller || has_client, &["503 database_unavailable"]),
+        (reads_body || has_caller || has_client, &["500 internal_error"]),
     ];
-    for (status, description, _) in follows.into_iter().filter(|(_, _, applies)| *applies) {
-        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| problem(description));
-    }
-    if !operation.responses.responses.keys().any(|status| status.starts_with('4')) {
-        let malformed = ResponseBuilder::new().description("The request is not HTTP").build();
-        operation.responses.responses.insert("400".to_owned(), malformed.into());
-    }
+    follows.into_iter().filter(|(applies, _)| *applies).flat_map(|(_, refusals)| refusals).copied().collect()
+}
+
+/// The refusals of an operation that reads a body, if only to see that there is none.
+const BODY: [&str; 6] = [
+    "400 incomplete_body",
+    "400 malformed_json",
+    "408 request_timeout",
+    "413 body_too_large",
+    "415 unsupported_media_type",
+    "422 invalid_input",
+];
+
+/// The refusals of an operation that needs an access token.
+const CALLER: [&str; 5] = [
+    "400 duplicate_cookie",
+    "400 malformed_authorization",
+    "400 malformed_cookie",
+    "401 invalid_token",
+    "401 missing_token",
+];
+
+/// The refusals of an operation that needs a registered client.
+const CLIENT: [&str; 4] =
+    ["400 malformed_authorization", "401 invalid_client", "401 invalid_token", "403 insufficient_scope"];
+
+/// The refusals of every standard endpoint, which read a form.
+const FORM_OF_OAUTH: [&str; 6] = [
+    "400 invalid_request",
+    "408 invalid_request",
+    "413 invalid_request",
+    "415 invalid_request",
+    "500 server_error",
+    "503 temporarily_unavailable",
+];
+
+/// Returns the requirement of a registered client.
+fn client_scheme() -> SecurityRequirement {
+    SecurityRequirement::new("client", [""; 0])
 }

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::refusals::{BadRequest, TooMany, weak_password};
+use super::refusals::weak_password;
 use crate::accounts::Recovery;
 use crate::accounts::recovery::ResetError;
 use crate::audit::Actor;
@@ -41,7 +41,7 @@ pub(super) struct ForgotPasswordRequest {
 /// such an account.
 #[utoipa::path(post, path = "/api/v1/auth/password/forgot", tag = "Accounts", security(()),
     request_body = ForgotPasswordRequest,
-    responses((status = 202, description = "If there is such an account, an email is on its way"), TooMany))]
+    responses((status = 202, description = "If there is such an account, an email is on its way")))]
 pub(super) async fn forgot_password(
     request: HttpRequest,
     recovery: web::Data<Recovery>,
@@ -73,7 +73,7 @@ pub(super) struct ResetPasswordRequest {
 /// Sets a new password with the token of a link, and revokes every session of the account.
 #[utoipa::path(post, path = "/api/v1/auth/password/reset", tag = "Accounts", security(()),
     request_body = ResetPasswordRequest,
-    responses((status = 204, description = "The password is set"), BadRequest, TooMany))]
+    responses((status = 204, description = "The password is set")))]
 pub(super) async fn reset_password(
     request: HttpRequest,
     recovery: web::Data<Recovery>,
@@ -101,7 +101,7 @@ impl From<ResetError> for Problem {
 /// Reports a login as somebody else's ("this wasn't me"): revokes the session that the token is about, or all of the
 /// account's, and sends an email with a link to set a new password.
 #[utoipa::path(post, path = "/api/v1/auth/not-me", tag = "Accounts", security(()), request_body = TokenRequest,
-    responses((status = 204, description = "The session is revoked, and an email is on its way"), BadRequest, TooMany))]
+    responses((status = 204, description = "The session is revoked, and an email is on its way")))]
 pub(super) async fn report_login(
     request: HttpRequest,
     recovery: web::Data<Recovery>,

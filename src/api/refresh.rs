@@ -6,7 +6,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
 use super::caller::require_own_origin;
-use super::refusals::{BadRequest, Conflict, Forbidden, TooMany, Unauthorized};
 use super::token_response::{TokenResponse, token_response};
 use crate::audit::Actor;
 use crate::http::body::OptionalBody;
@@ -34,7 +33,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
     params(("Idempotency-Key" = Option<String>, Header, min_length = 16, max_length = 255,
         description = "A random value, new for each refresh and the same when one is repeated")),
     request_body = Option<RefreshRequest>,
-    responses((status = 200, body = TokenResponse), BadRequest, Unauthorized, Forbidden, Conflict, TooMany))]
+    responses((status = 200, body = TokenResponse)))]
 pub(super) async fn refresh_session(
     request: HttpRequest,
     sessions: web::Data<Sessions>,

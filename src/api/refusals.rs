@@ -1,12 +1,8 @@
-//! Refusals as problem details: which status, code and text each error of an operation has, and the families of
-//! refusals that routes declare in OpenAPI.
+//! Refusals as problem details: which status, code and text each error of an operation has.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
-use utoipa::IntoResponses;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use super::access::RECENT;
 use super::caller::AccessError;
@@ -232,33 +228,4 @@ impl From<AdminError> for Problem {
             AdminError::Issue(error) => error.into(),
         }
     }
-}
-
-/// Declares families of refusals: each a status and what it means, for the attributes of handlers.
-macro_rules! families {
-    ($($family:ident = $status:literal, $description:literal;)+) => {$(
-        #[doc = concat!($status, ": ", $description, ".")]
-        pub(super) struct $family;
-
-        impl IntoResponses for $family {
-            fn responses() -> BTreeMap<String, RefOr<Response>> {
-                BTreeMap::from([($status.to_owned(), problem($description))])
-            }
-        }
-    )+};
-}
-
-families! {
-    BadRequest = "400", "The request cannot be carried out, or its link is not valid";
-    Unauthorized = "401", "The credentials are not valid";
-    Forbidden = "403", "The caller may not do this";
-    NotFound = "404", "There is no such thing, or it belongs to another account";
-    Conflict = "409", "The state of the account does not allow it";
-    TooMany = "429", "Too many attempts";
-}
-
-/// Returns a response with problem details.
-pub(super) fn problem(description: &str) -> RefOr<Response> {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemDetails"))).build();
-    ResponseBuilder::new().description(description).content("application/problem+json", content).build().into()
 }

@@ -141,6 +141,14 @@ type Register = fn(Route) -> Route;
 /// The description of the API.
 pub(super) static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
 
+/// Returns the description of the API as JSON for people, without the address of a server.
+///
+/// # Errors
+/// It cannot be written as JSON, which is a defect.
+pub(crate) fn openapi_document() -> serde_json::Result<String> {
+    Ok(serde_json::to_string_pretty(&*DOCUMENT)? + "\n")
+}
+
 /// The path that is asked for the most, and so is tried first.
 const REFRESH: &str = "/api/v1/sessions/refresh";
 

@@ -8,7 +8,6 @@ use uuid::Uuid;
 use super::access::{By, ByUser};
 use super::caller::{AccessError, Caller, authenticate, require_own_origin};
 use super::path_id::PathId;
-use super::refusals::{BadRequest, NotFound};
 use super::schema::{Session, SessionList, SessionsRevoked};
 use super::strictness::Unread;
 use crate::audit::Actor;
@@ -78,7 +77,7 @@ pub(super) async fn rename_session(
 
 /// Revokes one of the caller's other sessions.
 #[utoipa::path(delete, path = "/api/v1/sessions/{id}", tag = "Sessions", params(("id" = Uuid, Path)),
-    responses((status = 204, description = "The session is revoked"), BadRequest))]
+    responses((status = 204, description = "The session is revoked")))]
 pub(super) async fn revoke_session(
     sessions: web::Data<Sessions>,
     context: web::Data<HttpContext>,
@@ -98,7 +97,7 @@ pub(super) struct RevokeQuery {
 
 /// Revokes all of the caller's sessions but the one that calls, or the one that is named.
 #[utoipa::path(delete, path = "/api/v1/sessions", tag = "Sessions", params(RevokeQuery),
-    responses((status = 200, body = SessionsRevoked), BadRequest, NotFound))]
+    responses((status = 200, body = SessionsRevoked)))]
 pub(super) async fn revoke_other_sessions(
     sessions: web::Data<Sessions>,
     context: web::Data<HttpContext>,
@@ -130,7 +129,7 @@ pub(super) struct RevokeResponse {
 
 /// Revokes one of the caller's other sessions, or all of them.
 #[utoipa::path(post, path = "/api/v1/sessions/revoke", tag = "Sessions", request_body = RevokeRequest,
-    responses((status = 200, body = RevokeResponse), BadRequest, NotFound))]
+    responses((status = 200, body = RevokeResponse)))]
 pub(super) async fn revoke_sessions(
     sessions: web::Data<Sessions>,
     context: web::Data<HttpContext>,

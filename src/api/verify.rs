@@ -11,7 +11,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
 use super::caller::{AccessError, Caller, authenticate_for_proxy};
-use super::refusals::Forbidden;
 use crate::http::{HttpContext, Problem, Query};
 use crate::types::{Timestamp, in_ascii};
 
@@ -116,7 +115,7 @@ fn insufficient_scope(wanted: &str) -> Problem {
         ("X-Auth-Roles" = String, description = "The account's roles, separated by commas"),
         ("X-Auth-Actor" = String, description = "The id of the administrator who acts for the account"))),
     (status = 302, description = "A browser has to log in", headers(
-        ("Location" = String, description = "`VERIFY_LOGIN_URL`, with `return_to`"))), Forbidden))]
+        ("Location" = String, description = "`VERIFY_LOGIN_URL`, with `return_to`")))))]
 pub(super) async fn verify_request(
     request: HttpRequest,
     context: web::Data<HttpContext>,

@@ -32,6 +32,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 use serde_json::json;
 
+use crate::api;
 use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::config::{self, Config, ConfigError, Database, EffectiveSetting, Environment, Loaded};
@@ -121,7 +122,10 @@ impl Command {
     /// meant to be kept as a file.
     const fn has_json(&self) -> bool {
         match self {
-            Self::Serve | Self::Monitoring(_) | Self::Completions { .. } | Self::Config(ConfigCommand::Docs) => false,
+            Self::Serve
+            | Self::Monitoring(_)
+            | Self::Completions { .. }
+            | Self::Config(ConfigCommand::Docs | ConfigCommand::Openapi) => false,
             Self::Migrate(_)
             | Self::User(_)
             | Self::Session(_)
@@ -150,6 +154,9 @@ enum ConfigCommand {
     /// Print the documentation of all settings, as Markdown.
     #[command(after_help = "Example:\n  keyturn config docs > configuration.md")]
     Docs,
+    /// Print the description of the HTTP API as OpenAPI 3.1, without the address of a server.
+    #[command(after_help = "Example:\n  keyturn config openapi > openapi.json")]
+    Openapi,
 }
 
 /// Runs the command that the program was started with.
@@ -190,6 +197,10 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Config(ConfigCommand::Check) => check(file, form),
         Command::Config(ConfigCommand::Docs) => {
             io::stdout().write_all(config::documentation().as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Config(ConfigCommand::Openapi) => {
+            io::stdout().write_all(api::openapi_document()?.as_bytes())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Doctor => doctor::run(file, form),

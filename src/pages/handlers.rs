@@ -42,11 +42,13 @@ macro_rules! page_responses {
 page_responses! {
     /// The responses of a page.
     PageResponses = "200" "The question that the link asks", "400" "The link is not valid any more",
-        "422" "A value is not valid", "429" "Too many requests", "503" "To be tried again";
+        "422" "A value is not valid", "429" "Too many requests", "500" "Something went wrong on the server",
+        "503" "To be tried again";
     /// The responses to the form of a page.
     FormResponses = "200" "Done", "400" "The link is not valid any more",
-        "409" "The state of the account does not allow it", "413" "The form is too large", "415" "No form",
-        "422" "A value is not valid", "429" "Too many requests", "503" "To be tried again";
+        "408" "The form took too long to arrive", "409" "The state of the account does not allow it",
+        "413" "The form is too large", "415" "No form", "422" "A value is not valid", "429" "Too many requests",
+        "500" "Something went wrong on the server", "503" "To be tried again";
 }
 
 fn page(description: &str) -> RefOr<Response> {

@@ -72,7 +72,8 @@ async fn the_explorer_has_every_operation_of_the_document(server: Server) {
         "<code>email</code>",
         "required",
         "idn-email",
-        "&quot;refresh_token&quot;: &quot;string&quot;",
+        "&quot;refresh_token&quot;: &quot;ktr_",
+        "<code>invalid_credentials</code>: The email address or the password is wrong.",
         "ada@example.com",
     ] {
         assert!(login.contains(shown), "{shown}: {login}");

@@ -62,6 +62,7 @@ mod nul;
 mod oauth_libraries;
 mod oauth_token;
 mod openapi;
+mod openapi_examples;
 mod openapi_tools;
 mod origins;
 mod pages;

@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use crate::support::clients::{node, node_folder, own_address, python, python_command};
 use crate::support::{Backend, PASSWORD, Server, variable};
 
+/// The document as it is committed, which names no server.
+const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
+
 both_backends! {
     validators_have_nothing_to_say,
     generated_clients_log_in_refresh_list_revoke_and_page,
@@ -46,7 +49,7 @@ async fn generated_clients_log_in_refresh_list_revoke_and_page(backend: Backend)
     let server = Server::with(backend, &settings).await;
     for program in ["generated_client.mjs", "generated_client.py"] {
         let email = server.register().await.email;
-        let given = json!({"url": url, "email": email, "password": PASSWORD});
+        let given = json!({"url": url, "email": email, "password": PASSWORD, "document": COMMITTED});
         let run = if program.ends_with(".py") { python(program, given).await } else { node(program, given).await };
         assert_eq!(run["current"], true, "{program}: {run}");
         assert_eq!((&run["revoked"], &run["refused"]), (&json!(204), &json!("session_revoked")), "{program}");

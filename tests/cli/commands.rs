@@ -36,6 +36,7 @@ embedded_only! {
     the_version_names_the_commit,
     what_cargo_run_adds_to_the_environment_is_no_setting,
     the_page_on_the_configuration_is_the_one_in_the_docs,
+    the_description_of_the_api_is_the_one_in_the_docs,
     no_password_of_any_url_is_ever_shown,
     completions_are_for_the_shells_there_are,
 }
@@ -358,6 +359,14 @@ async fn the_configuration_is_shown_without_its_secrets(deployment: Arc<Deployme
 async fn the_page_on_the_configuration_is_the_one_in_the_docs(deployment: Arc<Deployment>) {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/configuration.md")).unwrap();
     assert_eq!(run(&deployment, &["config", "docs"]).printed(), page);
+}
+
+async fn the_description_of_the_api_is_the_one_in_the_docs(deployment: Arc<Deployment>) {
+    let committed = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json")).unwrap();
+    let printed = run(&deployment, &["config", "openapi"]).printed();
+    assert!(printed == committed, "stale: run `keyturn config openapi > docs/openapi.json`");
+    assert!(printed.starts_with("{\n  \"openapi\": \"3.1.") && printed.ends_with("\n}\n"));
+    assert!(!printed.contains("\"servers\"") && !printed.contains("127.0.0.1"));
 }
 
 /// Asserts that a command that reads `url`, of which passwords have the word Zorro, does not say it.

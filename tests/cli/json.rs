@@ -15,8 +15,8 @@ both_backends! {
 const EMAIL: &str = "ada@example.com";
 
 /// Commands whose output has a form of its own.
-const WITHOUT_JSON: [&str; 5] =
-    ["completions bash", "config docs", "monitoring dashboard", "monitoring rules", "serve"];
+const WITHOUT_JSON: [&str; 6] =
+    ["completions bash", "config docs", "config openapi", "monitoring dashboard", "monitoring rules", "serve"];
 
 /// The commands below `path` that have none below them.
 fn leaves(deployment: &Deployment, path: &str) -> BTreeSet<String> {

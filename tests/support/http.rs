@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::PATIENCE;
+use super::declared::assert_declared;
 
 /// A request that has not been sent yet.
 #[derive(Clone)]
@@ -57,7 +58,10 @@ impl Request {
 
     /// [`Self::send`] to a server that may be gone, or go meanwhile.
     pub async fn try_send(self) -> Result<Response> {
-        self.begin().await?.answer().await
+        let (method, target) = (self.method.clone(), self.target.clone());
+        let answer = self.begin().await?.answer().await?;
+        assert_declared(&method, &target, &answer);
+        Ok(answer)
     }
 
     /// Sends the request, and again for as long as the answer is that it may be sent again (503). Answers also how

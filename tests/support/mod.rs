@@ -4,6 +4,7 @@
 
 pub mod authority;
 pub mod clients;
+pub mod declared;
 pub mod deployment;
 pub mod endpoint;
 pub mod feed;
