@@ -1,11 +1,12 @@
 //! The guides, each followed from its first block to its last.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use jsonwebtoken::jwk::JwkSet;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::page::{Block, Purpose, blocks};
 use crate::support::authority::Authority;
@@ -17,6 +18,7 @@ use crate::verify::verify;
 
 both_backends! {
     a_backend_verifies_tokens_as_its_guide_says,
+    each_group_of_routes_is_tried_in_a_shell,
     a_single_page_app_keeps_people_logged_in,
     a_mobile_app_survives_lost_answers,
     accounts_come_from_another_system,
@@ -25,7 +27,8 @@ both_backends! {
 }
 
 /// The guides that a test here follows.
-const FOLLOWED: [&str; 5] = ["backend.md", "mobile-app.md", "moving.md", "production.md", "single-page-app.md"];
+const FOLLOWED: [&str; 6] =
+    ["backend.md", "curl.md", "mobile-app.md", "moving.md", "production.md", "single-page-app.md"];
 
 /// A reader with keyturn installed, whose server takes what the guide does not set from its environment.
 struct Reader {
@@ -113,6 +116,35 @@ async fn a_backend_verifies_tokens_as_its_guide_says(deployment: Arc<Deployment>
     assert!(verify(&forged, &keys, &issuer).unwrap().is_err());
     assert!(verify(&token, &keys, "https://other.example").unwrap().is_err());
     assert!(verify(&token, &JwkSet { keys: Vec::new() }, &issuer).is_none());
+}
+
+async fn each_group_of_routes_is_tried_in_a_shell(deployment: Arc<Deployment>) {
+    Reader::new(deployment).follow("curl.md").await;
+}
+
+/// The routes for backends that a shell is the best place to try, and all groups.
+#[test]
+fn the_guide_to_the_shell_leaves_no_group_out() {
+    let document: Value = serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
+    let page = include_str!("../../docs/guides/curl.md");
+    let urls = page.split("$K").skip(1).filter_map(|rest| rest.split(['"', ' ', ';', '?', '\n', ')']).next());
+    let tried: Vec<Vec<&str>> = urls.map(|path| path.split('/').collect()).collect();
+    let is_tried = |path: &str| {
+        let own: Vec<&str> = path.split('/').collect();
+        let is_segment = |(own, shown): (&&str, &&str)| own == shown || own.starts_with('{');
+        tried.iter().any(|shown| shown.len() == own.len() && own.iter().zip(shown).all(is_segment))
+    };
+    let mut groups: BTreeMap<&str, bool> = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let tag = item.as_object().unwrap().values().next().unwrap()["tags"][0].as_str().unwrap();
+        *groups.entry(tag).or_default() |= is_tried(path);
+        let is_wanted =
+            tag == "For backends" || ["/admin/clients", "/admin/keys"].iter().any(|part| path.contains(part));
+        // The second address of the metadata.
+        assert!(!is_wanted || is_tried(path) || path.ends_with("openid-configuration"), "{path}");
+    }
+    groups.remove("Pages");
+    assert!(groups.len() >= 6 && groups.values().all(|is_tried| *is_tried), "{groups:?}");
 }
 
 async fn a_single_page_app_keeps_people_logged_in(deployment: Arc<Deployment>) {
