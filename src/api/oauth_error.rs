@@ -49,6 +49,11 @@ impl OAuthError {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
     }
 
+    /// Creates a refusal of a request that has no answer in RFC 6749, such as one by another method.
+    pub(super) fn of_status(status: StatusCode, description: impl Into<String>) -> Self {
+        Self::new(status, "invalid_request", description)
+    }
+
     /// Creates a 401 for a client that is not authenticated.
     pub(super) fn invalid_client(description: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_client", description).with(WWW_AUTHENTICATE, CHALLENGE)
@@ -115,7 +120,7 @@ impl ResponseError for OAuthError {
 
 impl From<BodyError> for OAuthError {
     fn from(error: BodyError) -> Self {
-        let refusal = |status, description: &str| Self::new(status, "invalid_request", description);
+        let refusal = |status, description: &str| Self::of_status(status, description);
         match error {
             BodyError::UnsupportedType(_) => refusal(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,

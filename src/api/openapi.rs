@@ -15,7 +15,7 @@ use super::strictness::is_strict;
 use crate::http::HttpContext;
 
 /// The beginning of the paths of the standard endpoints, whose refusals have a form of their own.
-const OAUTH: &str = "/oauth/";
+pub(super) const OAUTH: &str = "/oauth/";
 
 /// Adds to each operation the security scheme and the refusals that follow from what it takes.
 pub(super) struct Conventions;

@@ -9,11 +9,12 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route, guard, web};
 use utoipa::OpenApi;
 use utoipa::openapi::path::PathItem;
 
-use super::openapi::{Conventions, of_server};
+use super::oauth_error::OAuthError;
+use super::openapi::{Conventions, OAUTH, of_server};
 use super::strictness::Strictness;
 use super::{
     accounts, admin, audit, clients, deletion, docs, email, export, invitations, keys, login, mfa, oauth, oauth_token,
@@ -242,15 +243,26 @@ fn resource(
     resource.wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| strictness.clone().serve(request, next)))
 }
 
-async fn not_found() -> Result<HttpResponse, Problem> {
-    Err(Problem::not_found())
+async fn not_found(request: HttpRequest) -> HttpResponse {
+    refuse(&request, StatusCode::NOT_FOUND, "not_found", "Not found.".to_owned()).error_response()
 }
 
-async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
     let detail = format!("{} is not possible here.", request.method());
-    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
-    let allowed = allowed_methods(&request.match_pattern().unwrap_or_default());
-    Err(problem.with(ALLOW, HeaderValue::from_str(&allowed).map_err(|error| Problem::internal(&error))?))
+    let refusal = refuse(&request, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+    let mut response = refusal.error_response();
+    if let Ok(allowed) = HeaderValue::from_str(&allowed_methods(&request.match_pattern().unwrap_or_default())) {
+        response.headers_mut().insert(ALLOW, allowed);
+    }
+    response
+}
+
+/// Returns the refusal of a request that no handler serves: among the standard endpoints in their form.
+fn refuse(request: &HttpRequest, status: StatusCode, code: &'static str, detail: String) -> Box<dyn ResponseError> {
+    if request.path().starts_with(OAUTH) {
+        return Box::new(OAuthError::of_status(status, detail));
+    }
+    Box::new(Problem::new(status, code, detail))
 }
 
 /// Returns the methods of a path as `Allow` lists them (RFC 9110 §10.2.1).

@@ -60,6 +60,7 @@ mod mfa_step_up;
 mod new_passwords;
 mod nul;
 mod oauth_libraries;
+mod oauth_refusals;
 mod oauth_token;
 mod openapi;
 mod openapi_examples;
