@@ -56,8 +56,9 @@ pub(super) struct FeedQuery {
 /// A revoked session, or revoked access tokens of one that is valid.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct RevokedEntry {
-    /// The session (claim `sid`).
-    sid: SessionId,
+    /// The session (claim `sid`). Missing for the token of a client itself, which belongs to none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<SessionId>,
     /// The access token that was revoked, or null if the whole session was.
     #[schema(required)]
     jti: Option<Jti>,
@@ -103,9 +104,9 @@ enum FeedEntry {
 impl FeedEntry {
     fn new(entry: &Revocation) -> Self {
         let (sid, jti, before_rev) = match entry.revoked {
-            Revoked::Session(session) => (session, None, None),
+            Revoked::Session(session) => (Some(session), None, None),
             Revoked::Token { session, jti } => (session, Some(jti), None),
-            Revoked::TokensBefore { session, revision, latest } => (session, latest, Some(revision)),
+            Revoked::TokensBefore { session, revision, latest } => (Some(session), latest, Some(revision)),
             Revoked::Key(kid) => return Self::Key(RevokedKey { kid, revoked_at: entry.revoked_at }),
         };
         Self::Revoked(RevokedEntry {

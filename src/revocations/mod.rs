@@ -37,10 +37,10 @@ pub(crate) enum Revoked {
         /// The latest of the tokens, for readers that know no revisions.
         latest: Option<Jti>,
     },
-    /// One access token. Its session stays valid.
+    /// One access token. Its session, if it has one, stays valid.
     Token {
-        /// The session of the token.
-        session: SessionId,
+        /// The session of the token; that of a client itself belongs to none.
+        session: Option<SessionId>,
         /// The id of the token.
         jti: Jti,
     },

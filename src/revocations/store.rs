@@ -108,7 +108,7 @@ impl Row {
         let revoked = match (self.key, self.session, self.jti, self.before) {
             (Some(key), None, None, None) => Revoked::Key(key),
             (None, Some(session), None, None) => Revoked::Session(session),
-            (None, Some(session), Some(jti), None) => Revoked::Token { session, jti },
+            (None, session, Some(jti), None) => Revoked::Token { session, jti },
             (None, Some(session), latest, Some(revision)) => Revoked::TokensBefore { session, revision, latest },
             _ => return None,
         };
@@ -124,7 +124,7 @@ pub(super) fn append(conn: &mut Conn, entries: &[Revocation], user: Option<UserI
         let (session, jti, before, key) = match entry.revoked {
             Revoked::Session(session) => (Some(session), None, None, None),
             Revoked::TokensBefore { session, revision, latest } => (Some(session), latest, Some(revision), None),
-            Revoked::Token { session, jti } => (Some(session), Some(jti), None, None),
+            Revoked::Token { session, jti } => (session, Some(jti), None, None),
             Revoked::Key(key) => (None, None, None, Some(key)),
         };
         diesel::insert_into(revocations::table)

@@ -187,15 +187,15 @@ pub(crate) fn rewrite_revocations(conn: &mut Conn, lost: &[Revocation], now: Tim
             Revoked::Key(key) => lifecycle::rewrite_revoked(conn, key, entry.revoked_at)?,
             Revoked::Token { .. } => {}
         }
-        let user = match entry.revoked {
-            Revoked::Session(session) | Revoked::TokensBefore { session, .. } | Revoked::Token { session, .. } => {
-                match store::owner(conn, session)? {
-                    Some(user) => Some(user),
-                    // The database has lost the session too.
-                    None => continue,
-                }
-            }
+        let session = match entry.revoked {
+            Revoked::Session(session) | Revoked::TokensBefore { session, .. } => Some(session),
+            Revoked::Token { session, .. } => session,
             Revoked::Key(_) => None,
+        };
+        let user = match session.map(|session| store::owner(conn, session)).transpose()? {
+            // The database has lost the session too.
+            Some(None) => continue,
+            owner => owner.flatten(),
         };
         revocations::append(conn, &[*entry], user)?;
     }

@@ -8,10 +8,7 @@ use crate::db::DbResult;
 use crate::revocations::{self, Reason, Revoked};
 use crate::tokens::access::Claims;
 use crate::tokens::client::ClientClaims;
-use crate::types::{Jti, SessionId, Timestamp};
-
-/// The session of tokens that belong to none.
-const NO_SESSION: SessionId = SessionId(uuid::Uuid::nil());
+use crate::types::{Jti, Timestamp};
 
 impl Sessions {
     /// Revokes one access token of a session, whether or not it is still the current one, and forgets its id in the
@@ -24,7 +21,7 @@ impl Sessions {
         let other = Jti(self.random.id(now));
         let audit = self.audit.clone();
         let record = Record::new(Event::AccessTokenRevoked, by).on(user).session(session);
-        let revoked = Revoked::Token { session, jti };
+        let revoked = Revoked::Token { session: Some(session), jti };
         let entry = revocation(revoked, Timestamp::from_secs(claims.exp), Reason::TokenRevoked, now);
         let snapshot = self.db.write(move |conn| {
             store::forget_access_token(conn, session, jti, other)?;
@@ -45,7 +42,7 @@ impl Sessions {
     /// Revokes an access token of a client itself, which belongs to no session.
     pub(crate) async fn revoke_client_token(&self, claims: &ClientClaims) -> DbResult<()> {
         let now = self.clock.database_now();
-        let revoked = Revoked::Token { session: NO_SESSION, jti: claims.jti };
+        let revoked = Revoked::Token { session: None, jti: claims.jti };
         let entry = revocation(revoked, Timestamp::from_secs(claims.exp), Reason::TokenRevoked, now);
         self.db.write(move |conn| revocations::append(conn, &[entry], None)).await?;
         self.publish(&RevokedSessions::of_token(entry, now)).await;

@@ -1,11 +1,13 @@
 //! `POST /oauth/revoke` (RFC 7009).
 
-use serde_json::json;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
 
 use crate::audit::administrator;
 use crate::clients::{Client, assert_error, form, introspect, register};
 use crate::support::http::at_once;
-use crate::support::{Endpoint, Response, Server, Servers, Tokens};
+use crate::support::{Endpoint, Response, Server, Servers, Tokens, until};
 
 both_backends! {
     a_refresh_token_ends_its_session_on_every_server,
@@ -14,6 +16,7 @@ both_backends! {
     a_refresh_that_is_repeated_after_a_revocation_gets_a_valid_token,
     what_is_no_valid_token_is_answered_alike_and_changes_nothing,
     a_token_of_a_client_is_revoked_by_that_client_alone,
+    the_feed_names_no_session_for_the_token_of_a_client,
     a_client_that_is_not_valid_revokes_nothing,
     a_token_revoked_during_refreshes_is_dead_and_the_session_goes_on,
     a_revoked_token_stays_dead_after_a_restart_and_without_redis,
@@ -160,6 +163,42 @@ async fn a_token_of_a_client_is_revoked_by_that_client_alone(servers: Servers) {
     for server in servers.all() {
         server.me(&tokens.access).await.assert_status(200);
     }
+}
+
+async fn the_feed_names_no_session_for_the_token_of_a_client(servers: Servers) {
+    let server: &Server = &servers;
+    let admin = administrator(server).await;
+    let body = json!({"name": "orders", "scopes": ["introspect", "revocations"]});
+    let client = register(server, &admin, &body).await;
+    let issued = form(server, "/oauth/token", &[("grant_type", "client_credentials")]);
+    let issued = issued.header("authorization", &client.basic()).send().await.assert_status(200).json();
+    let token = issued["access_token"].as_str().unwrap();
+    assert!(is_active(server, &client, token).await);
+    let by_client = form(server, REVOKE, &[("token", token)]).header("authorization", &client.basic());
+    by_client.send().await.assert_status(200);
+    let person = server.register().await;
+    revoke(server, &person.access).await.assert_status(200);
+    for server in servers.all() {
+        let told = async || {
+            let feed = server.get("/api/v1/revocations").header("authorization", &client.basic()).send().await;
+            let told = feed.assert_status(200).json()["revocations"].as_array().unwrap().clone();
+            (told.len() == 2).then_some(told)
+        };
+        let told = until("both revocations", told).await;
+        let claims = jti(token);
+        let of_client = told.iter().find(|entry| entry["jti"] == claims).unwrap();
+        assert!(of_client.get("sid").is_none(), "{told:?}");
+        assert_eq!((&of_client["reason"], of_client.get("before_rev")), (&json!("token_revoked"), None));
+        let of_person = told.iter().find(|entry| entry["jti"] != claims).unwrap();
+        assert_eq!(of_person["sid"], person.session.to_string());
+        assert!(!is_active(server, &client, token).await);
+    }
+}
+
+/// The id of an access token.
+fn jti(token: &str) -> Value {
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    serde_json::from_slice::<Value>(&claims).unwrap()["jti"].clone()
 }
 
 async fn a_client_that_is_not_valid_revokes_nothing(server: Server) {

@@ -120,7 +120,8 @@ impl Told {
         let data = field("data").unwrap();
         let now = Instant::now();
         if self.is_light && name == "revoked" {
-            let session = data.split('"').nth(3).unwrap();
+            let session = data.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next());
+            let Some(session) = session else { return };
             self.arrivals.entry(session.to_owned()).or_insert(now);
             return;
         }
@@ -132,7 +133,8 @@ impl Told {
                 self.keys.clear();
             }
             "revoked" => {
-                let session = data["sid"].as_str().unwrap().to_owned();
+                // The token of a client itself belongs to no session.
+                let Some(session) = data["sid"].as_str().map(str::to_owned) else { return };
                 self.arrivals.entry(session.clone()).or_insert(now);
                 self.sessions.insert(session, data);
             }

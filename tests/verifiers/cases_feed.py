@@ -52,6 +52,12 @@ def entries():
          "session_revoked")
     feed("the token", [RESET, revoked(jti=JTI), sync()], "token_revoked")
     feed("the token, named without its session", [RESET, revoked(None, JTI), sync()], "token_revoked")
+    without = revoked(jti=JTI)
+    del without["data"]["sid"]
+    feed("the token, which belongs to no session", [RESET, without, sync()], "token_revoked")
+    feed("the token of a client, which belongs to no session",
+         [RESET, {**without, "data": without["data"] | {"jti": CLIENT_CLAIMS["jti"]}}, sync()], "token_revoked",
+         sign(claims=CLIENT_CLAIMS))
     feed("another token of the session", [RESET, revoked(jti=identifier("x")), sync()], "valid")
     feed("the token under another session", [RESET, revoked(OTHER, JTI), sync()], "token_revoked")
     feed("token and session", [RESET, revoked(jti=JTI), revoked(), sync()], "session_revoked")

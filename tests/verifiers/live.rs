@@ -17,6 +17,7 @@ both_backends! {
     a_token_dies_with_its_session,
     new_claims_end_earlier_tokens_and_not_the_session,
     a_revoked_key_takes_its_tokens_along_and_the_next_is_known,
+    a_token_that_is_revoked_dies_alone,
     a_server_that_was_killed_is_followed_again,
     the_demonstrations_take_the_time,
 }
@@ -111,6 +112,32 @@ async fn a_revoked_key_takes_its_tokens_along_and_the_next_is_known(backend: Bac
     let token = verifier.check(&fresh.access).await.unwrap();
     assert_eq!(token.claims.sub, tokens.user.0.to_string());
     assert_ne!(token.kid, kid);
+}
+
+async fn a_token_that_is_revoked_dies_alone(backend: Backend) {
+    let (address, url) = own_address();
+    let server = start(&Deployment::new(backend), &address);
+    let verifier = verifier(&server, &url).await;
+    let basic = server.reader().await;
+    let send = |path: &str, body: String| {
+        let request = server.post(path).header("content-type", "application/x-www-form-urlencoded");
+        request.header("authorization", &basic).body(body).send()
+    };
+    let mut own = Vec::new();
+    for _ in 0..2 {
+        let answer = send("/oauth/token", "grant_type=client_credentials".to_owned()).await;
+        let token = answer.assert_status(200).json()["access_token"].as_str().unwrap().to_owned();
+        assert!(verifier.verify(&token, Moment::now()).unwrap().claims.is_client());
+        own.push(token);
+    }
+    let tokens = server.register().await;
+    for token in [&own[0], &tokens.access] {
+        send("/oauth/revoke", format!("token={token}")).await.assert_status(200);
+        until_refused(&verifier, token, Refusal::TokenRevoked).await;
+    }
+    verifier.verify(&own[1], Moment::now()).unwrap();
+    let fresh = server.refreshed(&tokens).await;
+    verifier.verify(&fresh.access, Moment::now()).unwrap();
 }
 
 async fn a_server_that_was_killed_is_followed_again(backend: Backend) {

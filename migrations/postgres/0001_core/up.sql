@@ -139,8 +139,8 @@ CREATE TABLE revocations (
     before_revision bigint,
     jti uuid,
     key_id uuid,
-    CHECK (num_nonnulls(session_id, key_id) = 1),
-    CHECK (key_id IS NULL OR num_nonnulls(before_revision, jti) = 0)
+    CHECK ((session_id IS NULL AND jti IS NULL) <> (key_id IS NULL)),
+    CHECK (before_revision IS NULL OR session_id IS NOT NULL)
 );
 
 CREATE INDEX revocations_txid_idx ON revocations (txid);

@@ -105,8 +105,8 @@ CREATE TABLE revocations (
     before_revision bigint,
     jti blob,
     key_id blob,
-    CHECK ((session_id IS NULL) <> (key_id IS NULL)),
-    CHECK (key_id IS NULL OR (before_revision IS NULL AND jti IS NULL))
+    CHECK ((session_id IS NULL AND jti IS NULL) <> (key_id IS NULL)),
+    CHECK (before_revision IS NULL OR session_id IS NOT NULL)
 );
 
 CREATE INDEX revocations_txid_idx ON revocations (txid);
