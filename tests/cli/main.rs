@@ -23,6 +23,7 @@ mod hashes;
 mod health;
 mod installations;
 mod json;
+mod keys;
 mod monitoring;
 mod operating;
 mod recipes;
