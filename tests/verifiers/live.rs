@@ -1,6 +1,8 @@
 //! Verifiers beside a server: a token dies with its session, though nobody asks for it.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -23,7 +25,7 @@ both_backends! {
 }
 
 /// A server at the address that it publishes, with settings by which another one can take its place.
-fn start(deployment: &Arc<Deployment>, address: &[(&'static str, String)]) -> Process {
+pub fn start(deployment: &Arc<Deployment>, address: &[(&'static str, String)]) -> Process {
     let settings: Vec<(&str, &str)> = address.iter().map(|(name, value)| (*name, value.as_str())).collect();
     Process::start(deployment, &settings)
 }
@@ -173,4 +175,17 @@ async fn the_demonstrations_take_the_time(backend: Backend) {
         let printed = String::from_utf8(output.stdout).unwrap();
         assert!(printed.contains("refused: session_revoked, "), "{printed}");
     }
+    // That in Rust waits for somebody who ends the session.
+    let tokens = server.register().await;
+    let program = Path::new(env!("CARGO_BIN_EXE_keyturn")).with_file_name("examples").join("demo");
+    let mut demonstration = Command::new(program);
+    demonstration.env("ISSUER", &url).env("CLIENT_ID", &id).env("CLIENT_SECRET", &secret).env("TOKEN", &tokens.access);
+    let mut demonstration = demonstration.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut printed = BufReader::new(demonstration.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let (first, printed) = tokio::task::spawn_blocking(move || (printed.next(), printed)).await.unwrap();
+    assert_eq!(first, Some(format!("valid: {}", tokens.user)));
+    server.logout(&tokens.access).await.assert_status(204);
+    let rest: Vec<String> = tokio::task::spawn_blocking(move || printed.collect()).await.unwrap();
+    assert!(rest.len() == 1 && rest[0].starts_with("refused: session_revoked, after "), "{rest:?}");
+    assert!(demonstration.wait().unwrap().success());
 }

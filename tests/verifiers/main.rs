@@ -26,6 +26,7 @@ use crate::support::{Folder, variable};
 
 mod key_changes;
 mod live;
+mod readme;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/verifiers/corpus.json");
