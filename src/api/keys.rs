@@ -24,6 +24,7 @@ pub(super) struct JwkSet {
 
 /// One public key (RFC 7517 §4), with the members of its type (RFC 7518 §6, RFC 8037 §2).
 #[derive(utoipa::ToSchema)]
+#[schema(as = Jwk)]
 #[expect(dead_code, reason = "the description of another crate's type")]
 pub(super) struct PublicJwk {
     kty: String,

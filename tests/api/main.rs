@@ -20,6 +20,7 @@ mod accounts;
 mod addresses;
 mod admin;
 mod alerts;
+mod apache;
 mod at_rest;
 mod audit;
 mod bad_heads;

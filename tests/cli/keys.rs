@@ -73,7 +73,7 @@ async fn the_public_half_of_a_key_verifies_its_tokens(process: Process) {
     let claims: Value = serde_json::from_slice(&verified.stdout).unwrap_or_else(|_| panic!("{verified:?}"));
     assert_eq!(claims["sub"], tokens.user.to_string());
     let jwk: Value = serde_json::from_str(&run(&process, &["key", "export", &id]).printed()).unwrap();
-    assert_eq!(published(&process).await, [jwk.clone()]);
+    assert_eq!(published(&process).await, std::slice::from_ref(&jwk));
     assert_eq!(json_of(&process, &["key", "export", &id]), jwk);
     assert!(jwk.get("d").is_none(), "{jwk}");
 }
