@@ -23,6 +23,7 @@
 //! | [`passwords`] | password rules, hashing with Argon2id, imported hashes |
 //! | [`sessions`] | sessions and their refresh tokens: open, refresh, check, list, revoke |
 //! | [`mail`] | emails: their templates, the outbox, the delivery |
+//! | [`dpop`] | proofs that a client holds a key (RFC 9449), each accepted once by all servers |
 //! | [`tokens`] | access tokens (JWT), refresh tokens, and opaque tokens for links and challenges |
 //! | [`keys`] | signing keys, sealed in the database and opened in a key ring |
 //! | [`revocations`] | the log of revocations and its reader |
@@ -44,9 +45,9 @@
 //! Left may use right, never back; rooms in braces do not use each other:
 //!
 //! ```text
-//! cli → app → api → pages → http → admin → oauth → accounts → {mfa, throttle, passwords} → sessions → mail → tokens
-//!     → keys → {revocations, audit, retention} → clients → devices → cache → db → config → secret → random → clock
-//!     → {metrics, types}
+//! cli → app → api → pages → http → admin → oauth → accounts → {mfa, throttle, passwords} → sessions → mail → dpop
+//!     → tokens → keys → {revocations, audit, retention} → clients → devices → cache → db → config → secret → random
+//!     → clock → {metrics, types}
 //! ```
 //!
 //! Only [`api`], [`pages`], [`http`], [`app`] and [`cli`] know actix, only [`db`] and stores know Diesel. A store is
@@ -112,6 +113,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod devices;
+mod dpop;
 mod http;
 pub mod keys;
 pub mod mail;

@@ -117,6 +117,8 @@ label_values!(
         AlreadyRefreshed = "already_refreshed",
         /// A token that was replaced a moment ago was presented, which may be a copy of an earlier request.
         Doubted = "doubted",
+        /// The session is bound to a key, whose possession was not proven.
+        Unproven = "unproven",
         /// The database was unavailable.
         Unavailable = "unavailable",
     }

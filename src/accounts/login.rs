@@ -8,12 +8,12 @@ use crate::clock::Clock;
 use crate::db::{Conn, Db, DbError, DbResult};
 use crate::mail::Mail;
 use crate::metrics::{LoginOutcome, Metrics};
-use crate::mfa::{Mfa, Owner};
+use crate::mfa::{Challenge, Mfa, Owner};
 use crate::passwords::{HasherError, Password};
 use crate::sessions::{IssueError, IssuedTokens, OpenedSession, Sessions};
 use crate::throttle::{AttemptError, ClaimedCode, PasswordAttempt};
 use crate::tokens::opaque::OpaqueToken;
-use crate::types::{Amr, EmailAddress, Label, Requester, Timestamp, Transport, UserId};
+use crate::types::{Amr, EmailAddress, KeyThumbprint, Label, Requester, Timestamp, Transport, UserId};
 
 /// The number of attempts at a login while the account changes during the hashing: a concurrent login may have stored a
 /// new hash of the same password.
@@ -51,6 +51,8 @@ pub(crate) struct LoginOptions {
     pub transport: Transport,
     /// The token of a trusted device, which needs no second factor.
     pub trusted_device: Option<OpaqueToken>,
+    /// The key whose possession the client has proven, to which the session is bound (RFC 9449).
+    pub proven: Option<KeyThumbprint>,
 }
 
 /// The result of a correct password.
@@ -219,7 +221,8 @@ impl Logins {
                 return Ok(Some(PendingStep::Challenged(token)));
             }
             let device_name = options.device_name.map(Label::into_string);
-            let opened = logins.open_in(conn, &mut account, Amr::password(), device_name, &attempt.requester)?;
+            let by = &attempt.requester;
+            let opened = logins.open_in(conn, &mut account, Amr::password(), device_name, options.proven, by)?;
             Ok(Some(PendingStep::Opened(Box::new(opened))))
         });
         opened.await
@@ -235,7 +238,8 @@ impl Logins {
         {
             return Ok(None);
         }
-        self.mfa.challenge(conn, user, options.transport, options.device_name.as_ref()).map(Some)
+        let challenge = Challenge { user, transport: options.transport, proven: options.proven };
+        self.mfa.challenge(conn, challenge, options.device_name.as_ref()).map(Some)
     }
 
     /// Opens a session of a locked account whose owner has authenticated with the methods of `amr`.
@@ -245,11 +249,15 @@ impl Logins {
         account: &mut LockedAccount,
         amr: Amr,
         device_name: Option<String>,
+        proven: Option<KeyThumbprint>,
         requester: &Requester,
     ) -> DbResult<OpenedSession> {
         account.record_login(conn, self.clock.now())?;
-        let prepared = self.sessions.prepare(amr, requester, device_name);
-        let record = Record::new(Event::LoginSucceeded, &Actor::anonymous(requester)).on(account.id);
+        let prepared = self.sessions.prepare(amr, requester, device_name).bound_to(proven);
+        let mut record = Record::new(Event::LoginSucceeded, &Actor::anonymous(requester)).on(account.id);
+        if proven.is_some() {
+            record = record.with("dpop", true);
+        }
         self.audit.append(conn, &record.session(prepared.session()))?;
         prepared.insert(conn, account)
     }

@@ -8,11 +8,11 @@ use crate::audit::{Actor, Event, Record};
 use crate::db::{Committed, Conn, DbError, DbResult};
 use crate::mail::MfaChange;
 use crate::metrics::LoginOutcome;
-use crate::mfa::{Method, Owner};
+use crate::mfa::{Challenge, Method, Owner};
 use crate::sessions::{IssueError, IssuedTokens, OpenedSession};
 use crate::throttle::{AttemptError, CodeAttempt};
 use crate::tokens::opaque::OpaqueToken;
-use crate::types::{Requester, Transport, UserId};
+use crate::types::{KeyThumbprint, Requester, Transport, UserId};
 
 /// The second factor of a login.
 pub(crate) struct SecondFactor {
@@ -24,6 +24,8 @@ pub(crate) struct SecondFactor {
     pub code: Zeroizing<String>,
     /// Whether later logins from this device need no second factor.
     pub remember_device: bool,
+    /// The key whose possession the client has proven, to which the session is bound (RFC 9449).
+    pub proven: Option<KeyThumbprint>,
 }
 
 /// A login that was completed with its second factor.
@@ -67,8 +69,8 @@ struct PendingCompletion {
 }
 
 impl Logins {
-    /// Finds the account of the challenge with this token, and how the client receives its tokens.
-    pub(crate) async fn find_challenge(&self, token: &OpaqueToken) -> DbResult<Option<(UserId, Transport)>> {
+    /// Finds the challenge with this token.
+    pub(crate) async fn find_challenge(&self, token: &OpaqueToken) -> DbResult<Option<Challenge>> {
         self.mfa.find_challenge(token).await
     }
 
@@ -146,7 +148,7 @@ impl Logins {
             return Err(CompleteError::NoChallenge);
         }
         claim.record_success_in(conn)?;
-        let opened = self.open_in(conn, &mut account, method.amr(), pending.device_name, requester)?;
+        let opened = self.open_in(conn, &mut account, method.amr(), pending.device_name, factor.proven, requester)?;
         let actor = Actor { user: Some(user), session: Some(opened.session()), requester: requester.clone() };
         self.audit.append(conn, &Record::new(Event::MfaSucceeded, &actor).with("method", method.name()))?;
         if method == Method::RecoveryCode {

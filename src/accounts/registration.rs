@@ -6,7 +6,7 @@ use crate::audit::{Actor, Event, Record};
 use crate::db::{Conn, DbError, DbResult};
 use crate::passwords::{HasherError, NO_PASSWORD, NewPassword, NewPasswordError, WeakPassword};
 use crate::sessions::{IssueError, IssuedTokens};
-use crate::types::{Amr, EmailAddress, Label, Requester, Roles, UserId};
+use crate::types::{Amr, EmailAddress, KeyThumbprint, Label, Requester, Roles, UserId};
 
 /// A new account.
 pub(crate) struct NewAccount {
@@ -71,7 +71,7 @@ impl From<DbError> for RegisterError {
 
 impl Accounts {
     /// Creates an account, queues the email that verifies its address, and opens a session unless only verified
-    /// addresses may log in, in one transaction.
+    /// addresses may log in, in one transaction. The session is bound to the key that was `proven`, if any.
     ///
     /// # Errors
     /// Registration is closed, the password is easy to guess, or the email address has an account.
@@ -80,16 +80,21 @@ impl Accounts {
         new: NewAccount,
         password: NewPassword,
         device_name: Option<Label>,
+        proven: Option<KeyThumbprint>,
         requester: &Requester,
     ) -> Result<Registered, RegisterError> {
         if !self.registration {
             return Err(RegisterError::Closed);
         }
         let NewRow { row } = self.new_row(new, Some(password)).await?;
-        let prepared = self.sessions.prepare(Amr::password(), requester, device_name.map(Label::into_string));
+        let device_name = device_name.map(Label::into_string);
+        let prepared = self.sessions.prepare(Amr::password(), requester, device_name).bound_to(proven);
         let mut record = Record::new(Event::AccountRegistered, &Actor::anonymous(requester)).on(row.id);
         if !self.require_verified_email {
             record = record.session(prepared.session());
+            if proven.is_some() {
+                record = record.with("dpop", true);
+            }
         }
         let accounts = self.clone();
         let opened = self.db.write(move |conn| {

@@ -78,6 +78,7 @@ impl Admin {
             session: caller.session,
             amr: caller.amr.clone(),
             authenticated_at: caller.authenticated_at,
+            bound_to: caller.bound_to,
         };
         let prepared = self.sessions.prepare_impersonation(impersonator, &by.requester);
         let opened = self.db.transact(move |conn| {

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::access::{By, ByUser, require_recent};
 use super::caller::{Caller, require_origin_for};
+use super::dpop::proven_key;
 use super::refusals::{email_taken, weak_password};
 use super::schema::{SessionsRevoked, User};
 use super::token_response::{TokenResponse, token_response};
@@ -54,7 +55,10 @@ pub(super) struct VerificationRequired {
 }
 
 /// Creates an account and logs its owner in. With `REQUIRE_VERIFIED_EMAIL` the owner has to verify the address first.
-#[utoipa::path(post, path = "/api/v1/auth/register", tag = "Accounts", security(()), request_body = RegisterRequest,
+/// With a proof in the header `DPoP` the session's tokens are bound to its key (RFC 9449).
+#[utoipa::path(post, path = "/api/v1/auth/register", tag = "Accounts", security(()),
+    params(("DPoP" = Option<String>, Header, description = "A proof of the key that the tokens are bound to (RFC 9449)")),
+    request_body = RegisterRequest,
     responses((status = 201, body = RegisterResponse)))]
 pub(super) async fn register_account(
     request: HttpRequest,
@@ -68,7 +72,8 @@ pub(super) async fn register_account(
     let requester = context.requester(&request);
     throttle.count_ip(Limit::RegisterAddress, &requester).await?;
     let (new, password, device_name) = new_account(body)?;
-    match accounts.register(new, password, device_name, &requester).await? {
+    let proven = proven_key(&request, transport).await?;
+    match accounts.register(new, password, device_name, proven, &requester).await? {
         Registered::LoggedIn(tokens) => Ok(token_response(&context, StatusCode::CREATED, &tokens, transport)),
         Registered::Unverified => {
             Ok(HttpResponse::Created().json(VerificationRequired { email_verification_required: true }))

@@ -10,6 +10,7 @@ use super::accounts::patch_label;
 use super::path_id::PathId;
 use super::schema::{Pagination, SessionList, SessionsRevoked, User};
 use super::sessions::ListQuery;
+use super::token_response::token_type;
 use super::values::{Cursor, Hours, PageSize};
 use crate::accounts::{Account, AccountQuery, AccountState, Position};
 use crate::admin::stats;
@@ -285,7 +286,7 @@ pub(super) async fn impersonate_user(
     let opened = admin.impersonate(user, reason, caller.snapshot(), &caller.actor(&context)).await?;
     Ok(HttpResponse::Ok().json(ImpersonationResponse {
         access_token: &opened.access_token,
-        token_type: "Bearer",
+        token_type: token_type(opened.is_bound),
         expires_in: opened.expires_in.as_secs(),
         session_id: opened.session,
         act: Act { sub: opened.impersonator },

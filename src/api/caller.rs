@@ -4,6 +4,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use actix_web::{HttpRequest, web};
 
+use super::dpop::{PresentedToken, ProofRefusal, Proven, require_key};
 use crate::audit::Actor;
 use crate::db::DbError;
 use crate::http::HttpContext;
@@ -32,6 +33,8 @@ pub(crate) enum AccessError {
     Cookie(CookieError),
     /// A header that decides whether cookies count was sent twice, with different values.
     DifferentHeaders,
+    /// The proof that the caller holds the key of its token is missing or not valid.
+    Proof(ProofRefusal),
     /// The request came with cookies from a page of another origin.
     OriginNotAllowed,
     /// An administrator acts for the account, which only its owner may change.
@@ -63,6 +66,12 @@ impl AccessError {
 impl From<RateLimited> for AccessError {
     fn from(limited: RateLimited) -> Self {
         Self::RateLimited(limited)
+    }
+}
+
+impl From<ProofRefusal> for AccessError {
+    fn from(refusal: ProofRefusal) -> Self {
+        Self::Proof(refusal)
     }
 }
 
@@ -143,13 +152,15 @@ impl Caller {
 /// There is no valid access token, or it came with cookies from a page of another origin.
 pub(super) async fn authenticate(request: &HttpRequest, method: &Method) -> Result<Caller, AccessError> {
     let sessions: &Sessions = state(request)?;
-    let (token, transport) = presented_token(request, method)?;
-    let checked = sessions.check(&token).await.map_err(refuse)?;
-    Ok(Caller { checked, request: request.clone(), transport })
+    let presented = presented_token(request, method)?;
+    let checked = sessions.check(&presented.text).await.map_err(refuse)?;
+    require_key(request, Proven::This, &presented, checked.bound_to()).await?;
+    Ok(Caller { checked, request: request.clone(), transport: presented.transport })
 }
 
 /// Finds the caller of a request that a proxy holds, for which an access token counts that a client got in exchange,
-/// too: for `audience`, which is this server's own unless the proxy names another one.
+/// too: for `audience`, which is this server's own unless the proxy names another one. `path` is that of the request
+/// that the proxy holds, if it asks with that.
 ///
 /// # Errors
 /// There is no valid access token, it is for another audience and the proxy names none, or it came with cookies from a
@@ -157,26 +168,28 @@ pub(super) async fn authenticate(request: &HttpRequest, method: &Method) -> Resu
 pub(super) async fn authenticate_for_proxy(
     request: &HttpRequest,
     method: &Method,
+    path: Option<&str>,
     audience: Option<&str>,
 ) -> Result<Caller, AccessError> {
     let sessions: &Sessions = state(request)?;
-    let (token, transport) = presented_token(request, method)?;
-    let checked = sessions.check_of_any_audience(&token).await.map_err(refuse)?;
+    let presented = presented_token(request, method)?;
+    let checked = sessions.check_of_any_audience(&presented.text).await.map_err(refuse)?;
     if audience.is_none() && checked.claims().aud != sessions.audience {
         return Err(AccessError::InvalidToken);
     }
-    Ok(Caller { checked, request: request.clone(), transport })
+    require_key(request, Proven::AtProxy(method, path), &presented, checked.bound_to()).await?;
+    Ok(Caller { checked, request: request.clone(), transport: presented.transport })
 }
 
 /// Returns the access token of a request, and how it came.
-fn presented_token(request: &HttpRequest, method: &Method) -> Result<(String, Transport), AccessError> {
+fn presented_token(request: &HttpRequest, method: &Method) -> Result<PresentedToken, AccessError> {
     let context: &HttpContext = state(request)?;
-    Ok(match bearer_token(request.headers())? {
-        Some(token) => (token.to_owned(), Transport::Bearer),
+    Ok(match authorization(request.headers())? {
+        Some((token, is_dpop)) => PresentedToken { text: token.to_owned(), transport: Transport::Bearer, is_dpop },
         None => {
-            let token = context.cookies.access_token(request)?.ok_or(AccessError::MissingToken)?;
+            let text = context.cookies.access_token(request)?.ok_or(AccessError::MissingToken)?;
             require_own_origin(request, context, method)?;
-            (token, Transport::Cookie)
+            PresentedToken { text, transport: Transport::Cookie, is_dpop: false }
         }
     })
 }
@@ -190,6 +203,7 @@ pub(super) async fn optional_owner(request: &HttpRequest) -> Result<Option<UserI
     match authenticate(request, request.method()).await {
         Ok(caller) => Ok(caller.checked.owner()),
         Err(error @ (AccessError::Database(_) | AccessError::Missing(_))) => Err(error),
+        Err(error @ AccessError::Proof(ProofRefusal::Database(_) | ProofRefusal::Missing(_))) => Err(error),
         Err(error) if error.is_unreadable() => Err(error),
         Err(_) => Ok(None),
     }
@@ -211,11 +225,12 @@ fn refuse(error: CheckError) -> AccessError {
     }
 }
 
-/// Returns the token of an `Authorization: Bearer` header (RFC 6750 §2.1), or `None` without such a header.
+/// Returns the token of an `Authorization` header with the scheme `Bearer` (RFC 6750 §2.1) or `DPoP` (RFC 9449 §7.1),
+/// and whether it is the latter. Returns `None` without such a header.
 ///
 /// # Errors
 /// The header has another form, or there are two: what was meant is not known, so no token is called invalid.
-fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, AccessError> {
+fn authorization(headers: &HeaderMap) -> Result<Option<(&str, bool)>, AccessError> {
     let mut lines = headers.get_all(AUTHORIZATION);
     let Some(value) = lines.next() else { return Ok(None) };
     if lines.next().is_some() {
@@ -224,16 +239,17 @@ fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, AccessError> {
     let value = value.to_str().map_err(|_| AccessError::MalformedAuthorization)?.trim();
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
     let token = token.trim();
-    let is_bearer = |scheme: &str| scheme.eq_ignore_ascii_case("bearer");
+    let is_dpop = scheme.eq_ignore_ascii_case("dpop");
+    let carries_token = |scheme: &str| ["bearer", "dpop"].iter().any(|own| scheme.eq_ignore_ascii_case(own));
     // Two headers that a proxy has joined into one.
     let mut joined = value.split(',').skip(1).filter_map(|part| part.split_whitespace().next());
-    if joined.any(is_bearer) {
+    if joined.any(carries_token) {
         return Err(AccessError::MalformedAuthorization);
     }
     if value.is_empty() || SCHEMES_OF_PROXIES.iter().any(|other| scheme.eq_ignore_ascii_case(other)) {
         Ok(None)
-    } else if is_bearer(scheme) && is_token(token) {
-        Ok(Some(token))
+    } else if carries_token(scheme) && is_token(token) {
+        Ok(Some((token, is_dpop)))
     } else {
         Err(AccessError::MalformedAuthorization)
     }

@@ -9,12 +9,13 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENT
 use zeroize::Zeroizing;
 
 use super::caller::{AccessError, state};
+use super::dpop::{PresentedToken, ProofRefusal, Proven, require_key};
 use crate::clients::{AuthenticationError, Client, Clients};
 use crate::db::DbError;
 use crate::http::Problem;
 use crate::http::basic::ClientCredentials;
-use crate::oauth::OAuth;
-use crate::types::Scopes;
+use crate::oauth::{AuthenticatedByToken, OAuth};
+use crate::types::{KeyThumbprint, Scopes, Transport};
 
 /// A client that has authenticated.
 pub(super) struct CallingClient {
@@ -22,6 +23,8 @@ pub(super) struct CallingClient {
     pub client: Arc<Client>,
     /// The scopes of its access token; `None` if it has shown a secret.
     token_scopes: Option<Scopes>,
+    /// The key that its access token is bound to.
+    bound_to: Option<KeyThumbprint>,
 }
 
 impl CallingClient {
@@ -53,6 +56,8 @@ pub(super) enum ClientRefusal {
     Invalid,
     /// The access token is not valid, or not that of a client.
     InvalidToken,
+    /// The proof that the client holds the key of its access token is missing or not valid.
+    Proof(ProofRefusal),
     /// The client lacks this scope.
     Scope(&'static str),
     /// The database failed, so it is not known whether the client is valid.
@@ -84,6 +89,7 @@ impl From<ClientRefusal> for Problem {
             ClientRefusal::Invalid => Self::unauthorized("invalid_client", "The client or its secret is not valid.")
                 .with(WWW_AUTHENTICATE, CHALLENGE),
             ClientRefusal::InvalidToken => Self::invalid_token(),
+            ClientRefusal::Proof(refusal) => refusal.into_unauthorized(),
             ClientRefusal::Scope(scope) => {
                 let detail = format!("The client lacks the scope {scope}.");
                 Self::new(StatusCode::FORBIDDEN, "insufficient_scope", detail)
@@ -107,6 +113,7 @@ pub(super) async fn admit_client(
     let clients: &Clients = state(request).map_err(internal)?;
     let oauth: &OAuth = state(request).map_err(internal)?;
     let calling = identify(clients, oauth, &shown).await?;
+    check_proof(request, &shown, &calling).await?;
     if calling.has_scope(scope) { Ok(calling) } else { Err(ClientRefusal::Scope(scope)) }
 }
 
@@ -127,7 +134,9 @@ impl Admission {
         let shown = shown(request, None)?.ok_or(ClientRefusal::Missing)?;
         let clients: &Clients = state(request).map_err(internal)?;
         let oauth: &OAuth = state(request).map_err(internal)?;
-        if !identify(clients, oauth, &shown).await?.has_scope(scope) {
+        let calling = identify(clients, oauth, &shown).await?;
+        check_proof(request, &shown, &calling).await?;
+        if !calling.has_scope(scope) {
             return Err(ClientRefusal::Scope(scope));
         }
         Ok(Self { clients: clients.clone(), oauth: oauth.clone(), shown, scope })
@@ -146,7 +155,7 @@ impl Admission {
 /// The credentials that a client has shown.
 enum Shown {
     Secret(ClientCredentials),
-    Token(Zeroizing<String>),
+    Token(PresentedToken),
 }
 
 /// Authenticates the client that calls by its id and secret. Returns `None` if the request has none. An access token in
@@ -171,12 +180,22 @@ async fn identify(clients: &Clients, oauth: &OAuth, shown: &Shown) -> Result<Cal
     match shown {
         Shown::Secret(credentials) => {
             let client = clients.authenticate(&credentials.id, &credentials.secret).await?;
-            Ok(CallingClient { client, token_scopes: None })
+            Ok(CallingClient { client, token_scopes: None, bound_to: None })
         }
         Shown::Token(token) => {
-            let found = oauth.authenticate_by_token(token).await.map_err(ClientRefusal::Database)?;
-            let (client, scopes) = found.ok_or(ClientRefusal::InvalidToken)?;
-            Ok(CallingClient { client, token_scopes: Some(scopes) })
+            let found = oauth.authenticate_by_token(&token.text).await.map_err(ClientRefusal::Database)?;
+            let AuthenticatedByToken { client, scopes, bound_to } = found.ok_or(ClientRefusal::InvalidToken)?;
+            Ok(CallingClient { client, token_scopes: Some(scopes), bound_to })
+        }
+    }
+}
+
+/// Checks that a client that calls by an access token holds the key that the token is bound to.
+async fn check_proof(request: &HttpRequest, shown: &Shown, calling: &CallingClient) -> Result<(), ClientRefusal> {
+    match shown {
+        Shown::Secret(_) => Ok(()),
+        Shown::Token(token) => {
+            require_key(request, Proven::This, token, calling.bound_to).await.map_err(ClientRefusal::Proof)
         }
     }
 }
@@ -221,8 +240,10 @@ fn authorization(headers: &HeaderMap) -> Result<Option<Shown>, ClientRefusal> {
     }
     let line = line.to_str().map_err(|_| ClientRefusal::Malformed)?.trim();
     let (scheme, credentials) = line.split_once(' ').unwrap_or((line, ""));
-    if scheme.eq_ignore_ascii_case("bearer") {
-        return Ok(Some(Shown::Token(Zeroizing::new(credentials.trim().to_owned()))));
+    let is_dpop = scheme.eq_ignore_ascii_case("dpop");
+    if is_dpop || scheme.eq_ignore_ascii_case("bearer") {
+        let text = credentials.trim().to_owned();
+        return Ok(Some(Shown::Token(PresentedToken { text, transport: Transport::Bearer, is_dpop })));
     }
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(ClientRefusal::Malformed);

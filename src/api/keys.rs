@@ -92,6 +92,7 @@ pub(super) struct ServerMetadata {
     introspection_endpoint_auth_methods_supported: [&'static str; 2],
     revocation_endpoint_auth_methods_supported: [&'static str; 3],
     access_token_signing_alg_values_supported: Vec<&'static str>,
+    dpop_signing_alg_values_supported: [&'static str; 3],
 }
 
 /// Returns the server's metadata (RFC 8414).
@@ -144,6 +145,7 @@ fn metadata(context: &HttpContext, sessions: &Sessions) -> HttpResponse {
         introspection_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
         revocation_endpoint_auth_methods_supported: ["none", "client_secret_basic", "client_secret_post"],
         access_token_signing_alg_values_supported: algorithms.map(Algorithm::name).collect(),
+        dpop_signing_alg_values_supported: keyturn_verify::dpop::ALGORITHMS,
     })
 }
 

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::access::{By, ByUser};
 use super::caller::require_origin_for;
+use super::dpop::proven_key;
 use super::mfa::Method;
 use super::refusals::{account_disabled, deletion_pending, invalid_code};
 use super::token_response::{TokenResponse, token_response};
@@ -56,8 +57,11 @@ pub(super) struct SecondFactorRequired<'a> {
     expires_in: u64,
 }
 
-/// Opens a session for the owner of an account, or asks for the second factor.
-#[utoipa::path(post, path = "/api/v1/auth/login", tag = "Accounts", security(()), request_body = LoginRequest,
+/// Opens a session for the owner of an account, or asks for the second factor. With a proof in the header `DPoP` the
+/// session's tokens are bound to its key (RFC 9449).
+#[utoipa::path(post, path = "/api/v1/auth/login", tag = "Accounts", security(()),
+    params(("DPoP" = Option<String>, Header, description = "A proof of the key that the tokens are bound to (RFC 9449)")),
+    request_body = LoginRequest,
     responses((status = 200, body = LoginResponse)))]
 pub(super) async fn log_in(
     request: HttpRequest,
@@ -81,7 +85,8 @@ pub(super) async fn log_in(
         given => given,
     };
     let trusted_device = device.and_then(|text| OpaqueToken::parse(Kind::TrustedDevice, text));
-    let options = LoginOptions { device_name, transport, trusted_device };
+    let proven = proven_key(&request, transport).await?;
+    let options = LoginOptions { device_name, transport, trusted_device, proven };
     let password = Password::parse(body.password).ok();
     match logins.login(&email, password, &options, &requester).await? {
         LoginStep::Complete(tokens) => Ok(token_response(&context, StatusCode::OK, &tokens, transport)),

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::access::{By, ByRecentUser, ByUser, shown_methods};
 use super::caller::require_origin_for;
+use super::dpop::{ProofRefusal, proven_key};
 use super::refusals::invalid_code;
 use super::schema::Device;
 use super::token_response::{TokenResponse, token_response_with_device};
@@ -53,8 +54,10 @@ pub(super) struct SecondFactorRequest {
     remember_device: bool,
 }
 
-/// Completes a login with its second factor.
+/// Completes a login with its second factor. With a proof in the header `DPoP` the session's tokens are bound to its
+/// key (RFC 9449). A login that began with a proof needs one of the same key.
 #[utoipa::path(post, path = "/api/v1/auth/mfa", tag = "Second factor", security(()),
+    params(("DPoP" = Option<String>, Header, description = "A proof of the key that the tokens are bound to (RFC 9449)")),
     request_body = SecondFactorRequest,
     responses((status = 200, body = TokenResponse)))]
 pub(super) async fn complete_login(
@@ -64,12 +67,23 @@ pub(super) async fn complete_login(
     Body(body, _): Body<SecondFactorRequest>,
 ) -> Result<HttpResponse, Problem> {
     let challenge = OpaqueToken::parse(Kind::MfaChallenge, body.mfa_token).ok_or(CompleteError::NoChallenge)?;
-    let (user, transport) = logins.find_challenge(&challenge).await?.ok_or(CompleteError::NoChallenge)?;
-    require_origin_for(transport, &request, &context)?;
+    let begun = logins.find_challenge(&challenge).await?.ok_or(CompleteError::NoChallenge)?;
+    require_origin_for(begun.transport, &request, &context)?;
+    let proven = proven_key(&request, begun.transport).await?;
+    match (begun.proven, proven) {
+        (Some(_), None) => return Err(ProofRefusal::Required.into()),
+        (Some(begun), Some(proven)) if begun != proven => return Err(ProofRefusal::OtherKey.into()),
+        (Some(_) | None, _) => {}
+    }
     let requester = context.requester(&request);
-    let factor =
-        SecondFactor { challenge, method: body.method.into(), code: body.code, remember_device: body.remember_device };
-    let completed = logins.complete(user, factor, &requester).await?;
+    let factor = SecondFactor {
+        challenge,
+        method: body.method.into(),
+        code: body.code,
+        remember_device: body.remember_device,
+        proven,
+    };
+    let completed = logins.complete(begun.user, factor, &requester).await?;
     let device = completed.trusted_device.as_ref();
     Ok(token_response_with_device(&context, StatusCode::OK, &completed.tokens, completed.transport, device))
 }

@@ -12,6 +12,7 @@ mod client_auth;
 mod clients;
 mod deletion;
 mod docs;
+mod dpop;
 mod email;
 mod examples;
 mod export;

@@ -11,12 +11,13 @@ use zeroize::Zeroizing;
 
 use super::client_auth::{FormCredentials, admit_client, authenticate_by_secret};
 use super::oauth_error::{NO_CACHE, OAuthError};
+use super::token_response::token_type;
 use crate::clients::INTROSPECT;
 use crate::http::HttpContext;
 use crate::http::body::FormBody;
 use crate::oauth::{ActiveToken, OAuth};
 use crate::sessions::{SessionSnapshot, Sessions};
-use crate::tokens::access::Claims;
+use crate::tokens::access::{Claims, Confirmation};
 use crate::tokens::client::ClientClaims;
 use crate::types::{SessionId, UserId};
 
@@ -85,6 +86,8 @@ pub(super) enum IntrospectionResponse<'a> {
         client_id: &'a str,
         exp: i64,
         iat: i64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cnf: Option<Confirmation>,
     },
 }
 
@@ -118,6 +121,7 @@ impl<'a> IntrospectionResponse<'a> {
             client_id: &snapshot.client_id,
             exp: snapshot.refresh_token_expires_at().as_secs(),
             iat: snapshot.issued_at.as_secs(),
+            cnf: snapshot.bound_to.map(|jkt| Confirmation { jkt }),
         }
     }
 }
@@ -140,10 +144,11 @@ pub(super) async fn introspect_token(
     Ok(respond(&match &found {
         None => IntrospectionResponse::Inactive { active: false },
         Some(ActiveToken::Access(checked)) => {
-            IntrospectionResponse::Access { active: true, token_type: "Bearer", claims: checked.claims() }
+            let token_type = token_type(checked.bound_to().is_some());
+            IntrospectionResponse::Access { active: true, token_type, claims: checked.claims() }
         }
         Some(ActiveToken::Client(claims)) => {
-            IntrospectionResponse::Client { active: true, token_type: "Bearer", claims }
+            IntrospectionResponse::Client { active: true, token_type: token_type(claims.cnf.is_some()), claims }
         }
         Some(ActiveToken::Refresh(snapshot)) => IntrospectionResponse::of_refresh_token(snapshot, &sessions.issuer),
     }))

@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
 use super::client_auth::{CHALLENGE, ClientRefusal};
+use super::dpop::ProofRefusal;
 use crate::db::DbError;
 use crate::http::body::BodyError;
 use crate::oauth::{GrantError, RevokeError, TargetError};
@@ -79,6 +80,11 @@ impl OAuthError {
         Self::new(StatusCode::BAD_REQUEST, "invalid_target", description)
     }
 
+    /// Creates a 400 for a proof that is missing or not valid (RFC 9449 §5).
+    fn invalid_proof(description: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_dpop_proof", description)
+    }
+
     /// Creates a 503 for a request that may succeed later.
     pub(super) fn unavailable(description: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", description)
@@ -89,6 +95,16 @@ impl OAuthError {
     pub(super) fn internal(error: &dyn fmt::Display) -> Self {
         tracing::error!(%error, "a request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "Something went wrong on the server.")
+    }
+
+    /// Creates a 401 for an access token without a proof of its key (RFC 9449 §7.1).
+    fn challenge(refusal: ProofRefusal) -> Self {
+        match refusal.challenge() {
+            Some((error, challenge)) => {
+                Self::new(StatusCode::UNAUTHORIZED, error, refusal.detail()).with(WWW_AUTHENTICATE, challenge)
+            }
+            None => refusal.into(),
+        }
     }
 
     fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -166,7 +182,23 @@ impl From<RefreshError> for OAuthError {
                 Self::new(StatusCode::BAD_REQUEST, "invalid_grant", description)
             }
             RefreshError::AlreadyRefreshed | RefreshError::Replaced => Self::unavailable(description),
+            RefreshError::ProofMissing | RefreshError::OtherKey => Self::invalid_proof(description),
             RefreshError::Issue(error) => error.into(),
+        }
+    }
+}
+
+impl From<ProofRefusal> for OAuthError {
+    fn from(refusal: ProofRefusal) -> Self {
+        let description = refusal.detail();
+        match refusal {
+            ProofRefusal::Database(error) => error.into(),
+            ProofRefusal::Missing(what) => Self::internal(&format_args!("a handler lacks {what}")),
+            ProofRefusal::Required
+            | ProofRefusal::NotBound
+            | ProofRefusal::Cookies
+            | ProofRefusal::Invalid(_)
+            | ProofRefusal::OtherKey => Self::invalid_proof(description),
         }
     }
 }
@@ -212,6 +244,7 @@ impl From<ClientRefusal> for OAuthError {
                 Self::new(StatusCode::UNAUTHORIZED, "invalid_token", "The access token is not valid.")
                     .with(WWW_AUTHENTICATE, challenge)
             }
+            ClientRefusal::Proof(refusal) => Self::challenge(refusal),
             ClientRefusal::Malformed => Self::invalid_request("The Authorization header cannot be read."),
             ClientRefusal::Several => Self::invalid_request("The client has authenticated in two ways."),
             ClientRefusal::Scope(scope) => {

@@ -11,10 +11,11 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::client_auth::authenticate_by_secret;
+use super::dpop::proven_key;
 use super::oauth::{Parameters, credentials, optional, required, respond};
 use super::oauth_error::{NO_CACHE, OAuthError};
 use super::refresh::idempotency_key;
-use super::token_response::{TokenResponse, token_response};
+use super::token_response::{TokenResponse, token_response, token_type};
 use crate::audit::Actor;
 use crate::clients::{Client, TOKEN_EXCHANGE};
 use crate::http::HttpContext;
@@ -100,9 +101,11 @@ pub(super) struct ClientTokenResponse<'a> {
 /// Issues tokens (RFC 6749 §3.2). `refresh_token` is the same refresh as at `/api/v1/sessions/refresh`, and needs no
 /// client: `invalid_grant` means that the session has ended, 503 that the request is to be repeated.
 /// `client_credentials` gives a client a token of its own. Token exchange (RFC 8693) gives a client with the scope
-/// `token-exchange` an access token that opens less than a person's, for one of its audiences.
+/// `token-exchange` an access token that opens less than a person's, for one of its audiences. With a proof in the
+/// header `DPoP` the access token is bound to its key (RFC 9449); a session that is bound to a key needs one.
 #[utoipa::path(post, path = "/oauth/token", tag = "For backends", security((), ("client" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 16, max_length = 255,
+    params(("DPoP" = Option<String>, Header, description = "A proof of the key that the tokens are bound to (RFC 9449)"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 16, max_length = 255,
         description = "For a refresh: a random value, new for each refresh and the same when one is repeated")),
     request_body(content = TokenRequestForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, body = IssuedTokenResponse)))]
@@ -118,7 +121,9 @@ pub(super) async fn issue_token(request: HttpRequest, parameters: Parameters) ->
     let client = client.ok_or_else(|| OAuthError::invalid_client("The client has to authenticate."))?;
     if *grant == CLIENT_CREDENTIALS {
         let oauth: &OAuth = state(&request)?;
-        let token = oauth.grant_to_client(&client, wanted(&parameters)?)?;
+        let wanted = wanted(&parameters)?;
+        let proven = proven_key(&request, Transport::Bearer).await?;
+        let token = oauth.grant_to_client(&client, wanted, proven)?;
         return Ok(respond_with(&token, None));
     }
     exchange(&request, &parameters, client).await
@@ -132,7 +137,7 @@ fn state<T: 'static>(request: &HttpRequest) -> Result<&T, OAuthError> {
 fn respond_with(token: &ClientToken, issued_token_type: Option<&'static str>) -> HttpResponse {
     respond(&ClientTokenResponse {
         access_token: &token.access_token,
-        token_type: "Bearer",
+        token_type: token_type(token.is_bound),
         expires_in: token.expires_in.as_secs(),
         issued_token_type,
         scope: token.scopes.to_string(),
@@ -180,7 +185,9 @@ async fn exchange(
         return Err(OAuthError::invalid_request("Only access tokens are exchanged, for access tokens."));
     }
     let oauth: &OAuth = state(request)?;
-    let token = oauth.exchange(&client, &subject_token, wanted(parameters)?).await?;
+    let wanted = wanted(parameters)?;
+    let proven = proven_key(request, Transport::Bearer).await?;
+    let token = oauth.exchange(&client, &subject_token, wanted, proven).await?;
     Ok(respond_with(&token, Some(ACCESS_TOKEN_TYPE)))
 }
 
@@ -211,7 +218,8 @@ async fn refresh(request: &HttpRequest, parameters: &Parameters) -> Result<HttpR
     let holder = Actor { session: Some(token.session), ..Actor::anonymous(&requester) };
     throttle.count(Limit::RefreshSession, token.session.0.as_bytes(), &holder).await?;
     throttle.count_ip(Limit::RefreshAddress, &requester).await?;
-    let tokens = sessions.refresh(Presented { token: &token, key, arrived }, &requester).await?;
+    let proven = proven_key(request, Transport::Bearer).await?;
+    let tokens = sessions.refresh(Presented { token: &token, key, proven, arrived }, &requester).await?;
     let mut response = token_response(context, StatusCode::OK, &tokens, Transport::Bearer);
     let (name, value) = NO_CACHE;
     response.headers_mut().insert(name, value);

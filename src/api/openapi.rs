@@ -182,10 +182,14 @@ const BODY: [&str; 6] = [
 ];
 
 /// The refusals of an operation that needs an access token.
-const CALLER: [&str; 5] = [
+const CALLER: [&str; 9] = [
     "400 duplicate_cookie",
     "400 malformed_authorization",
     "400 malformed_cookie",
+    "401 dpop_key_mismatch",
+    "401 dpop_not_bound",
+    "401 dpop_required",
+    "401 invalid_dpop_proof",
     "401 invalid_token",
     "401 missing_token",
 ];

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
 use super::caller::require_own_origin;
+use super::dpop::{ProofRefusal, proven_key};
 use super::token_response::{TokenResponse, token_response};
 use crate::audit::Actor;
 use crate::http::body::OptionalBody;
@@ -28,9 +29,11 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Exchanges a refresh token, in the body or in its cookie, for new tokens. The request may be repeated: the same token
 /// has the same successor. An `Idempotency-Key` makes a late copy of the request certain: it is refused with 409
 /// `already_refreshed`, and never taken for theft. 503 `refresh_token_replaced`: the token was replaced a moment ago;
-/// read the tokens from the store again.
+/// read the tokens from the store again. A session that is bound to a key needs a proof of it in the header `DPoP`:
+/// without one, the refresh is refused with 400 and nothing has happened.
 #[utoipa::path(post, path = "/api/v1/sessions/refresh", tag = "Sessions", security(()),
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 16, max_length = 255,
+    params(("DPoP" = Option<String>, Header, description = "A proof of the key that the tokens are bound to (RFC 9449)"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 16, max_length = 255,
         description = "A random value, new for each refresh and the same when one is repeated")),
     request_body = Option<RefreshRequest>,
     responses((status = 200, body = TokenResponse)))]
@@ -56,7 +59,8 @@ pub(super) async fn refresh_session(
     let holder = Actor { session: Some(token.session), ..Actor::anonymous(&requester) };
     throttle.count(Limit::RefreshSession, token.session.0.as_bytes(), &holder).await?;
     throttle.count_ip(Limit::RefreshAddress, &requester).await?;
-    let tokens = sessions.refresh(Presented { token: &token, key, arrived }, &requester).await?;
+    let proven = proven_key(&request, transport).await?;
+    let tokens = sessions.refresh(Presented { token: &token, key, proven, arrived }, &requester).await?;
     Ok(token_response(&context, StatusCode::OK, &tokens, transport))
 }
 
@@ -86,6 +90,8 @@ impl From<RefreshError> for Problem {
             RefreshError::Expired => Self::unauthorized("session_expired", detail),
             RefreshError::AlreadyRefreshed => Self::conflict("already_refreshed", detail),
             RefreshError::Replaced => Self::unavailable("refresh_token_replaced", detail),
+            RefreshError::ProofMissing => ProofRefusal::Required.into(),
+            RefreshError::OtherKey => ProofRefusal::OtherKey.into(),
             RefreshError::Issue(error) => error.into(),
         }
     }

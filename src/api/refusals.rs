@@ -46,6 +46,7 @@ impl From<AccessError> for Problem {
                 "Origin or Sec-Fetch-Site was sent twice, with different values.",
             ),
             AccessError::Cookie(error) => error.into(),
+            AccessError::Proof(refusal) => refusal.into_unauthorized(),
             AccessError::OriginNotAllowed => Self::forbidden(
                 "origin_not_allowed",
                 "Requests with cookies must come from a page of an allowed origin.",

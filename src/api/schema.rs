@@ -98,6 +98,8 @@ pub(super) struct Session {
     /// The administrator who acts for the account in this session.
     #[schema(required)]
     impersonated_by: Option<UserId>,
+    /// Whether its tokens are bound to a key of the client (RFC 9449).
+    dpop: bool,
     /// The beginning of the refresh token's SHA-256, in hexadecimal digits.
     token_hint: String,
 }
@@ -120,6 +122,7 @@ impl Session {
             revoked_reason: session.revoked_reason,
             amr: session.amr,
             impersonated_by: session.impersonator,
+            dpop: session.is_bound,
             token_hint: session.token_hint,
         }
     }

@@ -16,6 +16,7 @@ use crate::types::{SessionId, Timestamp, Transport};
 pub(super) struct TokenResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     access_token: Option<&'a str>,
+    /// `Bearer`, or `DPoP` if the tokens are bound to a key (RFC 9449).
     token_type: &'a str,
     /// Seconds until the access token expires.
     expires_in: u64,
@@ -32,6 +33,11 @@ pub(super) struct TokenResponse<'a> {
     session_id: SessionId,
     server_time: Timestamp,
     user: User<'a>,
+}
+
+/// Returns the type of access tokens (RFC 6749 §7.1, RFC 9449 §5).
+pub(super) const fn token_type(is_bound: bool) -> &'static str {
+    if is_bound { "DPoP" } else { "Bearer" }
 }
 
 /// Responds with `tokens`, carried as `transport` says.
@@ -65,7 +71,7 @@ pub(super) fn token_response_with_device(
     }
     response.json(TokenResponse {
         access_token: in_body.then_some(&tokens.access_token),
-        token_type: "Bearer",
+        token_type: token_type(tokens.is_bound),
         expires_in: tokens.access_token_expires_in.as_secs(),
         refresh_token: tokens.refresh_token.as_ref().filter(|_| in_body).map(RefreshToken::expose),
         refresh_token_expires_in: tokens.refresh_token_expires_in.as_secs(),

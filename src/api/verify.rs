@@ -14,6 +14,9 @@ use super::caller::{AccessError, Caller, authenticate_for_proxy};
 use crate::http::{HttpContext, Problem, Query};
 use crate::types::{Timestamp, in_ascii};
 
+/// The path of forward authentication.
+const VERIFY: &str = "/api/v1/auth/verify";
+
 /// The requests that an administrator may make who acts for the account.
 #[derive(Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -126,7 +129,8 @@ pub(super) async fn verify_request(
         return Ok(HttpResponse::Ok().finish());
     }
     let method = original_method(&request);
-    let caller = match authenticate_for_proxy(&request, &method, query.audience.as_deref()).await {
+    let path = request.uri().path().strip_prefix(VERIFY).filter(|_| names_path(&request));
+    let caller = match authenticate_for_proxy(&request, &method, path, query.audience.as_deref()).await {
         Err(error) if error.is_without_login() => {
             return context.login_redirect(&request, &method).map_or_else(|| Err(error.into()), Ok);
         }

@@ -9,7 +9,7 @@ use std::thread::available_parallelism;
 use keyturn_verify::Rules;
 use tokio::sync::Mutex;
 
-use super::{StartError, Tables, no_installation};
+use super::{StartError, Tables};
 use crate::accounts::links::Links;
 use crate::accounts::{self, Accounts, Deletions, EmailChanges, Logins, PasswordAttempts, Recovery, TwoStep};
 use crate::admin::secrets::SecretChange;
@@ -24,6 +24,7 @@ use crate::config::{Config, Database};
 use crate::db::migrate::{self, State};
 use crate::db::{Conn, Db, DbResult, Purpose, time};
 use crate::devices::Devices;
+use crate::dpop::Proofs;
 use crate::keys::{KeyKeeper, KeyPolicy, KeyRing, Keys, lifecycle, secrets};
 use crate::mail::Mail;
 use crate::metrics::Metrics;
@@ -125,6 +126,12 @@ impl Base {
             random: self.random,
             metrics: self.metrics.clone(),
         }))
+    }
+
+    /// Creates the check of proofs.
+    pub(super) fn proofs(&self, config: &Config) -> Proofs {
+        let is_alone = matches!(config.database, Database::Sqlite { .. });
+        Proofs::new(self.db.clone(), self.cache.clone(), self.clock.clone(), is_alone)
     }
 
     /// Creates the second factors.
@@ -347,4 +354,12 @@ async fn open_keys(db: &Db, config: &Config, clock: &Clock, log: &RevocationLog)
 pub(super) fn hasher(config: &Config, random: Random) -> io::Result<Hasher> {
     let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
     Hasher::new(config.argon2, cores, WAITING_PER_HASHER, random)
+}
+
+/// Says that there is no installation in `database`, and how to get to one.
+pub fn no_installation(database: &Database) -> String {
+    format!(
+        "there is no installation of keyturn in {database}, where this command looked: give it the server's settings, and \
+         run it in the server's folder if DATA_DIR is relative; or create one by `keyturn serve` or `keyturn migrate`"
+    )
 }

@@ -28,6 +28,7 @@ use crate::clock::Clock;
 use crate::config::{self, CacheKind, Config, Database};
 use crate::db::{self, Conn, Db, DbError, DbResult};
 use crate::devices::Devices;
+use crate::dpop::{self, Proofs};
 use crate::http::cors::share_with_pages;
 use crate::http::request::serve_request;
 use crate::http::{Connections, HttpContext};
@@ -44,6 +45,7 @@ use crate::throttle::{self, Throttle};
 use crate::tokens::opaque;
 use crate::types::Timestamp;
 
+pub use base::no_installation;
 use base::{Base, hasher};
 pub use progress::Stall;
 
@@ -66,6 +68,7 @@ pub struct App {
     pub(crate) sessions: Sessions,
     pub(crate) clients: Clients,
     oauth: OAuth,
+    proofs: Proofs,
     pub(crate) retention: Retention,
     pub(crate) secret_change: SecretChange,
     pub(crate) throttle: Throttle,
@@ -240,6 +243,7 @@ impl App {
             audit: base.audit.clone(),
             clients: base.clients.clone(),
             oauth: OAuth::new(sessions.clone(), base.clients.clone()),
+            proofs: base.proofs(config),
             sessions,
             retention,
             throttle,
@@ -334,6 +338,7 @@ impl App {
             .app_data(web::Data::new(self.sessions.clone()))
             .app_data(web::Data::new(self.clients.clone()))
             .app_data(web::Data::new(self.oauth.clone()))
+            .app_data(web::Data::new(self.proofs.clone()))
             .app_data(web::Data::new(self.throttle.clone()))
             .app_data(web::Data::new(self.feed.clone()))
             .app_data(web::Data::new(self.cache.clone()))
@@ -354,14 +359,6 @@ pub fn check(config: &Config) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Says that there is no installation in `database`, and how to get to one.
-pub fn no_installation(database: &Database) -> String {
-    format!(
-        "there is no installation of keyturn in {database}, where this command looked: give it the server's settings, and \
-         run it in the server's folder if DATA_DIR is relative; or create one by `keyturn serve` or `keyturn migrate`"
-    )
-}
-
 /// Returns how long the rows of each table are kept, and who deletes them.
 fn rules(config: &config::Retention, deletions: &Deletions) -> Rules {
     // These rows have a time at which they end themselves.
@@ -376,6 +373,7 @@ fn rules(config: &config::Retention, deletions: &Deletions) -> Rules {
         rule(mail::FAILURES_KEPT, mail::expire),
         rule(ended, mail::expire_counts),
         rule(ended, revocations::expire),
+        rule(ended, dpop::expire),
     ];
     if let Some(kept) = config.audit {
         others.push(rule(kept, audit::expire));

@@ -209,6 +209,18 @@ impl Cache {
         }
     }
 
+    /// Claims a proof for `kept` on behalf of all servers that share the cache. Returns whether nobody has before;
+    /// `None` if the cache is in the process.
+    ///
+    /// # Errors
+    /// The cache is unavailable. The proof may be claimed.
+    pub async fn claim_proof(&self, digest: &[u8; 32], kept: Duration) -> Result<Option<bool>, CacheError> {
+        match self {
+            Self::Memory(_) => Ok(None),
+            Self::Redis(redis) => redis.claim_proof(digest, kept).await.map(Some),
+        }
+    }
+
     /// Returns the status of the cache.
     pub fn status(&self) -> CacheStatus {
         match self {

@@ -72,6 +72,7 @@ diesel::table! {
         former_rotation_key -> Nullable<Binary>,
         doubted_generation -> Nullable<BigInt>,
         doubted_at -> Nullable<SqlTime>,
+        dpop_jkt -> Nullable<Binary>,
     }
 }
 
@@ -208,6 +209,7 @@ diesel::table! {
         attempts -> Integer,
         transport -> Text,
         device_name -> Nullable<Text>,
+        dpop_jkt -> Nullable<Binary>,
     }
 }
 
@@ -315,6 +317,16 @@ diesel::table! {
         number -> Integer,
         digest -> Binary,
         created_at -> SqlTime,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::SqlTime;
+
+    dpop_proofs (digest) {
+        digest -> Binary,
+        expires_at -> SqlTime,
     }
 }
 

@@ -10,14 +10,14 @@ use diesel::expression::AsExpression;
 use diesel::internal::derives::as_expression::Bound;
 use diesel::pg::{Pg, PgValue};
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use diesel::sql_types::{HasSqlType, Nullable, SqlType};
+use diesel::sql_types::{Binary, HasSqlType, Nullable, SqlType};
 use diesel::sqlite::{Sqlite, SqliteValue};
 use uuid::Uuid;
 
 use super::connection::{MultiBackend, MultiRawValue};
 use crate::types::{
-    Amr, Audiences, AuditId, ClientId, EmailId, Jti, KeyId, Roles, Scopes, SessionId, Timestamp, TrustedDeviceId,
-    UserId,
+    Amr, Audiences, AuditId, ClientId, EmailId, Jti, KeyId, KeyThumbprint, Roles, Scopes, SessionId, Timestamp,
+    TrustedDeviceId, UserId,
 };
 
 /// A UUID: `uuid` on Postgres, 16 bytes on SQLite.
@@ -276,3 +276,32 @@ impl FromSql<SqlInet, Sqlite> for IpColumn {
 }
 
 column!(IpColumn, SqlInet);
+
+impl ToSql<Binary, Pg> for KeyThumbprint {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        out.write_all(self.as_bytes())?;
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<Binary, Pg> for KeyThumbprint {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self::new(value.as_bytes().try_into()?))
+    }
+}
+
+impl ToSql<Binary, Sqlite> for KeyThumbprint {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(self.as_bytes().as_slice());
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<Binary, Sqlite> for KeyThumbprint {
+    fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+        let bytes = <Vec<u8> as FromSql<Binary, Sqlite>>::from_sql(value)?;
+        Ok(Self::new(bytes.as_slice().try_into()?))
+    }
+}
+
+column!(KeyThumbprint, Binary);

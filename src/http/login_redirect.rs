@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use url::Url;
 
 use super::context::HttpContext;
+use super::original_url::original_url;
 
 impl HttpContext {
     /// Returns the redirect of a browser to `VERIFY_LOGIN_URL`, if that is set and the request that the proxy holds
@@ -26,17 +27,4 @@ impl HttpContext {
 fn accepts_pages(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accept.split(',').any(|range| range.split(';').next().is_some_and(|media| media.trim() == "text/html"))
-}
-
-/// Returns the URL of the request that a proxy holds: in `X-Original-URL`, or in the parts that Traefik and Caddy send.
-fn original_url(headers: &HeaderMap) -> Option<Url> {
-    let text = |name: &str| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-    let whole = text("x-original-url").map(str::to_owned);
-    let parts = || {
-        let uri = text("x-forwarded-uri").filter(|uri| uri.starts_with('/'))?;
-        Some(format!("{}://{}{uri}", text("x-forwarded-proto")?, text("x-forwarded-host")?))
-    };
-    let url = Url::parse(&whole.or_else(parts)?).ok()?;
-    let is_plain = matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none();
-    is_plain.then_some(url)
 }

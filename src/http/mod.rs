@@ -11,6 +11,7 @@ pub(crate) mod cors;
 pub(crate) mod field_text;
 mod login_redirect;
 mod nul;
+pub(crate) mod original_url;
 pub(crate) mod pagination;
 pub(crate) mod problem;
 pub(crate) mod query;

@@ -4,10 +4,20 @@ use super::Mfa;
 use super::store::{self, ChallengeRow};
 use crate::db::{Conn, DbError, DbResult};
 use crate::tokens::opaque::{self, IssuedToken, OpaqueToken, Purpose, TokenRecord};
-use crate::types::{Label, Transport, UserId};
+use crate::types::{KeyThumbprint, Label, Transport, UserId};
 
 /// The maximum number of codes per challenge. After that the login has to start again.
 const MAX_ATTEMPTS: i32 = 5;
+
+/// A challenge as it was created with the password.
+pub(crate) struct Challenge {
+    /// The account.
+    pub user: UserId,
+    /// How the client receives its tokens.
+    pub transport: Transport,
+    /// The key whose possession the client has proven.
+    pub proven: Option<KeyThumbprint>,
+}
 
 /// A login that waits for its second factor.
 pub(crate) struct PendingLogin {
@@ -18,32 +28,33 @@ pub(crate) struct PendingLogin {
 }
 
 impl Mfa {
-    /// Creates a challenge for a login of `user` and returns its token.
+    /// Creates a challenge for a login and returns its token.
     pub(crate) fn challenge(
         &self,
         conn: &mut Conn,
-        user: UserId,
-        transport: Transport,
+        challenge: Challenge,
         device_name: Option<&Label>,
     ) -> DbResult<OpaqueToken> {
+        let Challenge { user, transport, proven } = challenge;
         let record = TokenRecord { purpose: Purpose::MfaChallenge, user, session: None };
         let IssuedToken { token, .. } = opaque::issue(conn, record, &self.random, self.clock.now())?;
         let challenge = ChallengeRow {
             transport: transport.name().to_owned(),
             device_name: device_name.map(|name| name.as_str().to_owned()),
+            dpop_jkt: proven,
         };
         store::insert_challenge(conn, &token.digest(), challenge)?;
         Ok(token)
     }
 
-    /// Finds the account of the challenge with this token, and how the client receives its tokens.
-    pub(crate) async fn find_challenge(&self, token: &OpaqueToken) -> DbResult<Option<(UserId, Transport)>> {
+    /// Finds the challenge with this token.
+    pub(crate) async fn find_challenge(&self, token: &OpaqueToken) -> DbResult<Option<Challenge>> {
         let token = token.clone();
         let now = self.clock.now();
         let find = move |conn: &mut Conn| {
             let Some(record) = opaque::find(conn, &token, &[Purpose::MfaChallenge], now)? else { return Ok(None) };
-            let Some(transport) = store::find_transport(conn, &token.digest())? else { return Ok(None) };
-            Ok(Some((record.user, transport_of(&transport)?)))
+            let Some((transport, proven)) = store::find_challenge(conn, &token.digest())? else { return Ok(None) };
+            Ok(Some(Challenge { user: record.user, transport: transport_of(&transport)?, proven }))
         };
         self.db.read(find).await
     }

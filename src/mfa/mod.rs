@@ -26,6 +26,7 @@ use crate::secret::{SealKey, SealedRows};
 use crate::tokens::opaque::{Purpose, TokenRecord};
 use crate::types::{Amr, UserId};
 
+pub(crate) use challenge::Challenge;
 pub(crate) use import::{FactorError, ImportedFactor};
 pub(crate) use recovery_codes::RecoveryCodes;
 pub(crate) use totp::TotpEnrolment;

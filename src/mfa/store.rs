@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use crate::db::schema::{mfa_challenges, opaque_tokens, recovery_codes, totp_secrets, trusted_devices};
 use crate::db::types::{IpColumn, Json};
 use crate::db::{Conn, DbResult};
-use crate::types::{Timestamp, TrustedDeviceId, UserId};
+use crate::types::{KeyThumbprint, Timestamp, TrustedDeviceId, UserId};
 
 /// Returns whether the account has a confirmed secret.
 pub(super) fn is_enabled(conn: &mut Conn, user: UserId) -> DbResult<bool> {
@@ -123,6 +123,7 @@ pub(super) fn count_recovery_codes(conn: &mut Conn, user: UserId) -> DbResult<i6
 pub struct ChallengeRow {
     pub transport: String,
     pub device_name: Option<String>,
+    pub dpop_jkt: Option<KeyThumbprint>,
 }
 
 /// Inserts a challenge under the digest of its token.
@@ -132,18 +133,20 @@ pub(super) fn insert_challenge(conn: &mut Conn, digest: &[u8], challenge: Challe
     Ok(())
 }
 
-/// Finds the transport of a challenge.
-pub(super) fn find_transport(conn: &mut Conn, digest: &[u8]) -> DbResult<Option<String>> {
-    let transport = mfa_challenges::table.find(digest).select(mfa_challenges::transport);
-    Ok(transport.first(conn).optional()?)
+/// Finds the transport of a challenge, and the key whose possession was proven with the password.
+pub(super) fn find_challenge(conn: &mut Conn, digest: &[u8]) -> DbResult<Option<(String, Option<KeyThumbprint>)>> {
+    let columns = (mfa_challenges::transport, mfa_challenges::dpop_jkt);
+    Ok(mfa_challenges::table.find(digest).select(columns).first(conn).optional()?)
 }
 
 /// Counts an attempt at a challenge. Returns `None` after `max` attempts.
 pub(super) fn attempt_challenge(conn: &mut Conn, digest: &[u8], max: i32) -> DbResult<Option<ChallengeRow>> {
     let waiting = mfa_challenges::table.find(digest).filter(mfa_challenges::attempts.lt(max));
-    let attempted = diesel::update(waiting)
-        .set(mfa_challenges::attempts.eq(mfa_challenges::attempts + 1))
-        .returning((mfa_challenges::transport, mfa_challenges::device_name));
+    let attempted = diesel::update(waiting).set(mfa_challenges::attempts.eq(mfa_challenges::attempts + 1)).returning((
+        mfa_challenges::transport,
+        mfa_challenges::device_name,
+        mfa_challenges::dpop_jkt,
+    ));
     Ok(attempted.get_results(conn)?.into_iter().next())
 }
 

@@ -9,9 +9,9 @@ use crate::clients::Client;
 use crate::db::{DbError, DbResult};
 use crate::keys::Key;
 use crate::sessions::IssueError;
-use crate::tokens::access;
+use crate::tokens::access::{self, Confirmation};
 use crate::tokens::client::ClientClaims;
-use crate::types::{Jti, Scopes, Timestamp};
+use crate::types::{Jti, KeyThumbprint, Scopes, Timestamp};
 
 /// An access token for a client.
 pub(crate) struct ClientToken {
@@ -21,6 +21,18 @@ pub(crate) struct ClientToken {
     pub expires_in: Duration,
     /// The scopes of the token.
     pub scopes: Scopes,
+    /// Whether the token is bound to a key.
+    pub is_bound: bool,
+}
+
+/// A client that presents its access token in the place of a secret.
+pub(crate) struct AuthenticatedByToken {
+    /// The client.
+    pub client: Arc<Client>,
+    /// What the client may do.
+    pub scopes: Scopes,
+    /// The key that the token is bound to.
+    pub bound_to: Option<KeyThumbprint>,
 }
 
 /// Why a client gets no token.
@@ -66,11 +78,17 @@ impl OAuth {
         }
     }
 
-    /// Issues an access token for a client itself. There is no refresh token: the client has its secret.
+    /// Issues an access token for a client itself, bound to the key that was `proven`, if any. There is no refresh
+    /// token: the client has its secret.
     ///
     /// # Errors
     /// The client may not have what it asks for, or the token cannot be signed.
-    pub(crate) fn grant_to_client(&self, client: &Client, wanted: Wanted) -> Result<ClientToken, GrantError> {
+    pub(crate) fn grant_to_client(
+        &self,
+        client: &Client,
+        wanted: Wanted,
+        proven: Option<KeyThumbprint>,
+    ) -> Result<ClientToken, GrantError> {
         let target = target::of_client(client, wanted, &self.sessions.audience)?;
         let key = self.signing_key(client)?;
         self.sessions.clock.check().map_err(DbError::from)?;
@@ -86,9 +104,10 @@ impl OAuth {
             jti: Jti(self.sessions.random.id(now)),
             client_id: client.id,
             scope: target.scopes.to_string(),
+            cnf: proven.map(|jkt| Confirmation { jkt }),
         };
         let access_token = access::sign(&claims, &key).map_err(IssueError::from)?;
-        Ok(ClientToken { access_token, expires_in, scopes: target.scopes })
+        Ok(ClientToken { access_token, expires_in, scopes: target.scopes, is_bound: proven.is_some() })
     }
 
     /// Verifies the access token of a client, for whatever audience, and that it was not revoked by itself. Returns
@@ -117,11 +136,11 @@ impl OAuth {
     ///
     /// # Errors
     /// The database fails.
-    pub(crate) async fn authenticate_by_token(&self, token: &str) -> DbResult<Option<(Arc<Client>, Scopes)>> {
+    pub(crate) async fn authenticate_by_token(&self, token: &str) -> DbResult<Option<AuthenticatedByToken>> {
         let found = self.check_client_token(token).await?;
         Ok(found.filter(|(_, claims)| claims.aud == self.sessions.audience).map(|(client, claims)| {
             let scopes = scopes_of(&claims.scope).filter(|scope| client.has_scope(scope));
-            (client, scopes)
+            AuthenticatedByToken { client, scopes, bound_to: claims.cnf.map(|cnf| cnf.jkt) }
         }))
     }
 }

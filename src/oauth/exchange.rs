@@ -8,13 +8,14 @@ use crate::clients::Client;
 use crate::db::DbError;
 use crate::sessions::IssueError;
 use crate::sessions::check::CheckError;
-use crate::tokens::access::{self, Claims};
-use crate::types::Jti;
+use crate::tokens::access::{self, Claims, Confirmation};
+use crate::types::{Jti, KeyThumbprint};
 
 impl OAuth {
     /// Exchanges a person's access token for another one. That ends with the session and when the account changes, and
     /// no later than the token that it is made of, so that the log of revocations covers it. An administrator who acts
-    /// for the person stays in the claim `act`.
+    /// for the person stays in the claim `act`. The token is bound to the key that the client has `proven`, if any, and
+    /// never to the key of the person's client, which the client does not hold.
     ///
     /// # Errors
     /// The token is not valid or not for this client, the client may not have what it asks for, or the database fails.
@@ -23,6 +24,7 @@ impl OAuth {
         client: &Client,
         subject_token: &str,
         wanted: Wanted,
+        proven: Option<KeyThumbprint>,
     ) -> Result<ClientToken, GrantError> {
         let own = &self.sessions.audience;
         let subject = self.sessions.check_of_any_audience(subject_token).await.map_err(|error| match error {
@@ -47,9 +49,11 @@ impl OAuth {
             client_id: client.id.to_string(),
             scope: target.scopes.to_string(),
             roles: subject.snapshot.subject.roles.clone(),
+            cnf: proven.map(|jkt| Confirmation { jkt }),
             ..held.clone()
         };
         let access_token = access::sign(&claims, &key).map_err(IssueError::from)?;
-        Ok(ClientToken { access_token, expires_in: left(claims.exp, now), scopes: target.scopes })
+        let expires_in = left(claims.exp, now);
+        Ok(ClientToken { access_token, expires_in, scopes: target.scopes, is_bound: proven.is_some() })
     }
 }

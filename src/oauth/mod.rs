@@ -9,7 +9,7 @@ mod target;
 use crate::clients::Clients;
 use crate::sessions::Sessions;
 
-pub(crate) use client_credentials::{ClientToken, GrantError};
+pub(crate) use client_credentials::{AuthenticatedByToken, ClientToken, GrantError};
 pub(crate) use introspection::ActiveToken;
 pub(crate) use revocation::RevokeError;
 pub(crate) use target::{TargetError, Wanted};

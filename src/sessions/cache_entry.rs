@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Policy, SessionSnapshot, Sessions, Subject};
 use crate::cache::{NewEntry, Superseded};
-use crate::types::{Amr, Jti, Roles, SessionId, Timestamp, UserId, as_millis};
+use crate::types::{Amr, Jti, KeyThumbprint, Roles, SessionId, Timestamp, UserId, as_millis};
 
 /// A snapshot in the form that the cache stores. An entry of another form counts as missing, so the form may change.
 #[derive(Serialize, Deserialize)]
@@ -36,10 +36,11 @@ struct CacheEntry<'a> {
     client_id: Cow<'a, str>,
     actor: Option<UserId>,
     valid_from_revision: i64,
+    bound_to: Option<KeyThumbprint>,
 }
 
 /// The first byte of an entry, to be changed with its form.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 /// Encodes a snapshot as a cache entry. Returns `None` if that fails.
 fn encode(snapshot: &SessionSnapshot) -> Option<Vec<u8>> {
@@ -64,6 +65,7 @@ fn encode(snapshot: &SessionSnapshot) -> Option<Vec<u8>> {
         client_id: Cow::Borrowed(&snapshot.client_id),
         actor: snapshot.actor,
         valid_from_revision: snapshot.valid_from_revision,
+        bound_to: snapshot.bound_to,
     };
     postcard::to_extend(&entry, vec![FORM]).ok()
 }
@@ -95,6 +97,7 @@ pub(super) fn decode(entry: &[u8]) -> Option<SessionSnapshot> {
         client_id: entry.client_id.into_owned(),
         actor: entry.actor,
         valid_from_revision: entry.valid_from_revision,
+        bound_to: entry.bound_to,
     })
 }
 
@@ -150,6 +153,7 @@ mod tests {
             client_id: "keyturn".to_owned(),
             actor: Some(UserId(Uuid::from_u128(7))),
             valid_from_revision: 2,
+            bound_to: Some(KeyThumbprint::new([8; 32])),
         };
         let bytes = encode(&snapshot).unwrap();
         assert_eq!(decode(&bytes), Some(snapshot));

@@ -14,7 +14,7 @@ use crate::metrics::CheckSource;
 use crate::revocations::LogStatus;
 use crate::tokens::access::Claims;
 use crate::tokens::verified::VerifiedToken;
-use crate::types::{Timestamp, UserId};
+use crate::types::{KeyThumbprint, Timestamp, UserId};
 
 /// How often the activity of a session is recorded.
 const ACTIVITY_INTERVAL: Duration = Duration::from_secs(60);
@@ -47,6 +47,11 @@ impl CheckedToken {
     /// Returns the claims of the token.
     pub(crate) fn claims(&self) -> &Claims {
         &self.token.claims
+    }
+
+    /// Returns the key that the token is bound to.
+    pub(crate) fn bound_to(&self) -> Option<KeyThumbprint> {
+        self.claims().cnf.map(|cnf| cnf.jkt)
     }
 
     /// Returns the administrator who acts for the account.

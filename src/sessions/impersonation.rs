@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::open::{OpenedSession, PreparedSession};
 use super::{IssueError, Sessions, Subject, store};
 use crate::db::{Conn, DbResult};
-use crate::types::{Amr, Requester, SessionId, Timestamp, UserId};
+use crate::types::{Amr, KeyThumbprint, Requester, SessionId, Timestamp, UserId};
 
 /// The longest lifetime of an impersonation session.
 const MAX_LIFETIME: Duration = Duration::from_secs(15 * 60);
@@ -21,6 +21,8 @@ pub(crate) struct Impersonator {
     pub amr: Amr,
     /// The time at which the administrator authenticated.
     pub authenticated_at: Timestamp,
+    /// The key that the administrator's own session is bound to.
+    pub bound_to: Option<KeyThumbprint>,
 }
 
 /// An impersonation session with its access token.
@@ -37,6 +39,8 @@ pub(crate) struct Impersonation {
     pub impersonator: UserId,
     /// The server's time.
     pub server_time: Timestamp,
+    /// Whether the access token is bound to a key.
+    pub is_bound: bool,
 }
 
 impl PreparedSession {
@@ -53,8 +57,8 @@ impl PreparedSession {
 impl Sessions {
     /// Prepares an impersonation session in which `impersonator` acts for the owner.
     pub(crate) fn prepare_impersonation(&self, impersonator: Impersonator, requester: &Requester) -> PreparedSession {
-        let Impersonator { user, session, amr, authenticated_at } = impersonator;
-        let mut prepared = self.prepare(amr, requester, None);
+        let Impersonator { user, session, amr, authenticated_at, bound_to } = impersonator;
+        let mut prepared = self.prepare(amr, requester, None).bound_to(bound_to);
         prepared.ends_at = prepared.created_at.plus(self.policy.access_token_ttl.min(MAX_LIFETIME));
         prepared.authenticated_at = authenticated_at;
         prepared.actor = Some(user);
@@ -77,6 +81,7 @@ impl Sessions {
             subject: tokens.subject,
             impersonator,
             server_time: tokens.server_time,
+            is_bound: tokens.is_bound,
         })
     }
 }

@@ -29,7 +29,7 @@ impl Sessions {
             return Ok(None);
         };
         let now = self.clock.now();
-        let judgement = judge(&family, Presented { token, key: None, arrived: now }, &self.policy, now);
+        let judgement = judge(&family, Presented { token, key: None, proven: None, arrived: now }, &self.policy, now);
         Ok(matches!(judgement, Judgement::Current | Judgement::CatchUp).then_some(family.snapshot))
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Session {
     pub amr: Amr,
     /// The administrator who acts for the owner in this session.
     pub impersonator: Option<UserId>,
+    /// Whether the session's tokens are bound to a key (RFC 9449).
+    pub is_bound: bool,
     /// The first bytes of the SHA-256 digest of the refresh token, in hexadecimal.
     pub token_hint: String,
 }
@@ -67,6 +69,7 @@ impl Session {
             revoked_reason: row.revoked_reason,
             amr: row.amr,
             impersonator: row.actor_id,
+            is_bound: row.dpop_jkt.is_some(),
             token_hint: row.token_digest.iter().take(HINT_BYTES).map(|byte| format!("{byte:02x}")).collect(),
         }
     }

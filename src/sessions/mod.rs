@@ -36,10 +36,10 @@ use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::revocations::RevocationLog;
 use crate::secret::MacKey;
-use crate::tokens::access::{self, Act, Claims, SigningError};
+use crate::tokens::access::{self, Act, Claims, Confirmation, SigningError};
 use crate::tokens::refresh::RefreshToken;
 use crate::tokens::verified::VerifiedTokens;
-use crate::types::{Amr, Jti, Roles, SessionId, Timestamp, UserId};
+use crate::types::{Amr, Jti, KeyThumbprint, Roles, SessionId, Timestamp, UserId};
 
 pub(crate) use impersonation::{Impersonation, Impersonator};
 pub(crate) use list::Session;
@@ -211,6 +211,8 @@ pub(crate) struct SessionSnapshot {
     pub actor: Option<UserId>,
     /// The revision from which on access tokens are valid; those of earlier revisions are revoked.
     pub valid_from_revision: i64,
+    /// The key that the session's tokens are bound to, if any (RFC 9449). It never changes.
+    pub bound_to: Option<KeyThumbprint>,
 }
 
 impl SessionSnapshot {
@@ -247,6 +249,8 @@ pub(crate) struct IssuedTokens {
     pub subject: Subject,
     /// The server's time.
     pub server_time: Timestamp,
+    /// Whether the tokens are bound to a key.
+    pub is_bound: bool,
 }
 
 /// Why tokens were not issued. The client is not at fault.
@@ -322,6 +326,7 @@ impl Sessions {
             email_verified: email.then_some(snapshot.subject.email_verified),
             name: snapshot.subject.name.clone().filter(|_| name),
             act: snapshot.actor.map(|sub| Act { sub }),
+            cnf: snapshot.bound_to.map(|jkt| Confirmation { jkt }),
         }
     }
 
@@ -344,6 +349,7 @@ impl Sessions {
             session: snapshot.session,
             subject: snapshot.subject.clone(),
             server_time: now,
+            is_bound: snapshot.bound_to.is_some(),
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::db::{Conn, DbResult};
 use crate::devices::{Device, Place};
 use crate::mail::Activity;
 use crate::tokens::refresh::RefreshToken;
-use crate::types::{ADMIN, Amr, Jti, Requester, SessionId, Timestamp, UserId};
+use crate::types::{ADMIN, Amr, Jti, KeyThumbprint, Requester, SessionId, Timestamp, UserId};
 
 /// A session that is ready to be inserted in the transaction that logs its owner in.
 pub(crate) struct PreparedSession {
@@ -29,6 +29,8 @@ pub(crate) struct PreparedSession {
     pub(super) actor: Option<UserId>,
     /// The session with which this one ends.
     pub(super) parent: Option<SessionId>,
+    /// The key that the session's tokens are bound to.
+    bound_to: Option<KeyThumbprint>,
 }
 
 /// A session that was inserted. Its tokens are issued after the commit.
@@ -83,6 +85,11 @@ impl PreparedSession {
     /// Returns the session's id.
     pub(crate) fn session(&self) -> SessionId {
         self.session
+    }
+
+    /// Binds the session's tokens to a key whose possession the client has proven (RFC 9449), if it has.
+    pub(crate) fn bound_to(self, key: Option<KeyThumbprint>) -> Self {
+        Self { bound_to: key, ..self }
     }
 
     /// Inserts the session in the caller's transaction, which has locked the owner's account. Revokes the sessions
@@ -147,6 +154,7 @@ impl PreparedSession {
             client_id: CLIENT_ID.to_owned(),
             actor: self.actor,
             valid_from_revision: 0,
+            bound_to: self.bound_to,
         }
     }
 }
@@ -170,6 +178,7 @@ impl Sessions {
             ends_at: now.plus(self.policy.session_max_lifetime),
             actor: None,
             parent: None,
+            bound_to: None,
         }
     }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::keys::signing_key::SigningKey;
-use crate::types::{Amr, Jti, KeyId, Roles, SessionId, Timestamp, UserId};
+use crate::types::{Amr, Jti, KeyId, KeyThumbprint, Roles, SessionId, Timestamp, UserId};
 
 /// The claims of an access token (RFC 9068 §2.2). Times are seconds since 1970 (NumericDate).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,6 +55,16 @@ pub struct Claims {
     /// The administrator who acts for the user, if the session is an impersonation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub act: Option<Act>,
+    /// The key that the token is bound to, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+}
+
+/// The key whose possession the holder of a token has to prove (RFC 7800 §3.1, RFC 9449 §6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Confirmation {
+    /// The thumbprint of the key.
+    pub jkt: KeyThumbprint,
 }
 
 /// The `client_id` of the tokens that a person's login and its refreshes issue: the name of this API's own client.
@@ -74,6 +84,7 @@ impl TryFrom<keyturn_verify::Claims> for Claims {
             auth_time: claims.auth_time.ok_or(Refusal::Claims)?,
             amr: Amr::from_token(claims.amr.ok_or(Refusal::Claims)?),
             act: claims.act.map(|act| Act { sub: UserId(uuid(act.sub)) }),
+            cnf: claims.cnf.as_ref().map(confirmation).transpose()?,
             iss: claims.iss,
             aud: claims.aud,
             exp: claims.exp,
@@ -93,6 +104,14 @@ impl Claims {
     pub fn is_exchanged(&self) -> bool {
         self.client_id != FIRST_PARTY
     }
+}
+
+/// Returns the key that a token which was verified is bound to.
+///
+/// # Errors
+/// The text is no thumbprint.
+pub(super) fn confirmation(cnf: &keyturn_verify::Confirmation) -> Result<Confirmation, Refusal> {
+    KeyThumbprint::parse(&cnf.jkt).map(|jkt| Confirmation { jkt }).ok_or(Refusal::Claims)
 }
 
 /// The actor in a token (RFC 8693 §4.1).

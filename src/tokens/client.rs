@@ -3,7 +3,7 @@
 use keyturn_verify::{Id, Refusal};
 use serde::Serialize;
 
-use super::access::uuid;
+use super::access::{Confirmation, confirmation, uuid};
 use crate::types::{ClientId, Jti};
 
 /// The beginning of the subject of such a token. No account has such an id, so no route for accounts takes the token.
@@ -31,6 +31,9 @@ pub struct ClientClaims {
     /// The scopes, separated by spaces. Left out if there are none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub scope: String,
+    /// The key that the token is bound to, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
 }
 
 impl TryFrom<keyturn_verify::Claims> for ClientClaims {
@@ -51,6 +54,7 @@ impl TryFrom<keyturn_verify::Claims> for ClientClaims {
             nbf: claims.nbf,
             jti: Jti(uuid(claims.jti)),
             client_id,
+            cnf: claims.cnf.as_ref().map(confirmation).transpose()?,
             scope: claims.scope,
         })
     }

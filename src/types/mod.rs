@@ -12,6 +12,7 @@ mod requester;
 mod roles;
 mod scopes;
 pub mod text;
+mod thumbprint;
 mod timestamp;
 mod transport;
 
@@ -25,5 +26,6 @@ pub use rate::Rate;
 pub use requester::{MAX_USER_AGENT, Requester};
 pub use roles::{ADMIN, Role, Roles, RolesError, USER};
 pub use scopes::{Audiences, AudiencesError, Scopes, ScopesError};
+pub use thumbprint::KeyThumbprint;
 pub use timestamp::{Timestamp, as_millis};
 pub use transport::Transport;

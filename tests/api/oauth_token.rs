@@ -6,7 +6,7 @@ use crate::audit::administrator;
 use crate::clients::{CLIENTS, Client, assert_error, form, introspect, register};
 use crate::strangers::{assert_refused, bearer, closed};
 use crate::support::tokens::jwt_part;
-use crate::support::{Backend, Endpoint, Request, Response, Server, Servers, Tokens};
+use crate::support::{Backend, Endpoint, ProofKey, Request, Response, Server, Servers, Tokens};
 
 both_backends! {
     a_refresh_is_the_same_as_at_the_other_route,
@@ -506,5 +506,11 @@ async fn the_metadata_lists_exactly_what_works(backend: Backend) {
     assert_eq!(metadata["response_types_supported"], json!([]));
     let algorithms = list("access_token_signing_alg_values_supported");
     assert_eq!(algorithms, [jwt_part(&admin.access, 0)["alg"].as_str().unwrap()]);
+    for algorithm in list("dpop_signing_alg_values_supported") {
+        let key = ProofKey::of(&algorithm);
+        let tokens = key.register(&server).await;
+        let answer = key.sends(&server, refreshing(&server, &tokens.refresh, &[]), None).send().await;
+        assert_eq!(answer.assert_status(200).json()["token_type"], "DPoP", "{algorithm}");
+    }
     assert!(server.get(CLIENTS).bearer(&admin.access).send().await.status == 200);
 }

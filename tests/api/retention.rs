@@ -29,7 +29,7 @@ const DAY: u64 = 86_400;
 const RETENTION: [(&str, &str); 2] = [("SESSION_RETENTION", "864000"), ("SWEEP_INTERVAL", "0")];
 
 /// Runs `keyturn session cleanup` and gives how many sessions and other rows it deleted.
-fn cleanup(deployment: &Deployment, settings: &[(&str, &str)]) -> (u64, u64) {
+pub fn cleanup(deployment: &Deployment, settings: &[(&str, &str)]) -> (u64, u64) {
     cleanup_by("cleanup", deployment, settings)
 }
 

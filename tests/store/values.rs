@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 use keyturn::db::schema::{
-    audit_log, client_secrets, clients, email_changes, email_counts, hourly_counts, leases, login_failures,
-    mfa_challenges, opaque_tokens, outbox, recovery_codes, revocations, secrets, sessions, signing_keys, totp_secrets,
-    trusted_devices, users, write_probes,
+    audit_log, client_secrets, clients, dpop_proofs, email_changes, email_counts, hourly_counts, leases,
+    login_failures, mfa_challenges, opaque_tokens, outbox, recovery_codes, revocations, secrets, sessions,
+    signing_keys, totp_secrets, trusted_devices, users, write_probes,
 };
 use keyturn::db::types::{IpColumn, Json};
 use keyturn::db::{Conn, DbError, DbResult};
-use keyturn::types::{Amr, Jti, KeyId, Roles, SessionId, Timestamp, UserId};
+use keyturn::types::{Amr, Jti, KeyId, KeyThumbprint, Roles, SessionId, Timestamp, UserId};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -99,6 +99,7 @@ struct Session {
     former_rotation_key: Option<Vec<u8>>,
     doubted_generation: Option<i64>,
     doubted_at: Option<Timestamp>,
+    dpop_jkt: Option<KeyThumbprint>,
 }
 
 #[derive(Clone, Debug, PartialEq, Queryable, Insertable)]
@@ -273,6 +274,7 @@ fn session(n: usize, owner: UserId) -> Session {
         former_rotation_key: some.then(|| bytes(n + 2)),
         doubted_generation: some.then_some(extreme[n % 4]),
         doubted_at: some.then(|| time(n + 7)),
+        dpop_jkt: some.then(|| KeyThumbprint::new([n as u8; 32])),
     }
 }
 
@@ -317,7 +319,8 @@ async fn the_tables_have_the_columns_that_the_schema_has(deployment: Arc<Deploym
         leases,
         write_probes,
         clients,
-        client_secrets
+        client_secrets,
+        dpop_proofs
     );
     for (table, query) in &own {
         let selected = query.split(" FROM ").next().unwrap();

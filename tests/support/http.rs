@@ -26,6 +26,14 @@ impl Request {
         Self { address, method: method.to_owned(), target: target.to_owned(), headers: Vec::new(), body: Vec::new() }
     }
 
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
     /// Adds a header. `Host`, `Connection: close` and the body's `Content-Length` are added at the end where the test
     /// gave none of its own.
     #[must_use]

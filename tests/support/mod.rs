@@ -6,6 +6,7 @@ pub mod authority;
 pub mod clients;
 pub mod declared;
 pub mod deployment;
+pub mod dpop;
 pub mod endpoint;
 pub mod feed;
 pub mod folder;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use deployment::Deployment;
+pub use dpop::ProofKey;
 pub use endpoint::{Endpoint, PASSWORD};
 pub use folder::Folder;
 pub use http::{Request, Response};

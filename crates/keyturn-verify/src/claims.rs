@@ -59,6 +59,17 @@ pub struct Claims {
     /// Whoever acts for the user.
     #[serde(default)]
     pub act: Option<Act>,
+    /// The key that the token is bound to (RFC 9449 §6.1).
+    #[serde(default)]
+    pub cnf: Option<Confirmation>,
+}
+
+/// The key whose possession the holder of a token has to prove.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Confirmation {
+    /// The thumbprint of the key (RFC 7638).
+    pub jkt: String,
 }
 
 /// The actor in a token (RFC 8693 §4.1).

@@ -9,6 +9,7 @@
 
 mod claims;
 mod demand;
+pub mod dpop;
 mod feed;
 mod id;
 mod json;
@@ -29,7 +30,7 @@ pub mod client;
 #[cfg(feature = "tower")]
 pub mod tower;
 
-pub use claims::{Act, Claims};
+pub use claims::{Act, Claims, Confirmation};
 pub use demand::Demand;
 pub use feed::{Event, MalformedEvent};
 pub use id::Id;

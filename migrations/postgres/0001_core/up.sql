@@ -76,7 +76,8 @@ CREATE TABLE sessions (
     rotation_key bytea,
     former_rotation_key bytea,
     doubted_generation bigint,
-    doubted_at timestamptz
+    doubted_at timestamptz,
+    dpop_jkt bytea
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at);
@@ -100,6 +101,7 @@ COMMENT ON COLUMN sessions.rotation_key IS 'digest of the Idempotency-Key of the
 COMMENT ON COLUMN sessions.former_rotation_key IS 'digest of the Idempotency-Key of the rotation before';
 COMMENT ON COLUMN sessions.doubted_generation IS 'the replaced refresh token that may have been an echo; the next time is reuse';
 COMMENT ON COLUMN sessions.doubted_at IS 'arrival of the request that presented it';
+COMMENT ON COLUMN sessions.dpop_jkt IS 'the thumbprint (RFC 7638) of the key that its tokens are bound to (RFC 9449)';
 
 CREATE TABLE signing_keys (
     id uuid PRIMARY KEY,

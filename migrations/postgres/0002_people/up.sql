@@ -101,7 +101,8 @@ CREATE TABLE mfa_challenges (
     digest bytea PRIMARY KEY REFERENCES opaque_tokens (digest) ON DELETE CASCADE,
     attempts integer NOT NULL DEFAULT 0,
     transport text NOT NULL,
-    device_name text
+    device_name text,
+    dpop_jkt bytea
 );
 
 -- Devices that log in without a second factor, by the digest of their token.

@@ -40,3 +40,11 @@ COMMENT ON COLUMN secrets.replaces IS 'whether it came with JWT_SECRET_PREVIOUS,
 COMMENT ON COLUMN secrets.resealed_at IS 'when nothing was sealed under the one that it replaces any more';
 
 INSERT INTO leases (name, holder, until) VALUES ('secrets', '', '1970-01-01T00:00:00Z');
+
+-- Proofs of DPoP that were used while servers shared no cache, by digests of their keys and ids.
+CREATE TABLE dpop_proofs (
+    digest bytea PRIMARY KEY,
+    expires_at timestamptz NOT NULL
+);
+
+CREATE INDEX dpop_proofs_expires_at_idx ON dpop_proofs (expires_at);

@@ -67,7 +67,8 @@ CREATE TABLE sessions (
     rotation_key blob,
     former_rotation_key blob,
     doubted_generation bigint,
-    doubted_at bigint
+    doubted_at bigint,
+    dpop_jkt blob
 );
 
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at);

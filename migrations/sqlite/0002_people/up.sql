@@ -91,7 +91,8 @@ CREATE TABLE mfa_challenges (
     digest blob NOT NULL PRIMARY KEY REFERENCES opaque_tokens (digest) ON DELETE CASCADE,
     attempts integer NOT NULL DEFAULT 0,
     transport text NOT NULL,
-    device_name text
+    device_name text,
+    dpop_jkt blob
 );
 
 -- Devices that log in without a second factor, by the digest of their token.

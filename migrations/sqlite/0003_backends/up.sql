@@ -31,3 +31,11 @@ CREATE TABLE secrets (
 );
 
 INSERT INTO leases (name, holder, until) VALUES ('secrets', X'', 0);
+
+-- Proofs of DPoP that were used while servers shared no cache, by digests of their keys and ids.
+CREATE TABLE dpop_proofs (
+    digest blob NOT NULL PRIMARY KEY,
+    expires_at bigint NOT NULL
+);
+
+CREATE INDEX dpop_proofs_expires_at_idx ON dpop_proofs (expires_at);

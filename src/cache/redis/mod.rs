@@ -12,6 +12,8 @@ mod servers;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use deadpool_redis::redis::{Cmd, Pipeline, Script, Value, cmd};
 
 use super::gcra::{self, Decision};
@@ -156,6 +158,19 @@ impl RedisCache {
         }
         let reply: Vec<i64> = self.inner.writes.call(async |connection| call.invoke_async(connection).await).await?;
         gcra::parse(&reply).ok_or(CacheError)
+    }
+
+    /// Claims a proof for `kept`. Returns whether nobody has before.
+    pub async fn claim_proof(&self, digest: &[u8; 32], kept: Duration) -> Result<bool, CacheError> {
+        let mut command = cmd("SET");
+        let key = format!("{}:proof:{}", self.inner.prefix, URL_SAFE_NO_PAD.encode(digest));
+        command.arg(key).arg(1).arg("NX").arg("PX").arg(millis(kept));
+        let call = async |connection: &mut _| command.query_async::<Value>(connection).await;
+        match self.inner.writes.call(call).await? {
+            Value::Okay => Ok(true),
+            Value::Nil => Ok(false),
+            _ => Err(CacheError),
+        }
     }
 
     /// Returns what identifies the data in Redis: a key that is lost with the data, and the servers that hold it.

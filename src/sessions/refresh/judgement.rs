@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{IdempotencyKey, Policy};
 use crate::sessions::store::TokenFamily;
 use crate::tokens::refresh::RefreshToken;
-use crate::types::Timestamp;
+use crate::types::{KeyThumbprint, Timestamp};
 
 /// The debt that a recovery adds to a session. Each rotation subtracts one.
 const RECOVERY_COST: i32 = 8;
@@ -27,6 +27,8 @@ pub(crate) struct Presented<'a> {
     pub token: &'a RefreshToken,
     /// The key of the refresh, if the client sent one.
     pub key: Option<IdempotencyKey>,
+    /// The key whose possession the client has proven (RFC 9449).
+    pub proven: Option<KeyThumbprint>,
     /// The time at which the request had arrived, by which windows are judged: waiting for the database is not the
     /// client's fault.
     pub arrived: Timestamp,

@@ -11,6 +11,9 @@
 //! | a replaced token otherwise | reuse: the session is revoked |
 //! | a token of a later generation than the row's | catch-up: the database has lost commits, and the row follows |
 //!
+//! A session that is bound to a key (RFC 9449) is refreshed with a proof of that key only. Without it, nothing is
+//! judged.
+//!
 //! The successors are the refresh token that the last rotation issued and its access token. A session has a limited
 //! number of recoveries, which rotations restore. A request whose client has closed the connection is never judged,
 //! because its handler is dropped.
@@ -62,6 +65,12 @@ pub(crate) enum RefreshError {
     /// The token was replaced a moment ago, and the request may be a copy of an earlier one. The session stays valid.
     #[error("the refresh token was replaced a moment ago: read the tokens from your store again and go on with those")]
     Replaced,
+    /// The session is bound to a key, and the request has no proof of its possession. The session stays valid.
+    #[error("the session is bound to a key, and the request has no DPoP proof")]
+    ProofMissing,
+    /// The session is bound to another key than that of the proof. The session stays valid.
+    #[error("the session is bound to another key than that of the DPoP proof")]
+    OtherKey,
     /// The outcome is not known. The client may repeat the request.
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -98,6 +107,7 @@ impl Sessions {
             Err(RefreshError::Expired) => RefreshOutcome::Expired,
             Err(RefreshError::AlreadyRefreshed) => RefreshOutcome::AlreadyRefreshed,
             Err(RefreshError::Replaced) => RefreshOutcome::Doubted,
+            Err(RefreshError::ProofMissing | RefreshError::OtherKey) => RefreshOutcome::Unproven,
             Err(RefreshError::Issue(_)) => RefreshOutcome::Unavailable,
         });
         outcome.map(|(tokens, _)| tokens)
@@ -132,6 +142,7 @@ impl Sessions {
             access_jti: Jti(self.random.id(presented.arrived)),
             ip: requester.ip.map(IpColumn),
             key: presented.key,
+            proven: presented.proven,
         };
         for _ in 0..ATTEMPTS {
             if let Some(rotated) = self.rotate(&rotation, requester).await? {
@@ -184,6 +195,8 @@ impl Sessions {
         // A missing row was deleted long after the session had ended.
         let found = self.db.read(move |conn| store::token_family(conn, session)).await?;
         let family = found.ok_or(RefreshError::Expired)?;
+        // Before anything is judged: a token without its key is no evidence of anything.
+        require_key(&family, presented)?;
         let now = self.clock.now();
         match judge(&family, presented, &self.policy, now) {
             Judgement::Current => Ok(None),
@@ -335,6 +348,15 @@ impl Sessions {
             by_operator: false,
         };
         self.mail.queue(conn, &summary.email, &Email::RefreshReused { activity, link }, now)
+    }
+}
+
+/// Checks that the client has proven the possession of the key that a session is bound to.
+fn require_key(family: &TokenFamily, presented: Presented<'_>) -> Result<(), RefreshError> {
+    match (family.snapshot.bound_to, presented.proven) {
+        (Some(_), None) => Err(RefreshError::ProofMissing),
+        (Some(bound_to), Some(proven)) if bound_to != proven => Err(RefreshError::OtherKey),
+        (Some(_) | None, _) => Ok(()),
     }
 }
 

@@ -30,7 +30,7 @@ use crate::db::types::IpColumn;
 use crate::db::{Channel, Conn, Db, DbError, DbResult, Purpose, WriteQueue, with_timeout};
 use crate::metrics::Metrics;
 use crate::tokens::refresh::{RotationSalt, TokenDigest};
-use crate::types::{Jti, Requester, SessionId, Timestamp};
+use crate::types::{Jti, KeyThumbprint, Requester, SessionId, Timestamp};
 use notes::{first_of_each_session, write_all};
 use writers::Writers;
 
@@ -62,6 +62,8 @@ pub(crate) struct Rotation {
     pub access_jti: Jti,
     pub ip: Option<IpColumn>,
     pub key: Option<IdempotencyKey>,
+    /// The key whose possession the client has proven. A session that is bound to another one is not rotated.
+    pub proven: Option<KeyThumbprint>,
 }
 
 /// The time of a rotation, and the expiry of its refresh token.

@@ -11,7 +11,7 @@ use crate::db::types::{IpColumn, SqlInet, SqlJson, SqlTime, SqlUuid};
 use crate::db::{Conn, DbResult, PgConnection};
 use crate::sessions::refresh::IdempotencyKey;
 use crate::sessions::{SessionSnapshot, Subject};
-use crate::types::{Amr, Jti, Roles, SessionId, Timestamp, UserId};
+use crate::types::{Amr, Jti, KeyThumbprint, Roles, SessionId, Timestamp, UserId};
 
 type RotatedSql = (
     SqlUuid,
@@ -32,6 +32,7 @@ type RotatedSql = (
     Text,
     BigInt,
     Bool,
+    Nullable<Binary>,
 );
 type RotatedRow = (
     SessionId,
@@ -52,6 +53,7 @@ type RotatedRow = (
     String,
     i64,
     bool,
+    Option<KeyThumbprint>,
 );
 
 impl From<RotatedRow> for Rotated {
@@ -75,6 +77,7 @@ impl From<RotatedRow> for Rotated {
             client_id,
             valid_from_revision,
             email_verified,
+            bound_to,
         ) = row;
         Self {
             snapshot: SessionSnapshot {
@@ -94,6 +97,7 @@ impl From<RotatedRow> for Rotated {
                 // An impersonation session is never refreshed.
                 actor: None,
                 valid_from_revision,
+                bound_to,
             },
         }
     }
@@ -125,6 +129,7 @@ pub(super) fn rotate_batch(
         access_jtis: each(rotations, |rotation| rotation.access_jti),
         keys: each(rotations, key),
         ips: each(rotations, |rotation| rotation.ip),
+        proven: each(rotations, |rotation| rotation.proven),
         times,
     };
     Ok(batch.load::<RotatedRow>(conn)?.into_iter().map(|row| Box::new(row.into())).collect())
@@ -189,15 +194,17 @@ impl QueryFragment<MultiBackend> for RotateOne<'_> {
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
         out.push_sql(" AND ends_at > ");
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
+        out.push_sql(" AND (dpop_jkt IS NULL OR dpop_jkt = ");
+        out.push_bind_param::<Nullable<Binary>, _>(&self.rotation.proven)?;
         out.push_sql(
-            " AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL \
+            ") AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL \
              AND users.revision = sessions.account_revision) \
              RETURNING id, user_id, (SELECT email FROM users WHERE users.id = sessions.user_id), \
              (SELECT users.name FROM users WHERE users.id = sessions.user_id), \
              (SELECT roles FROM users WHERE users.id = sessions.user_id), generation, revision, access_jti, \
              former_jti, issued_at, access_expires_at, expires_at, ends_at, authenticated_at, amr, client_id, \
              valid_from_revision, \
-             (SELECT users.email_verified_at IS NOT NULL FROM users WHERE users.id = sessions.user_id)",
+             (SELECT users.email_verified_at IS NOT NULL FROM users WHERE users.id = sessions.user_id), dpop_jkt",
         );
         Ok(())
     }
@@ -211,6 +218,7 @@ struct RotateBatch<'a> {
     access_jtis: Vec<Jti>,
     keys: Vec<Option<&'a [u8]>>,
     ips: Vec<Option<IpColumn>>,
+    proven: Vec<Option<KeyThumbprint>>,
     times: RotationTimes,
 }
 
@@ -256,9 +264,12 @@ impl QueryFragment<diesel::pg::Pg> for RotateBatch<'_> {
         out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.keys)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<SqlInet>>, _>(&self.ips)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.proven)?;
         out.push_sql(
-            ") AS r(id, presented, successor, salt, access_jti, rotation_key, ip), users AS u \
-             WHERE s.id = r.id AND s.token_digest = r.presented AND s.revoked_at IS NULL AND s.expires_at > ",
+            ") AS r(id, presented, successor, salt, access_jti, rotation_key, ip, proven), users AS u \
+             WHERE s.id = r.id AND s.token_digest = r.presented AND (s.dpop_jkt IS NULL OR s.dpop_jkt = r.proven) \
+             AND s.revoked_at IS NULL AND s.expires_at > ",
         );
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
         out.push_sql(" AND s.ends_at > ");
@@ -267,7 +278,7 @@ impl QueryFragment<diesel::pg::Pg> for RotateBatch<'_> {
             " AND u.id = s.user_id AND u.disabled_at IS NULL AND u.revision = s.account_revision \
              RETURNING s.id, s.user_id, u.email, u.name, u.roles, s.generation, s.revision, s.access_jti, \
              s.former_jti, s.issued_at, s.access_expires_at, s.expires_at, s.ends_at, s.authenticated_at, s.amr, \
-             s.client_id, s.valid_from_revision, u.email_verified_at IS NOT NULL",
+             s.client_id, s.valid_from_revision, u.email_verified_at IS NOT NULL, s.dpop_jkt",
         );
         Ok(())
     }

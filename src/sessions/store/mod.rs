@@ -15,7 +15,7 @@ use super::{SessionSnapshot, Subject};
 use crate::db::schema::{sessions, users};
 use crate::db::types::{IpColumn, Json, SqlTime};
 use crate::db::{Conn, DbResult};
-use crate::types::{ADMIN, Amr, Jti, Roles, SessionId, Timestamp, UserId};
+use crate::types::{ADMIN, Amr, Jti, KeyThumbprint, Roles, SessionId, Timestamp, UserId};
 
 pub(super) use queries::{
     ExcessSession, PastSession, SessionRow, count_by_device, count_ended, count_live, excess_sessions, exists, find,
@@ -69,6 +69,7 @@ pub(super) fn insert(conn: &mut Conn, new: &NewSession<'_>) -> DbResult<()> {
             sessions::actor_id.eq(snapshot.actor),
             sessions::parent_id.eq(new.parent),
             sessions::account_revision.eq(new.account_revision),
+            sessions::dpop_jkt.eq(snapshot.bound_to),
         ))
         .execute(conn)?;
     Ok(())
@@ -123,6 +124,7 @@ struct TokenFamilyRow {
     revoked_reason: Option<String>,
     actor_id: Option<UserId>,
     valid_from_revision: i64,
+    dpop_jkt: Option<KeyThumbprint>,
 }
 
 /// Finds a session's token family.
@@ -160,6 +162,7 @@ pub(super) fn token_family(conn: &mut Conn, session: SessionId) -> DbResult<Opti
             client_id: row.client_id,
             actor: row.actor_id,
             valid_from_revision: row.valid_from_revision,
+            bound_to: row.dpop_jkt,
         },
         token_digest: row.token_digest,
         parent_digest: row.parent_digest,

@@ -11,7 +11,7 @@ use crate::db::types::{IpColumn, Json, SqlTime};
 use crate::db::{Conn, DbResult};
 use crate::revocations::Reason;
 use crate::sessions::SessionSnapshot;
-use crate::types::{Amr, SessionId, Timestamp, UserId};
+use crate::types::{Amr, KeyThumbprint, SessionId, Timestamp, UserId};
 
 /// A row of a list of sessions.
 #[derive(Queryable, Selectable)]
@@ -30,6 +30,7 @@ pub(crate) struct SessionRow {
     pub name: Option<String>,
     pub amr: Amr,
     pub actor_id: Option<UserId>,
+    pub dpop_jkt: Option<KeyThumbprint>,
 }
 
 /// Lists the sessions of an account, newest first. Ended sessions are included if `include_ended` is set.
