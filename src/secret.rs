@@ -179,6 +179,11 @@ impl MasterSecret {
         self.derive("login failures").into_mac_key()
     }
 
+    /// Derives the key for the nonces in proofs of DPoP.
+    pub fn dpop_nonce_key(&self) -> MacKey {
+        self.derive("dpop nonces").into_mac_key()
+    }
+
     /// Derives the key for the MACs that stand for IP addresses and accounts in the names of rate limits, so that the
     /// cache does not store them in plain text.
     pub fn limit_key(&self) -> MacKey {

@@ -1,19 +1,23 @@
 //! Proofs of the possession of a key in requests (DPoP, RFC 9449).
 
-use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpMessage as _, HttpRequest};
 use keyturn_verify::dpop::{ALGORITHMS, InvalidProof, ProvenRequest, is_same_request};
 
 use super::caller::{AccessError, state};
 use crate::db::DbError;
 use crate::dpop::{ProofError, Proofs};
 use crate::http::original_url::named_urls;
+use crate::http::request::AddedHeader;
 use crate::http::{HttpContext, Problem};
 use crate::types::{KeyThumbprint, Transport};
 
 /// The header with a proof.
 const DPOP: HeaderName = HeaderName::from_static("dpop");
+
+/// The header with a nonce for the next proof.
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// Why a request is refused for its proof, or because it has none.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub(crate) enum ProofRefusal {
     Cookies,
     /// The proof is not valid.
     Invalid(InvalidProof),
+    /// The proof lacks the nonce that the response gives.
+    Nonce,
     /// The proof is by another key.
     OtherKey,
     Database(DbError),
@@ -43,6 +49,7 @@ impl From<ProofError> for ProofRefusal {
     fn from(error: ProofError) -> Self {
         match error {
             ProofError::Invalid(error) => Self::Invalid(error),
+            ProofError::Nonce => Self::Nonce,
             ProofError::OtherKey => Self::OtherKey,
             ProofError::Database(error) => Self::Database(error),
         }
@@ -66,6 +73,7 @@ impl ProofRefusal {
             Self::NotBound => "The token is bound to no key: it needs the scheme Bearer.".to_owned(),
             Self::Cookies => "Tokens in cookies cannot be bound to a key.".to_owned(),
             Self::Invalid(error) => Problem::sentence(error),
+            Self::Nonce => "The proof needs the nonce in the header DPoP-Nonce of this response.".to_owned(),
             Self::OtherKey => "The proof is by another key than that of the token.".to_owned(),
             Self::Database(_) | Self::Missing(_) => String::new(),
         }
@@ -78,6 +86,7 @@ impl ProofRefusal {
             Self::NotBound => ("dpop_not_bound", "invalid_token"),
             Self::Cookies => ("dpop_with_cookies", "invalid_request"),
             Self::Invalid(_) => ("invalid_dpop_proof", "invalid_dpop_proof"),
+            Self::Nonce => ("use_dpop_nonce", "use_dpop_nonce"),
             Self::OtherKey => ("dpop_key_mismatch", "invalid_dpop_proof"),
             Self::Database(_) | Self::Missing(_) => ("internal_error", "server_error"),
         }
@@ -168,10 +177,26 @@ pub(super) async fn proven_key(
     if transport == Transport::Cookie {
         return Err(ProofRefusal::Cookies);
     }
-    let proofs: &Proofs = state(request)?;
     let url = own_url(request)?;
     let proven = ProvenRequest { method: request.method().as_str(), url: &url, access_token: None };
-    Ok(Some(proofs.check(text, proven, None).await?))
+    check(request, text, proven, None).await.map(Some)
+}
+
+/// Checks a proof. If the next one needs a nonce, the response gets it.
+async fn check(
+    request: &HttpRequest,
+    text: &str,
+    proven: ProvenRequest<'_>,
+    expected: Option<KeyThumbprint>,
+) -> Result<KeyThumbprint, ProofRefusal> {
+    let proofs: &Proofs = state(request)?;
+    let checked = proofs.check(text, proven, expected).await;
+    if (proofs.requires_nonce() || matches!(checked, Err(ProofError::Nonce)))
+        && let Ok(nonce) = HeaderValue::from_str(&proofs.next_nonce())
+    {
+        request.extensions_mut().insert(AddedHeader(DPOP_NONCE, nonce));
+    }
+    Ok(checked?)
 }
 
 /// Checks that a valid access token came with the scheme of its kind and, if it is bound to a key, with a proof of that
@@ -201,7 +226,6 @@ async fn check_key(
     key: KeyThumbprint,
 ) -> Result<(), ProofRefusal> {
     let text = proof(request.headers())?.ok_or(ProofRefusal::Required)?;
-    let proofs: &Proofs = state(request)?;
     let (method, mut urls) = match proven {
         Proven::This => (request.method(), vec![own_url(request)?]),
         Proven::AtProxy(method, path) => (method, named_urls(request.headers(), path)),
@@ -211,6 +235,5 @@ async fn check_key(
         return Err(InvalidProof::Url.into());
     }
     let proven = ProvenRequest { method: method.as_str(), url: &url, access_token: Some(token) };
-    proofs.check(text, proven, Some(key)).await?;
-    Ok(())
+    check(request, text, proven, Some(key)).await.map(drop)
 }

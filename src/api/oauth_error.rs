@@ -193,6 +193,7 @@ impl From<ProofRefusal> for OAuthError {
         let description = refusal.detail();
         match refusal {
             ProofRefusal::Database(error) => error.into(),
+            ProofRefusal::Nonce => Self::new(StatusCode::BAD_REQUEST, "use_dpop_nonce", description),
             ProofRefusal::Missing(what) => Self::internal(&format_args!("a handler lacks {what}")),
             ProofRefusal::Required
             | ProofRefusal::NotBound

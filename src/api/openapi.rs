@@ -182,7 +182,7 @@ const BODY: [&str; 6] = [
 ];
 
 /// The refusals of an operation that needs an access token.
-const CALLER: [&str; 9] = [
+const CALLER: [&str; 10] = [
     "400 duplicate_cookie",
     "400 malformed_authorization",
     "400 malformed_cookie",
@@ -192,6 +192,7 @@ const CALLER: [&str; 9] = [
     "401 invalid_dpop_proof",
     "401 invalid_token",
     "401 missing_token",
+    "401 use_dpop_nonce",
 ];
 
 /// The refusals of an operation that needs a registered client.

@@ -130,8 +130,7 @@ impl Base {
 
     /// Creates the check of proofs.
     pub(super) fn proofs(&self, config: &Config) -> Proofs {
-        let is_alone = matches!(config.database, Database::Sqlite { .. });
-        Proofs::new(self.db.clone(), self.cache.clone(), self.clock.clone(), is_alone)
+        Proofs::new(config, self.db.clone(), self.cache.clone(), self.clock.clone())
     }
 
     /// Creates the second factors.

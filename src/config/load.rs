@@ -103,6 +103,7 @@ impl Config {
         let retention = retention(&mut reader);
         let audit_refreshes = reader.get_or_default("AUDIT_REFRESH", parse::boolean);
         let registration = reader.get_or_default("REGISTRATION", parse::registration);
+        let requires_dpop_nonce = reader.get_or_default("DPOP_NONCE", parse::required_or_off);
         let require_verified_email = reader.get_or_default("REQUIRE_VERIFIED_EMAIL", parse::boolean);
         let account_deletion_grace = reader.get_or_default("ACCOUNT_DELETION_GRACE", parse::seconds(0..=2_592_000));
         let argon2 = reader.get_or_default("ARGON2", parse::argon2);
@@ -122,8 +123,8 @@ impl Config {
         let in_effect = database.clone();
         #[rustfmt::skip]
         let complete = move |secret| Config {
-            data_dir: dir, database, database_pool_size, cache, secret, algorithm, keys, issuer, audience,
-            profile_claims, access_token_ttl, refresh_token_ttl, session_max_lifetime, replay_window, recoveries,
+            data_dir: dir, database, database_pool_size, cache, secret, algorithm, keys, issuer, audience, profile_claims,
+            requires_dpop_nonce, access_token_ttl, refresh_token_ttl, session_max_lifetime, replay_window, recoveries,
             max_sessions_per_user, retention, audit_refreshes, registration, require_verified_email,
             account_deletion_grace, argon2, bind, metrics_bind, workers, keep_alive, max_connections_per_address,
             public_url, origins, verify_login_url, trusted_proxies, api_docs, geoip_database, mail, limits, log,

@@ -77,6 +77,8 @@ pub struct Config {
     pub audit_refreshes: bool,
     /// Whether anybody can register.
     pub registration: bool,
+    /// Whether every proof of DPoP needs a nonce.
+    pub requires_dpop_nonce: bool,
     /// Whether only an account with a verified email address may log in.
     pub require_verified_email: bool,
     /// The time from a request to delete an account to its deletion. Zero deletes at once.

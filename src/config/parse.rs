@@ -138,6 +138,15 @@ pub(super) fn boolean(text: &str) -> Parsed<bool> {
     text.parse().map_err(|_| "must be true or false".to_owned())
 }
 
+/// Parses `required` or `off`.
+pub(super) fn required_or_off(text: &str) -> Parsed<bool> {
+    match text {
+        "required" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("must be off or required".to_owned()),
+    }
+}
+
 /// Parses `open` or `closed`.
 pub(super) fn registration(text: &str) -> Parsed<bool> {
     match text {

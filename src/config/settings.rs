@@ -89,7 +89,7 @@ pub(super) fn without_credentials(url: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 61] = [
+static SETTINGS: [Setting; 62] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -181,6 +181,9 @@ static SETTINGS: [Setting; 61] = [
         "Domain whose hosts all get the access token in a cookie: the host of `PUBLIC_URL` or a domain above it."),
     Setting::new("CORS_BEARER", Value("any"), "allowed_origins",
         "Origins whose pages may call the API without cookies, with an access token: any or allowed_origins."),
+    Setting::new("DPOP_NONCE", Value("off"), "required",
+        "Whether proofs of DPoP need a nonce of the server's, which costs clients a second request now and then: off or \
+         required."),
     Setting::new("VERIFY_PREFLIGHT", Value("refuse"), "allowed_origins",
         "Origins whose preflights pass through forward authentication: allowed_origins, any or refuse."),
     Setting::new("VERIFY_LOGIN_URL", Derived("401, as for programs"), "https://app.example/login",

@@ -1,5 +1,6 @@
 //! Proofs that a client holds a key (DPoP, RFC 9449): they are checked, and each is accepted once by all servers.
 
+mod nonce;
 mod seen;
 mod store;
 
@@ -11,8 +12,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cache::{Cache, CacheError};
 use crate::clock::Clock;
+use crate::config::{Config, Database};
 use crate::db::{Conn, Db, DbError, DbResult};
 use crate::types::{KeyThumbprint, Timestamp};
+use nonce::Nonces;
 use seen::{Seen, SeenProofs};
 
 /// The time that a used proof is remembered: as long as it is valid, even if the clocks of two servers are as far apart
@@ -26,6 +29,8 @@ pub(crate) struct Proofs {
     cache: Cache,
     clock: Clock,
     seen: Arc<SeenProofs>,
+    nonces: Nonces,
+    requires_nonce: bool,
     /// Whether no other server uses the same database.
     is_alone: bool,
 }
@@ -36,6 +41,9 @@ pub(crate) enum ProofError {
     /// The proof is not valid for the request.
     #[error(transparent)]
     Invalid(#[from] InvalidProof),
+    /// The proof lacks a nonce of the server's, or has one that is not accepted any more.
+    #[error("the proof needs a nonce of the server's")]
+    Nonce,
     /// The proof is by another key than the expected one.
     #[error("the proof is by another key")]
     OtherKey,
@@ -50,9 +58,27 @@ pub(crate) fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult
 }
 
 impl Proofs {
-    /// Creates the check of a server. A server that `is_alone` on its database remembers proofs in its memory only.
-    pub(crate) fn new(db: Db, cache: Cache, clock: Clock, is_alone: bool) -> Self {
-        Self { db, cache, clock, seen: Arc::default(), is_alone }
+    /// Creates the check of a server. A server that is alone on its database remembers proofs in its memory only.
+    pub(crate) fn new(config: &Config, db: Db, cache: Cache, clock: Clock) -> Self {
+        Self {
+            db,
+            cache,
+            clock,
+            seen: Arc::default(),
+            nonces: Nonces::new(config.secret.dpop_nonce_key()),
+            requires_nonce: config.requires_dpop_nonce,
+            is_alone: matches!(config.database, Database::Sqlite { .. }),
+        }
+    }
+
+    /// Returns whether every proof needs a nonce.
+    pub(crate) fn requires_nonce(&self) -> bool {
+        self.requires_nonce
+    }
+
+    /// Returns a nonce for the next proof.
+    pub(crate) fn next_nonce(&self) -> String {
+        self.nonces.current(self.clock.now())
     }
 
     /// Checks a proof for a request, by the key `expected` or, without one, by any. Returns the key. The proof is used
@@ -67,10 +93,14 @@ impl Proofs {
         expected: Option<KeyThumbprint>,
     ) -> Result<KeyThumbprint, ProofError> {
         let now = self.clock.now();
-        let Proof { thumbprint, jti } = dpop::verify(text, request, now.as_secs())?;
+        let Proof { thumbprint, jti, nonce } = dpop::verify(text, request, now.as_secs())?;
         let key = KeyThumbprint::new(thumbprint);
         if expected.is_some_and(|expected| expected != key) {
             return Err(ProofError::OtherKey);
+        }
+        let is_fresh = nonce.map_or(!self.requires_nonce, |nonce| self.nonces.accepts(&nonce, now));
+        if !is_fresh {
+            return Err(ProofError::Nonce);
         }
         let mut digest = Sha256::new();
         digest.update(thumbprint);

@@ -27,7 +27,8 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PATCH, D
 
 /// The headers that a page may read besides those that it may read anyway.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "x-request-id, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset, www-authenticate, allow, etag",
+    "x-request-id, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset, www-authenticate, allow, etag, \
+     dpop-nonce",
 );
 
 /// The seconds that a browser may keep the answer to a preflight.

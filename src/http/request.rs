@@ -8,7 +8,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use actix_web::{Error, HttpMessage as _, web};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
@@ -28,6 +28,9 @@ pub(super) const SECURITY_HEADERS: [(&str, &str); 3] =
 
 /// The value of `Strict-Transport-Security`: a year, without subdomains (RFC 6797).
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
+
+/// A header that is added to the response of a request, whatever that is.
+pub(crate) struct AddedHeader(pub HeaderName, pub HeaderValue);
 
 tokio::task_local! {
     static CURRENT: String;
@@ -69,6 +72,10 @@ pub(crate) async fn serve_request(
         Some(work) => work.run(answering).await?,
         None => answering.await?,
     };
+    let added = response.request().extensions_mut().remove::<AddedHeader>();
+    if let Some(AddedHeader(name, value)) = added {
+        response.headers_mut().insert(name, value);
+    }
     add_headers(response.headers_mut(), &id);
     if let Some(context) = context {
         if context.is_https {

@@ -37,6 +37,7 @@ mod degraded;
 mod deletion;
 mod devices;
 mod dpop;
+mod dpop_nonces;
 mod dpop_proofs;
 mod dpop_replay;
 mod echoes;

@@ -126,8 +126,8 @@ impl Lane {
                 && error.is_connection_dropped()
             {
                 // Redis closes connections that are idle, which is no fault. A call that was carried out before the
-                // connection broke is made twice then. That changes nothing but counts of attempts and claims of proofs,
-                // which err on the strict side.
+                // connection broke is made twice then. That changes nothing but counts of attempts and claims of
+                // proofs, which err on the strict side.
                 link.close(open.number, &error.to_string());
                 open = self.connection(&link).await?;
                 used = Some(open.number);

@@ -51,6 +51,8 @@ pub struct Proof {
     pub thumbprint: [u8; 32],
     /// The id of the proof.
     pub jti: String,
+    /// The nonce, if it has one.
+    pub nonce: Option<String>,
 }
 
 /// Why a proof is not valid.
@@ -135,6 +137,7 @@ struct Claims {
     htu: String,
     iat: i64,
     ath: Option<String>,
+    nonce: Option<String>,
 }
 
 /// Returns `true` for any value, even `null`: serde calls it only for a member that is there.
@@ -165,7 +168,7 @@ pub fn verify(text: &str, request: ProvenRequest<'_>, now: i64) -> Result<Proof,
     }
     let claims: Claims = json::decode(payload).ok_or(InvalidProof::Claims)?;
     check_claims(&claims, request, now)?;
-    Ok(Proof { thumbprint: sha256(key.canonical.as_bytes()), jti: claims.jti })
+    Ok(Proof { thumbprint: sha256(key.canonical.as_bytes()), jti: claims.jti, nonce: claims.nonce })
 }
 
 fn check_claims(claims: &Claims, request: ProvenRequest<'_>, now: i64) -> Result<(), InvalidProof> {
