@@ -20,6 +20,8 @@ both_backends! {
     a_refused_refresh_is_no_evidence_of_theft,
     a_refused_refresh_does_not_tell_what_has_become_of_the_session,
     a_session_that_is_not_bound_cannot_become_so,
+    a_bound_session_repeats_its_last_refresh_at_any_time,
+    once_a_successor_was_used_a_bound_session_repeats_nothing,
     a_reauthentication_keeps_the_key,
     an_administrator_acts_for_a_person_with_the_same_key,
     a_client_binds_its_own_token,
@@ -331,4 +333,45 @@ async fn lists_and_the_audit_log_tell_of_bound_sessions(server: Server) {
         .collect();
     assert_eq!(logins.iter().filter(|is_bound| **is_bound).count(), 2, "{logins:?}");
     assert_eq!(logins.len(), 3);
+}
+
+async fn a_bound_session_repeats_its_last_refresh_at_any_time(servers: Servers) {
+    let key = ProofKey::new();
+    let mut tokens = key.register(&servers).await;
+    // As often as an answer is lost, which would end a session that is not bound.
+    for _ in 0..4 {
+        let lost = key.refreshed(&servers, &tokens).await;
+        for server in servers.all() {
+            servers.advance(20);
+            let repeated = key.refreshed(server, &tokens).await;
+            assert_eq!(repeated.refresh, lost.refresh);
+            assert_eq!(jkt(&repeated.access), json!(key.thumbprint()));
+        }
+        servers.advance(2 * 24 * 60 * 60);
+        let repeated = key.refreshed(&servers, &tokens).await;
+        assert_eq!(repeated.refresh, lost.refresh);
+        tokens = repeated;
+    }
+    key.me(&servers, &tokens.access).await.assert_status(200);
+    // A thief of the token gets none of this.
+    let next = key.refreshed(&servers, &tokens).await;
+    servers.advance(20);
+    servers.refresh(&tokens.refresh).await.assert_problem(400, "dpop_required");
+    ProofKey::new().refresh(&servers, &tokens.refresh).await.assert_problem(400, "dpop_key_mismatch");
+    assert_eq!(key.refreshed(&servers, &tokens).await.refresh, next.refresh);
+}
+
+async fn once_a_successor_was_used_a_bound_session_repeats_nothing(server: Server) {
+    let key = ProofKey::new();
+    let first = key.register(&server).await;
+    let second = key.refreshed(&server, &first).await;
+    key.me(&server, &second.access).await.assert_status(200);
+    until("the use to be noted", async || (server.count("sessions WHERE access_seen") == 1).then_some(())).await;
+    server.advance(400);
+    key.refresh(&server, &first.refresh).await.assert_problem(401, "refresh_token_reused");
+    let first = key.register(&server).await;
+    let second = key.refreshed(&server, &first).await;
+    key.refreshed(&server, &second).await;
+    server.advance(400);
+    key.refresh(&server, &first.refresh).await.assert_problem(401, "refresh_token_reused");
 }

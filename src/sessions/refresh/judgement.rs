@@ -61,7 +61,7 @@ pub(in crate::sessions) enum Judgement {
     Expired,
 }
 
-/// Judges a token by its session's row.
+/// Judges a token by its session's row. The key that the session is bound to was proven before.
 pub(in crate::sessions) fn judge(
     family: &TokenFamily,
     presented: Presented<'_>,
@@ -96,7 +96,9 @@ pub(in crate::sessions) fn judge(
         }
         let debt = debt_after_recovery(family, presented.key);
         let limit = i64::from(policy.recoveries).saturating_mul(i64::from(RECOVERY_COST));
-        if !family.access_seen && i64::from(debt) <= limit {
+        // Who holds the key of the session is its client, so asking again costs nothing.
+        let is_bound = family.snapshot.bound_to.is_some();
+        if !family.access_seen && (is_bound || i64::from(debt) <= limit) {
             return Judgement::Recover { debt };
         }
     }
@@ -105,7 +107,7 @@ pub(in crate::sessions) fn judge(
 
 /// Returns the debt of the session if its current generation is issued again.
 fn debt_after_recovery(family: &TokenFamily, key: Option<IdempotencyKey>) -> i32 {
-    if family.recovered {
+    if family.recovered || family.snapshot.bound_to.is_some() {
         return family.recovery_debt;
     }
     let has_key = key.is_some_and(|key| key.matches(family.rotation_key.as_deref()));

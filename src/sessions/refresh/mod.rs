@@ -15,8 +15,8 @@
 //! judged.
 //!
 //! The successors are the refresh token that the last rotation issued and its access token. A session has a limited
-//! number of recoveries, which rotations restore. A request whose client has closed the connection is never judged,
-//! because its handler is dropped.
+//! number of recoveries, which rotations restore, unless it is bound to a key. A request whose client has closed the
+//! connection is never judged, because its handler is dropped.
 
 mod idempotency_key;
 mod judgement;
