@@ -39,6 +39,7 @@ mod devices;
 mod dpop;
 mod dpop_nonces;
 mod dpop_proofs;
+mod dpop_proxies;
 mod dpop_replay;
 mod echoes;
 mod explorer;
