@@ -84,7 +84,7 @@ impl Admin {
         self.with_client(id, by, change_client).await
     }
 
-    /// Deletes a client with its secrets. Its access tokens are refused from then on.
+    /// Deletes a client with its secrets, and revokes its access tokens, also those of people that it got in exchange.
     ///
     /// # Errors
     /// The client does not exist, or the caller is no administrator.
@@ -92,9 +92,12 @@ impl Admin {
         let admin = self.clone();
         let delete = move |conn: &mut Conn, client: LockedClient, by: &Operator| {
             admin.record(conn, Event::ClientDeleted, &client, None, by)?;
-            Ok(client.delete(conn)?)
+            client.delete(conn)?;
+            Ok(admin.sessions.revoke_tokens_of_client(conn, id)?)
         };
-        self.with_client(id, by, delete).await
+        let revoked = self.with_client(id, by, delete).await?;
+        self.sessions.publish(&revoked).await;
+        Ok(())
     }
 
     /// Issues another secret of a client, and deletes those that it replaces.

@@ -257,7 +257,8 @@ pub(super) async fn update_client(
     Ok(web::Json(admin.update_client(client, change, &by).await?.into()))
 }
 
-/// Deletes a client with its secrets. Every server refuses it, and its access tokens, within two seconds.
+/// Deletes a client with its secrets. Every server refuses it within two seconds. Its access tokens, also those of
+/// people that it got in exchange, are revoked: readers of the feed are told.
 #[utoipa::path(delete, path = "/api/v1/admin/clients/{id}", tag = "Administration", params(("id" = Uuid, Path)),
     responses((status = 204, description = "The client is deleted")))]
 pub(super) async fn delete_client(

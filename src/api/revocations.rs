@@ -16,7 +16,7 @@ use crate::db::DbResult;
 use crate::http::problem::FieldError;
 use crate::http::{HttpContext, Problem, Query};
 use crate::revocations::{Batch, Feed, FeedCursor, Page, Revocation, Revoked, Sync};
-use crate::types::{Jti, KeyId, SessionId, Timestamp};
+use crate::types::{ClientId, Jti, KeyId, SessionId, Timestamp};
 
 /// The longest time that a reader may ask the server to wait, in seconds.
 const MAX_WAIT: u64 = 30;
@@ -79,6 +79,16 @@ pub(super) struct RevokedKey {
     revoked_at: Timestamp,
 }
 
+/// A client that was deleted, with all access tokens that were issued to it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct RevokedClient {
+    /// The client (claim `client_id`).
+    client_id: ClientId,
+    revoked_at: Timestamp,
+    /// When the last access token that is revoked has expired, by the server's clock.
+    expires_at: Timestamp,
+}
+
 /// The news for one reader.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct FeedPage {
@@ -91,6 +101,7 @@ pub(super) struct FeedPage {
     server_time: Timestamp,
     revocations: Vec<RevokedEntry>,
     keys: Vec<RevokedKey>,
+    clients: Vec<RevokedClient>,
     /// Whether there is more, which is asked for at once.
     has_more: bool,
 }
@@ -99,6 +110,7 @@ pub(super) struct FeedPage {
 enum FeedEntry {
     Revoked(RevokedEntry),
     Key(RevokedKey),
+    Client(RevokedClient),
 }
 
 impl FeedEntry {
@@ -108,6 +120,10 @@ impl FeedEntry {
             Revoked::Token { session, jti } => (session, Some(jti), None),
             Revoked::TokensBefore { session, revision, latest } => (Some(session), latest, Some(revision)),
             Revoked::Key(kid) => return Self::Key(RevokedKey { kid, revoked_at: entry.revoked_at }),
+            Revoked::Client(client_id) => {
+                let Revocation { revoked_at, expires_at, .. } = *entry;
+                return Self::Client(RevokedClient { client_id, revoked_at, expires_at });
+            }
         };
         Self::Revoked(RevokedEntry {
             sid,
@@ -193,10 +209,12 @@ async fn wait_for_news(feed: &Feed, cursor: Option<&FeedCursor>, wait: Duration)
 fn feed_page(page: Page, server_time: Timestamp) -> FeedPage {
     let mut revocations = Vec::new();
     let mut keys = Vec::new();
+    let mut clients = Vec::new();
     for entry in page.revocations.iter().map(FeedEntry::new) {
         match entry {
             FeedEntry::Revoked(entry) => revocations.push(entry),
             FeedEntry::Key(key) => keys.push(key),
+            FeedEntry::Client(client) => clients.push(client),
         }
     }
     FeedPage {
@@ -206,6 +224,7 @@ fn feed_page(page: Page, server_time: Timestamp) -> FeedPage {
         server_time,
         revocations,
         keys,
+        clients,
         has_more: page.has_more,
     }
 }
@@ -301,6 +320,7 @@ fn push_entry(text: &mut String, entry: &Revocation) {
     match FeedEntry::new(entry) {
         FeedEntry::Revoked(entry) => push_event(text, "revoked", &entry),
         FeedEntry::Key(key) => push_event(text, "key", &key),
+        FeedEntry::Client(client) => push_event(text, "client", &client),
     }
 }
 

@@ -12,8 +12,9 @@ use super::names::{Environment, unknown};
 use super::settings::EMBEDDED;
 use super::source::{ConfigError, EffectiveSetting, Reader, problem};
 use super::{
-    BearerOrigins, CacheKind, Config, Database, Encryption, GeoDatabase, Limits, Mail, Origins, PreflightOrigins,
-    Redis, Relay, Retention, SigningKeys, database_url, origins, parse, redis_url, secret_file, smtp_url,
+    BearerOrigins, CacheKind, Config, Database, Encryption, GeoDatabase, Limits, MAX_ACCESS_TOKEN_TTL, Mail, Origins,
+    PreflightOrigins, Redis, Relay, Retention, SigningKeys, database_url, origins, parse, redis_url, secret_file,
+    smtp_url,
 };
 use crate::random::Random;
 use crate::secret::{MasterSecret, WeakSecret};
@@ -89,7 +90,8 @@ impl Config {
         let issuer = reader.get("ISSUER", parse::claim).unwrap_or_else(|| issuer.to_owned());
         let audience = reader.get_or_default("AUDIENCE", parse::claim);
         let profile_claims = reader.get("ACCESS_TOKEN_CLAIMS", parse::profile_claims).unwrap_or_default();
-        let access_token_ttl = reader.get_or_default("ACCESS_TOKEN_TTL", parse::seconds(1..=86_400));
+        let access_token_ttl =
+            reader.get_or_default("ACCESS_TOKEN_TTL", parse::seconds(1..=MAX_ACCESS_TOKEN_TTL.as_secs()));
         let refresh_token_ttl = reader.get_or_default("REFRESH_TOKEN_TTL", parse::seconds(1..=31_536_000));
         let session_max_lifetime = reader.get_or_default("SESSION_MAX_LIFETIME", parse::seconds(1..=315_360_000));
         let replay_window = reader.get_or_default("REFRESH_REPLAY_WINDOW", parse::seconds(0..=60));

@@ -36,6 +36,9 @@ pub use origins::{AllowedOrigin, BearerOrigins, Origins, PreflightOrigins};
 pub use settings::{DefaultValue, RELOADED, Setting, Visibility, documentation, settings};
 pub use source::{ConfigError, EffectiveSetting};
 
+/// The longest lifetime of access tokens that can be set.
+pub const MAX_ACCESS_TOKEN_TTL: Duration = Duration::from_secs(86_400);
+
 /// The configuration of a server.
 #[derive(Clone)]
 pub struct Config {

@@ -111,6 +111,7 @@ diesel::table! {
         before_revision -> Nullable<BigInt>,
         jti -> Nullable<SqlUuid>,
         key_id -> Nullable<SqlUuid>,
+        client_id -> Nullable<SqlUuid>,
     }
 }
 

@@ -117,7 +117,8 @@ impl OAuth {
         let find_key = |id| sessions.key_ring.verifying(id);
         let verified = access::verify(token, find_key, &sessions.rules_for_any_audience, sessions.clock.now());
         let claims = ClientClaims::try_from(verified.ok()?.0).ok()?;
-        (!sessions.log.is_token_revoked(claims.jti)).then_some(claims)
+        let is_revoked = sessions.log.is_token_revoked(claims.jti) || sessions.log.is_client_revoked(claims.client_id);
+        (!is_revoked).then_some(claims)
     }
 
     /// Finds the client of a valid access token for whatever audience, with what the client may still do of what the

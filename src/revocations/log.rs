@@ -10,7 +10,7 @@ use super::store::{Cursor, Position, Snapshot};
 use super::{FeedCursor, Page, ReaderProgress, Revocation, Revoked, Sync};
 use crate::cache::{Cache, RevocationMark};
 use crate::random::Random;
-use crate::types::{Jti, KeyId, SessionId, Timestamp};
+use crate::types::{ClientId, Jti, KeyId, SessionId, Timestamp};
 
 /// The number of revocations that are marked in the cache by one call.
 const MARKS_PER_CALL: usize = 1000;
@@ -60,6 +60,7 @@ enum Subject {
     TokensOf(SessionId),
     Token(Jti),
     Key(KeyId),
+    Client(ClientId),
 }
 
 impl Subject {
@@ -69,6 +70,7 @@ impl Subject {
             Revoked::TokensBefore { session, .. } => Self::TokensOf(session),
             Revoked::Token { jti, .. } => Self::Token(jti),
             Revoked::Key(key) => Self::Key(key),
+            Revoked::Client(client) => Self::Client(client),
         }
     }
 }
@@ -166,6 +168,11 @@ impl RevocationLog {
         self.knows(Subject::Key(key))
     }
 
+    /// Returns whether every access token that was issued to `client` was revoked.
+    pub(crate) fn is_client_revoked(&self, client: ClientId) -> bool {
+        self.knows(Subject::Client(client))
+    }
+
     fn knows(&self, subject: Subject) -> bool {
         self.entries.read().unwrap_or_else(PoisonError::into_inner).known.contains_key(&subject)
     }
@@ -211,13 +218,13 @@ impl RevocationLog {
     }
 
     /// Marks revocations in the cache that servers share. Those that it could not mark are kept for the reader, which
-    /// tries again. They are valid nevertheless. Single tokens and keys have no marks.
+    /// tries again. They are valid nevertheless. Single tokens, keys and clients have no marks.
     pub(crate) async fn mark(&self, cache: &Cache, revocations: &[Revocation], now: Timestamp) {
         let mark = |entry: &Revocation| {
             let (session, before) = match entry.revoked {
                 Revoked::Session(session) => (session, None),
                 Revoked::TokensBefore { session, revision, .. } => (session, Some(revision)),
-                Revoked::Token { .. } | Revoked::Key(_) => return None,
+                Revoked::Token { .. } | Revoked::Key(_) | Revoked::Client(_) => return None,
             };
             Some(RevocationMark { session, before, expires_at: entry.expires_at })
         };

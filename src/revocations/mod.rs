@@ -14,7 +14,7 @@ mod reason;
 mod store;
 
 use crate::db::{Conn, DbResult};
-use crate::types::{Jti, KeyId, SessionId, Timestamp, UserId};
+use crate::types::{ClientId, Jti, KeyId, SessionId, Timestamp, UserId};
 
 pub(crate) use cursor::FeedCursor;
 pub(crate) use feed::{Batch, Feed, Page, Sync};
@@ -46,6 +46,9 @@ pub(crate) enum Revoked {
     },
     /// All access tokens that a key has signed. Their sessions stay valid.
     Key(KeyId),
+    /// All access tokens that were issued to a registered client, by itself or in an exchange. The sessions of those
+    /// that it got in exchange stay valid.
+    Client(ClientId),
 }
 
 /// An entry of the log.

@@ -53,4 +53,6 @@ reasons! {
     TokenRevoked = "token_revoked";
     /// The key that signed the access tokens was revoked. Only keys are revoked for this reason.
     KeyRevoked = "key_revoked";
+    /// The client that the access tokens were issued to was deleted. Only clients are revoked for this reason.
+    ClientDeleted = "client_deleted";
 }

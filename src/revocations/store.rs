@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Text};
 use super::{Reason, Revocation, Revoked};
 use crate::db::schema::revocations;
 use crate::db::{Conn, DbError, DbResult};
-use crate::types::{Jti, KeyId, SessionId, Timestamp, UserId};
+use crate::types::{ClientId, Jti, KeyId, SessionId, Timestamp, UserId};
 
 /// The position of an entry in the log: on Postgres the id of its transaction, on SQLite its `seq`.
 pub(super) type Position = i64;
@@ -62,6 +62,7 @@ macro_rules! columns {
             revocations::jti,
             revocations::before_revision,
             revocations::key_id,
+            revocations::client_id,
             revocations::reason,
             revocations::revoked_at,
             revocations::expires_at,
@@ -97,6 +98,7 @@ struct Row {
     jti: Option<Jti>,
     before: Option<i64>,
     key: Option<KeyId>,
+    client: Option<ClientId>,
     reason: String,
     revoked_at: Timestamp,
     expires_at: Timestamp,
@@ -105,11 +107,12 @@ struct Row {
 impl Row {
     /// Returns the entry, unless the row is none of this version.
     fn entry(self) -> Option<(Revocation, Position)> {
-        let revoked = match (self.key, self.session, self.jti, self.before) {
-            (Some(key), None, None, None) => Revoked::Key(key),
-            (None, Some(session), None, None) => Revoked::Session(session),
-            (None, session, Some(jti), None) => Revoked::Token { session, jti },
-            (None, Some(session), latest, Some(revision)) => Revoked::TokensBefore { session, revision, latest },
+        let revoked = match (self.key, self.client, self.session, self.jti, self.before) {
+            (Some(key), None, None, None, None) => Revoked::Key(key),
+            (None, Some(client), None, None, None) => Revoked::Client(client),
+            (None, None, Some(session), None, None) => Revoked::Session(session),
+            (None, None, session, Some(jti), None) => Revoked::Token { session, jti },
+            (None, None, Some(session), latest, Some(revision)) => Revoked::TokensBefore { session, revision, latest },
             _ => return None,
         };
         let reason = Reason::parse(&self.reason);
@@ -121,11 +124,16 @@ impl Row {
 /// Inserts entries.
 pub(super) fn append(conn: &mut Conn, entries: &[Revocation], user: Option<UserId>) -> DbResult<()> {
     for entry in entries {
-        let (session, jti, before, key) = match entry.revoked {
-            Revoked::Session(session) => (Some(session), None, None, None),
-            Revoked::TokensBefore { session, revision, latest } => (Some(session), latest, Some(revision), None),
-            Revoked::Token { session, jti } => (session, Some(jti), None, None),
-            Revoked::Key(key) => (None, None, None, Some(key)),
+        let (key, client) = match entry.revoked {
+            Revoked::Key(key) => (Some(key), None),
+            Revoked::Client(client) => (None, Some(client)),
+            Revoked::Session(_) | Revoked::TokensBefore { .. } | Revoked::Token { .. } => (None, None),
+        };
+        let (session, jti, before) = match entry.revoked {
+            Revoked::Session(session) => (Some(session), None, None),
+            Revoked::TokensBefore { session, revision, latest } => (Some(session), latest, Some(revision)),
+            Revoked::Token { session, jti } => (session, Some(jti), None),
+            Revoked::Key(_) | Revoked::Client(_) => (None, None, None),
         };
         diesel::insert_into(revocations::table)
             .values((
@@ -137,6 +145,7 @@ pub(super) fn append(conn: &mut Conn, entries: &[Revocation], user: Option<UserI
                 revocations::before_revision.eq(before),
                 revocations::jti.eq(jti),
                 revocations::key_id.eq(key),
+                revocations::client_id.eq(client),
             ))
             .execute(conn)?;
     }

@@ -127,10 +127,10 @@ impl Sessions {
 
     /// Looks the token up in the log in memory, the cache and the database, in this order, until one knows it.
     async fn look_up(&self, claims: &Claims, now: Timestamp) -> Result<Answer, CheckError> {
+        let is_token_revoked = self.log.is_token_revoked(claims.jti)
+            || claims.exchanging_client().is_some_and(|client| self.log.is_client_revoked(client));
         let valid_from = match self.log.status(claims.sid) {
-            LogStatus::ValidFrom(revision) if claims.rev >= revision && !self.log.is_token_revoked(claims.jti) => {
-                revision
-            }
+            LogStatus::ValidFrom(revision) if claims.rev >= revision && !is_token_revoked => revision,
             status => {
                 self.metrics.checked(CheckSource::Log);
                 return Ok(if status == LogStatus::Revoked { Answer::Ended } else { Answer::Superseded });

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::store::{self, TokenFamily};
 use super::{LockedOwner, Sessions};
 use crate::audit::{Actor, Event, Record};
+use crate::clients::LockedClient;
 use crate::clock::MAX_SKEW_TO_ISSUE;
 use crate::db::{Conn, DbResult};
 use crate::keys::lifecycle;
@@ -45,7 +46,7 @@ impl RevokedSessions {
         Self { sessions: Vec::new(), entries: Vec::new(), at }
     }
 
-    /// Creates the revocation of one access token.
+    /// Creates the revocation of one access token, or of those of a client.
     pub(super) fn of_token(entry: Revocation, at: Timestamp) -> Self {
         Self { sessions: Vec::new(), entries: vec![entry], at }
     }
@@ -185,12 +186,17 @@ pub(crate) fn rewrite_revocations(conn: &mut Conn, lost: &[Revocation], now: Tim
             Revoked::Session(session) => store::rewrite_revoked(conn, session, entry.reason, now)?,
             Revoked::TokensBefore { session, revision, .. } => store::rewrite_revision(conn, session, revision)?,
             Revoked::Key(key) => lifecycle::rewrite_revoked(conn, key, entry.revoked_at)?,
+            Revoked::Client(client) => {
+                if let Some(client) = LockedClient::lock(conn, client)? {
+                    client.delete(conn)?;
+                }
+            }
             Revoked::Token { .. } => {}
         }
         let session = match entry.revoked {
             Revoked::Session(session) | Revoked::TokensBefore { session, .. } => Some(session),
             Revoked::Token { session, .. } => session,
-            Revoked::Key(_) => None,
+            Revoked::Key(_) | Revoked::Client(_) => None,
         };
         let user = match session.map(|session| store::owner(conn, session)).transpose()? {
             // The database has lost the session too.

@@ -1,14 +1,15 @@
-//! Revokes single access tokens (RFC 7009): the session goes on, and so do its other tokens.
+//! Revokes single access tokens (RFC 7009): the session goes on, and so do its other tokens. Revokes those of a client.
 
 use super::revoke::{RevokedSessions, revocation};
 use super::{Sessions, cache_entry, store};
 use crate::audit::{Actor, Event, Record};
 use crate::cache::Superseded;
-use crate::db::DbResult;
+use crate::config::MAX_ACCESS_TOKEN_TTL;
+use crate::db::{Conn, DbResult};
 use crate::revocations::{self, Reason, Revoked};
 use crate::tokens::access::Claims;
 use crate::tokens::client::ClientClaims;
-use crate::types::{Jti, Timestamp};
+use crate::types::{ClientId, Jti, Timestamp};
 
 impl Sessions {
     /// Revokes one access token of a session, whether or not it is still the current one, and forgets its id in the
@@ -47,5 +48,16 @@ impl Sessions {
         self.db.write(move |conn| revocations::append(conn, &[entry], None)).await?;
         self.publish(&RevokedSessions::of_token(entry, now)).await;
         Ok(())
+    }
+
+    /// Revokes all access tokens that were issued to a client that is deleted, by itself or in an exchange, in the
+    /// caller's transaction. Call [`Self::publish`] after the commit.
+    pub(crate) fn revoke_tokens_of_client(&self, conn: &mut Conn, client: ClientId) -> DbResult<RevokedSessions> {
+        let now = self.clock.database_now();
+        // Nothing records when the last of them expires, and another server may issue longer ones than this.
+        let expires_at = now.plus(MAX_ACCESS_TOKEN_TTL);
+        let entry = revocation(Revoked::Client(client), expires_at, Reason::ClientDeleted, now);
+        revocations::append(conn, &[entry], None)?;
+        Ok(RevokedSessions::of_token(entry, now))
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::keys::signing_key::SigningKey;
-use crate::types::{Amr, Jti, KeyId, KeyThumbprint, Roles, SessionId, Timestamp, UserId};
+use crate::types::{Amr, ClientId, Jti, KeyId, KeyThumbprint, Roles, SessionId, Timestamp, UserId};
 
 /// The claims of an access token (RFC 9068 §2.2). Times are seconds since 1970 (NumericDate).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -103,6 +103,11 @@ impl Claims {
     /// Returns whether a registered client got the token in exchange for another one (RFC 8693).
     pub fn is_exchanged(&self) -> bool {
         self.client_id != FIRST_PARTY
+    }
+
+    /// Returns the registered client that got the token in exchange for another one, if one did.
+    pub fn exchanging_client(&self) -> Option<ClientId> {
+        Uuid::parse_str(&self.client_id).ok().filter(|_| self.is_exchanged()).map(ClientId)
     }
 }
 

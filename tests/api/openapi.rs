@@ -164,7 +164,7 @@ async fn every_answer_that_the_contract_names_is_declared(server: Server) {
         assert!(operation.get("requestBody").is_none() || declared.contains_key("415"), "{method} {path}");
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             let place = match parameter["name"].as_str().unwrap() {
-                "Idempotency-Key" => "header",
+                "Idempotency-Key" | "DPoP" => "header",
                 name if path.contains(&format!("{{{name}}}")) => "path",
                 _ => "query",
             };

@@ -17,6 +17,7 @@ both_backends! {
     what_is_no_valid_token_is_answered_alike_and_changes_nothing,
     a_token_of_a_client_is_revoked_by_that_client_alone,
     the_feed_names_no_session_for_the_token_of_a_client,
+    the_tokens_of_a_deleted_client_are_revoked,
     a_client_that_is_not_valid_revokes_nothing,
     a_token_revoked_during_refreshes_is_dead_and_the_session_goes_on,
     a_revoked_token_stays_dead_after_a_restart_and_without_redis,
@@ -193,6 +194,49 @@ async fn the_feed_names_no_session_for_the_token_of_a_client(servers: Servers) {
         assert_eq!(of_person["sid"], person.session.to_string());
         assert!(!is_active(server, &client, token).await);
     }
+}
+
+async fn the_tokens_of_a_deleted_client_are_revoked(servers: Servers) {
+    let server: &Server = &servers;
+    let admin = administrator(server).await;
+    let asking = register(server, &admin, &json!({"name": "a", "scopes": ["introspect", "revocations"]})).await;
+    let deleted = register(server, &admin, &json!({"name": "b", "scopes": ["introspect", "token-exchange"]})).await;
+    let person = server.register().await;
+    let issue = async |fields: &[(&str, &str)]| {
+        let issued = form(server, "/oauth/token", fields).header("authorization", &deleted.basic()).send().await;
+        issued.assert_status(200).json()["access_token"].as_str().unwrap().to_owned()
+    };
+    let own = issue(&[("grant_type", "client_credentials")]).await;
+    let exchanged = issue(&[
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", &person.access),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+    ])
+    .await;
+    for server in servers.all() {
+        for token in [&own, &exchanged] {
+            assert!(is_active(server, &asking, token).await);
+        }
+        server.verify(&exchanged).await.assert_status(200);
+    }
+    server.request("DELETE", &deleted.path()).bearer(&admin.access).send().await.assert_status(204);
+    for (n, other) in servers.all().iter().enumerate() {
+        for token in [&own, &exchanged] {
+            let is_refused = async || (!is_active(other, &asking, token).await).then_some(());
+            match n {
+                0 => is_refused().await.unwrap(),
+                _ => until("the log", is_refused).await,
+            }
+        }
+        other.verify(&exchanged).await.assert_problem(401, "invalid_token");
+        form(other, "/oauth/introspect", &[("token", "x")]).bearer(&own).send().await.assert_status(401);
+        other.me(&person.access).await.assert_status(200);
+        let feed = other.get("/api/v1/revocations").header("authorization", &asking.basic()).send().await.json();
+        assert_eq!(feed["clients"][0]["client_id"], deleted.id);
+        assert_eq!(feed["revocations"], json!([]));
+    }
+    // The session goes on.
+    server.refreshed(&person).await;
 }
 
 /// The id of an access token.

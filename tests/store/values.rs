@@ -13,7 +13,7 @@ use keyturn::db::schema::{
 };
 use keyturn::db::types::{IpColumn, Json};
 use keyturn::db::{Conn, DbError, DbResult};
-use keyturn::types::{Amr, Jti, KeyId, KeyThumbprint, Roles, SessionId, Timestamp, UserId};
+use keyturn::types::{Amr, ClientId, Jti, KeyId, KeyThumbprint, Roles, SessionId, Timestamp, UserId};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -140,6 +140,7 @@ struct Revocation {
     before_revision: Option<i64>,
     jti: Option<Jti>,
     key_id: Option<KeyId>,
+    client_id: Option<ClientId>,
 }
 
 /// Milliseconds around the epochs of Unix and of Postgres, and at both ends of the calendar.
@@ -441,6 +442,7 @@ async fn revocations_are_numbered_in_their_order(deployment: Arc<Deployment>) {
             before_revision: n.is_multiple_of(2).then_some(i64::MAX),
             jti: None,
             key_id: None,
+            client_id: None,
         };
         assert_eq!(*revocation, written);
     }

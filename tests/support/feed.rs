@@ -22,6 +22,7 @@ pub struct Told {
     /// When each session was told first.
     pub arrivals: HashMap<String, Instant>,
     pub keys: HashMap<String, Value>,
+    pub clients: HashMap<String, Value>,
     pub resets: usize,
     pub syncs: usize,
     /// The last sync, and when it arrived.
@@ -131,6 +132,7 @@ impl Told {
                 self.resets += 1;
                 self.sessions.clear();
                 self.keys.clear();
+                self.clients.clear();
             }
             "revoked" => {
                 // The token of a client itself belongs to no session.
@@ -145,6 +147,9 @@ impl Told {
                 self.cursor = Some(field("id").unwrap().to_owned());
                 self.syncs += 1;
                 self.last_sync = Some((now, data));
+            }
+            "client" => {
+                self.clients.insert(data["client_id"].as_str().unwrap().to_owned(), data);
             }
             "bye" => self.byes += 1,
             other => panic!("an unknown event: {other}"),

@@ -29,6 +29,11 @@ def key(kid):
     return {"event": "key", "data": {"kid": kid, "revoked_at": time(NOW - 1)}}
 
 
+def client(client_id, expires=NOW + 86400):
+    data = {"client_id": client_id, "revoked_at": time(NOW - 1), "expires_at": time(expires)}
+    return {"event": "client", "data": data}
+
+
 def feed(name, events, verdict, token=None, **others):
     case(f"feed: {name}", sign() if token is None else token, verdict, feed=events, **others)
 
@@ -37,6 +42,7 @@ def add():
     entries()
     revisions()
     keys()
+    clients()
     resets()
     expiry()
     staleness()
@@ -106,6 +112,21 @@ def revisions():
     null = revoked()
     null["data"]["before_rev"] = None
     feed("a revision of null is the whole session", [RESET, null, sync()], "session_revoked")
+
+
+def clients():
+    own, theirs = sign(claims=CLIENT_CLAIMS), CLIENT_CLAIMS["client_id"]
+    exchanged = sign(claims=changed(CLAIMS, client_id=theirs))
+    for name, token in (("its own token", own), ("a token that it got in exchange", exchanged)):
+        feed(f"a client, {name}", [RESET, client(theirs), sync()], "token_revoked", token)
+        feed(f"another client, {name}", [RESET, client(OTHER), sync()], "valid", token)
+        feed(f"a client, {name}, after the sync", [RESET, sync(), client(theirs)], "token_revoked", token)
+        feed(f"a client of before the snapshot, {name}", [RESET, client(theirs), sync(), RESET, sync()], "valid", token)
+        feed(f"a client whose tokens have expired, {name}", [RESET, client(theirs, NOW), sync()], "valid", token)
+        feed(f"a client, twice, {name}", [RESET, client(theirs), client(theirs, NOW), sync()], "token_revoked", token)
+    feed("a client, a person's token", [RESET, client(theirs), sync()], "valid")
+    feed("a client, and the session", [RESET, client(theirs), revoked(), sync()], "session_revoked", exchanged)
+    feed("a client with the id of the token", [RESET, client(JTI), sync()], "valid")
 
 
 def keys():

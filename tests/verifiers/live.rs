@@ -20,6 +20,7 @@ both_backends! {
     new_claims_end_earlier_tokens_and_not_the_session,
     a_revoked_key_takes_its_tokens_along_and_the_next_is_known,
     a_token_that_is_revoked_dies_alone,
+    the_tokens_of_a_deleted_client_die_with_it,
     a_server_that_was_killed_is_followed_again,
     the_demonstrations_take_the_time,
 }
@@ -140,6 +141,28 @@ async fn a_token_that_is_revoked_dies_alone(backend: Backend) {
     verifier.verify(&own[1], Moment::now()).unwrap();
     let fresh = server.refreshed(&tokens).await;
     verifier.verify(&fresh.access, Moment::now()).unwrap();
+}
+
+async fn the_tokens_of_a_deleted_client_die_with_it(backend: Backend) {
+    let (address, url) = own_address();
+    let server = start(&Deployment::new(backend), &address);
+    let verifier = verifier(&server, &url).await;
+    let administrator = administrator(&server).await;
+    let body = json!({"name": "orders", "scopes": ["orders:read"]});
+    let created = server.post("/api/v1/admin/clients").bearer(&administrator.access).json(&body).send().await.json();
+    let text = |name: &str| created[name].as_str().unwrap();
+    let basic = format!("Basic {}", STANDARD.encode(format!("{}:{}", text("client_id"), text("client_secret"))));
+    let issued = server.post("/oauth/token").header("content-type", "application/x-www-form-urlencoded");
+    let issued = issued.header("authorization", &basic).body("grant_type=client_credentials").send().await.json();
+    let token = issued["access_token"].as_str().unwrap();
+    verifier.verify(token, Moment::now()).unwrap();
+    let delete = server.request("DELETE", &format!("/api/v1/admin/clients/{}", text("client_id")));
+    delete.bearer(&administrator.access).send().await.assert_status(204);
+    until_refused(&verifier, token, Refusal::TokenRevoked).await;
+    verifier.verify(&administrator.access, Moment::now()).unwrap();
+    // One that is told of it only in its snapshot.
+    let late = self::verifier(&server, &url).await;
+    assert_eq!(late.verify(token, Moment::now()).err(), Some(Refusal::TokenRevoked));
 }
 
 async fn a_server_that_was_killed_is_followed_again(backend: Backend) {

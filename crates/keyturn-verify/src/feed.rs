@@ -25,6 +25,13 @@ pub enum Event {
         /// The id of the key.
         kid: String,
     },
+    /// A client was deleted, and all tokens that were issued to it were revoked.
+    Client {
+        /// The id of the client.
+        client_id: String,
+        /// The server's time at which the last of the tokens expires, in milliseconds since 1970.
+        expires_at_millis: i64,
+    },
     /// Everything is known that was revoked until `age_millis` ago.
     Sync {
         /// How old the server's knowledge was.
@@ -57,6 +64,12 @@ struct RevokedData {
 #[derive(Deserialize)]
 struct KeyData {
     kid: String,
+}
+
+#[derive(Deserialize)]
+struct ClientData {
+    client_id: String,
+    expires_at: String,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +107,10 @@ impl Event {
                 Ok(Self::Revoked { sid, jti, before_rev: data.before_rev, expires_at_millis })
             }
             "key" => Ok(Self::Key { kid: read::<KeyData>(data)?.kid }),
+            "client" => {
+                let data: ClientData = read(data)?;
+                Ok(Self::Client { client_id: data.client_id, expires_at_millis: millis(&data.expires_at)? })
+            }
             "sync" => {
                 let data: SyncData = read(data)?;
                 Ok(Self::Sync { age_millis: data.age_ms, server_time_millis: millis(&data.server_time)? })

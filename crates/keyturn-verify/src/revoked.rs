@@ -27,7 +27,7 @@ struct Ended {
 
 type Part = RwLock<HashMap<[u8; 16], Ended>>;
 
-/// An entry about a token, or about the tokens of a session.
+/// An entry about a token, or about the tokens of a session or a client.
 #[derive(Clone, Copy)]
 struct Entry<T> {
     value: T,
@@ -40,6 +40,7 @@ struct Few {
     tokens: HashMap<Id, Entry<()>>,
     revisions: HashMap<Id, Entry<i64>>,
     keys: HashSet<String>,
+    clients: HashMap<String, Entry<()>>,
 }
 
 /// The times at which the state was complete.
@@ -97,6 +98,11 @@ impl Few {
         entry.expires_at_secs = entry.expires_at_secs.max(expires_at_secs);
     }
 
+    fn add_client(&mut self, client: &str, expires_at_secs: u32) {
+        let entry = self.clients.entry(client.to_owned()).or_insert(Entry { value: (), expires_at_secs });
+        entry.expires_at_secs = entry.expires_at_secs.max(expires_at_secs);
+    }
+
     fn add_revision(&mut self, sid: Id, revision: i64, expires_at_secs: u32) {
         let entry = self.revisions.entry(sid).or_insert(Entry { value: revision, expires_at_secs });
         entry.value = entry.value.max(revision);
@@ -129,6 +135,14 @@ impl Revoked {
                     write(&self.next).keys.insert(kid.clone());
                 }
                 write(&self.few).keys.insert(kid.clone())
+            }
+            Event::Client { client_id, expires_at_millis } => {
+                let expires_at_secs = secs(*expires_at_millis);
+                if self.is_reading() {
+                    write(&self.next).add_client(client_id, expires_at_secs);
+                }
+                write(&self.few).add_client(client_id, expires_at_secs);
+                false
             }
             Event::Sync { age_millis, server_time_millis } => self.sync(*age_millis, *server_time_millis, at),
             Event::Bye { .. } | Event::Unknown => false,
@@ -204,9 +218,10 @@ impl Revoked {
         let mut few = write(&self.few);
         few.tokens.retain(|_, entry| entry.expires_at_secs > now_secs);
         few.revisions.retain(|_, entry| entry.expires_at_secs > now_secs);
+        few.clients.retain(|_, entry| entry.expires_at_secs > now_secs);
     }
 
-    /// Checks whether the session or the token was revoked.
+    /// Checks whether the session, the token or its client was revoked.
     ///
     /// # Errors
     /// It was.
@@ -219,7 +234,8 @@ impl Revoked {
             }
         }
         let few = read(&self.few);
-        if few.tokens.get(&claims.jti).is_some_and(|entry| entry.expires_at_secs > now_secs) {
+        let is_live = |entry: &Entry<()>| entry.expires_at_secs > now_secs;
+        if few.tokens.get(&claims.jti).is_some_and(is_live) || few.clients.get(&claims.client_id).is_some_and(is_live) {
             return Err(Refusal::TokenRevoked);
         }
         let revision = claims.sid.as_ref().and_then(|sid| few.revisions.get(sid));
@@ -244,6 +260,6 @@ impl Revoked {
     pub(crate) fn len(&self) -> usize {
         let sessions: usize = self.sessions.iter().map(|part| read(part).len()).sum();
         let few = read(&self.few);
-        sessions + few.tokens.len() + few.revisions.len() + few.keys.len()
+        sessions + few.tokens.len() + few.revisions.len() + few.keys.len() + few.clients.len()
     }
 }

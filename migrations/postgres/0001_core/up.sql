@@ -141,7 +141,8 @@ CREATE TABLE revocations (
     before_revision bigint,
     jti uuid,
     key_id uuid,
-    CHECK ((session_id IS NULL AND jti IS NULL) <> (key_id IS NULL)),
+    client_id uuid,
+    CHECK (num_nonnulls(coalesce(session_id, jti), key_id, client_id) = 1),
     CHECK (before_revision IS NULL OR session_id IS NOT NULL)
 );
 

@@ -106,7 +106,8 @@ CREATE TABLE revocations (
     before_revision bigint,
     jti blob,
     key_id blob,
-    CHECK ((session_id IS NULL AND jti IS NULL) <> (key_id IS NULL)),
+    client_id blob,
+    CHECK ((session_id IS NOT NULL OR jti IS NOT NULL) + (key_id IS NOT NULL) + (client_id IS NOT NULL) = 1),
     CHECK (before_revision IS NULL OR session_id IS NOT NULL)
 );
 

@@ -12,6 +12,11 @@ class Few {
   tokens = new Map();
   revisions = new Map();
   keys = new Set();
+  clients = new Map();
+
+  addClient(client, end) {
+    this.clients.set(client, Math.max(end, this.clients.get(client) ?? 0));
+  }
 
   addToken(jti, end) {
     this.tokens.set(jti, Math.max(end, this.tokens.get(jti) ?? 0));
@@ -24,6 +29,7 @@ class Few {
 
   remove(now) {
     for (const [jti, end] of this.tokens) if (end <= now) this.tokens.delete(jti);
+    for (const [client, end] of this.clients) if (end <= now) this.clients.delete(client);
     for (const [sid, { end }] of this.revisions) if (end <= now) this.revisions.delete(sid);
   }
 }
@@ -72,6 +78,12 @@ export class Revoked {
         const isNew = !this.#few.keys.has(data.kid);
         for (const few of this.#written()) few.keys.add(data.kid);
         return isNew;
+      }
+      case "client": {
+        if (typeof data.client_id !== "string") throw new TypeError("the event is malformed");
+        const end = Math.ceil(millis(data.expires_at) / 1000);
+        for (const few of this.#written()) few.addClient(data.client_id, end);
+        return false;
       }
       case "sync":
         return this.#sync(count(data.age_ms), millis(data.server_time), at);
@@ -127,6 +139,7 @@ export class Revoked {
     const isLive = (end) => end !== undefined && end > this.#serverTime;
     if (session && isLive(this.#sessions.endOf(session))) return "session_revoked";
     if (isLive(this.#few.tokens.get(claims.jti))) return "token_revoked";
+    if (isLive(this.#few.clients.get(claims.client_id))) return "token_revoked";
     const revision = this.#few.revisions.get(claims.sid);
     return revision && isLive(revision.end) && claims.rev < revision.revision ? "token_revoked" : undefined;
   }
@@ -141,6 +154,7 @@ export class Revoked {
   }
 
   get size() {
-    return this.#sessions.size + this.#few.tokens.size + this.#few.revisions.size + this.#few.keys.size;
+    const { tokens, revisions, keys, clients } = this.#few;
+    return this.#sessions.size + tokens.size + revisions.size + keys.size + clients.size;
   }
 }

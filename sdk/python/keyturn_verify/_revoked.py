@@ -22,6 +22,10 @@ class _Few:
         self.tokens = {}
         self.revisions = {}
         self.keys = set()
+        self.clients = {}
+
+    def add_client(self, client, end):
+        self.clients[client] = max(end, self.clients.get(client, 0))
 
     def add_token(self, jti, end):
         self.tokens[jti] = max(end, self.tokens.get(jti, 0))
@@ -32,6 +36,7 @@ class _Few:
 
     def remove(self, now):
         self.tokens = {jti: end for jti, end in self.tokens.items() if end > now}
+        self.clients = {client: end for client, end in self.clients.items() if end > now}
         self.revisions = {sid: entry for sid, entry in self.revisions.items() if entry[1] > now}
 
 
@@ -98,6 +103,12 @@ class Revoked:
             for few in self._written():
                 few.keys.add(kid)
             return is_new
+        elif event == "client":
+            client, end = data["client_id"], -int(-_seconds(data["expires_at"]) // 1)
+            if not isinstance(client, str):
+                raise MalformedEvent("no id of a client")
+            for few in self._written():
+                few.add_client(client, end)
         elif event == "sync":
             return self._sync(_count(data["age_ms"]) / 1000, int(_seconds(data["server_time"]) // 1), at)
         elif event == "bye":
@@ -148,6 +159,8 @@ class Revoked:
                 return "session_revoked"
         if few.tokens and few.tokens.get(int(claims["jti"].replace("-", ""), 16), 0) > now:
             return "token_revoked"
+        if few.clients and few.clients.get(claims["client_id"], 0) > now:
+            return "token_revoked"
         if sid is not None and few.revisions:
             revision, end = few.revisions.get(sid, (0, 0))
             if end > now and claims["rev"] < revision:
@@ -164,4 +177,4 @@ class Revoked:
 
     def __len__(self):
         few = self._few
-        return len(self._sessions) + len(few.tokens) + len(few.revisions) + len(few.keys)
+        return len(self._sessions) + len(few.tokens) + len(few.revisions) + len(few.keys) + len(few.clients)

@@ -86,7 +86,11 @@ impl Reader {
                 match event {
                     Event::Sync { .. } => self.cursor = received.id.filter(|id| !id.is_empty()),
                     Event::Bye { retry_millis } => return Ok(End::Bye(Duration::from_millis(retry_millis))),
-                    Event::Reset | Event::Revoked { .. } | Event::Key { .. } | Event::Unknown => {}
+                    Event::Reset
+                    | Event::Revoked { .. }
+                    | Event::Key { .. }
+                    | Event::Client { .. }
+                    | Event::Unknown => {}
                 }
             }
         }
@@ -101,7 +105,7 @@ impl Reader {
                 self.has_synced = true;
                 self.ready.send_if_modified(|ready| !std::mem::replace(&mut ready.snapshot, true));
             }
-            Event::Revoked { .. } | Event::Bye { .. } | Event::Unknown => {}
+            Event::Revoked { .. } | Event::Client { .. } | Event::Bye { .. } | Event::Unknown => {}
         }
     }
 }
