@@ -57,7 +57,8 @@ pub(super) struct VerificationRequired {
 /// Creates an account and logs its owner in. With `REQUIRE_VERIFIED_EMAIL` the owner has to verify the address first.
 /// With a proof in the header `DPoP` the session's tokens are bound to its key (RFC 9449).
 #[utoipa::path(post, path = "/api/v1/auth/register", tag = "Accounts", security(()),
-    params(("DPoP" = Option<String>, Header, description = "A proof of the key that the tokens are bound to (RFC 9449)")),
+    params(("DPoP" = Option<String>, Header,
+        description = "A proof of the key that the tokens are bound to (RFC 9449)")),
     request_body = RegisterRequest,
     responses((status = 201, body = RegisterResponse)))]
 pub(super) async fn register_account(

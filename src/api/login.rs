@@ -60,7 +60,8 @@ pub(super) struct SecondFactorRequired<'a> {
 /// Opens a session for the owner of an account, or asks for the second factor. With a proof in the header `DPoP` the
 /// session's tokens are bound to its key (RFC 9449).
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "Accounts", security(()),
-    params(("DPoP" = Option<String>, Header, description = "A proof of the key that the tokens are bound to (RFC 9449)")),
+    params(("DPoP" = Option<String>, Header,
+        description = "A proof of the key that the tokens are bound to (RFC 9449)")),
     request_body = LoginRequest,
     responses((status = 200, body = LoginResponse)))]
 pub(super) async fn log_in(

@@ -57,7 +57,8 @@ pub(super) struct SecondFactorRequest {
 /// Completes a login with its second factor. With a proof in the header `DPoP` the session's tokens are bound to its
 /// key (RFC 9449). A login that began with a proof needs one of the same key.
 #[utoipa::path(post, path = "/api/v1/auth/mfa", tag = "Second factor", security(()),
-    params(("DPoP" = Option<String>, Header, description = "A proof of the key that the tokens are bound to (RFC 9449)")),
+    params(("DPoP" = Option<String>, Header,
+        description = "A proof of the key that the tokens are bound to (RFC 9449)")),
     request_body = SecondFactorRequest,
     responses((status = 200, body = TokenResponse)))]
 pub(super) async fn complete_login(

@@ -104,7 +104,8 @@ pub(super) struct ClientTokenResponse<'a> {
 /// `token-exchange` an access token that opens less than a person's, for one of its audiences. With a proof in the
 /// header `DPoP` the access token is bound to its key (RFC 9449); a session that is bound to a key needs one.
 #[utoipa::path(post, path = "/oauth/token", tag = "For backends", security((), ("client" = [])),
-    params(("DPoP" = Option<String>, Header, description = "A proof of the key that the tokens are bound to (RFC 9449)"),
+    params(("DPoP" = Option<String>, Header,
+        description = "A proof of the key that the tokens are bound to (RFC 9449)"),
         ("Idempotency-Key" = Option<String>, Header, min_length = 16, max_length = 255,
         description = "For a refresh: a random value, new for each refresh and the same when one is repeated")),
     request_body(content = TokenRequestForm, content_type = "application/x-www-form-urlencoded"),

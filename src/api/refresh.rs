@@ -32,7 +32,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// read the tokens from the store again. A session that is bound to a key needs a proof of it in the header `DPoP`:
 /// without one, the refresh is refused with 400 and nothing has happened.
 #[utoipa::path(post, path = "/api/v1/sessions/refresh", tag = "Sessions", security(()),
-    params(("DPoP" = Option<String>, Header, description = "A proof of the key that the tokens are bound to (RFC 9449)"),
+    params(("DPoP" = Option<String>, Header,
+        description = "A proof of the key that the tokens are bound to (RFC 9449)"),
         ("Idempotency-Key" = Option<String>, Header, min_length = 16, max_length = 255,
         description = "A random value, new for each refresh and the same when one is repeated")),
     request_body = Option<RefreshRequest>,

@@ -85,9 +85,7 @@ impl Config {
         let metrics_bind = metrics_bind(&mut reader, bind);
         let public_url = public_url(&mut reader, bind);
         require_stated_database(&mut reader, &data_dir, &public_url);
-        let issuer = public_url.as_str().trim_end_matches('/');
-        reader.show_default("ISSUER", issuer);
-        let issuer = reader.get("ISSUER", parse::claim).unwrap_or_else(|| issuer.to_owned());
+        let issuer = issuer(&mut reader, &public_url);
         let audience = reader.get_or_default("AUDIENCE", parse::claim);
         let profile_claims = reader.get("ACCESS_TOKEN_CLAIMS", parse::profile_claims).unwrap_or_default();
         let access_token_ttl =
@@ -125,9 +123,9 @@ impl Config {
         let in_effect = database.clone();
         #[rustfmt::skip]
         let complete = move |secret| Config {
-            data_dir: dir, database, database_pool_size, cache, secret, algorithm, keys, issuer, audience, profile_claims,
-            requires_dpop_nonce, access_token_ttl, refresh_token_ttl, session_max_lifetime, replay_window, recoveries,
-            max_sessions_per_user, retention, audit_refreshes, registration, require_verified_email,
+            data_dir: dir, database, database_pool_size, cache, secret, algorithm, keys, requires_dpop_nonce, issuer,
+            audience, profile_claims, access_token_ttl, refresh_token_ttl, session_max_lifetime, replay_window,
+            recoveries, max_sessions_per_user, retention, audit_refreshes, registration, require_verified_email,
             account_deletion_grace, argon2, bind, metrics_bind, workers, keep_alive, max_connections_per_address,
             public_url, origins, verify_login_url, trusted_proxies, api_docs, geoip_database, mail, limits, log,
         };
@@ -240,6 +238,12 @@ fn signing_keys(reader: &mut Reader, algorithm: Algorithm) -> SigningKeys {
         jwks_max_age: reader.get_or_default("JWKS_MAX_AGE", parse::seconds(10..=86_400)),
         rotation_interval: reader.get_or_default("KEY_ROTATION_INTERVAL", parse::seconds_or_off(3_600..=315_360_000)),
     }
+}
+
+fn issuer(reader: &mut Reader, public_url: &Url) -> String {
+    let default = public_url.as_str().trim_end_matches('/');
+    reader.show_default("ISSUER", default);
+    reader.get("ISSUER", parse::claim).unwrap_or_else(|| default.to_owned())
 }
 
 /// Returns the address to listen on: `BIND`, or all addresses with the port `PORT`, or the default of `BIND`.
