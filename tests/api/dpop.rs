@@ -7,6 +7,7 @@ use crate::clients::{Client, assert_error, form, introspect, introspecting, regi
 use crate::mfa::{LOGIN, completing, login, mfa_token, person};
 use crate::oauth_token::TOKEN;
 use crate::support::dpop::{claims, presents};
+use crate::support::http::at_once;
 use crate::support::tokens::jwt_part;
 use crate::support::{PASSWORD, ProofKey, Request, Response, Server, Servers, Tokens, until};
 
@@ -17,6 +18,7 @@ both_backends! {
     tokens_in_cookies_cannot_be_bound,
     a_bound_token_opens_nothing_without_its_key,
     a_bound_session_is_refreshed_with_its_key_only,
+    refreshes_at_once_are_told_apart_by_their_keys,
     a_refused_refresh_is_no_evidence_of_theft,
     a_refused_refresh_does_not_tell_what_has_become_of_the_session,
     a_session_that_is_not_bound_cannot_become_so,
@@ -374,4 +376,37 @@ async fn once_a_successor_was_used_a_bound_session_repeats_nothing(server: Serve
     key.refreshed(&server, &second).await;
     server.advance(400);
     key.refresh(&server, &first.refresh).await.assert_problem(401, "refresh_token_reused");
+}
+
+async fn refreshes_at_once_are_told_apart_by_their_keys(server: Server) {
+    let key = ProofKey::new();
+    let mut sessions = Vec::new();
+    for _ in 0..8 {
+        sessions.push(key.register(&server).await);
+    }
+    let plain = server.register().await;
+    let other = ProofKey::new();
+    // Many of these are carried out by one statement.
+    let mut requests =
+        vec![server.refreshing(&plain.refresh), key.sends(&server, server.refreshing(&plain.refresh), None)];
+    for tokens in &sessions {
+        let refreshing = || server.refreshing(&tokens.refresh);
+        requests.extend([
+            refreshing(),
+            other.sends(&server, refreshing(), None),
+            key.sends(&server, refreshing(), None),
+            key.sends(&server, refreshing(), None),
+        ]);
+    }
+    let answers = at_once(requests).await;
+    let (of_plain, of_bound) = answers.split_at(2);
+    of_plain.iter().for_each(|answer| assert_eq!(answer.assert_status(200).json()["token_type"], "Bearer"));
+    for (answers, tokens) in of_bound.chunks(4).zip(&sessions) {
+        answers[0].assert_problem(400, "dpop_required");
+        answers[1].assert_problem(400, "dpop_key_mismatch");
+        let pair = [Tokens::of(&answers[2]), Tokens::of(&answers[3])];
+        assert_eq!(pair[0].refresh, pair[1].refresh);
+        assert_eq!(jkt(&pair[0].access), json!(key.thumbprint()));
+        assert_eq!(server.session(tokens.session).generation, 1);
+    }
 }
