@@ -2,13 +2,18 @@
 
 use serde_json::{Value, json};
 
+use crate::support::clients::node;
 use crate::support::dpop::{hash, presents};
-use crate::support::{ProofKey, Request, Response, Server, Tokens, random_hex};
+use crate::support::front::{Behind, Front, Program};
+use crate::support::servers::free_port;
+use crate::support::{Backend, PASSWORD, ProofKey, Request, Response, Server, Tokens, random_hex};
 
 both_backends! {
     a_proof_is_for_the_request_that_the_proxy_holds,
     a_proof_counts_only_where_all_name_the_same_request,
     a_bound_token_passes_no_proxy_without_its_key,
+    proofs_pass_through_nginx,
+    proofs_pass_through_caddy,
 }
 
 const VERIFY: &str = "/api/v1/auth/verify";
@@ -120,4 +125,30 @@ async fn a_bound_token_passes_no_proxy_without_its_key(server: Server) {
     let cookie = format!("__Host-keyturn_access={}", world.tokens.access);
     with(world.server.get(VERIFY)).header("cookie", &cookie).send().await.assert_problem(401, "dpop_required");
     world.ask(&world.proof("GET", APP), &headers).await.assert_status(200);
+}
+
+async fn proofs_pass_through_nginx(backend: Backend) {
+    proofs_pass(backend, Program::Nginx).await;
+}
+
+async fn proofs_pass_through_caddy(backend: Backend) {
+    proofs_pass(backend, Program::Caddy).await;
+}
+
+/// With the set-up of the documentation.
+async fn proofs_pass(backend: Backend, program: Program) {
+    let (port, app_port) = (free_port(), free_port());
+    let public_url = format!("https://api.kt.localhost:{port}");
+    let server = Server::with(backend, &[("PUBLIC_URL", &public_url)]).await;
+    let behind = Behind { keyturn: server.address, app: ([127, 0, 0, 1], app_port).into() };
+    let _front = Front::start(program, port, &behind);
+    let given = json!({
+        "keyturn": format!("http://{}", server.address), "public_url": public_url, "proxy_port": port,
+        "app_port": app_port, "email": "ada@example.com", "password": PASSWORD,
+    });
+    let found = node("dpop_proxy.mjs", given).await;
+    assert_eq!((&found["right"], &found["first"]), (&found["user"], &found["user"]), "{found}");
+    for (name, status) in found["refused"].as_object().unwrap() {
+        assert_eq!(status, 401, "{program:?} {name}: {found}");
+    }
 }
