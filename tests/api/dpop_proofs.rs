@@ -176,7 +176,7 @@ async fn a_proof_with_a_wrong_key_is_refused(server: Server) {
     let padded = URL_SAFE_NO_PAD.encode([&[0][..], &modulus].concat());
     world.refused(&with(&rsa, &|header| header["jwk"]["n"] = json!(padded)), "public key").await;
     let small = URL_SAFE_NO_PAD.encode(&modulus[..128]);
-    world.refused(&with(&rsa, &|header| header["jwk"]["n"] = json!(small)), "signature").await;
+    world.refused(&with(&rsa, &|header| header["jwk"]["n"] = json!(small)), "public key").await;
     let large = URL_SAFE_NO_PAD.encode([1; 513]);
     world.refused(&with(&rsa, &|header| header["jwk"]["n"] = json!(large)), "public key").await;
     // A valid proof, by the key of somebody else.
@@ -262,9 +262,10 @@ async fn a_text_that_is_no_proof_is_refused(server: Server) {
         (format!("{message}."), "signature"),
         (format!("{message}.{}", &signature[..80]), "signature"),
         (format!("{message}.{}", "A".repeat(86)), "signature"),
-        (format!("{proof}.x"), "signature"),
-        (format!("{proof}.{signature}"), "signature"),
-        (format!(".{proof}"), "header"),
+        (format!("{proof}.x"), "JWT"),
+        (format!("{proof}.{signature}"), "JWT"),
+        (format!(".{proof}"), "JWT"),
+        (format!(".{}", proof.split_once('.').unwrap().1), "header"),
         (world.tokens.access.clone(), "header"),
     ] {
         world.refused(&proof, why).await;

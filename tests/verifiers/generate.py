@@ -8,6 +8,7 @@ docs/verifiers.md says what the verdicts mean. The verdicts are written here by 
 import json
 import sys
 
+import cases_dpop
 import cases_feed
 import cases_form
 import cases_rules
@@ -18,6 +19,7 @@ def main():
     cases_form.add()
     cases_rules.add()
     cases_feed.add()
+    cases_dpop.add()
     names = [case["name"] for case in CASES]
     twice = {name for name in names if names.count(name) > 1}
     assert not twice, twice
@@ -25,6 +27,7 @@ def main():
     keys = ",\n".join(f"{json.dumps(name)}:{json.dumps(keys, separators=(',', ':'))}" for name, keys in KEYS.items())
     about = "Made by tests/verifiers/generate.py; docs/verifiers.md explains it. Its keys are public: they protect nothing."
     head = f'"about":{json.dumps(about)},\n"options":{json.dumps(DEFAULTS, separators=(",", ":"))}'
+    head += f',\n"proof_key":{json.dumps(cases_dpop.private(), separators=(",", ":"))}'
     sys.stdout.write(f'{{{head},\n"keys":{{\n{keys}}},\n"cases":[\n{lines}\n]}}\n')
 
 

@@ -3,6 +3,7 @@
 use std::future::{Future, Ready, ready};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use actix_web::body::{EitherBody, MessageBody};
@@ -12,20 +13,30 @@ use actix_web::http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::{Error, HttpMessage as _, HttpResponse};
 
 use crate::Demand;
-use crate::bearer::{Denial, authorize};
 use crate::client::LiveVerifier;
+use crate::presentation::{DPOP, Denial, Presentation, authorize};
 
 /// Lets only those requests through that have a valid access token.
 #[derive(Clone)]
 pub struct Authentication {
     verifier: LiveVerifier,
     demand: Demand,
+    public_url: Option<Arc<str>>,
 }
 
 impl Authentication {
     /// Creates a middleware that demands a valid token, and of it what `demand` says.
     pub const fn new(verifier: LiveVerifier, demand: Demand) -> Self {
-        Self { verifier, demand }
+        Self { verifier, demand, public_url: None }
+    }
+
+    /// Takes tokens that are bound to a key, too, with the scheme `DPoP` and a proof. `url` is what clients write before
+    /// the path that the request has here, such as `https://api.example`: a proof is for a URL, and the header `Host` is
+    /// whatever the client says.
+    #[must_use]
+    pub fn public_url(mut self, url: &str) -> Self {
+        self.public_url = Some(url.trim_end_matches('/').into());
+        self
     }
 }
 
@@ -69,7 +80,16 @@ where
         let layer = self.layer.clone();
         Box::pin(async move {
             let values: Vec<HeaderValue> = request.headers().get_all(AUTHORIZATION).cloned().collect();
-            match authorize(&layer.verifier, &layer.demand, values.iter().map(HeaderValue::as_bytes)).await {
+            let proofs: Vec<HeaderValue> = request.headers().get_all(DPOP).cloned().collect();
+            let url = layer.public_url.as_ref().map(|url| format!("{url}{}", request.uri().path()));
+            let method = request.method().clone();
+            let presented = Presentation {
+                authorization: values.iter().map(HeaderValue::as_bytes).collect(),
+                proofs: proofs.iter().map(HeaderValue::as_bytes).collect(),
+                method: method.as_str(),
+                url: url.as_deref(),
+            };
+            match authorize(&layer.verifier, &layer.demand, presented).await {
                 Ok(token) => {
                     request.extensions_mut().insert(token);
                     inner.call(request).await.map(ServiceResponse::map_into_left_body)

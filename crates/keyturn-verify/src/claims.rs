@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::Id;
+use crate::dpop::is_thumbprint;
 
 /// What the subject of a client's own token begins with. The id of the client follows.
 const CLIENT_PREFIX: &str = "client:";
@@ -60,12 +61,12 @@ pub struct Claims {
     #[serde(default)]
     pub act: Option<Act>,
     /// The key that the token is bound to (RFC 9449 §6.1).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "present")]
     pub cnf: Option<Confirmation>,
 }
 
 /// The key whose possession the holder of a token has to prove.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Confirmation {
     /// The thumbprint of the key (RFC 7638).
@@ -78,6 +79,14 @@ pub struct Confirmation {
 pub struct Act {
     /// The account of the actor.
     pub sub: Id,
+}
+
+impl<'de> Deserialize<'de> for Confirmation {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let members = Map::<String, Value>::deserialize(deserializer)?;
+        let jkt = members.get("jkt").and_then(Value::as_str).filter(|jkt| is_thumbprint(jkt));
+        Ok(Self { jkt: jkt.ok_or_else(|| D::Error::custom("no thumbprint"))?.to_owned() })
+    }
 }
 
 impl<'de> Deserialize<'de> for Act {

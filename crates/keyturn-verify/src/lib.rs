@@ -15,6 +15,8 @@ mod id;
 mod json;
 mod keys;
 mod moment;
+#[cfg(any(feature = "actix", feature = "tower"))]
+mod presentation;
 mod refusal;
 mod remembered;
 mod revoked;
@@ -23,8 +25,6 @@ mod verifier;
 
 #[cfg(feature = "actix")]
 pub mod actix;
-#[cfg(any(feature = "actix", feature = "tower"))]
-mod bearer;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "tower")]

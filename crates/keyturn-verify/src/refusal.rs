@@ -1,5 +1,7 @@
 //! Why a token is refused.
 
+use crate::dpop::InvalidProof;
+
 /// The reason why a request is refused. Its [code](Self::code) is for logs, metrics and tests; the caller is told the
 /// [status](Self::status) and the [challenge](Self::challenge) only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -37,6 +39,21 @@ pub enum Refusal {
     /// The token was revoked; its session may go on.
     #[error("the token was revoked")]
     TokenRevoked,
+    /// The token is bound to a key, and came without a proof.
+    #[error("the token is bound to a key: it needs the scheme DPoP and a proof")]
+    ProofRequired,
+    /// The token came with the scheme `DPoP`, and is bound to no key.
+    #[error("the token is bound to no key: it needs the scheme Bearer")]
+    NotBound,
+    /// The proof is not valid for the request and the token.
+    #[error(transparent)]
+    Proof(#[from] InvalidProof),
+    /// The proof is by another key than the token's.
+    #[error("the proof is by another key than that of the token")]
+    OtherKey,
+    /// It is not known whether the proof was used before.
+    #[error("the memory of proofs is full")]
+    ProofUnknown,
     /// What is known about revocations is too old, and the policy is to refuse.
     #[error("what is known about revocations is too old")]
     Stale,
@@ -75,6 +92,11 @@ impl Refusal {
             Self::Expired => "expired",
             Self::SessionRevoked => "session_revoked",
             Self::TokenRevoked => "token_revoked",
+            Self::ProofRequired => "proof_required",
+            Self::NotBound => "not_bound",
+            Self::Proof(error) => error.code(),
+            Self::OtherKey => "proof_other_key",
+            Self::ProofUnknown => "proof_unknown",
             Self::Stale => "stale",
             Self::Introspect => "introspect",
             Self::MissingRole => "missing_role",
@@ -89,16 +111,18 @@ impl Refusal {
     /// log its user out.
     pub const fn status(self) -> u16 {
         match self {
-            Self::NotReady | Self::Stale | Self::Introspect => 503,
+            Self::NotReady | Self::Stale | Self::Introspect | Self::ProofUnknown => 503,
             Self::MissingRole | Self::MissingScope | Self::Acting => 403,
             _ => 401,
         }
     }
 
-    /// Returns the value of `WWW-Authenticate` (RFC 6750 §3, RFC 9470 §3), if the response has one.
+    /// Returns the value of `WWW-Authenticate` (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3), if the response has one.
     pub const fn challenge(self) -> Option<&'static str> {
         match self {
-            Self::NotReady | Self::Stale | Self::Introspect => None,
+            Self::NotReady | Self::Stale | Self::Introspect | Self::ProofUnknown => None,
+            Self::ProofRequired | Self::NotBound => Some("DPoP error=\"invalid_token\", algs=\"ES256 EdDSA RS256\""),
+            Self::Proof(_) | Self::OtherKey => Some("DPoP error=\"invalid_dpop_proof\", algs=\"ES256 EdDSA RS256\""),
             Self::MissingRole | Self::MissingScope | Self::Acting => Some("Bearer error=\"insufficient_scope\""),
             Self::LoginTooOld | Self::MissingAmr => Some("Bearer error=\"insufficient_user_authentication\""),
             _ => Some("Bearer error=\"invalid_token\""),

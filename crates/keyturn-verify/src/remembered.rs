@@ -30,6 +30,7 @@ struct Remembered {
 pub(crate) struct Memory {
     parts: [RwLock<Part>; PARTS],
     state: RandomState,
+    capacity: usize,
     capacity_of_part: usize,
     /// Increased when the keys have changed, so that nothing is remembered that an earlier key verified.
     generation: AtomicU64,
@@ -41,9 +42,15 @@ impl Memory {
         Self {
             parts: std::array::from_fn(|_| RwLock::default()),
             state: RandomState::new(),
+            capacity,
             capacity_of_part: capacity.div_ceil(PARTS),
             generation: AtomicU64::new(0),
         }
+    }
+
+    /// Returns the number of tokens that are remembered at least.
+    pub(crate) const fn capacity(&self) -> usize {
+        self.capacity
     }
 
     fn place(&self, text: &str) -> Option<(u64, &RwLock<Part>)> {

@@ -1,10 +1,11 @@
 // A hook for Fastify: `app.addHook("onRequest", authenticate(verifier))`. The claims are in `request.auth`.
 
-import { authorize } from "./bearer.js";
+import { authorize, presented } from "./bearer.js";
 
 export function authenticate(verifier, demands = {}) {
   return async (request, reply) => {
-    const { claims, status, headers } = await authorize(verifier, demands, request.headers.authorization);
+    const presentation = presented(request, request.originalUrl);
+    const { claims, status, headers } = await authorize(verifier, demands, presentation);
     if (!claims) return reply.code(status).headers(headers).send();
     request.auth = claims;
   };

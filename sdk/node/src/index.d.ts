@@ -21,6 +21,17 @@ export interface Claims {
   name?: string | null;
   /** Whoever acts for the user. */
   act?: { sub: string } | null;
+  /** The key that the token is bound to (RFC 9449), by its thumbprint. */
+  cnf?: { jkt: string };
+}
+
+/** A token that came with a proof (RFC 9449). */
+export interface Bound {
+  token: string;
+  proof: string;
+  method: string;
+  /** The URL of the request as the client knows it. Query and fragment do not count. */
+  url: string;
 }
 
 /** What an application demands of a valid token. */
@@ -40,7 +51,9 @@ export interface Demands {
 export type Code =
   | "malformed" | "header" | "not_ready" | "unknown_key" | "key_revoked" | "signature" | "claims" | "not_yet_valid"
   | "expired" | "session_revoked" | "token_revoked" | "stale" | "introspect" | "missing_role" | "missing_scope"
-  | "missing_amr" | "acting" | "login_too_old";
+  | "missing_amr" | "acting" | "login_too_old" | "proof_required" | "not_bound" | "proof_malformed" | "proof_header"
+  | "proof_key" | "proof_signature" | "proof_claims" | "proof_method" | "proof_url" | "proof_time" | "proof_token"
+  | "proof_other_key" | "proof_replayed" | "proof_unknown";
 
 export class Refusal extends Error {
   constructor(code: Code);
@@ -67,6 +80,13 @@ export interface Options {
   whenStale?: "refuse" | "introspect" | "accept";
   /** How many verified tokens are remembered at least. */
   remembered?: number;
+  /** How many proofs are accepted in 66 seconds; further ones are refused with 503. 1048576 by default. */
+  proofs?: number;
+  /**
+   * Tells the processes of an API of each other's proofs: notes the digest in what they share, for so many seconds, and
+   * returns whether it was not there. If it fails, the request is refused with 503.
+   */
+  claimProof?: (digest: string, seconds: number) => boolean | Promise<boolean>;
 }
 
 /** Verifies tokens by the keys and events that it is given, without I/O. */
@@ -77,27 +97,43 @@ export class Verifier {
   apply(event: string, data: unknown, at?: number): void;
   age(at?: number): number | undefined;
   readonly revocations: number;
+  /** Verifies a token that came by itself. */
   verify(token: string, now?: number, at?: number): Promise<Claims>;
-  verifyButForAge(token: string, now?: number): Promise<Claims>;
+  /** Verifies a token that came with a proof, and uses up the proof. */
+  verifyBound(presented: Bound, now?: number, at?: number): Promise<Claims>;
 }
 
 /** A verifier that fetches the keys and follows the feed of revocations. */
 export interface LiveVerifier {
   /** Waits until the keys and a whole snapshot of the revocations are there. */
   ready(): Promise<void>;
-  /** Verifies a token without I/O; throws a `Refusal`. */
+  /** Verifies a token that came by itself, without I/O; throws a `Refusal`. */
   verify(token: string): Promise<Claims>;
-  /** Verifies a token; may fetch keys or ask keyturn. Throws a `Refusal`. */
+  /** Verifies a token that came with a proof, and uses up the proof; throws a `Refusal`. */
+  verifyBound(presented: Bound): Promise<Claims>;
+  /** Verifies a token that came by itself; may fetch keys or ask keyturn. Throws a `Refusal`. */
   check(token: string): Promise<Claims>;
+  /** The same for a token that came with a proof. */
+  checkBound(presented: Bound): Promise<Claims>;
   /** How many milliseconds old the knowledge about revocations is. */
   age(): number | undefined;
   readonly revocations: number;
+  readonly publicUrl: string | undefined;
   readonly lastError: unknown;
   close(): void;
 }
 
 export function createVerifier(
-  options: Options & { clientId: string; clientSecret: string; url?: string },
+  options: Options & {
+    clientId: string;
+    clientSecret: string;
+    url?: string;
+    /**
+     * What clients write before the path of a request to this API, such as `https://api.example`. With it, the
+     * middlewares take tokens that are bound to a key, too.
+     */
+    publicUrl?: string;
+  },
 ): LiveVerifier;
 
 /** Throws a `Refusal` if the claims have not what is demanded. */

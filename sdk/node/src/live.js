@@ -49,9 +49,10 @@ class LiveVerifier {
   #cursor;
   lastError;
 
-  constructor({ url, clientId, clientSecret, ...options }) {
+  constructor({ url, clientId, clientSecret, publicUrl, ...options }) {
     if (!clientId || !clientSecret) throw new TypeError("clientId and clientSecret are needed");
     this.#verifier = new Verifier(options);
+    this.publicUrl = publicUrl?.replace(/\/+$/, "");
     this.#url = (url ?? options.issuer).replace(/\/+$/, "");
     if (!/^https?:$/.test(new URL(this.#url).protocol)) throw new TypeError("url is neither http:// nor https://");
     this.#authorization = `Basic ${Buffer.from(`${form(clientId)}:${form(clientSecret)}`).toString("base64")}`;
@@ -70,35 +71,58 @@ class LiveVerifier {
     await Promise.all([this.#keys.wait, this.#snapshot.wait]);
   }
 
-  // Verifies a token without I/O. Returns its claims or throws a Refusal. If its key is unknown, the keys are fetched in
-  // the background for the next one.
-  async verify(token) {
+  // Verifies a token that came by itself, without I/O. Returns its claims or throws a Refusal. If its key is unknown, the
+  // keys are fetched in the background for the next one.
+  verify(token) {
+    return this.#now(token, () => this.#verifier.verify(token));
+  }
+
+  // Verifies a token that came with a proof, `{ token, proof, method, url }`, and else as `verify` does. The proof is used
+  // up.
+  verifyBound(presented) {
+    return this.#now(presented.token, () => this.#verifier.verifyBound(presented));
+  }
+
+  // Verifies a token as `verify` does. Waits for the keys if they may have the unknown one, and asks keyturn where the
+  // policy is to introspect and the knowledge is stale.
+  check(token) {
+    const verify = () => this.#verifier.verify(token);
+    return this.#check(token, verify, () => this.#verifier.verifyButForAge(token), (claims) => claims);
+  }
+
+  // Verifies a token and its proof as `verifyBound` does, and else as `check` does.
+  checkBound(presented) {
+    const verifier = this.#verifier;
+    const verify = () => verifier.verifyBound(presented);
+    const verifyButForAge = () => verifier.verifyBoundButForAge(presented);
+    return this.#check(presented.token, verify, verifyButForAge, (certain) => verifier.useUp(certain));
+  }
+
+  async #now(token, verify) {
     try {
-      return await this.#verifier.verify(token);
+      return await verify();
     } catch (error) {
       if (error.code === "unknown_key" && this.#mayAsk(token)) this.#wake.abort();
       throw error;
     }
   }
 
-  // Verifies a token as `verify` does. Waits for the keys if they may have the unknown one, and asks keyturn where the
-  // policy is to introspect and the knowledge is stale.
-  async check(token) {
+  async #check(token, verify, verifyButForAge, finish) {
     try {
-      return await this.#verifier.verify(token).catch((error) => this.#again(token, error));
+      return await verify().catch((error) => this.#again(token, verify, error));
     } catch (error) {
       if (error.code !== "introspect") throw error;
     }
-    const claims = await this.#verifier.verifyButForAge(token);
+    const certain = await verifyButForAge();
     if (!(await this.#isActive(token))) throw new Refusal("token_revoked");
-    return claims;
+    return finish(certain);
   }
 
-  async #again(token, error) {
+  async #again(token, verify, error) {
     if (error.code !== "unknown_key") throw error;
     if (this.#mayAsk(token)) await this.#fetchKeys().catch((failure) => this.#note(failure));
     else await this.#fetching?.catch(() => {});
-    return this.#verifier.verify(token);
+    return verify();
   }
 
   async #isActive(token) {

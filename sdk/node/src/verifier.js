@@ -1,5 +1,6 @@
 // The rules for tokens: form, header, key, signature and claims, and what was revoked.
 
+import { PERIOD, SeenProofs, isThumbprint, verifyProof } from "./dpop.js";
 import { decode, isCanonical } from "./json.js";
 import { areSame, importKeys } from "./keys.js";
 import { Refusal } from "./refusal.js";
@@ -26,6 +27,7 @@ const SIGNATURES = {
 const isText = (value) => typeof value === "string";
 const isUuid = (value) => isText(value) && UUID.test(value);
 const areTexts = (value) => Array.isArray(value) && value.every(isText);
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 const isNothing = (value) => value === undefined || value === null;
 const isOptional = (value, is) => value === undefined || is(value);
 
@@ -33,7 +35,7 @@ const isOptional = (value, is) => value === undefined || is(value);
 function areComplete({ value: claims, isInteger }) {
   const texts = ["iss", "sub", "aud", "client_id"].every((name) => isText(claims[name]));
   if (!texts || !["exp", "iat", "nbf"].every(isInteger) || !isUuid(claims.jti)) return false;
-  const { sid, rev, auth_time: authTime, roles, amr, scope, email, name, email_verified: verified, act } = claims;
+  const { sid, rev, auth_time: authTime, roles, amr, scope, email, name, email_verified: verified, act, cnf } = claims;
   const isPerson = UUID.test(claims.sub);
   if (!isPerson && !CLIENT.test(claims.sub)) return false;
   if (isPerson && [sid, rev, authTime, roles, amr].includes(undefined)) return false;
@@ -48,7 +50,8 @@ function areComplete({ value: claims, isInteger }) {
     (isNothing(email) || isText(email)) &&
     (isNothing(name) || isText(name)) &&
     (isNothing(verified) || typeof verified === "boolean") &&
-    (isNothing(act) || (typeof act === "object" && !Array.isArray(act) && isUuid(act.sub)))
+    (isNothing(act) || (isObject(act) && isUuid(act.sub))) &&
+    isOptional(cnf, (key) => isObject(key) && Object.hasOwn(key, "jkt") && isThumbprint(key.jkt))
   );
 }
 
@@ -91,6 +94,8 @@ export class Verifier {
   #options;
   #keys;
   #memory;
+  #proofs;
+  #claimProof;
   #revoked = new Revoked();
 
   constructor(options) {
@@ -107,6 +112,8 @@ export class Verifier {
       whenStale: options.whenStale ?? "refuse",
       remembered: options.remembered ?? 8192,
     };
+    this.#proofs = new SeenProofs(options.proofs ?? 1_048_576);
+    this.#claimProof = options.claimProof;
     if (!["refuse", "introspect", "accept"].includes(this.#options.whenStale)) throw new TypeError("whenStale");
     this.#memory = new Memory(this.#options.remembered);
   }
@@ -138,17 +145,60 @@ export class Verifier {
     return this.#revoked.size;
   }
 
-  // Verifies a token, without I/O. Returns its claims, or throws a Refusal.
+  // Verifies a token that came by itself, without I/O. Returns its claims, or throws a Refusal.
   async verify(token, now = Date.now(), at = performance.now()) {
-    const claims = await this.verifyButForAge(token, now);
+    const claims = await this.#known(token, now);
+    if (claims.cnf !== undefined) throw new Refusal("proof_required");
+    this.#checkAge(at);
+    return claims;
+  }
+
+  // Verifies a token that came with a proof (RFC 9449), to this method and URL as the client knows it. Does no I/O, but
+  // for `claimProof`. The proof is used up. Returns the claims, or throws a Refusal.
+  async verifyBound({ token, proof, method, url }, now = Date.now(), at = performance.now()) {
+    const certain = await this.verifyBoundButForAge({ token, proof, method, url }, now);
+    this.#checkAge(at);
+    return this.useUp(certain, now);
+  }
+
+  #checkAge(at) {
     const { feed, maxAgeOfFeed, whenStale } = this.#options;
     const age = this.age(at);
-    if (!feed || whenStale === "accept" || (age !== undefined && age <= maxAgeOfFeed)) return claims;
+    if (!feed || whenStale === "accept" || (age !== undefined && age <= maxAgeOfFeed)) return;
     throw new Refusal(whenStale === "introspect" ? "introspect" : "stale");
   }
 
-  // Verifies a token, whatever the age of the knowledge about revocations.
+  // Verifies a token that came by itself, whatever the age of the knowledge about revocations.
   async verifyButForAge(token, now = Date.now()) {
+    const claims = await this.#known(token, now);
+    if (claims.cnf !== undefined) throw new Refusal("proof_required");
+    return claims;
+  }
+
+  // Verifies a token and its proof, whatever the age of the knowledge about revocations, without using up the proof.
+  async verifyBoundButForAge({ token, proof, method, url }, now = Date.now()) {
+    const claims = await this.#known(token, now);
+    if (claims.cnf === undefined) throw new Refusal("not_bound");
+    const { thumbprint, digest } = await verifyProof(proof, { method, url }, token, Math.floor(now / 1000));
+    if (thumbprint !== claims.cnf.jkt) throw new Refusal("proof_other_key");
+    return { claims, digest };
+  }
+
+  // Uses up a proof. Returns the claims of its token, or throws a Refusal.
+  async useUp({ claims, digest }, now = Date.now()) {
+    this.#proofs.useUp(digest, Math.floor(now / 1000));
+    if (!this.#claimProof) return claims;
+    let isNew;
+    try {
+      isNew = await this.#claimProof(digest, PERIOD);
+    } catch (error) {
+      throw Object.assign(new Refusal("proof_unknown"), { cause: error });
+    }
+    if (isNew !== true) throw new Refusal("proof_replayed");
+    return claims;
+  }
+
+  async #known(token, now) {
     const seconds = Math.floor(now / 1000);
     let known = this.#memory.get(token);
     if (known) {

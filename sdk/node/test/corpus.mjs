@@ -33,15 +33,22 @@ for (const case_ of corpus.cases) {
     ? case_.token.map(([text, times]) => text.repeat(times)).join("")
     : case_.token;
   const { max_age: maxAge, ...others } = case_.require ?? {};
-  // The second time it may be remembered.
-  for (let time = 0; time < 2; time += 1) {
+  const { text, earlier = [], ...request } = case_.proof ?? {};
+  const verify = (proof) =>
+    case_.proof
+      ? verifier.verifyBound({ token, proof, ...request }, case_.now_ms, at)
+      : verifier.verify(token, case_.now_ms, at);
+  // Whatever becomes of those that came before.
+  for (const proof of earlier) await verify(proof).catch(() => {});
+  // The second time the token may be remembered, and the proof was used before.
+  for (const expected of [case_.verdict, case_.again ?? case_.verdict]) {
     let verdict = "valid";
     try {
-      demand(await verifier.verify(token, case_.now_ms, at), { maxAge, ...others }, case_.now_ms);
+      demand(await verify(text), { maxAge, ...others }, case_.now_ms);
     } catch (error) {
       verdict = error instanceof Refusal ? error.code : String(error);
     }
-    if (verdict !== case_.verdict) wrong.push(`${case_.name}: ${verdict}, not ${case_.verdict}`);
+    if (verdict !== expected) wrong.push(`${case_.name}: ${verdict}, not ${expected}`);
   }
 }
 console.log(JSON.stringify({ cases: corpus.cases.length, wrong }));

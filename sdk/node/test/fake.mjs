@@ -1,6 +1,8 @@
 // A server that says what a test wants, in place of keyturn.
+import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import { once } from "node:events";
+import { SignJWT, importJWK } from "jose";
 
 export const event = (name, data, id) => `event: ${name}\n${id ? `id: ${id}\n` : ""}data: ${JSON.stringify(data)}\n\n`;
 const time = "2027-01-15T08:00:00.000Z";
@@ -54,4 +56,13 @@ export async function until(what, is) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   throw new Error(`never: ${what}`);
+}
+
+// Returns a new proof for a request at the current time, by the key of the corpus.
+export async function prove({ proof_key: key }, token, method, url) {
+  const { d, ...jwk } = key;
+  const ath = createHash("sha256").update(token).digest("base64url");
+  const claims = { jti: crypto.randomUUID(), htm: method, htu: url, iat: Math.floor(Date.now() / 1000), ath };
+  const header = { typ: "dpop+jwt", alg: "ES256", jwk };
+  return new SignJWT(claims).setProtectedHeader(header).sign(await importJWK(key, "ES256"));
 }

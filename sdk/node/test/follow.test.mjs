@@ -4,13 +4,21 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Refusal, createVerifier } from "@keyturn/verify";
 import { Events } from "../src/events.js";
-import { event, fake, revoked, sync, until } from "./fake.mjs";
+import { event, fake, prove, revoked, sync, until } from "./fake.mjs";
 
 const corpus = JSON.parse(readFileSync(process.env.CORPUS, "utf8"));
 const tokenOf = (name) => corpus.cases.find((case_) => case_.name === name).token;
 const TOKEN = tokenOf("time: valid at any time");
+const BOUND = tokenOf("proof: of a token that is valid at any time");
+const URL_OF_API = "https://api.example/orders";
 const SESSION = JSON.parse(Buffer.from(TOKEN.split(".")[1], "base64url")).sid;
 const KID = JSON.parse(Buffer.from(TOKEN.split(".")[0], "base64url")).kid;
+
+// Returns the bound token with a new proof, and what that is for.
+async function presented() {
+  const proof = await prove(corpus, BOUND, "GET", URL_OF_API);
+  return { token: BOUND, proof, method: "GET", url: URL_OF_API };
+}
 
 async function started(context, change = () => {}, options = {}) {
   const server = await fake(corpus.keys.usual);
@@ -139,8 +147,41 @@ for (const [whenStale, active, verdict] of [
     const { verifier } = await started(context, change, { whenStale });
     await until("keys", async () => (await codeOf(verifier.verify(TOKEN))) !== "not_ready");
     assert.equal(await codeOf(verifier.check(TOKEN)), verdict);
+    // A proof is used up, whatever the policy is.
+    const once = await presented();
+    assert.equal(await codeOf(verifier.check(BOUND)), "proof_required");
+    assert.equal(await codeOf(verifier.checkBound(once)), verdict);
+    assert.equal(await codeOf(verifier.checkBound(once)), verdict === "valid" ? "proof_replayed" : verdict);
   });
 }
+
+test("processes tell each other of proofs", async (context) => {
+  let shared = new Map();
+  const claimProof = async (digest, seconds) => {
+    const isNew = !shared.has(digest);
+    shared.set(digest, seconds);
+    return isNew;
+  };
+  const [{ verifier: one }, { verifier: other }] = [
+    await started(context, undefined, { claimProof }),
+    await started(context, undefined, { claimProof }),
+  ];
+  await Promise.all([one.ready(), other.ready()]);
+  const once = await presented();
+  const codes = await Promise.all([codeOf(one.verifyBound(once)), codeOf(other.verifyBound(once))]);
+  assert.deepEqual(codes.sort(), ["proof_replayed", "valid"]);
+  assert.deepEqual([...shared.values()], [66]);
+  shared = undefined;
+  assert.equal(await codeOf(one.checkBound(await presented())), "proof_unknown");
+});
+
+test("a full memory of proofs refuses", async (context) => {
+  const { verifier } = await started(context, undefined, { proofs: 1 });
+  await verifier.ready();
+  assert.equal(await codeOf(verifier.verifyBound(await presented())), "valid");
+  assert.equal(await codeOf(verifier.verifyBound(await presented())), "proof_unknown");
+  assert.equal(await codeOf(verifier.verify(TOKEN)), "valid");
+});
 
 test("events are read however the stream is divided", () => {
   const stream =

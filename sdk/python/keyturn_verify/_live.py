@@ -12,6 +12,7 @@ import urllib.parse
 
 import httpx
 
+from ._dpop import PERIOD
 from ._events import Events
 from ._json import decode_object
 from ._refusal import Refusal
@@ -48,10 +49,14 @@ def _successful(response):
 class _Base:
     """What both verifiers share: everything but waiting."""
 
-    def __init__(self, issuer, audience, client_id, client_secret, *, url=None, **rules):
+    def __init__(
+        self, issuer, audience, client_id, client_secret, *, url=None, public_url=None, claim_proof=None, **rules
+    ):
         audiences = (audience,) if isinstance(audience, str) else tuple(audience)
         self.verifier = Verifier(Rules(issuer=issuer, audiences=audiences, **rules))
         self.last_error = None
+        self.public_url = None if public_url is None else public_url.rstrip("/")
+        self._claim_proof = claim_proof
         self._url = (url or issuer).rstrip("/")
         if not self._url.startswith(("http://", "https://")):
             raise ValueError("url is neither http:// nor https://")
@@ -71,6 +76,39 @@ class _Base:
     def revocations(self):
         """The number of revoked sessions, tokens and keys that are known."""
         return self.verifier.revocations
+
+    def verify(self, token):
+        """Verifies a token that came by itself, without I/O. Returns its claims, or raises Refusal. If its key is unknown,
+        the keys are fetched in the background for the next one."""
+        return self._now(token, lambda: self.verifier.verify(token))
+
+    def verify_bound(self, token, *, proof, method, url):
+        """Verifies a token that came with a proof (RFC 9449), to this method and URL as the client knows it, and else as
+        `verify` does. The proof is used up."""
+        return self._now(token, lambda: self.verifier.verify_bound(token, proof=proof, method=method, url=url))
+
+    def _now(self, token, verify):
+        try:
+            return verify()
+        except Refusal as refusal:
+            if refusal.code == "unknown_key" and self._may_ask(_kid(token)):
+                self._want_keys()
+            raise
+
+    def _known(self, token, bound):
+        """Returns the claims, and what the proof is remembered by, if there is one. Raises Refusal for what is certain, and
+        for what is not known."""
+        if bound is None:
+            return self.verifier.verify(token), None
+        claims, digest = self._certain(token, bound)
+        self.verifier.check_age()
+        return claims, digest
+
+    def _certain(self, token, bound):
+        """Returns the same, whatever the age of the knowledge about revocations."""
+        if bound is None:
+            return self.verifier.verify_but_for_age(token), None
+        return self.verifier.verify_bound_but_for_age(token, **bound)
 
     def _may_ask(self, kid):
         """Returns whether to fetch the keys for this id now. Notes it as unknown, until the keys have it."""
@@ -105,13 +143,13 @@ class _Base:
         headers = {"authorization": self._authorization, "content-type": "application/x-www-form-urlencoded"}
         return form | {"headers": headers}
 
-    def _introspected(self, response, claims):
+    def _introspected(self, response, certain):
         active = _successful(response).json().get("active")
         if active is False:
             raise Refusal("token_revoked")
         if active is not True:
             raise ValueError("keyturn's answer is malformed")
-        return claims
+        return certain
 
     def _take_event(self, event, reading):
         data = json.loads(event.data)
@@ -162,10 +200,13 @@ class LiveVerifier(_Base):
     """A verifier for threads, which fetches the keys and follows the feed in two threads of its own.
 
     `issuer` and `audience` (one or several) are what tokens must have; the client has the scope `revocations`. Further
-    keywords are those of `Rules`; `url` is where keyturn is, if that is not the issuer."""
+    keywords are those of `Rules`; `url` is where keyturn is, if that is not the issuer. With `public_url`, what clients
+    write before the path of a request, the integrations of frameworks take tokens that are bound to a key, too.
+    `claim_proof(digest, seconds)`, which `check_bound` calls, tells the processes of an API of each other's proofs: it
+    notes the digest in what they share, for so long, and returns True if it was not there."""
 
-    def __init__(self, issuer, audience, client_id, client_secret, *, url=None, **rules):
-        super().__init__(issuer, audience, client_id, client_secret, url=url, **rules)
+    def __init__(self, issuer, audience, client_id, client_secret, **options):
+        super().__init__(issuer, audience, client_id, client_secret, **options)
         self._client = httpx.Client(base_url=self._url)
         self._stop = threading.Event()
         self._wake = threading.Event()
@@ -181,21 +222,30 @@ class LiveVerifier(_Base):
         has_keys = self._has_keys.wait(timeout)
         return has_keys and self._has_snapshot.wait(None if end is None else max(0.0, end - time.monotonic()))
 
-    def verify(self, token):
-        """Verifies a token without I/O. Returns its claims, or raises Refusal. If its key is unknown, the keys are fetched
-        in the background for the next one."""
-        try:
-            return self.verifier.verify(token)
-        except Refusal as refusal:
-            if refusal.code == "unknown_key" and self._may_ask(_kid(token)):
-                self._wake.set()
-            raise
-
     def check(self, token):
-        """Verifies a token as `verify` does. Waits for the keys if they may have the unknown one, and asks keyturn where
-        the policy is to introspect and the knowledge is stale."""
+        """Verifies a token that came by itself, as `verify` does. Waits for the keys if they may have the unknown one, and
+        asks keyturn where the policy is to introspect and the knowledge is stale."""
+        claims, _ = self._check(token, None)
+        return claims
+
+    def check_bound(self, token, *, proof, method, url):
+        """Verifies a token that came with a proof (RFC 9449), to this method and URL as the client knows it, and else as
+        `check` does. The proof is used up."""
+        claims, digest = self._check(token, {"proof": proof, "method": method, "url": url})
+        self.verifier.use_up(digest)
+        if self._claim_proof is not None:
+            try:
+                is_new = self._claim_proof(digest, PERIOD)
+            except Exception as error:
+                self.last_error = error
+                raise Refusal("proof_unknown") from error
+            if is_new is not True:
+                raise Refusal("proof_replayed")
+        return claims
+
+    def _check(self, token, bound):
         try:
-            return self.verifier.verify(token)
+            return self._known(token, bound)
         except Refusal as refusal:
             if refusal.code not in ("unknown_key", "introspect"):
                 raise
@@ -208,14 +258,14 @@ class LiveVerifier(_Base):
                     except _ERRORS as error:
                         self.last_error = error
             try:
-                return self.verifier.verify(token)
+                return self._known(token, bound)
             except Refusal as refusal:
                 if refusal.code != "introspect":
                     raise
-        claims = self.verifier.verify_but_for_age(token)
+        certain = self._certain(token, bound)
         try:
             response = self._client.post(_INTROSPECTION, timeout=_TIMEOUT, **self._introspection(token))
-            return self._introspected(response, claims)
+            return self._introspected(response, certain)
         except _ERRORS as error:
             self.last_error = error
             raise Refusal("introspect") from error
@@ -278,10 +328,10 @@ class LiveVerifier(_Base):
 
 class AsyncLiveVerifier(_Base):
     """A verifier for asyncio, which fetches the keys and follows the feed in two tasks. It is used with `async with`, or
-    `start` and `close`. Its arguments are those of `LiveVerifier`."""
+    `start` and `close`. Its arguments are those of `LiveVerifier`, `claim_proof` a coroutine function."""
 
-    def __init__(self, issuer, audience, client_id, client_secret, *, url=None, **rules):
-        super().__init__(issuer, audience, client_id, client_secret, url=url, **rules)
+    def __init__(self, issuer, audience, client_id, client_secret, **options):
+        super().__init__(issuer, audience, client_id, client_secret, **options)
         self._tasks = []
 
     async def start(self):
@@ -310,21 +360,30 @@ class AsyncLiveVerifier(_Base):
         await self._has_keys.wait()
         await self._has_snapshot.wait()
 
-    def verify(self, token):
-        """Verifies a token without I/O. Returns its claims, or raises Refusal. If its key is unknown, the keys are fetched
-        in the background for the next one."""
-        try:
-            return self.verifier.verify(token)
-        except Refusal as refusal:
-            if refusal.code == "unknown_key" and self._may_ask(_kid(token)):
-                self._wake.set()
-            raise
-
     async def check(self, token):
-        """Verifies a token as `verify` does. Waits for the keys if they may have the unknown one, and asks keyturn where
-        the policy is to introspect and the knowledge is stale."""
+        """Verifies a token that came by itself, as `verify` does. Waits for the keys if they may have the unknown one, and
+        asks keyturn where the policy is to introspect and the knowledge is stale."""
+        claims, _ = await self._check(token, None)
+        return claims
+
+    async def check_bound(self, token, *, proof, method, url):
+        """Verifies a token that came with a proof (RFC 9449), to this method and URL as the client knows it, and else as
+        `check` does. The proof is used up."""
+        claims, digest = await self._check(token, {"proof": proof, "method": method, "url": url})
+        self.verifier.use_up(digest)
+        if self._claim_proof is not None:
+            try:
+                is_new = await self._claim_proof(digest, PERIOD)
+            except Exception as error:
+                self.last_error = error
+                raise Refusal("proof_unknown") from error
+            if is_new is not True:
+                raise Refusal("proof_replayed")
+        return claims
+
+    async def _check(self, token, bound):
         try:
-            return self.verifier.verify(token)
+            return self._known(token, bound)
         except Refusal as refusal:
             if refusal.code not in ("unknown_key", "introspect"):
                 raise
@@ -337,14 +396,14 @@ class AsyncLiveVerifier(_Base):
                     except _ERRORS as error:
                         self.last_error = error
             try:
-                return self.verifier.verify(token)
+                return self._known(token, bound)
             except Refusal as refusal:
                 if refusal.code != "introspect":
                     raise
-        claims = self.verifier.verify_but_for_age(token)
+        certain = self._certain(token, bound)
         try:
             response = await self._client.post(_INTROSPECTION, timeout=_TIMEOUT, **self._introspection(token))
-            return self._introspected(response, claims)
+            return self._introspected(response, certain)
         except _ERRORS as error:
             self.last_error = error
             raise Refusal("introspect") from error

@@ -1,8 +1,10 @@
 """Why a token is refused."""
 
 _FORBIDDEN = {"missing_role", "missing_scope", "acting"}
-_UNKNOWN = {"not_ready", "stale", "introspect"}
+_UNKNOWN = {"not_ready", "stale", "introspect", "proof_unknown"}
 _WEAK = {"missing_amr", "login_too_old"}
+_SCHEME = {"proof_required", "not_bound"}
+_KEYED = ("proof_", "not_bound")
 
 
 class Refusal(Exception):
@@ -22,3 +24,7 @@ class Refusal(Exception):
         elif code in _WEAK:
             error = "insufficient_user_authentication"
         self.challenge = None if code in _UNKNOWN else f'Bearer error="{error}"'
+        if code.startswith(_KEYED) and code not in _UNKNOWN:
+            # RFC 9449 §7.1.
+            error = error if code in _SCHEME else "invalid_dpop_proof"
+            self.challenge = f'DPoP error="{error}", algs="ES256 EdDSA RS256"'

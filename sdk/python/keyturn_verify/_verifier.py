@@ -5,6 +5,7 @@ import time
 import unicodedata
 from dataclasses import dataclass, field
 
+from ._dpop import SeenProofs, is_thumbprint, verify_proof
 from ._json import decode_base64url, decode_object
 from ._keys import are_same, parse_keys
 from ._refusal import Refusal
@@ -24,7 +25,8 @@ _LEAST, _MOST = -(2**63), 2**63 - 1
 class Rules:
     """What tokens must have, and what happens when the knowledge about revocations is too old.
 
-    `when_stale` is "refuse", "introspect" or "accept"; `feed` says whether the feed is followed at all."""
+    `when_stale` is "refuse", "introspect" or "accept"; `feed` says whether the feed is followed at all. `proofs` is how
+    many proofs are accepted in 66 seconds: a replay of further ones could not be told."""
 
     issuer: str
     audiences: tuple
@@ -35,6 +37,7 @@ class Rules:
     max_age_of_feed: float = 5.0
     when_stale: str = "refuse"
     remembered: int = 8192
+    proofs: int = 1_048_576
 
     def __post_init__(self):
         if self.when_stale not in ("refuse", "introspect", "accept"):
@@ -130,6 +133,8 @@ def _are_complete(claims):
             return False
     if ("sid" in claims) != ("rev" in claims) or type(claims.get("scope", "")) is not str:
         return False
+    if "cnf" in claims and not (type(claims["cnf"]) is dict and is_thumbprint(claims["cnf"].get("jkt"))):
+        return False
     for name, is_right in _OPTIONAL:
         value = claims.get(name)
         if value is not None and not is_right(value):
@@ -171,6 +176,7 @@ class Verifier:
         self._expiry_leeway = min(rules.expiry_leeway, _MAX_LEEWAY)
         self._keys = None
         self._memory = _Memory(rules.remembered)
+        self._proofs = SeenProofs(rules.proofs)
         self._revoked = Revoked()
 
     def set_keys(self, jwk_set):
@@ -199,18 +205,55 @@ class Verifier:
         return len(self._revoked)
 
     def verify(self, token, now=None, at=None):
-        """Verifies a token, without I/O. Returns its claims, or raises Refusal."""
-        claims = self.verify_but_for_age(token, now)
+        """Verifies a token that came by itself, without I/O. Returns its claims, or raises Refusal."""
+        claims = self._known(token, now)
+        if "cnf" in claims:
+            raise Refusal("proof_required")
+        if self._rules.feed:
+            self.check_age(at)
+        return claims
+
+    def verify_bound(self, token, *, proof, method, url, now=None, at=None):
+        """Verifies a token that came with a proof (RFC 9449), to this method and URL as the client knows it, without I/O.
+        The proof is used up. Returns the claims, or raises Refusal."""
+        claims, digest = self.verify_bound_but_for_age(token, proof, method, url, now)
+        self.check_age(at)
+        self.use_up(digest, now)
+        return claims
+
+    def check_age(self, at=None):
+        """Raises Refusal if the knowledge about revocations is too old, unless the policy is to accept."""
         rules = self._rules
         if not rules.feed or rules.when_stale == "accept":
-            return claims
+            return
         age = self.age(at)
-        if age is not None and age <= rules.max_age_of_feed:
-            return claims
-        raise Refusal("introspect" if rules.when_stale == "introspect" else "stale")
+        if age is None or age > rules.max_age_of_feed:
+            raise Refusal("introspect" if rules.when_stale == "introspect" else "stale")
 
     def verify_but_for_age(self, token, now=None):
-        """Verifies a token, whatever the age of the knowledge about revocations."""
+        """Verifies a token that came by itself, whatever the age of the knowledge about revocations."""
+        claims = self._known(token, now)
+        if "cnf" in claims:
+            raise Refusal("proof_required")
+        return claims
+
+    def verify_bound_but_for_age(self, token, proof, method, url, now=None):
+        """Verifies a token and its proof, whatever the age of the knowledge about revocations, without using up the
+        proof. Returns the claims, and what the proof is remembered by."""
+        now = time.time() if now is None else now
+        claims = self._known(token, now)
+        if "cnf" not in claims:
+            raise Refusal("not_bound")
+        thumbprint, digest = verify_proof(proof, method, url, token, now // 1)
+        if thumbprint != claims["cnf"]["jkt"]:
+            raise Refusal("proof_other_key")
+        return claims, digest
+
+    def use_up(self, digest, now=None):
+        """Uses up a proof. Raises Refusal if this verifier has seen it before."""
+        self._proofs.use_up(digest, (time.time() if now is None else now) // 1)
+
+    def _known(self, token, now):
         seconds = (time.time() if now is None else now) // 1
         # If the keys change meanwhile, this memory is not used any more.
         memory = self._memory

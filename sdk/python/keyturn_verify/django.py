@@ -4,7 +4,7 @@ import functools
 
 from django.http import HttpResponse
 
-from ._bearer import bearer, headers
+from ._bearer import begin, finish, headers, target_of
 from ._refusal import Refusal
 from ._verifier import Demand
 
@@ -17,8 +17,11 @@ def authenticated(verifier, demand=None):
         @functools.wraps(view)
         def with_claims(request, *parts, **names):
             try:
-                claims = verifier.check(bearer(request.headers.get("Authorization")))
-                demand.check(claims)
+                # ASGI has the path as it came elsewhere.
+                raw = getattr(request, "scope", {}).get("raw_path")
+                target = raw.decode("latin-1") if raw else target_of(request.META, request.path)
+                values = (request.headers.get(name) for name in ("Authorization", "DPoP"))
+                claims = finish(*begin(verifier, *values, request.method, target), demand)
             except Refusal as refusal:
                 return HttpResponse(status=refusal.status, headers=headers(refusal))
             request.auth = claims

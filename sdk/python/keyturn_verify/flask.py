@@ -4,7 +4,7 @@ import functools
 
 import flask
 
-from ._bearer import bearer, headers
+from ._bearer import begin, finish, headers, target_of
 from ._refusal import Refusal
 from ._verifier import Demand
 
@@ -17,8 +17,10 @@ def authenticated(verifier, demand=None):
         @functools.wraps(view)
         def with_claims(*parts, **names):
             try:
-                claims = verifier.check(bearer(flask.request.headers.get("Authorization")))
-                demand.check(claims)
+                request = flask.request
+                target = target_of(request.environ, request.root_path + request.path)
+                values = (request.headers.get(name) for name in ("Authorization", "DPoP"))
+                claims = finish(*begin(verifier, *values, request.method, target), demand)
             except Refusal as refusal:
                 return "", refusal.status, headers(refusal)
             flask.g.auth = claims

@@ -1,5 +1,6 @@
 """Runs the corpus that all verifiers share. Prints how many cases there were and which got another verdict."""
 
+import contextlib
 import json
 import sys
 
@@ -22,7 +23,7 @@ def verifier(case, defaults):
 
 
 def verdicts(case, corpus):
-    """Yields two: the second time, the token may be remembered."""
+    """Yields two, each with the expected one: the second time, the token may be remembered, and the proof was used."""
     own = verifier(case, corpus["options"])
     keys = case.get("keys", "usual")
     if keys is not None:
@@ -36,14 +37,26 @@ def verdicts(case, corpus):
     parts = case["token"]
     token = parts if isinstance(parts, str) else "".join(text * times for text, times in parts)
     demand, now = Demand(**case.get("require", {})), case["now_ms"] / 1000
-    for _ in range(2):
+    request = case.get("proof")
+
+    def verify(proof):
+        if request is None:
+            return own.verify(token, now, at / 1000)
+        method, url = request["method"], request["url"]
+        return own.verify_bound(token, proof=proof, method=method, url=url, now=now, at=at / 1000)
+
+    for proof in (request or {}).get("earlier", ()):
+        # Whatever becomes of those that came before.
+        with contextlib.suppress(Refusal):
+            verify(proof)
+    for expected in (case["verdict"], case.get("again", case["verdict"])):
         try:
-            demand.check(own.verify(token, now, at / 1000), now)
-            yield "valid"
+            demand.check(verify(request and request["text"]), now)
+            yield "valid", expected
         except Refusal as refusal:
-            yield refusal.code
+            yield refusal.code, expected
         except Exception as error:
-            yield repr(error)
+            yield repr(error), expected
 
 
 def main():
@@ -51,9 +64,9 @@ def main():
         corpus = json.load(file)
     wrong = []
     for case in corpus["cases"]:
-        for verdict in verdicts(case, corpus):
-            if verdict != case["verdict"]:
-                wrong.append(f"{case['name']}: {verdict}, not {case['verdict']}")
+        for verdict, expected in verdicts(case, corpus):
+            if verdict != expected:
+                wrong.append(f"{case['name']}: {verdict}, not {expected}")
     print(json.dumps({"cases": len(corpus["cases"]), "wrong": wrong}))
 
 

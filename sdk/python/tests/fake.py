@@ -1,11 +1,16 @@
 """A server that says what a test wants, in place of keyturn."""
 
+import base64
+import hashlib
 import http.server
 import json
 import os
 import queue
 import threading
 import time
+import uuid
+
+import jwt
 
 TIME = "2027-01-15T08:00:00.000Z"
 
@@ -15,6 +20,16 @@ with open(os.environ["CORPUS"], encoding="utf-8") as _file:
 
 def token_of(name):
     return next(case["token"] for case in CORPUS["cases"] if case["name"] == name)
+
+
+def proof(token, method, url, **changes):
+    """Returns a new proof for a request at the current time, with the key of the corpus."""
+    jwk = CORPUS["proof_key"]
+    key = jwt.get_algorithm_by_name("ES256").from_jwk(jwk)
+    hashed = base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
+    claims = {"jti": str(uuid.uuid4()), "htm": method, "htu": url, "iat": int(time.time()), "ath": hashed} | changes
+    public = {name: value for name, value in jwk.items() if name != "d"}
+    return jwt.encode(claims, key, "ES256", {"typ": "dpop+jwt", "jwk": public})
 
 
 def event(name, data, cursor=None):

@@ -18,6 +18,15 @@ def _part(place):
     return json.loads(base64.urlsafe_b64decode(TOKEN.split(".")[place] + "=="))
 
 
+BOUND = fake.token_of("proof: of a token that is valid at any time")
+URL = "https://api.example/orders"
+
+
+def request():
+    """Returns a new proof and what it is for."""
+    return {"proof": fake.proof(BOUND, "GET", URL), "method": "GET", "url": URL}
+
+
 SESSION, KID = _part(1)["sid"], _part(0)["kid"]
 ARGUMENTS = (fake.CORPUS["options"]["issuer"], fake.CORPUS["options"]["audiences"], "a client", "a secret: of a client")
 
@@ -45,6 +54,9 @@ class Async:
     def check(self, token):
         return self._run(self._own.check(token))
 
+    def check_bound(self, token, **request):
+        return self._run(self._own.check_bound(token, **request))
+
     def close(self):
         self._run(self._own.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -55,9 +67,9 @@ class Async:
         return getattr(self._own, name)
 
 
-def code(verify, *parts):
+def code(verify, *parts, **names):
     try:
-        verify(*parts)
+        verify(*parts, **names)
     except Refusal as refusal:
         return refusal.code
     return "valid"
@@ -186,6 +198,59 @@ class Following:
                 _, verifier = self.start(change, when_stale=when_stale)
                 fake.until("keys", lambda verifier=verifier: code(verifier.verify, TOKEN) != "not_ready")
                 self.assertEqual(code(verifier.check, TOKEN), verdict)
+
+    def test_a_proof_is_used_up_whatever_the_policy_is(self):
+        for when_stale, active, verdict in (
+            ("refuse", True, "stale"),
+            ("accept", False, "valid"),
+            ("introspect", True, "valid"),
+            ("introspect", False, "token_revoked"),
+            ("introspect", None, "introspect"),
+        ):
+            with self.subTest(f"{when_stale} {active}"):
+
+                def change(server, active=active):
+                    server.feed_status, server.active = 503, active
+
+                _, verifier = self.start(change, when_stale=when_stale)
+                fake.until("keys", lambda verifier=verifier: code(verifier.verify, TOKEN) != "not_ready")
+                once = request()
+                self.assertEqual(code(verifier.check, BOUND), "proof_required")
+                self.assertEqual(code(verifier.check_bound, BOUND, **once), verdict)
+                again = "proof_replayed" if verdict == "valid" else verdict
+                self.assertEqual(code(verifier.check_bound, BOUND, **once), again)
+
+    def test_processes_tell_each_other_of_proofs(self):
+        shared = {}
+        is_gone = threading.Event()
+
+        def claim(digest, seconds):
+            if is_gone.is_set():
+                raise OSError("the store is gone")
+            is_new = digest not in shared
+            shared[digest] = seconds
+            return is_new
+
+        async def claim_later(digest, seconds):
+            return claim(digest, seconds)
+
+        claim_proof = claim if self.kind is LiveVerifier else claim_later
+        verifiers = [self.start(claim_proof=claim_proof)[1] for _ in range(2)]
+        for verifier in verifiers:
+            verifier.ready()
+        once = request()
+        self.assertEqual([code(verifier.check_bound, BOUND, **once) for verifier in verifiers], ["valid", "proof_replayed"])
+        self.assertEqual(list(shared.values()), [66])
+        is_gone.set()
+        self.assertEqual(code(verifiers[0].check_bound, BOUND, **request()), "proof_unknown")
+        self.assertIsInstance(verifiers[0].last_error, OSError)
+
+    def test_a_full_memory_of_proofs_refuses(self):
+        _, verifier = self.start(proofs=1)
+        verifier.ready()
+        self.assertEqual(code(verifier.verify_bound, BOUND, **request()), "valid")
+        self.assertEqual(code(verifier.verify_bound, BOUND, **request()), "proof_unknown")
+        self.assertEqual(code(verifier.verify, TOKEN), "valid")
 
 
 class WithThreads(Following, unittest.TestCase):

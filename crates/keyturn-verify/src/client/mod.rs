@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::verifier::Presented;
 use crate::{Moment, Refusal, Rules, VerifiedToken, Verifier, WhenStale};
 
 use fetch::KeySource;
@@ -34,6 +35,9 @@ pub struct Settings {
     pub when_stale: WhenStale,
     /// How many verified tokens are remembered at least.
     pub remembered: usize,
+    /// How many proofs are accepted in 66 seconds: about a million by default. Further ones are refused with 503, since
+    /// the verifier could not tell their replays.
+    pub proofs: usize,
 }
 
 impl Settings {
@@ -53,6 +57,7 @@ impl Settings {
             max_age: Duration::from_secs(5),
             when_stale: WhenStale::default(),
             remembered: 8 * 1024,
+            proofs: 1024 * 1024,
         }
     }
 }
@@ -121,7 +126,7 @@ impl LiveVerifier {
     /// The address is not valid.
     pub fn start(settings: Settings) -> Result<Self, InvalidSettings> {
         let verifier = Verifier::new(settings.rules.clone(), settings.max_age, settings.when_stale);
-        let verifier = verifier.remembering(settings.remembered);
+        let verifier = verifier.remembering(settings.remembered).accepting_proofs(settings.proofs);
         let http = Http::new(&settings)?;
         let connection = Arc::new(Connection { http, last_error: Mutex::default() });
         let (sender, ready) = watch::channel(Ready::default());
@@ -145,7 +150,28 @@ impl LiveVerifier {
     /// # Errors
     /// The token is refused, or it is not known whether it was revoked and the policy is not to accept it.
     pub fn verify(&self, token: &str, now: Moment) -> Result<Arc<VerifiedToken>, Refusal> {
-        let outcome = self.verifier.verify(token, now);
+        self.verify_as(token, Presented::Bearer, now)
+    }
+
+    /// Verifies a token that came with a proof, as [`Verifier::verify_bound`] does, and else as
+    /// [`verify`](Self::verify).
+    ///
+    /// # Errors
+    /// The token or the proof is refused, or was used before with this verifier, or it is not known whether the token
+    /// was revoked and the policy is not to accept it.
+    pub fn verify_bound(
+        &self,
+        token: &str,
+        proof: &str,
+        method: &str,
+        url: &str,
+        now: Moment,
+    ) -> Result<Arc<VerifiedToken>, Refusal> {
+        self.verify_as(token, Presented::Bound { proof, method, url }, now)
+    }
+
+    fn verify_as(&self, token: &str, presented: Presented<'_>, now: Moment) -> Result<Arc<VerifiedToken>, Refusal> {
+        let outcome = self.verifier.verify_as(token, presented, now);
         if outcome.as_ref().err() == Some(&Refusal::UnknownKey) {
             self.shared.keys.want(token);
         }
@@ -158,16 +184,35 @@ impl LiveVerifier {
     /// # Errors
     /// The token is refused, or it is not known whether it was revoked and the policy is not to accept it.
     pub async fn check(&self, token: &str) -> Result<Arc<VerifiedToken>, Refusal> {
-        let mut outcome = self.verifier.verify(token, Moment::now());
+        self.check_as(token, Presented::Bearer).await
+    }
+
+    /// Verifies a token that came with a proof, as [`Verifier::verify_bound`] does, and else as [`check`](Self::check).
+    ///
+    /// # Errors
+    /// The token or the proof is refused, or was used before with this verifier, or it is not known whether the token
+    /// was revoked and the policy is not to accept it.
+    pub async fn check_bound(
+        &self,
+        token: &str,
+        proof: &str,
+        method: &str,
+        url: &str,
+    ) -> Result<Arc<VerifiedToken>, Refusal> {
+        self.check_as(token, Presented::Bound { proof, method, url }).await
+    }
+
+    async fn check_as(&self, token: &str, presented: Presented<'_>) -> Result<Arc<VerifiedToken>, Refusal> {
+        let mut outcome = self.verifier.verify_as(token, presented, Moment::now());
         if outcome.as_ref().err() == Some(&Refusal::UnknownKey) && self.shared.keys.fetch_for(token).await {
-            outcome = self.verifier.verify(token, Moment::now());
+            outcome = self.verifier.verify_as(token, presented, Moment::now());
         }
         if outcome.as_ref().err() != Some(&Refusal::Introspect) {
             return outcome;
         }
-        let valid = self.verifier.verify_but_for_age(token, Moment::now())?;
+        let certain = self.verifier.verify_but_for_age(token, presented, Moment::now())?;
         match self.shared.connection.introspect(token).await {
-            Ok(true) => Ok(valid),
+            Ok(true) => self.verifier.use_up(certain, Moment::now()),
             Ok(false) => Err(Refusal::TokenRevoked),
             Err(error) => {
                 self.shared.connection.note(&error);

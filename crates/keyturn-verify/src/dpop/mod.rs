@@ -1,7 +1,10 @@
 //! The check of a proof that a client holds the key of its token (DPoP, RFC 9449 §4.3), without I/O. Whether the proof
 //! was used before is the caller's to find out.
 
+mod seen;
 mod uri;
+
+use std::ops::RangeInclusive;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{
@@ -11,9 +14,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 use crate::json;
 
+pub(crate) use seen::SeenProofs;
 pub use uri::is_same_request;
 
 /// The algorithms of proofs.
@@ -22,8 +27,14 @@ pub const ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "RS256"];
 /// The longest proof, in bytes. One with an RSA key of 4096 bits has about 2 KB.
 const MAX_LENGTH: usize = 4096;
 
-/// The longest modulus of an RSA key, in bytes.
-const MAX_MODULUS: usize = 512;
+/// The lengths that the modulus of an RSA key can have, in bytes.
+const MODULUS: RangeInclusive<usize> = 256..=512;
+
+/// The longest exponent of an RSA key, in bytes.
+const MAX_EXPONENT: usize = 4;
+
+/// The members of private and symmetric keys (RFC 7518 §6).
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// The longest `jti`, in characters.
 const MAX_JTI: usize = 256;
@@ -55,8 +66,28 @@ pub struct Proof {
     pub nonce: Option<String>,
 }
 
+impl Proof {
+    /// Returns the thumbprint as it is in `cnf.jkt`.
+    pub fn jkt(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.thumbprint)
+    }
+
+    /// Returns what the proof is remembered by: the beginning of a hash of thumbprint and `jti`.
+    pub(crate) fn digest(&self) -> [u8; 16] {
+        let mut digest = [0; 16];
+        let hash = sha256(&[&self.thumbprint[..], self.jti.as_bytes()].concat());
+        digest.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+        digest
+    }
+}
+
+/// Returns whether a text is a thumbprint in its one form: 32 bytes in base64url.
+pub(crate) fn is_thumbprint(text: &str) -> bool {
+    coordinate(text).is_some()
+}
+
 /// Why a proof is not valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum InvalidProof {
     /// The request has several.
     #[error("the request has several proofs")]
@@ -93,41 +124,33 @@ pub enum InvalidProof {
     Replayed,
 }
 
+impl InvalidProof {
+    /// Returns the stable code of the reason, as in the corpus.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Several => "proof_several",
+            Self::Malformed => "proof_malformed",
+            Self::Header => "proof_header",
+            Self::Key => "proof_key",
+            Self::Signature => "proof_signature",
+            Self::Claims => "proof_claims",
+            Self::Method => "proof_method",
+            Self::Url => "proof_url",
+            Self::Time => "proof_time",
+            Self::Token => "proof_token",
+            Self::Replayed => "proof_replayed",
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Header {
     typ: String,
     alg: String,
-    jwk: Jwk,
+    jwk: Map<String, Value>,
     /// No extensions are supported (RFC 7515 §4.1.11).
     #[serde(default, deserialize_with = "is_present")]
     crit: bool,
-}
-
-/// A public key (RFC 7517). A member of a private or symmetric key makes it none (RFC 7518 §6).
-#[derive(Deserialize)]
-struct Jwk {
-    kty: String,
-    crv: Option<String>,
-    x: Option<String>,
-    y: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
-    #[serde(default, deserialize_with = "is_present")]
-    d: bool,
-    #[serde(default, deserialize_with = "is_present")]
-    p: bool,
-    #[serde(default, deserialize_with = "is_present")]
-    q: bool,
-    #[serde(default, deserialize_with = "is_present")]
-    dp: bool,
-    #[serde(default, deserialize_with = "is_present")]
-    dq: bool,
-    #[serde(default, deserialize_with = "is_present")]
-    qi: bool,
-    #[serde(default, deserialize_with = "is_present")]
-    oth: bool,
-    #[serde(default, deserialize_with = "is_present")]
-    k: bool,
 }
 
 #[derive(Deserialize)]
@@ -157,11 +180,14 @@ pub fn verify(text: &str, request: ProvenRequest<'_>, now: i64) -> Result<Proof,
     }
     let (message, signature) = text.rsplit_once('.').ok_or(InvalidProof::Malformed)?;
     let (header, payload) = message.split_once('.').ok_or(InvalidProof::Malformed)?;
+    if payload.contains('.') {
+        return Err(InvalidProof::Malformed);
+    }
     let header: Header = json::decode(header).ok_or(InvalidProof::Header)?;
     if header.crit || header.typ != "dpop+jwt" || !ALGORITHMS.contains(&header.alg.as_str()) {
         return Err(InvalidProof::Header);
     }
-    let key = Key::of(&header.alg, header.jwk).ok_or(InvalidProof::Key)?;
+    let key = Key::of(&header.alg, &header.jwk).ok_or(InvalidProof::Key)?;
     let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| InvalidProof::Signature)?;
     if !key.verifies(message.as_bytes(), &signature) {
         return Err(InvalidProof::Signature);
@@ -212,14 +238,15 @@ enum Public {
 }
 
 impl Key {
-    fn of(algorithm: &str, jwk: Jwk) -> Option<Self> {
-        if jwk.d || jwk.p || jwk.q || jwk.dp || jwk.dq || jwk.qi || jwk.oth || jwk.k {
+    fn of(algorithm: &str, jwk: &Map<String, Value>) -> Option<Self> {
+        if PRIVATE_MEMBERS.iter().any(|name| jwk.contains_key(*name)) {
             return None;
         }
-        match (algorithm, jwk.kty.as_str(), jwk.crv.as_deref()) {
-            ("ES256", "EC", Some("P-256")) => Self::es256(&jwk.x?, &jwk.y?),
-            ("EdDSA", "OKP", Some("Ed25519")) => Self::ed25519(&jwk.x?),
-            ("RS256", "RSA", _) => Self::rs256(&jwk.n?, &jwk.e?),
+        let text = |name: &str| jwk.get(name).and_then(Value::as_str);
+        match (algorithm, text("kty")?, text("crv")) {
+            ("ES256", "EC", Some("P-256")) => Self::es256(text("x")?, text("y")?),
+            ("EdDSA", "OKP", Some("Ed25519")) => Self::ed25519(text("x")?),
+            ("RS256", "RSA", _) => Self::rs256(text("n")?, text("e")?),
             _ => None,
         }
     }
@@ -238,7 +265,11 @@ impl Key {
     fn rs256(n: &str, e: &str) -> Option<Self> {
         let canonical = format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#);
         let public = RsaPublicKeyComponents { n: number(n)?, e: number(e)? };
-        (public.n.len() <= MAX_MODULUS).then_some(Self { public: Public::Rs256(public), canonical })
+        let is_strong = public.n.len() > *MODULUS.start() || public.n.first().is_some_and(|first| *first >= 0x80);
+        let is_exponent =
+            public.e.len() <= MAX_EXPONENT && public.e != [1] && public.e.last().is_some_and(|e| e % 2 == 1);
+        let is_key = MODULUS.contains(&public.n.len()) && is_strong && is_exponent;
+        is_key.then_some(Self { public: Public::Rs256(public), canonical })
     }
 
     fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {

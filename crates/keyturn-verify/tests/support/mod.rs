@@ -5,6 +5,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keyturn_verify::Moment;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,6 +32,30 @@ pub fn token(name: &str) -> String {
     let corpus = corpus();
     let case = corpus["cases"].as_array().unwrap().iter().find(|case| case["name"] == name);
     case.unwrap()["token"].as_str().unwrap().to_owned()
+}
+
+/// Returns a new proof for a request at the current time, by the key of the corpus.
+pub fn proof(token: &str, method: &str, url: &str) -> String {
+    let mut jwk = corpus()["proof_key"].clone();
+    let private = jwk.as_object_mut().unwrap().remove("d").unwrap();
+    let bytes = |text: &Value| URL_SAFE_NO_PAD.decode(text.as_str().unwrap()).unwrap();
+    let point = [&[4][..], &bytes(&jwk["x"]), &bytes(&jwk["y"])].concat();
+    let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+    let key = EcdsaKeyPair::from_private_key_and_public_key(algorithm, &bytes(&private), &point).unwrap();
+    let system = SystemRandom::new();
+    let mut jti = [0; 16];
+    system.fill(&mut jti).unwrap();
+    let claims = json!({
+        "jti": URL_SAFE_NO_PAD.encode(jti),
+        "htm": method,
+        "htu": url,
+        "iat": Moment::now().unix_secs(),
+        "ath": URL_SAFE_NO_PAD.encode(digest(&SHA256, token.as_bytes())),
+    });
+    let header = json!({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk});
+    let message = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+    let signature = key.sign(&system, message.as_bytes()).unwrap();
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 /// What the server says and has heard.
