@@ -104,6 +104,16 @@ impl ProofKey {
         self.sign(&self.header().to_string(), &claims.to_string())
     }
 
+    /// A proof for a request to a URL at the current time, with the access token that is given.
+    pub fn proof(&self, method: &str, url: &str, access_token: Option<&str>) -> String {
+        let iat = keyturn_verify::Moment::now().unix_secs();
+        let mut claims = json!({"jti": random_hex::<16>(), "htm": method, "htu": url, "iat": iat});
+        if let Some(token) = access_token {
+            claims["ath"] = json!(hash(token));
+        }
+        self.prove(&claims)
+    }
+
     /// The request with a proof for it, and with the access token that is given.
     pub fn sends(&self, server: &Server, request: Request, access_token: Option<&str>) -> Request {
         let proof = self.prove(&claims(server.clock.now(), &request, access_token));

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use crate::support::clients::python_command;
 use crate::support::{Folder, variable};
 
+mod bound;
 mod key_changes;
 mod live;
 mod readme;
