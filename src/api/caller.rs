@@ -9,6 +9,7 @@ use crate::audit::Actor;
 use crate::db::DbError;
 use crate::http::HttpContext;
 use crate::http::cookies::CookieError;
+use crate::oauth::OAuth;
 use crate::sessions::check::{CheckError, CheckedToken};
 use crate::sessions::{SessionSnapshot, Sessions};
 use crate::throttle::RateLimited;
@@ -175,6 +176,10 @@ pub(super) async fn authenticate_for_proxy(
     let presented = presented_token(request, method)?;
     let checked = sessions.check_of_any_audience(&presented.text).await.map_err(refuse)?;
     if audience.is_none() && checked.claims().aud != sessions.audience {
+        return Err(AccessError::InvalidToken);
+    }
+    let oauth: &OAuth = state(request)?;
+    if !oauth.is_enabled(checked.claims().exchanging_client()).await? {
         return Err(AccessError::InvalidToken);
     }
     require_key(request, Proven::AtProxy(method, path), &presented, checked.bound_to()).await?;

@@ -78,6 +78,9 @@ impl From<AuthenticationError> for ClientRefusal {
 /// The challenge of a client that is to authenticate.
 pub(super) const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"keyturn\", charset=\"UTF-8\"");
 
+/// The challenge to a client whose access token lacks a scope (RFC 6750 §3.1).
+pub(super) const INSUFFICIENT_SCOPE: HeaderValue = HeaderValue::from_static("Bearer error=\"insufficient_scope\"");
+
 impl From<ClientRefusal> for Problem {
     fn from(refusal: ClientRefusal) -> Self {
         match refusal {
@@ -93,6 +96,7 @@ impl From<ClientRefusal> for Problem {
             ClientRefusal::Scope(scope) => {
                 let detail = format!("The client lacks the scope {scope}.");
                 Self::new(StatusCode::FORBIDDEN, "insufficient_scope", detail)
+                    .with(WWW_AUTHENTICATE, INSUFFICIENT_SCOPE)
             }
             ClientRefusal::Database(error) => error.into(),
             ClientRefusal::Internal(what) => Self::internal(&format_args!("a handler lacks {what}")),
@@ -245,8 +249,9 @@ fn authorization(headers: &HeaderMap) -> Result<Option<Shown>, ClientRefusal> {
         let text = credentials.trim().to_owned();
         return Ok(Some(Shown::Token(PresentedToken { text, transport: Transport::Bearer, is_dpop })));
     }
+    // Another scheme is a way to authenticate that is not taken (RFC 6749 §5.2), and its challenge names those that are.
     if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(ClientRefusal::Malformed);
+        return Err(ClientRefusal::Invalid);
     }
     ClientCredentials::parse(credentials).map(|basic| Some(Shown::Secret(basic))).ok_or(ClientRefusal::Invalid)
 }

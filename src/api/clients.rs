@@ -15,7 +15,7 @@ use crate::clients::{Client, ClientChange, NewClient, StoredSecret};
 use crate::http::problem::Fields;
 use crate::http::{Body, HttpContext, Problem, Query, pagination};
 use crate::types::{
-    Algorithm, Audiences, AudiencesError, ClientId, Label, LabelError, Patch, Scopes, ScopesError, Timestamp,
+    Algorithm, Audiences, AudiencesError, ClientId, Label, LabelError, Patch, Scopes, ScopesError, Timestamp, not_null,
 };
 
 /// A secret of a client, without the secret itself.
@@ -134,12 +134,15 @@ pub(super) struct CreateClientRequest {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpdateClientRequest {
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = Option<Label>)]
     name: Option<String>,
     /// All scopes that it has then.
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = Option<Scopes>)]
     scopes: Option<Vec<String>>,
     /// All audiences that it has then.
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = Option<Audiences>)]
     audiences: Option<Vec<String>>,
     /// Seconds that its access tokens live; `null`: as long as those of the server.
@@ -151,6 +154,7 @@ pub(super) struct UpdateClientRequest {
     #[schema(value_type = Option<String>)]
     signing_algorithm: Patch<String>,
     /// A disabled client is refused, and so are its access tokens.
+    #[serde(default, deserialize_with = "not_null")]
     disabled: Option<bool>,
 }
 

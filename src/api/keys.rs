@@ -190,7 +190,8 @@ impl From<Vec<KeyStatus>> for SigningKeyList {
             state: key.state.name(),
             created_at: key.times.created_at,
             active_from: key.times.active_from,
-            retired_at: key.times.retired_at,
+            // What was planned for after a revocation does not take place.
+            retired_at: key.times.retired_at.filter(|at| key.times.revoked_at.is_none_or(|revoked| *at <= revoked)),
             remove_after: key.times.remove_after,
             revoked_at: key.times.revoked_at,
         };

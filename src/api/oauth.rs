@@ -10,6 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 use zeroize::Zeroizing;
 
 use super::client_auth::{FormCredentials, admit_client, authenticate_by_secret};
+use super::dpop::proven_key;
 use super::oauth_error::{NO_CACHE, OAuthError};
 use super::token_response::token_type;
 use crate::clients::INTROSPECT;
@@ -19,7 +20,7 @@ use crate::oauth::{ActiveToken, OAuth};
 use crate::sessions::{SessionSnapshot, Sessions};
 use crate::tokens::access::{Claims, Confirmation};
 use crate::tokens::client::ClientClaims;
-use crate::types::{SessionId, UserId};
+use crate::types::{SessionId, Transport, UserId};
 
 /// The parameters of a request to a standard endpoint.
 pub(super) type Parameters = FormBody<OAuthError>;
@@ -157,6 +158,7 @@ pub(super) async fn introspect_token(
 /// Revokes a token (RFC 7009): a refresh token ends its session, an access token dies alone. Whoever holds a person's
 /// token may revoke it; one that was issued to a client needs that client. What is no valid token is answered 200, too.
 #[utoipa::path(post, path = "/oauth/revoke", tag = "For backends", security((), ("client" = [])),
+    params(("DPoP" = Option<String>, Header, description = "A proof of the key that the token is bound to (RFC 9449)")),
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "The token is not valid any more")))]
 pub(super) async fn revoke_token(
@@ -167,6 +169,7 @@ pub(super) async fn revoke_token(
 ) -> Result<HttpResponse, OAuthError> {
     let by = authenticate_by_secret(&request, credentials(&parameters)).await?;
     let token = required(&parameters, "token")?;
-    oauth.revoke(&token, by.as_deref(), &context.requester(&request)).await?;
+    let proven = proven_key(&request, Transport::Bearer).await?;
+    oauth.revoke(&token, by.as_deref(), proven, &context.requester(&request)).await?;
     Ok(HttpResponse::Ok().insert_header(NO_CACHE).finish())
 }

@@ -7,7 +7,7 @@ use actix_web::http::header::{HeaderName, HeaderValue, PRAGMA, RETRY_AFTER, WWW_
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
-use super::client_auth::{CHALLENGE, ClientRefusal};
+use super::client_auth::{CHALLENGE, ClientRefusal, INSUFFICIENT_SCOPE};
 use super::dpop::ProofRefusal;
 use crate::db::DbError;
 use crate::http::body::BodyError;
@@ -228,6 +228,7 @@ impl From<GrantError> for OAuthError {
 impl From<RevokeError> for OAuthError {
     fn from(error: RevokeError) -> Self {
         match error {
+            RevokeError::KeyRequired => ProofRefusal::Required.into(),
             RevokeError::OtherClient => Self::unauthorized_client("The token was issued to another client."),
             RevokeError::ClientRequired => Self::invalid_client("The client of the token has to authenticate."),
             RevokeError::Database(error) => error.into(),
@@ -251,6 +252,7 @@ impl From<ClientRefusal> for OAuthError {
             ClientRefusal::Scope(scope) => {
                 let description = format!("The client lacks the scope {scope}.");
                 Self::new(StatusCode::FORBIDDEN, "insufficient_scope", description)
+                    .with(WWW_AUTHENTICATE, INSUFFICIENT_SCOPE)
             }
             ClientRefusal::Database(error) => error.into(),
             ClientRefusal::Internal(what) => Self::internal(&format_args!("a handler lacks {what}")),

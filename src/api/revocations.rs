@@ -13,6 +13,7 @@ use super::audit_export::{Batches, Sender};
 use super::client_auth::Admission;
 use crate::clock::Clock;
 use crate::db::DbResult;
+use crate::http::accept::accepts;
 use crate::http::problem::FieldError;
 use crate::http::{HttpContext, Problem, Query};
 use crate::revocations::{Batch, Feed, FeedCursor, Page, Revocation, Revoked, Sync};
@@ -35,6 +36,9 @@ const SCOPE: &str = "revocations";
 
 /// The header with the cursor of a reader that comes back (Server-Sent Events).
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The media type of a stream of events.
+const EVENTS: &str = "text/event-stream";
 
 /// The event after which a reader forgets what it was told.
 const RESET: &str = "event: reset\ndata: {}\n\n";
@@ -152,7 +156,7 @@ pub(super) async fn follow_revocations(
     let query = Query::<FeedQuery>::read(&request)?;
     let wait = wait(query.wait.as_deref())?;
     let headers = request.headers();
-    if accepts_events(headers.get(ACCEPT)) {
+    if accepts(headers.get(ACCEPT), EVENTS) {
         let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
         let cursor = last.or(query.cursor.as_deref()).and_then(FeedCursor::parse);
         let teller = Teller {
@@ -162,7 +166,7 @@ pub(super) async fn follow_revocations(
             retry_ms: RETRY.mul_f64(1.0 + context.random.fraction()).as_millis(),
         };
         return Ok(HttpResponse::Ok()
-            .content_type("text/event-stream")
+            .content_type(EVENTS)
             .insert_header(ACCEL_BUFFERING)
             .streaming(Batches::of(|events| teller.tell(cursor, events))));
     }
@@ -180,11 +184,6 @@ fn wait(text: Option<&str>) -> Result<Duration, Problem> {
             Err(Problem::invalid(vec![FieldError::new("wait", "invalid", &message)]))
         }
     }
-}
-
-fn accepts_events(accept: Option<&HeaderValue>) -> bool {
-    let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accept.split(',').any(|range| range.split(';').next().is_some_and(|media| media.trim() == "text/event-stream"))
 }
 
 /// Returns what the reader was not told yet, once there is something or `wait` is over.
@@ -343,23 +342,4 @@ fn push_event(text: &mut String, event: &str, data: &impl Serialize) {
     // These types can always be written.
     text.push_str(&serde_json::to_string(data).unwrap_or_default());
     text.push_str("\n\n");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn events_are_for_those_who_accept_them() {
-        for (accept, is_accepted) in [
-            ("text/event-stream", true),
-            ("application/json, text/event-stream;q=0.9", true),
-            ("*/*", false),
-            ("text/event-stream-x", false),
-            ("", false),
-        ] {
-            assert_eq!(accepts_events(Some(&HeaderValue::from_static(accept))), is_accepted, "{accept}");
-        }
-        assert!(!accepts_events(None));
-    }
 }

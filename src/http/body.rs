@@ -139,8 +139,10 @@ pub(super) fn form_field(form: &[u8], name: &str) -> Option<Zeroizing<String>> {
     fields.find_map(|(field, value)| (field == name).then(|| Zeroizing::new(value.into_owned())))
 }
 
+/// Returns whether the body is of a type. Two headers that name a type name none.
 fn has_type(request: &HttpRequest, expected: &str) -> bool {
-    request.mime_type().ok().flatten().is_some_and(|mime| mime.essence_str() == expected)
+    request.headers().get_all(CONTENT_TYPE).count() == 1
+        && request.mime_type().ok().flatten().is_some_and(|mime| mime.essence_str() == expected)
 }
 
 /// Reads a JSON body.

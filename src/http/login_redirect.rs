@@ -5,6 +5,7 @@ use actix_web::http::header::{ACCEPT, HeaderMap, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
 use url::Url;
 
+use super::accept::accepts;
 use super::context::HttpContext;
 use super::original_url::original_url;
 
@@ -25,6 +26,5 @@ impl HttpContext {
 }
 
 fn accepts_pages(headers: &HeaderMap) -> bool {
-    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accept.split(',').any(|range| range.split(';').next().is_some_and(|media| media.trim() == "text/html"))
+    accepts(headers.get(ACCEPT), "text/html")
 }

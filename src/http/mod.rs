@@ -1,6 +1,7 @@
 //! HTTP without business rules: connections, bodies, problems, cookies, client addresses, pagination, and the
 //! middleware for every request.
 
+pub(crate) mod accept;
 pub(crate) mod basic;
 pub(crate) mod body;
 mod client_address;

@@ -4,10 +4,11 @@ use keyturn_verify::Refusal;
 
 use super::{OAuth, target};
 use crate::clients::Client;
-use crate::db::DbError;
+use crate::db::{DbError, DbResult};
 use crate::sessions::SessionSnapshot;
 use crate::sessions::check::{CheckError, CheckedToken};
 use crate::tokens::client::ClientClaims;
+use crate::types::ClientId;
 
 /// A token that is valid at this moment.
 pub(crate) enum ActiveToken {
@@ -33,6 +34,14 @@ impl ActiveToken {
 }
 
 impl OAuth {
+    /// Returns whether the client that got a token in exchange is enabled; true if none did.
+    pub(crate) async fn is_enabled(&self, client: Option<ClientId>) -> DbResult<bool> {
+        match client {
+            Some(client) => Ok(self.clients.find_enabled(client).await?.is_some()),
+            None => Ok(true),
+        }
+    }
+
     /// Finds out whether a token is valid, of whatever type it is: an access token by the same check as at every other
     /// request, a refresh token by the row of its session. Returns `None` if it is not valid, or if the client `by` may
     /// not know of it.
@@ -44,6 +53,8 @@ impl OAuth {
             return Ok(self.sessions.find_current(&refresh_token).await?.map(ActiveToken::Refresh));
         }
         let active = match self.sessions.check_of_any_audience(token).await {
+            // What a client got in exchange is of no use to it while it is disabled.
+            Ok(checked) if !self.is_enabled(checked.claims().exchanging_client()).await? => None,
             Ok(checked) => Some(ActiveToken::Access(checked)),
             Err(CheckError::Database(error)) => return Err(error),
             Err(CheckError::Invalid(Refusal::Claims)) => {

@@ -6,7 +6,7 @@ use crate::clients::Client;
 use crate::db::DbError;
 use crate::revocations::Reason;
 use crate::sessions::{CLIENT_ID, SessionSelector};
-use crate::types::{ClientId, Requester};
+use crate::types::{ClientId, KeyThumbprint, Requester};
 
 /// Why a token is not revoked.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub(crate) enum RevokeError {
     /// The token was issued to a client, which has to authenticate.
     #[error("the client has to authenticate")]
     ClientRequired,
+    /// The token is bound to a key whose possession was not proven (RFC 9449).
+    #[error("the token needs a proof of its key")]
+    KeyRequired,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DbError),
@@ -24,18 +27,21 @@ pub(crate) enum RevokeError {
 
 impl OAuth {
     /// Revokes a token, of whatever type it is. What is no valid token is ignored. A token of a person may be revoked
-    /// by its holder, one that was issued to a client by that client only.
+    /// by its holder, one that was issued to a client by that client only. One that is bound to a key needs the proof of
+    /// it, so that a copy ends nothing.
     ///
     /// # Errors
-    /// The token belongs to another client, or the database fails.
+    /// The token belongs to another client, or is bound to another key than `proven`, or the database fails.
     pub(crate) async fn revoke(
         &self,
         token: &str,
         by: Option<&Client>,
+        proven: Option<KeyThumbprint>,
         requester: &Requester,
     ) -> Result<(), RevokeError> {
         let actor = Actor::anonymous(requester);
         if let Some(refresh_token) = self.sessions.recognize_refresh_token(token) {
+            require_key(self.sessions.bound_key(refresh_token.session).await?, proven)?;
             let session = SessionSelector::One(refresh_token.session);
             self.sessions.revoke(session, Reason::Logout, &actor).await?;
             return Ok(());
@@ -45,15 +51,22 @@ impl OAuth {
             if claims.client_id != CLIENT_ID {
                 check_owner(uuid::Uuid::try_parse(&claims.client_id).ok().map(ClientId), by)?;
             }
+            require_key(claims.cnf.map(|cnf| cnf.jkt), proven)?;
             self.sessions.revoke_access_token(claims, &actor).await?;
             return Ok(());
         }
         if let Some(claims) = self.verify_client_token(token) {
             check_owner(Some(claims.client_id), by)?;
+            require_key(claims.cnf.map(|cnf| cnf.jkt), proven)?;
             self.sessions.revoke_client_token(&claims).await?;
         }
         Ok(())
     }
+}
+
+/// Checks that the key of a token was proven, if it is bound to one.
+fn require_key(bound_to: Option<KeyThumbprint>, proven: Option<KeyThumbprint>) -> Result<(), RevokeError> {
+    if bound_to.is_none() || bound_to == proven { Ok(()) } else { Err(RevokeError::KeyRequired) }
 }
 
 /// Checks that the client that calls is the one that a token was issued to.

@@ -5,7 +5,7 @@ use super::store;
 use super::{SessionSnapshot, Sessions};
 use crate::db::DbResult;
 use crate::tokens::refresh::RefreshToken;
-use crate::types::Timestamp;
+use crate::types::{KeyThumbprint, SessionId, Timestamp};
 
 impl SessionSnapshot {
     /// Returns when the refresh token expires.
@@ -31,5 +31,11 @@ impl Sessions {
         let now = self.clock.now();
         let judgement = judge(&family, Presented { token, key: None, proven: None, arrived: now }, &self.policy, now);
         Ok(matches!(judgement, Judgement::Current | Judgement::CatchUp).then_some(family.snapshot))
+    }
+
+    /// Finds the key that the tokens of a session are bound to, whether it is live or has ended.
+    pub(crate) async fn bound_key(&self, session: SessionId) -> DbResult<Option<KeyThumbprint>> {
+        let family = self.db.read(move |conn| store::token_family(conn, session)).await?;
+        Ok(family.and_then(|family| family.snapshot.bound_to))
     }
 }

@@ -138,6 +138,9 @@ async fn a_client_is_changed_whole_or_not_at_all(server: Server) {
     change(json!({"access_token_ttl": null})).await.assert_status(200);
     let shown = server.get(&client.path()).bearer(&admin.access).send().await.json();
     assert_eq!((&shown["name"], &shown["access_token_ttl"]), (&json!("Gate"), &Value::Null));
+    for name in ["name", "scopes", "audiences", "disabled"] {
+        change(json!({name: null})).await.assert_invalid(name);
+    }
     change(json!({"scopes": []})).await.assert_status(200);
     assert_error(&introspect(&server, &client, "x").await, 403, "insufficient_scope");
 }

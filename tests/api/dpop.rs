@@ -20,6 +20,7 @@ both_backends! {
     a_bound_session_is_refreshed_with_its_key_only,
     refreshes_at_once_are_told_apart_by_their_keys,
     a_refused_refresh_is_no_evidence_of_theft,
+    a_copied_token_revokes_nothing_without_its_key,
     a_refused_refresh_does_not_tell_what_has_become_of_the_session,
     a_session_that_is_not_bound_cannot_become_so,
     a_bound_session_repeats_its_last_refresh_at_any_time,
@@ -197,6 +198,24 @@ async fn a_refused_refresh_is_no_evidence_of_theft(server: Server) {
     // With the key it is evidence, as ever.
     server.advance(400);
     key.refresh(&server, &first.refresh).await.assert_problem(401, "refresh_token_reused");
+}
+
+async fn a_copied_token_revokes_nothing_without_its_key(server: Server) {
+    let key = ProofKey::new();
+    let first = key.register(&server).await;
+    let tokens = key.refreshed(&server, &first).await;
+    for token in [&first.refresh, &tokens.refresh, &tokens.access] {
+        let revoking = || form(&server, "/oauth/revoke", &[("token", token)]);
+        assert_error(&revoking().send().await, 400, "invalid_dpop_proof");
+        assert_error(&ProofKey::new().sends(&server, revoking(), None).send().await, 400, "invalid_dpop_proof");
+        key.me(&server, &tokens.access).await.assert_status(200);
+    }
+    let revoking = |token: &str| form(&server, "/oauth/revoke", &[("token", token)]);
+    key.sends(&server, revoking(&tokens.access), None).send().await.assert_status(200);
+    key.me(&server, &tokens.access).await.assert_status(401);
+    let tokens = key.refreshed(&server, &tokens).await;
+    key.sends(&server, revoking(&tokens.refresh), None).send().await.assert_status(200);
+    key.refresh(&server, &tokens.refresh).await.assert_problem(401, "session_revoked");
 }
 
 async fn a_refused_refresh_does_not_tell_what_has_become_of_the_session(server: Server) {

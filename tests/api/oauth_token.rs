@@ -20,6 +20,7 @@ both_backends! {
     a_persons_token_is_exchanged_for_one_that_opens_less,
     an_exchanged_token_opens_no_route_for_accounts,
     a_proxy_takes_an_exchanged_token_for_its_audience_and_scope,
+    what_a_disabled_client_got_in_exchange_is_of_no_use_meanwhile,
     a_token_of_a_client_reads_the_feed,
     an_exchanged_token_ends_with_its_session_and_when_the_account_changes,
     an_exchanged_token_outlives_no_token_that_it_is_made_of,
@@ -317,6 +318,27 @@ async fn a_proxy_takes_an_exchanged_token_for_its_audience_and_scope(server: Ser
         let answer = server.get(&format!("{VERIFY}{query}")).bearer(token).send().await;
         assert_eq!(answer.status, status, "{query}: {answer:?}");
     }
+}
+
+async fn what_a_disabled_client_got_in_exchange_is_of_no_use_meanwhile(server: Server) {
+    let (admin, client) = able(&server).await;
+    let other = register(&server, &admin, &json!({"name": "other", "scopes": ["introspect"]})).await;
+    let person = server.register().await;
+    let token = access_token(&exchange(&server, &client, &person.access, &[("audience", API)]).await);
+    let is_taken = async || {
+        let told = introspect(&server, &other, &token).await.json()["active"] == true;
+        let path = format!("{VERIFY}?audience={API}");
+        let passed = server.get(&path).bearer(&token).send().await.status == 200;
+        assert_eq!(told, passed);
+        told
+    };
+    assert!(is_taken().await);
+    for disabled in [true, false] {
+        let change = server.patch(&client.path()).bearer(&admin.access).json(&json!({"disabled": disabled}));
+        change.send().await.assert_status(200);
+        assert_eq!(is_taken().await, !disabled);
+    }
+    server.me(&person.access).await.assert_status(200);
 }
 
 async fn a_token_of_a_client_reads_the_feed(server: Server) {

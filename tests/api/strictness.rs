@@ -63,6 +63,8 @@ async fn a_body_is_refused_where_a_route_takes_none(backend: Backend) {
         chunked.body("8\r\n{\"x\": 1}\r\n0\r\n\r\n").send().await.assert_invalid("x");
         request().header("content-type", "application/json").body("{").send().await.assert_status(400);
         request().header("content-type", "text/plain").body("all").send().await.assert_status(415);
+        let twice = request().header("content-type", "application/json").header("content-type", "text/plain");
+        twice.body("{}").send().await.assert_status(415);
         request().body("all=true").send().await.assert_status(415);
         seen.set(seen.get() + 1);
     })
