@@ -34,6 +34,7 @@
 //! | [`cache`] | session entries, revocation marks and rate limits, in the process or in Redis |
 //! | [`db`] | connections to SQLite or Postgres, schema, migrations |
 //! | [`config`] | settings, parsed once |
+//! | [`texts`] | texts for people in their languages: the catalogues, and the choice of a language |
 //! | [`secret`] | the master secret and the keys derived from it |
 //! | [`random`] | the source of randomness and of ids |
 //! | [`clock`] | the time, which tests can set |
@@ -46,8 +47,8 @@
 //!
 //! ```text
 //! cli → app → api → pages → http → admin → oauth → accounts → {mfa, throttle, passwords} → sessions → mail → dpop
-//!     → tokens → keys → {revocations, audit, retention} → clients → devices → cache → db → config → secret → random
-//!     → clock → {metrics, types}
+//!     → tokens → keys → {revocations, audit, retention} → clients → devices → cache → db → config → texts → secret
+//!     → random → clock → {metrics, types}
 //! ```
 //!
 //! Only [`api`], [`pages`], [`http`], [`app`] and [`cli`] know actix, only [`db`] and stores know Diesel. A store is
@@ -127,6 +128,7 @@ mod retention;
 mod revocations;
 pub mod secret;
 mod sessions;
+pub mod texts;
 mod throttle;
 pub mod tokens;
 pub mod types;

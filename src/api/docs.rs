@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::routes::DOCUMENT;
 use crate::http::Problem;
-use crate::pages::{EXPLORER_POLICY, Pages};
+use crate::pages::{Pages, content_security_policy};
 
 /// The methods, in the order in which they are shown.
 const METHODS: [&str; 4] = ["get", "post", "patch", "delete"];
@@ -76,7 +76,7 @@ pub(super) async fn show_docs(pages: web::Data<Pages>) -> Result<HttpResponse, P
     let html = html.map_err(|error| Problem::internal(&error))?;
     let response = HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
-        .insert_header((CONTENT_SECURITY_POLICY, EXPLORER_POLICY.as_str()))
+        .insert_header((CONTENT_SECURITY_POLICY, content_security_policy("'none'")))
         .body(html);
     Ok(response)
 }

@@ -21,7 +21,7 @@ use super::{
     operations, recovery, refresh, revocations, routes, sessions, verify,
 };
 use crate::http::{HttpContext, Problem};
-use crate::pages::handlers as pages;
+use crate::pages::{assets, handlers as pages};
 
 /// Declares the routes by their handlers: the document that describes them, and the function that registers them.
 macro_rules! routes {
@@ -120,6 +120,7 @@ routes! {
     revocations::follow_revocations,
     pages::show_welcome,
     docs::show_docs,
+    assets::get_asset,
     pages::show_verify_email,
     pages::submit_verify_email,
     pages::show_reset_password,

@@ -13,11 +13,12 @@ use super::settings::EMBEDDED;
 use super::source::{ConfigError, EffectiveSetting, Reader, problem};
 use super::{
     BearerOrigins, CacheKind, Config, Database, Encryption, GeoDatabase, Limits, MAX_ACCESS_TOKEN_TTL, Mail, Origins,
-    PreflightOrigins, Redis, Relay, Retention, SigningKeys, database_url, origins, parse, redis_url, secret_file,
-    smtp_url,
+    Pages, PreflightOrigins, Redis, Relay, Retention, SigningKeys, database_url, origins, parse, redis_url,
+    secret_file, smtp_url,
 };
 use crate::random::Random;
 use crate::secret::{MasterSecret, WeakSecret};
+use crate::texts::Languages;
 use crate::types::Algorithm;
 
 /// A valid configuration, for which nothing has been created yet.
@@ -113,7 +114,7 @@ impl Config {
             reader.get_or_default("MAX_CONNECTIONS_PER_ADDRESS", parse::number(0..=1_000_000)).try_into().ok();
         let origins = origins(&mut reader, &public_url);
         let trusted_proxies = reader.get("TRUSTED_PROXIES", parse::networks).unwrap_or_default();
-        let api_docs = reader.get_or_default("API_DOCS", parse::boolean);
+        let pages = pages(&mut reader);
         let mail = mail(&mut reader, &public_url);
         let verify_login_url = reader.get("VERIFY_LOGIN_URL", parse::login_url);
         let geoip_database = reader.get("GEOIP_DATABASE", GeoDatabase::open);
@@ -127,7 +128,7 @@ impl Config {
             audience, profile_claims, access_token_ttl, refresh_token_ttl, session_max_lifetime, replay_window,
             recoveries, max_sessions_per_user, retention, audit_refreshes, registration, require_verified_email,
             account_deletion_grace, argon2, bind, metrics_bind, workers, keep_alive, max_connections_per_address,
-            public_url, origins, verify_login_url, trusted_proxies, api_docs, geoip_database, mail, limits, log,
+            public_url, origins, verify_login_url, trusted_proxies, pages, geoip_database, mail, limits, log,
         };
         Ok(Loaded { settings: reader.finish()?, database: in_effect, complete: Box::new(complete), secret, data_dir })
     }
@@ -313,6 +314,13 @@ fn retention(reader: &mut Reader) -> Retention {
         sessions: reader.get_or_default("SESSION_RETENTION", parse::seconds(0..=315_360_000)),
         audit: (!audit.is_zero()).then_some(audit),
         sweep_interval: reader.get_or_default("SWEEP_INTERVAL", parse::seconds(0..=86_400)),
+    }
+}
+
+fn pages(reader: &mut Reader) -> Pages {
+    Pages {
+        languages: reader.get_or_default("UI_LANGUAGES", Languages::parse),
+        api_docs: reader.get_or_default("API_DOCS", parse::boolean),
     }
 }
 

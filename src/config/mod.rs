@@ -27,6 +27,7 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use crate::secret::MasterSecret;
+use crate::texts::Languages;
 use crate::types::{Algorithm, Rate};
 
 pub use geoip::GeoDatabase;
@@ -104,8 +105,8 @@ pub struct Config {
     pub origins: Origins,
     /// The proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether `/docs` shows the API explorer.
-    pub api_docs: bool,
+    /// The pages for people.
+    pub pages: Pages,
     /// The delivery of emails.
     pub mail: Mail,
     /// The database of the places of IP addresses.
@@ -239,6 +240,15 @@ pub enum RedisLayout {
         /// The URLs of some nodes, with the scheme `redis` or `rediss`.
         nodes: Vec<Zeroizing<String>>,
     },
+}
+
+/// The pages for people.
+#[derive(Clone, Debug)]
+pub struct Pages {
+    /// The languages that they are offered in.
+    pub languages: Languages,
+    /// Whether `/docs` shows the API explorer.
+    pub api_docs: bool,
 }
 
 /// The delivery of emails.

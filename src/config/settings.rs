@@ -89,7 +89,7 @@ pub(super) fn without_credentials(url: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 62] = [
+static SETTINGS: [Setting; 63] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -172,6 +172,9 @@ static SETTINGS: [Setting; 62] = [
          one address, and `TRUSTED_PROXIES` are not counted. 0 means no limit."),
     Setting::new("PUBLIC_URL", Derived("`http://BIND`"), "https://auth.example",
         "URL at which users reach the server. Links in emails begin with it."),
+    Setting::new("UI_LANGUAGES", Value("en,de"), "de,en",
+        "Languages that pages are offered in (en, de; for tests also en-XA and ar-XB). Who asks for none of them gets the \
+         first."),
     Setting::new("API_DOCS", Value("true"), "false",
         "Whether `/docs` shows the API explorer: true or false."),
     Setting::new("ALLOWED_ORIGINS", Derived("none"), "https://app.example,https://admin.example",

@@ -10,6 +10,7 @@ mod context;
 pub(crate) mod cookies;
 pub(crate) mod cors;
 pub(crate) mod field_text;
+pub(crate) mod language;
 mod login_redirect;
 mod nul;
 pub(crate) mod original_url;

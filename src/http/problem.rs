@@ -179,9 +179,9 @@ impl Problem {
         if sentence.ends_with(['.', '!', '?']) { sentence } else { sentence + "." }
     }
 
-    /// Returns the text for people.
-    pub(crate) fn detail(&self) -> &str {
-        &self.detail
+    /// Returns the stable code for programs.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
     }
 
     /// Returns the headers of the response.

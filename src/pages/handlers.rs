@@ -2,25 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::future::{Ready, ready};
+use std::sync::LazyLock;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError as _, web};
+use actix_web::http::header::{CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError as _, web};
 use utoipa::openapi::{ContentBuilder, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, PartialSchema as _};
 
+use super::page::Page;
 use super::question::question;
-use super::{Page, Pages};
+use super::refusal::{refusal, weakness};
+use super::{Pages, content_security_policy};
 use crate::accounts::email_change::EmailChangeStep;
 use crate::accounts::links::{LinkInfo, Links};
 use crate::accounts::recovery::{ResetError, SET_PASSWORD};
 use crate::accounts::{Deletions, EmailChanges, Recovery};
 use crate::http::body::FormBody;
-use crate::http::{HttpContext, Problem, query};
+use crate::http::{HttpContext, Problem, language, query};
 use crate::passwords::NewPassword;
 use crate::sessions::Sessions;
 use crate::sessions::check::CheckError;
+use crate::texts::{Language, Text};
 use crate::throttle::{Limit, Throttle};
 use crate::tokens::opaque::{Kind, OpaqueToken, Purpose};
 use crate::types::{Requester, UserId};
@@ -70,6 +74,9 @@ pub(crate) struct LinkForm {
 /// A request of somebody who follows a link, with the state that handlers need.
 pub(crate) struct Visit {
     request: HttpRequest,
+    language: Language,
+    /// Whether the URL asks for the language, as that of the form then has to.
+    keeps_language: bool,
     pages: web::Data<Pages>,
     links: web::Data<Links>,
     email_changes: web::Data<EmailChanges>,
@@ -92,23 +99,16 @@ impl FromRequest for Visit {
 /// The path of the page that sets a password.
 const RESET_PASSWORD: &str = crate::mail::Page::ResetPassword.path();
 
-/// How somebody gets another link to set a password.
-const ANOTHER_LINK: &str = "If you have forgotten your password, ask for another email where you log in. If you were \
-                            invited, ask whoever invited you.";
-
 /// The form that the button of a page sends.
 type SentForm = Result<FormBody, Problem>;
 
 /// Shows that the server works, where its documentation is, and what to do next.
 #[utoipa::path(get, path = "/", tag = "Pages", security(()), responses(
     (status = 200, description = "The first page", body = String, content_type = "text/html")))]
-pub(crate) async fn show_welcome(pages: web::Data<Pages>) -> Result<HttpResponse, Problem> {
-    let html = pages.render_welcome().map_err(|error| Problem::internal(&error))?;
-    let response = HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
-        .insert_header((CONTENT_SECURITY_POLICY, super::CONTENT_SECURITY_POLICY.as_str()))
-        .body(html);
-    Ok(response)
+pub(crate) async fn show_welcome(request: HttpRequest, pages: web::Data<Pages>) -> Result<HttpResponse, Problem> {
+    let language = language::of_request(&request, pages.languages(), None);
+    let html = pages.render_welcome(language).map_err(|error| Problem::internal(&error))?;
+    Ok(html_response(StatusCode::OK, language).insert_header((CONTENT_SECURITY_POLICY, POLICY.as_str())).body(html))
 }
 
 /// Asks whether the visitor has created the account of an email address.
@@ -127,16 +127,11 @@ pub(crate) async fn submit_verify_email(visit: Visit, form: SentForm) -> HttpRes
         let site = visit.pages.site();
         if form.get("refused").is_some() {
             visit.email_changes.disown(token, &visit.requester()).await?;
-            let text = format!(
-                "Whoever created the account at {site} is logged out and cannot log in again. If you want to use it \
-                 yourself, ask for a new password there."
-            );
-            return Ok(Answer::text("Thank you for telling us", text));
+            return Ok(Answer::done(Text::of("disowned-title"), Text::of("disowned-text").with("site", site)));
         }
         let owner = visit.owner().await?;
         visit.email_changes.verify(token, owner, &visit.requester()).await?;
-        let text = format!("This email address belongs to your account at {site}. You can close this page.");
-        Ok(Answer::text("Your email address is verified", text))
+        Ok(Answer::done(Text::of("verified-title"), Text::of("verified-text").with("site", site)))
     };
     visit.respond(answer.await)
 }
@@ -157,16 +152,13 @@ pub(crate) async fn submit_reset_password(visit: Visit, form: SentForm) -> HttpR
         let password = NewPassword::parse(form.get("new_password").unwrap_or_default());
         match visit.recovery.reset_password(token.clone(), password, &visit.requester()).await {
             Ok(Purpose::Invitation) => {
-                let text = format!("You can log in at {} with this email address and password.", visit.pages.site());
-                Ok(Answer::text("Your account is ready", text))
+                let text = Text::of("invitation-done-text").with("site", visit.pages.site());
+                Ok(Answer::done(Text::of("invitation-done-title"), text))
             }
-            Ok(_) => {
-                let text = "All devices were logged out. Log in with the new password from now on.";
-                Ok(Answer::text("Your password is set", text))
-            }
+            Ok(_) => Ok(Answer::done(Text::of("reset-done-title"), Text::of("reset-done-text"))),
             Err(ResetError::Weak(weak)) => {
                 let link = visit.links.info(token.as_ref(), SET_PASSWORD).await?;
-                let html = visit.ask(&link, token.as_ref(), Some(weak.to_string()))?;
+                let html = visit.ask(&link, token.as_ref(), Some(weakness(&weak)))?;
                 Ok(Answer::Html(StatusCode::UNPROCESSABLE_ENTITY, html))
             }
             Err(error) => Err(error.into()),
@@ -188,13 +180,8 @@ pub(crate) async fn submit_confirm_email_change(visit: Visit, form: SentForm) ->
     let answer = async {
         let token = visit.token(&form?).await?;
         Ok(match visit.email_changes.confirm(token, &visit.requester()).await? {
-            EmailChangeStep::HalfConfirmed => {
-                let text = "Open the link in the email that we sent to the other address, too.";
-                Answer::text("One more address to confirm", text)
-            }
-            EmailChangeStep::Changed => {
-                Answer::text("Your email address is changed", "Log in with the new address from now on.")
-            }
+            EmailChangeStep::HalfConfirmed => Answer::done(Text::of("change-half-title"), Text::of("change-half-text")),
+            EmailChangeStep::Changed => Answer::done(Text::of("changed-title"), Text::of("changed-text")),
         })
     };
     visit.respond(answer.await)
@@ -213,8 +200,7 @@ pub(crate) async fn submit_report_login(visit: Visit, form: SentForm) -> HttpRes
     let answer = async {
         let token = visit.token(&form?).await?;
         visit.recovery.report_login(token, &visit.requester()).await?;
-        let text = "An email with a link to set a new password is on its way. Choose one that you use nowhere else.";
-        Ok(Answer::text("They are logged out", text))
+        Ok(Answer::done(Text::of("reported-title"), Text::of("reported-text")))
     };
     visit.respond(answer.await)
 }
@@ -232,24 +218,34 @@ pub(crate) async fn submit_cancel_deletion(visit: Visit, form: SentForm) -> Http
     let answer = async {
         let token = visit.token(&form?).await?;
         visit.deletions.cancel_by_link(token, &visit.requester()).await?;
-        let text = "You can log in again, with the same password as before. If you did not ask for the deletion \
-                    yourself, somebody else knows that password: choose a new one now.";
-        Ok(Answer::text("Your account is kept", text))
+        Ok(Answer::done(Text::of("kept-title"), Text::of("kept-text")))
     };
     visit.respond(answer.await)
 }
 
+/// The content security policy of these pages: their forms are sent to this server.
+static POLICY: LazyLock<String> = LazyLock::new(|| content_security_policy("'self'"));
+
 /// The content of a response.
 enum Answer {
     /// A title and a text.
-    Text(&'static str, String),
+    Done(Text, Text),
     Html(StatusCode, String),
 }
 
 impl Answer {
-    fn text(title: &'static str, text: impl Into<String>) -> Self {
-        Self::Text(title, text.into())
+    fn done(title: Text, text: Text) -> Self {
+        Self::Done(title, text)
     }
+}
+
+/// Begins the response with a page in a language.
+fn html_response(status: StatusCode, language: Language) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((CONTENT_LANGUAGE, language.tag()));
+    response
 }
 
 impl Visit {
@@ -260,9 +256,12 @@ impl Visit {
                 Problem::internal(&format_args!("the state of pages lacks {}", std::any::type_name::<T>()))
             })
         }
+        let pages = state::<Pages>(request)?;
         Ok(Self {
             request: request.clone(),
-            pages: state(request)?,
+            language: language::of_request(request, pages.languages(), None),
+            keeps_language: language::is_in_url(request),
+            pages,
             links: state(request)?,
             email_changes: state(request)?,
             recovery: state(request)?,
@@ -312,7 +311,7 @@ impl Visit {
         Ok(self.throttle.count_ip(Limit::LoginAddress, &self.requester()).await?)
     }
 
-    fn ask(&self, link: &LinkInfo, token: Option<&OpaqueToken>, error: Option<String>) -> Result<String, Problem> {
+    fn ask(&self, link: &LinkInfo, token: Option<&OpaqueToken>, error: Option<Text>) -> Result<String, Problem> {
         let token = token.map(OpaqueToken::expose).unwrap_or_default();
         self.render(&question(self.pages.site(), link, token, error))
     }
@@ -320,48 +319,25 @@ impl Visit {
     fn respond(&self, answer: Result<Answer, Problem>) -> HttpResponse {
         let rendered = answer.and_then(|answer| match answer {
             Answer::Html(status, html) => Ok((status, html)),
-            Answer::Text(title, text) => Ok((StatusCode::OK, self.text_page(title, text)?)),
+            Answer::Done(title, text) => Ok((StatusCode::OK, self.render(&Page::new(title, vec![text]))?)),
         });
         let (status, html, problem) = match rendered {
             Ok((status, html)) => (status, html, None),
             Err(problem) => {
                 let status = problem.status_code();
-                let html = self.error_page(&problem).unwrap_or_default();
-                (status, html, Some(problem))
+                let page = refusal(&problem, self.pages.site(), self.request.path() == RESET_PASSWORD);
+                (status, self.render(&page).unwrap_or_default(), Some(problem))
             }
         };
-        let mut response = HttpResponse::build(status);
+        let mut response = html_response(status, self.language);
         for (name, value) in problem.iter().flat_map(Problem::headers) {
             response.append_header((name.clone(), value.clone()));
         }
-        response
-            .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
-            .insert_header((CONTENT_SECURITY_POLICY, super::CONTENT_SECURITY_POLICY.as_str()))
-            .body(html)
-    }
-
-    fn error_page(&self, problem: &Problem) -> Result<String, Problem> {
-        let mut text = vec![problem.detail().to_owned()];
-        if problem.status_code() == StatusCode::BAD_REQUEST && self.request.path() == RESET_PASSWORD {
-            text.push(ANOTHER_LINK.to_owned());
-        }
-        self.render(&Page { title: error_title(problem.status_code()), text, form: None })
-    }
-
-    fn text_page(&self, title: &str, text: String) -> Result<String, Problem> {
-        self.render(&Page { title, text: vec![text], form: None })
+        response.insert_header((CONTENT_SECURITY_POLICY, POLICY.as_str())).body(html)
     }
 
     fn render(&self, page: &Page<'_>) -> Result<String, Problem> {
-        self.pages.render(page).map_err(|error| Problem::internal(&error))
-    }
-}
-
-fn error_title(status: StatusCode) -> &'static str {
-    match status {
-        StatusCode::BAD_REQUEST => "This link does not work",
-        StatusCode::CONFLICT => "This email address is taken",
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "Please try again in a moment",
-        _ => "That did not work",
+        let query = if self.keeps_language { format!("?ui_locales={}", self.language.tag()) } else { String::new() };
+        self.pages.render(page, self.language, &query).map_err(|error| Problem::internal(&error))
     }
 }

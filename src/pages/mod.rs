@@ -2,85 +2,52 @@
 //!
 //! The page of a link explains an operation, has a button for it, and shows the result. Mail scanners follow links, so
 //! only the button has an effect. All pages are HTML without scripts, but for the explorer, which sends requests.
+//!
+//! Each is a template that extends `base.html` and is made of the components in `components.html`; its texts are in
+//! [`crate::texts`], its style in one file for all.
 
+pub(crate) mod assets;
 pub(crate) mod handlers;
+mod page;
 mod question;
+mod refusal;
 
-use std::sync::{LazyLock, OnceLock};
+use std::sync::OnceLock;
 
 use actix_web::web::Bytes;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use minijinja::{Environment, HtmlEscape, context};
+use minijinja::{Environment, Error, ErrorKind, HtmlEscape, UndefinedBehavior, Value, context};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::config::Config;
+use crate::texts::template::add_texts;
+use crate::texts::{Language, Languages};
+use crate::types::Timestamp;
+use page::{Detail, Form, Page};
 
-const TEMPLATE: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
-const WELCOME_TEMPLATE: &str = include_str!("welcome.html");
-const EXPLORER_TEMPLATE: &str = include_str!("docs.html");
-const EXPLORER_STYLE: &str = concat!(include_str!("page.css"), include_str!("docs.css"));
-const EXPLORER_SCRIPT: &str = include_str!("docs.js");
+/// The templates by their names.
+const TEMPLATES: [(&str, &str); 6] = [
+    ("base.html", include_str!("templates/base.html")),
+    ("components.html", include_str!("templates/components.html")),
+    ("icons.html", include_str!("templates/icons.html")),
+    ("link.html", include_str!("templates/link.html")),
+    ("welcome.html", include_str!("templates/welcome.html")),
+    ("docs.html", include_str!("templates/docs.html")),
+];
 
-/// The content security policy of pages: they may use their own style and send their form to this server.
-pub(crate) static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
-    let style = digest(STYLE);
+/// Returns the content security policy of a page whose forms may be sent to `form_action`. It loads style and scripts
+/// of this server, and runs nothing that stands in the page.
+pub(crate) fn content_security_policy(form_action: &str) -> String {
     format!(
-        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+         form-action {form_action}; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
     )
-});
-
-/// The content security policy of the API explorer: it may use its own style and script, and call this server.
-pub(crate) static EXPLORER_POLICY: LazyLock<String> = LazyLock::new(|| {
-    let style = digest(EXPLORER_STYLE);
-    let script = digest(EXPLORER_SCRIPT);
-    format!(
-        "default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; connect-src 'self'; \
-         form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
-    )
-});
-
-fn digest(text: &str) -> String {
-    STANDARD.encode(Sha256::digest(text.as_bytes()))
-}
-
-/// A page.
-pub(crate) struct Page<'a> {
-    /// The title.
-    pub title: &'a str,
-    /// The paragraphs.
-    pub text: Vec<String>,
-    /// The form, if the page has a button.
-    pub form: Option<Form<'a>>,
-}
-
-/// A form, which the button sends to the page's own URL.
-pub(crate) struct Form<'a> {
-    /// The last part of the page's path.
-    pub action: &'a str,
-    /// The token of the link.
-    pub token: &'a str,
-    /// The text of the button.
-    pub button: &'a str,
-    /// The text of a second button, which sends the field `refused`.
-    pub refusal: Option<&'a str>,
-    /// The field for a new password, if one is needed.
-    pub password: Option<PasswordField<'a>>,
-}
-
-/// A field for a new password.
-pub(crate) struct PasswordField<'a> {
-    /// The account's email address, for password managers.
-    pub email: &'a str,
-    /// The error of the password that was sent.
-    pub error: Option<String>,
 }
 
 /// The renderer of pages.
 pub(crate) struct Pages {
-    environment: Environment<'static>,
+    /// The templates in each language that is offered.
+    environments: Vec<(Language, Environment<'static>)>,
+    languages: Languages,
     /// The name of the server on pages.
     site: String,
     /// The path of `PUBLIC_URL`, without a trailing slash.
@@ -97,15 +64,18 @@ pub(crate) struct Pages {
 impl Pages {
     /// Creates a renderer for the server with the name `site`.
     pub(crate) fn new(site: &str, config: &Config) -> Self {
+        let base = config.public_url.path().trim_end_matches('/').to_owned();
+        let environment = |language| (language, environment(language, site, &base));
         Self {
-            environment: environment(),
+            environments: config.pages.languages.iter().map(environment).collect(),
+            languages: config.pages.languages.clone(),
             site: site.to_owned(),
-            base: config.public_url.path().trim_end_matches('/').to_owned(),
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
             is_local: config.is_local(),
-            has_explorer: config.api_docs,
+            has_explorer: config.pages.api_docs,
             explorer: OnceLock::new(),
+            base,
         }
     }
 
@@ -119,59 +89,88 @@ impl Pages {
         &self.site
     }
 
-    /// Renders a page as HTML, with all its texts escaped.
+    /// Returns the languages that are offered.
+    pub(crate) fn languages(&self) -> &Languages {
+        &self.languages
+    }
+
+    /// Renders a page as HTML, with all its texts escaped. `form_query` is added to the URL of its form.
     ///
     /// # Errors
     /// The template fails, which is a defect.
-    pub(crate) fn render(&self, page: &Page<'_>) -> Result<String, minijinja::Error> {
-        let form = page.form.as_ref().map(|form| {
-            let password = form.password.as_ref().map(|field| context! { email => field.email, error => &field.error });
-            let refusal = form.refusal;
-            context! { action => form.action, token => form.token, button => form.button, refusal, password }
-        });
-        let site = &self.site;
-        let style = STYLE;
-        let title = page.title;
-        let text = &page.text;
-        let style = minijinja::Value::from_safe_string(style.to_owned());
-        self.environment.get_template("page.html")?.render(context! { site, style, title, text, form })
+    pub(crate) fn render(&self, page: &Page<'_>, language: Language, form_query: &str) -> Result<String, Error> {
+        let values = context! {
+            title => page.title.value(language),
+            text => page.text.iter().map(|text| text.value(language)).collect::<Vec<_>>(),
+            details => page.details.iter().map(|(name, detail)| detail_values(name.value(language), detail, language))
+                .collect::<Vec<_>>(),
+            form => page.form.as_ref().map(|form| form_values(form, language, form_query)),
+            is_refusal => page.is_refusal,
+        };
+        self.fill("link.html", language, values)
     }
 
     /// Renders the first page, at `/`.
     ///
     /// # Errors
     /// The template fails, which is a defect.
-    pub(crate) fn render_welcome(&self) -> Result<String, minijinja::Error> {
-        let Self { site, base, issuer, audience, is_local, .. } = self;
-        let title = if *is_local { "keyturn works" } else { site };
-        let has_docs = self.has_explorer;
-        let style = minijinja::Value::from_safe_string(STYLE.to_owned());
-        let template = self.environment.get_template("welcome.html")?;
-        template.render(context! { site, style, title, base, issuer, audience, is_local, has_docs })
+    pub(crate) fn render_welcome(&self, language: Language) -> Result<String, Error> {
+        let Self { issuer, audience, is_local, has_explorer, .. } = self;
+        let values = context! { issuer, audience, is_local, has_docs => has_explorer };
+        self.fill("welcome.html", language, values)
     }
 
     /// Renders the API explorer with the groups of operations that `groups` returns. They are the same for each
-    /// request, so this happens once.
+    /// request, so this happens once. It is in English, as the document is that it shows.
     ///
     /// # Errors
     /// The template fails, which is a defect.
-    pub(crate) fn render_explorer<G: Serialize>(&self, groups: impl FnOnce() -> G) -> Result<Bytes, minijinja::Error> {
+    pub(crate) fn render_explorer<G: Serialize>(&self, groups: impl FnOnce() -> G) -> Result<Bytes, Error> {
         if let Some(rendered) = self.explorer.get() {
             return Ok(rendered.clone());
         }
-        let Self { site, base, .. } = self;
-        let title = "API explorer";
-        let groups = minijinja::Value::from(minijinja::value::Serde(groups()));
-        let style = minijinja::Value::from_safe_string(EXPLORER_STYLE.to_owned());
-        let script = minijinja::Value::from_safe_string(EXPLORER_SCRIPT.to_owned());
-        let template = self.environment.get_template("docs.html")?;
-        let rendered = template.render(context! { site, style, script, title, base, groups })?;
+        let groups = Value::from(minijinja::value::Serde(groups()));
+        let environment = environment(Language::English, &self.site, &self.base);
+        let rendered = environment.get_template("docs.html")?.render(context! { groups })?;
         Ok(self.explorer.get_or_init(|| Bytes::from(rendered)).clone())
+    }
+
+    fn fill(&self, name: &str, language: Language, values: Value) -> Result<String, Error> {
+        let offered = self.environments.iter().find(|(offered, _)| *offered == language).or(self.environments.first());
+        let (_, environment) = offered.ok_or_else(|| Error::from(ErrorKind::TemplateNotFound))?;
+        environment.get_template(name)?.render(values)
     }
 }
 
+fn form_values(form: &Form<'_>, language: Language, query: &str) -> Value {
+    let password = form.password.as_ref().map(|field| {
+        context! { email => field.email, error => field.error.as_ref().map(|error| error.value(language)) }
+    });
+    context! {
+        action => format!("{}{query}", form.action),
+        token => form.token,
+        button => form.button.value(language),
+        refusal => form.refusal.as_ref().map(|text| text.value(language)),
+        password,
+    }
+}
+
+fn detail_values(name: Value, detail: &Detail, language: Language) -> Value {
+    match detail {
+        Detail::Chosen(value) => context! { name, value },
+        Detail::Time(time) => {
+            context! { name, value => crate::texts::in_words(*time, language), time => machine_readable(*time) }
+        }
+    }
+}
+
+/// Returns a time for the attribute `datetime`.
+fn machine_readable(time: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(time.as_millis()).unwrap_or_default().to_string()
+}
+
 /// Shows what stands between backticks in a text as code.
-fn code(text: &str) -> minijinja::Value {
+fn code(text: &str) -> Value {
     let escaped = |text| HtmlEscape(text).to_string();
     let mut html = String::new();
     let mut parts = text.split('`').map(escaped).peekable();
@@ -185,16 +184,22 @@ fn code(text: &str) -> minijinja::Value {
         }
         is_code = !is_code;
     }
-    minijinja::Value::from_safe_string(html)
+    Value::from_safe_string(html)
 }
 
-/// Returns the templates.
-fn environment() -> Environment<'static> {
+/// Returns the templates in a language, for the server with the name `site` at the path `base`.
+fn environment(language: Language, site: &str, base: &str) -> Environment<'static> {
     let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     environment.add_filter("code", code);
-    for (name, template) in
-        [("page.html", TEMPLATE), ("welcome.html", WELCOME_TEMPLATE), ("docs.html", EXPLORER_TEMPLATE)]
-    {
+    environment.add_global("site", site);
+    environment.add_global("base", base);
+    add_texts(&mut environment, language);
+    let base = base.to_owned();
+    environment.add_function("asset", move |name: &str| {
+        assets::path(&base, name).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("no asset {name}")))
+    });
+    for (name, template) in TEMPLATES {
         #[expect(clippy::expect_used, reason = "the templates are part of the program, and tests render them")]
         environment.add_template(name, template).expect("a valid template");
     }
@@ -202,21 +207,4 @@ fn environment() -> Environment<'static> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_of_a_page_are_escaped() {
-        let password = Some(PasswordField { email: "\"<b>@example.com", error: Some("<i>".to_owned()) });
-        let form =
-            Some(Form { action: "reset-password", token: "\"><script>", button: "Go", refusal: Some("<b>"), password });
-        let config = Config::from_settings(&[], &crate::random::Random).unwrap();
-        let page = Page { title: "<title>", text: vec!["<script>alert(1)</script>".to_owned()], form };
-        let html = Pages::new("auth.example", &config).render(&page).unwrap();
-        for markup in ["<script", "<b>", "<i>", "\"\""] {
-            assert!(!html.contains(markup), "{markup}: {html}");
-        }
-        assert!(html.contains("&lt;script&gt;alert(1)"), "{html}");
-        assert!(html.contains(&format!("<style>{STYLE}</style>")), "the policy has the digest of this style");
-    }
-}
+mod tests;

@@ -38,7 +38,7 @@ const CANCEL: &str = "/api/v1/auth/deletion/cancel";
 const PAGE: &str = "/account/cancel-deletion";
 
 /// What the subjects of emails begin with.
-const NOTICE: &str = "Your account at keyturn.example will be deleted";
+pub const NOTICE: &str = "Your account at keyturn.example will be deleted";
 const KEPT: &str = "Your account at keyturn.example is kept";
 const GONE: &str = "Your account at keyturn.example was deleted";
 
@@ -46,7 +46,7 @@ const WEEK: u64 = 7 * 86_400;
 const AT_ONCE: (&str, &str) = ("ACCOUNT_DELETION_GRACE", "0");
 const SWEEPING: (&str, &str) = ("SWEEP_INTERVAL", "1");
 
-fn deleting(server: &Endpoint, tokens: &Tokens) -> Request {
+pub fn deleting(server: &Endpoint, tokens: &Tokens) -> Request {
     server.delete(ME).bearer(&tokens.access)
 }
 

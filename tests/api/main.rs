@@ -72,6 +72,7 @@ mod openapi;
 mod openapi_examples;
 mod openapi_tools;
 mod origins;
+mod page_languages;
 mod pages;
 mod people;
 mod poolers;

@@ -18,7 +18,7 @@ both_backends! {
 
 /// The routes that are open to strangers. This list may only shrink: a route that is added to it has to take
 /// credentials of its own, or to tell nothing about anybody.
-pub const OPEN: [(&str, &str); 33] = [
+pub const OPEN: [(&str, &str); 34] = [
     ("POST", "/api/v1/auth/register"),
     ("POST", "/api/v1/auth/login"),
     ("POST", "/api/v1/auth/mfa"),
@@ -33,6 +33,7 @@ pub const OPEN: [(&str, &str); 33] = [
     // The same for everybody.
     ("GET", "/"),
     ("GET", "/docs"),
+    ("GET", "/assets/{name}"),
     // The pages that these emails lead to, with their tokens.
     ("GET", "/account/verify-email"),
     ("POST", "/account/verify-email"),

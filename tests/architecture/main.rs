@@ -21,6 +21,7 @@ mod size;
 mod source;
 mod tables;
 mod tasks;
+mod texts;
 
 /// The direction of the rooms: each may use those of the ranks after its own, and none else.
 const RANKS: &[&[&str]] = &[
@@ -44,6 +45,7 @@ const RANKS: &[&[&str]] = &[
     &["cache"],
     &["db"],
     &["config"],
+    &["texts"],
     &["secret"],
     &["random"],
     &["clock"],
@@ -76,6 +78,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("cache", "session entries, revocation marks and rate limits, in the process or in Redis"),
     ("db", "connections to SQLite or Postgres, schema, migrations"),
     ("config", "settings, parsed once"),
+    ("texts", "texts for people in their languages: the catalogues, and the choice of a language"),
     ("secret", "the master secret and the keys derived from it"),
     ("random", "the source of randomness and of ids"),
     ("clock", "the time, which tests can set"),

@@ -123,6 +123,7 @@ async fn send(server: &Server, shown: &Shown, admin: &Tokens) -> Response {
             .replace("KEY_ID", &key)
             .replace("ada@example.com", &caller.email)
             .replace("seven ravens over the harbour", PASSWORD)
+            .replace("FILE_NAME", "style.0123456789abcdef.css")
             .replace("LINK_TOKEN", &format!("kto_{}", "A".repeat(43)))
             .replace("MFA_TOKEN", &format!("ktm_{}", "A".repeat(43)))
     };
@@ -150,7 +151,8 @@ async fn every_route_has_a_request_that_the_server_takes(backend: Backend) {
     server.sql(&format!("UPDATE users SET roles = '[\"user\",\"admin\"]' WHERE {condition}"));
     let mut missing: BTreeSet<Route> = routes(&server).await.into_keys().collect();
     for shown in shown() {
-        let mut path = shown.target.split('?').next().unwrap().replace("/secret/1", "/secret/{n}");
+        let mut path =
+            shown.target.split('?').next().unwrap().replace("/secret/1", "/secret/{n}").replace("FILE_NAME", "{name}");
         for id in ["SESSION_ID", "USER_ID", "CLIENT_ID", "KEY_ID"] {
             path = path.replace(id, "{id}");
         }

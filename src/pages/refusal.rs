@@ -1,0 +1,52 @@
+//! What a page says where the API would answer with problem details.
+
+use actix_web::ResponseError as _;
+use actix_web::http::StatusCode;
+
+use super::page::Page;
+use crate::http::Problem;
+use crate::passwords::{Password, WeakPassword};
+use crate::texts::Text;
+
+/// Returns the page of a refusal. `another_link` says whether the visitor may ask for another link.
+pub(super) fn refusal(problem: &Problem, site: &str, another_link: bool) -> Page<'static> {
+    let status = problem.status_code();
+    let mut text = vec![reason(problem, site)];
+    if status == StatusCode::BAD_REQUEST && another_link {
+        text.push(Text::of("refused-link-another"));
+    }
+    Page { is_refusal: true, ..Page::new(title(status), text) }
+}
+
+fn title(status: StatusCode) -> Text {
+    match status {
+        StatusCode::BAD_REQUEST => Text::of("refused-link-title"),
+        StatusCode::CONFLICT => Text::of("refused-taken-title"),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Text::of("refused-later-title"),
+        _ => Text::of("refused-title"),
+    }
+}
+
+fn reason(problem: &Problem, site: &str) -> Text {
+    match problem.code() {
+        "invalid_one_time_token" => Text::of("refused-link"),
+        "email_taken" => Text::of("refused-taken"),
+        "too_many_requests" | "too_many_failures" => Text::of("refused-too-many"),
+        "busy" | "clock_skew" | "database_unavailable" => Text::of("refused-unavailable"),
+        "invalid_input" | "malformed_form" | "unsupported_media_type" => Text::of("refused-form"),
+        "incomplete_body" | "request_timeout" => Text::of("refused-too-slow"),
+        "body_too_large" => Text::of("refused-too-large"),
+        "duplicate_cookie" | "malformed_cookie" => Text::of("refused-cookie"),
+        _ => Text::of("refused-other").with("site", site),
+    }
+}
+
+/// Returns why a password is refused.
+pub(super) fn weakness(weak: &WeakPassword) -> Text {
+    let bytes = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+    match weak {
+        WeakPassword::TooShort => Text::of("password-too-short").with_number("bytes", bytes(Password::MIN_BYTES)),
+        WeakPassword::TooLong => Text::of("password-too-long").with_number("bytes", bytes(Password::MAX_BYTES)),
+        WeakPassword::Guessable(_) => Text::of("password-guessable"),
+    }
+}

@@ -1,0 +1,132 @@
+# Texts of the pages. A text has no markup: links and code are values, which the templates put in.
+
+time = { $day } { $month ->
+    [1] January
+    [2] February
+    [3] March
+    [4] April
+    [5] May
+    [6] June
+    [7] July
+    [8] August
+    [9] September
+    [10] October
+    [11] November
+   *[12] December
+} { $year }, { $time } UTC
+
+## On every page
+
+skip-to-content = Skip to the content
+form-refused = Please check what you entered.
+icon-phone = Phone
+icon-tablet = Tablet
+icon-desktop = Computer
+icon-tv = TV or console
+icon-terminal = Program
+icon-unknown = Unknown device
+icon-warning = Warning
+icon-check = Done
+page-previous = Previous page
+page-next = Next page
+page-navigation = Pages
+
+## The first page
+
+welcome-works = keyturn works
+welcome-what = This is keyturn, an auth server: it registers people, logs them in, and gives out tokens that your backend can verify. It runs for this computer alone.
+welcome-next = What to do next
+welcome-try = Try the API in the { $explorer }: register an account, and look at its session.
+welcome-email = Read the first email: its link is printed in the log of the server.
+welcome-verify = Verify tokens in your backend, with the keys of { $keys }, the issuer { $issuer } and the audience { $audience }.
+welcome-guides = Read the guides in the folder { $folder } of the source: apps, backends, and the way to production.
+welcome-people = This server keeps the accounts of { $site }. To log in, open the app or the website that sent you here.
+welcome-developers = For developers
+welcome-explorer = API explorer
+welcome-explorer-about = { $explorer }: every route, to read and to try
+welcome-openapi-about = { $document }, for generators of clients
+welcome-metadata = Metadata
+welcome-keys = keys
+welcome-metadata-about = { $metadata } and { $keys }, for backends
+welcome-health = Health
+welcome-health-about = { $health }: whether this server can serve requests
+
+## The pages that links in emails lead to
+
+account = Account
+name = Name
+created = Created
+device = Device
+place = Place
+new-password = New password
+
+verify-new-title = Did you create this account?
+verify-new-email = An account at { $site } has the email address { $email }.
+verify-new-advice = Confirm it only if you created it yourself. Unless you are logged in here, two-step login and settings from before are removed.
+verify-refuse = No, I did not create this account
+verify-title = Is this your email address?
+verify-text = An account at { $site } has the email address { $email }. Confirm it only if it is yours.
+verify-button = Yes, it is mine
+verified-title = Your email address is verified
+verified-text = This email address belongs to your account at { $site }. You can close this page.
+disowned-title = Thank you for telling us
+disowned-text = Whoever created the account at { $site } is logged out and cannot log in again. If you want to use it yourself, ask for a new password there.
+
+reset-title = Choose a new password
+reset-text = For your account at { $site }. All devices are logged out then.
+reset-first-proof = Two-step login and settings from before are removed, because this email address is confirmed for the first time.
+reset-button = Set the password
+reset-done-title = Your password is set
+reset-done-text = All devices were logged out. Log in with the new password from now on.
+invitation-title = Choose a password
+invitation-text = For your account at { $site }. You log in there with this email address and the password.
+invitation-done-title = Your account is ready
+invitation-done-text = You can log in at { $site } with this email address and password.
+
+change-old-title = Change your email address?
+change-old-text = The email address of your account at { $site } is to change from { $email } to { $new }.
+change-old-button = Yes, change it
+change-new-title = Use this email address?
+change-new-text = An account at { $site } is to use the email address { $new }.
+change-new-button = Yes, use it
+change-both = Nothing changes before both addresses have confirmed.
+change-half-title = One more address to confirm
+change-half-text = Open the link in the email that we sent to the other address, too.
+changed-title = Your email address is changed
+changed-text = Log in with the new address from now on.
+
+report-title = Was this not you?
+report-one = The login to your account at { $site } is ended at once, and you get an email with a link to set a new password.
+report-all = All logins to your account at { $site } are ended at once, including yours, and you get an email with a link to set a new password.
+report-button = It was not me
+reported-title = They are logged out
+reported-text = An email with a link to set a new password is on its way. Choose one that you use nowhere else.
+
+keep-title = Keep your account?
+keep-text = Your account at { $site } is to be deleted, with its data. You can keep it as it is.
+keep-button = Keep my account
+kept-title = Your account is kept
+kept-text = You can log in again, with the same password as before. If you did not ask for the deletion yourself, somebody else knows that password: choose a new one now.
+
+## Passwords that are refused
+
+password-too-short = A password has at least { $bytes } bytes. A few words that do not belong together are easy to keep in mind.
+password-too-long = A password has at most { $bytes } bytes.
+password-guessable = This password is easy to guess. Use a few words that do not belong together.
+
+## Refusals
+
+refused-link-title = This link does not work
+refused-link = The link is no longer valid: it was used, has expired, or a newer one has replaced it.
+refused-link-another = If you have forgotten your password, ask for another email where you log in. If you were invited, ask whoever invited you.
+refused-taken-title = This email address is taken
+refused-taken = Another account has this email address.
+refused-later-title = Please try again in a moment
+refused-too-many = There were too many attempts. Wait a little, then try again.
+refused-unavailable = The server cannot do this at the moment. Nothing has changed.
+refused-title = That did not work
+refused-form = The form could not be read. Go back, load the page again and send it once more.
+refused-too-slow = The form took too long to arrive. Check your connection, then try again.
+refused-too-large = The form is too large.
+refused-cookie = A cookie of this site cannot be read. Delete the cookies of this site, then try again.
+refused-other = Something went wrong. If it happens again, tell those who run { $site }.
