@@ -158,7 +158,7 @@ pub(crate) async fn submit_reset_password(visit: Visit, form: SentForm) -> HttpR
             Ok(_) => Ok(Answer::done(Text::of("reset-done-title"), Text::of("reset-done-text"))),
             Err(ResetError::Weak(weak)) => {
                 let link = visit.links.info(token.as_ref(), SET_PASSWORD).await?;
-                let html = visit.ask(&link, token.as_ref(), Some(weakness(&weak)))?;
+                let html = visit.ask(&link, token.as_ref(), weakness(&weak))?;
                 Ok(Answer::Html(StatusCode::UNPROCESSABLE_ENTITY, html))
             }
             Err(error) => Err(error.into()),
@@ -282,7 +282,7 @@ impl Visit {
             self.count().await?;
             let token = query::parameter(&self.request, "token")?.and_then(|text| OpaqueToken::parse(Kind::Link, text));
             let link = self.links.info(token.as_ref(), purposes).await?;
-            Ok(Answer::Html(StatusCode::OK, self.ask(&link, token.as_ref(), None)?))
+            Ok(Answer::Html(StatusCode::OK, self.ask(&link, token.as_ref(), Vec::new())?))
         };
         self.respond(answer.await)
     }
@@ -311,7 +311,7 @@ impl Visit {
         Ok(self.throttle.count_ip(Limit::LoginAddress, &self.requester()).await?)
     }
 
-    fn ask(&self, link: &LinkInfo, token: Option<&OpaqueToken>, error: Option<Text>) -> Result<String, Problem> {
+    fn ask(&self, link: &LinkInfo, token: Option<&OpaqueToken>, error: Vec<Text>) -> Result<String, Problem> {
         let token = token.map(OpaqueToken::expose).unwrap_or_default();
         self.render(&question(self.pages.site(), link, token, error))
     }

@@ -144,7 +144,8 @@ impl Pages {
 
 fn form_values(form: &Form<'_>, language: Language, query: &str) -> Value {
     let password = form.password.as_ref().map(|field| {
-        context! { email => field.email, error => field.error.as_ref().map(|error| error.value(language)) }
+        let sentences: Vec<String> = field.error.iter().map(|text| text.in_language(language)).collect();
+        context! { email => field.email, error => sentences.join(" ") }
     });
     context! {
         action => format!("{}{query}", form.action),

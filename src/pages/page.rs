@@ -56,6 +56,6 @@ pub(crate) struct Form<'a> {
 pub(crate) struct PasswordField<'a> {
     /// The account's email address, for password managers.
     pub email: &'a str,
-    /// The error of the password that was sent.
-    pub error: Option<Text>,
+    /// Why the password that was sent is refused, sentence by sentence.
+    pub error: Vec<Text>,
 }

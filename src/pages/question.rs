@@ -7,7 +7,7 @@ use crate::tokens::opaque::Purpose;
 
 /// Returns the page that asks for a confirmation of a link's operation. `error` is the error of a password that was
 /// sent.
-pub(super) fn question<'a>(site: &str, link: &'a LinkInfo, token: &'a str, error: Option<Text>) -> Page<'a> {
+pub(super) fn question<'a>(site: &str, link: &'a LinkInfo, token: &'a str, error: Vec<Text>) -> Page<'a> {
     let email = link.email.as_str();
     let new_email = link.new_email.as_deref().unwrap_or_default();
     let form = |action: &'static str, button| Form { action, token, button, refusal: None, password: None };

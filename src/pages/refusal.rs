@@ -41,12 +41,12 @@ fn reason(problem: &Problem, site: &str) -> Text {
     }
 }
 
-/// Returns why a password is refused.
-pub(super) fn weakness(weak: &WeakPassword) -> Text {
+/// Returns why a password is refused, sentence by sentence.
+pub(super) fn weakness(weak: &WeakPassword) -> Vec<Text> {
     let bytes = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
     match weak {
-        WeakPassword::TooShort => Text::of("password-too-short").with_number("bytes", bytes(Password::MIN_BYTES)),
-        WeakPassword::TooLong => Text::of("password-too-long").with_number("bytes", bytes(Password::MAX_BYTES)),
-        WeakPassword::Guessable(_) => Text::of("password-guessable"),
+        WeakPassword::TooShort => vec![Text::of("password-too-short").with_number("bytes", bytes(Password::MIN_BYTES))],
+        WeakPassword::TooLong => vec![Text::of("password-too-long").with_number("bytes", bytes(Password::MAX_BYTES))],
+        WeakPassword::Guessable(advice) => [&[Text::of("password-guessable")], advice.texts()].concat(),
     }
 }

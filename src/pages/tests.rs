@@ -9,7 +9,7 @@ fn pages(languages: &str) -> Pages {
 
 #[test]
 fn texts_of_a_page_are_escaped() {
-    let password = Some(PasswordField { email: "\"<b>@example.com", error: Some(Text::of("account")) });
+    let password = Some(PasswordField { email: "\"<b>@example.com", error: vec![Text::of("account")] });
     let refusal = Some(Text::of("verify-refuse"));
     let form = Form { action: "reset-password", token: "\"><script>", button: Text::of("account"), refusal, password };
     let text = Text::of("welcome-people").with("site", "<script>alert(1)</script>");

@@ -1,5 +1,6 @@
 //! Passwords: the rules for new passwords, hashing and verification, and hashes imported from other systems.
 
+mod advice;
 mod hash;
 mod hasher;
 mod imported_hash;

@@ -6,6 +6,8 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 use zeroize::Zeroizing;
 use zxcvbn::{Score, zxcvbn};
 
+use super::advice::Advice;
+
 /// A password in composed form (NFC), so that it is the same from every keyboard. It is zeroized when dropped and
 /// cannot be printed.
 #[derive(Clone)]
@@ -29,7 +31,7 @@ pub(crate) enum WeakPassword {
     TooLong,
     /// The password is easy to guess.
     #[error("This password is easy to guess. {0}")]
-    Guessable(String),
+    Guessable(Advice),
 }
 
 impl WeakPassword {
@@ -108,7 +110,7 @@ impl NewPassword {
         let known = known.iter().map(String::as_str).collect::<Vec<_>>();
         let estimate = zxcvbn(beginning(&self.password.composed), &known);
         if estimate.score() < Score::Three {
-            return Err(WeakPassword::Guessable(advice(&estimate)));
+            return Err(WeakPassword::Guessable(Advice::new(estimate.feedback())));
         }
         Ok(self.password)
     }
@@ -177,16 +179,6 @@ fn words(text: &str) -> impl Iterator<Item = String> {
     let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() > 2);
     let words = words.map(str::to_owned).collect::<Vec<_>>();
     [text, name].into_iter().chain(words).filter(|word| !word.is_empty())
-}
-
-fn advice(estimate: &zxcvbn::Entropy) -> String {
-    let feedback = estimate.feedback();
-    let warning = feedback.and_then(|feedback| feedback.warning()).map_or_else(
-        || "Guessers try common words and personal details first.".to_owned(),
-        |warning| warning.to_string(),
-    );
-    let suggestions = feedback.into_iter().flat_map(|feedback| feedback.suggestions()).map(ToString::to_string);
-    [warning].into_iter().chain(suggestions).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@ use super::catalogue::{self, Value};
 use crate::types::Timestamp;
 
 /// A text of the catalogues, with its values.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Text {
     key: &'static str,
     values: Vec<(&'static str, TextValue)>,
 }
 
 /// A value in a text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum TextValue {
     Plain(String),
     Number(i64),

@@ -1,6 +1,7 @@
 //! The pages in each language, and in Chromium as different people have them.
 
 use serde_json::json;
+use url::form_urlencoded::Serializer;
 
 use crate::deletion::{NOTICE, deleting};
 use crate::pages::{Shown, between};
@@ -11,6 +12,7 @@ use crate::support::{Backend, PASSWORD, Server, variable};
 both_backends! {
     a_page_is_in_the_language_that_the_visitor_asks_for,
     the_form_of_a_page_keeps_its_language,
+    a_weak_password_is_explained_in_the_language_of_the_page,
     a_server_offers_the_languages_that_it_is_told_to,
 }
 
@@ -69,6 +71,29 @@ async fn the_form_of_a_page_keeps_its_language(backend: Backend) {
     let form = server.post(&format!("/account/{action}")).header("content-type", "application/x-www-form-urlencoded");
     let done = Shown(form.body(body).send().await.assert_status(200).clone());
     assert_eq!(done.title(), "Ihre E-Mail-Adresse ist bestätigt");
+}
+
+async fn a_weak_password_is_explained_in_the_language_of_the_page(backend: Backend) {
+    let post = Post::on(backend).await;
+    let server = &post.server;
+    let person = server.register().await;
+    let token = post.reset_token(&person.email, 1).await;
+    for (password, reason) in [
+        ("short", "Ein Passwort hat mindestens 8 Bytes."),
+        (
+            "password",
+            "Dieses Passwort ist leicht zu erraten. Es ist eines der zehn häufigsten Passwörter. Fügen Sie noch",
+        ),
+        (&person.email, "Dieses Passwort ist leicht zu erraten. Wer rät, probiert zuerst häufige Wörter"),
+    ] {
+        let body =
+            Serializer::new(String::new()).append_pair("token", &token).append_pair("new_password", password).finish();
+        let form = server.post("/account/reset-password?ui_locales=de");
+        let form = form.header("content-type", "application/x-www-form-urlencoded").body(body);
+        let page = Shown(form.send().await.assert_status(422).clone());
+        let error = between(&page.text(), "<p class=\"error\" id=\"new_password-error\">", "</p>");
+        assert!(error.starts_with(reason), "{password}: {error}");
+    }
 }
 
 async fn a_server_offers_the_languages_that_it_is_told_to(backend: Backend) {

@@ -112,7 +112,35 @@ kept-text = Sie können sich wieder anmelden, mit demselben Passwort wie zuvor. 
 
 password-too-short = Ein Passwort hat mindestens { $bytes } Bytes. Ein paar Wörter, die nicht zusammengehören, lassen sich leicht merken.
 password-too-long = Ein Passwort hat höchstens { $bytes } Bytes.
-password-guessable = Dieses Passwort ist leicht zu erraten. Nehmen Sie ein paar Wörter, die nicht zusammengehören.
+password-guessable = Dieses Passwort ist leicht zu erraten.
+password-personal = Wer rät, probiert zuerst häufige Wörter und persönliche Angaben.
+password-rows-of-keys = Gerade Reihen von Tasten sind leicht zu erraten.
+password-keyboard-pattern = Kurze Muster auf der Tastatur sind leicht zu erraten.
+password-repeated-letter = Wiederholungen wie „aaa“ sind leicht zu erraten.
+password-repeated-part = Wiederholungen wie „abcabcabc“ sind kaum schwerer zu erraten als „abc“.
+password-top-10 = Es ist eines der zehn häufigsten Passwörter.
+password-top-100 = Es ist eines der hundert häufigsten Passwörter.
+password-common = Es ist ein sehr häufiges Passwort.
+password-similar = Es ähnelt einem häufigen Passwort.
+password-sequence = Folgen wie „abc“ oder „6543“ sind leicht zu erraten.
+password-recent-year = Jahre der letzten Zeit sind leicht zu erraten.
+password-single-word = Ein einzelnes Wort ist leicht zu erraten.
+password-date = Ein Datum ist oft leicht zu erraten.
+password-name = Namen allein sind leicht zu erraten.
+password-common-name = Häufige Namen sind leicht zu erraten.
+password-use-words = Nehmen Sie ein paar Wörter, aber keine gängige Wendung.
+password-no-symbols = Sonderzeichen, Ziffern oder Großbuchstaben braucht es nicht.
+password-add-words = Fügen Sie noch ein oder zwei Wörter hinzu, am besten seltene.
+password-capitals = Großbuchstaben helfen nicht viel.
+password-all-capitals = Nur Großbuchstaben sind fast so leicht zu erraten wie gar keine.
+password-reversed = Umgedrehte Wörter sind nicht viel schwerer zu erraten.
+password-substitutions = Ersetzungen wie „@“ für „a“ helfen nicht viel.
+password-more-turns = Nehmen Sie ein längeres Muster mit mehr Wendungen.
+password-avoid-repeats = Vermeiden Sie Wiederholungen von Wörtern und Zeichen.
+password-avoid-sequences = Vermeiden Sie Folgen.
+password-avoid-recent-years = Vermeiden Sie Jahre der letzten Zeit.
+password-avoid-own-years = Vermeiden Sie Jahre, die mit Ihnen zu tun haben.
+password-avoid-own-dates = Vermeiden Sie Daten und Jahre, die mit Ihnen zu tun haben.
 
 ## Ablehnungen
 

@@ -112,7 +112,35 @@ kept-text = You can log in again, with the same password as before. If you did n
 
 password-too-short = A password has at least { $bytes } bytes. A few words that do not belong together are easy to keep in mind.
 password-too-long = A password has at most { $bytes } bytes.
-password-guessable = This password is easy to guess. Use a few words that do not belong together.
+password-guessable = This password is easy to guess.
+password-personal = Guessers try common words and personal details first.
+password-rows-of-keys = Straight rows of keys are easy to guess.
+password-keyboard-pattern = Short keyboard patterns are easy to guess.
+password-repeated-letter = Repeats like “aaa” are easy to guess.
+password-repeated-part = Repeats like “abcabcabc” are only slightly harder to guess than “abc”.
+password-top-10 = It is one of the ten most common passwords.
+password-top-100 = It is one of the hundred most common passwords.
+password-common = It is a very common password.
+password-similar = It is similar to a common password.
+password-sequence = Sequences like “abc” or “6543” are easy to guess.
+password-recent-year = Recent years are easy to guess.
+password-single-word = A word by itself is easy to guess.
+password-date = Dates are often easy to guess.
+password-name = Names by themselves are easy to guess.
+password-common-name = Common names are easy to guess.
+password-use-words = Use a few words, but no common phrase.
+password-no-symbols = It needs no symbols, digits or capitals.
+password-add-words = Add another word or two. Uncommon words are better.
+password-capitals = Capitals do not help very much.
+password-all-capitals = All capitals are almost as easy to guess as none.
+password-reversed = Reversed words are not much harder to guess.
+password-substitutions = Substitutions like “@” for “a” do not help very much.
+password-more-turns = Use a longer keyboard pattern with more turns.
+password-avoid-repeats = Avoid repeated words and characters.
+password-avoid-sequences = Avoid sequences.
+password-avoid-recent-years = Avoid recent years.
+password-avoid-own-years = Avoid years that are associated with you.
+password-avoid-own-dates = Avoid dates and years that are associated with you.
 
 ## Refusals
 
