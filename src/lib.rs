@@ -70,7 +70,7 @@
 //! 5. The same transaction records the login and inserts the session's row (`PreparedSession::insert`)
 //!    with the digest of its first refresh token. It revokes the sessions that exceed the account's limit, and queues
 //!    an email if the login is unusual.
-//! 6. After the commit [`sessions::Sessions::issue_opened`] puts the session's [`sessions::SessionSnapshot`] into the
+//! 6. After the commit [`sessions::Sessions::finish_login`] puts the session's [`sessions::SessionSnapshot`] into the
 //!    [`cache`], signs the access token ([`tokens::access`]) and returns both tokens.
 //!
 //! # A refresh

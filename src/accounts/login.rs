@@ -10,7 +10,7 @@ use crate::mail::Mail;
 use crate::metrics::{LoginOutcome, Metrics};
 use crate::mfa::{Challenge, Mfa, Owner};
 use crate::passwords::{HasherError, Password};
-use crate::sessions::{IssueError, IssuedTokens, OpenedSession, Sessions};
+use crate::sessions::{IssueError, LoggedIn, OpenedSession, SessionOptions, Sessions};
 use crate::throttle::{AttemptError, ClaimedCode, PasswordAttempt};
 use crate::tokens::opaque::OpaqueToken;
 use crate::types::{Amr, EmailAddress, KeyThumbprint, Label, Requester, Timestamp, Transport, UserId};
@@ -58,7 +58,7 @@ pub(crate) struct LoginOptions {
 /// The result of a correct password.
 pub(crate) enum LoginStep {
     /// The login is complete.
-    Complete(Box<IssuedTokens>),
+    Complete(LoggedIn),
     /// The login needs a second factor. This is the token of the challenge.
     SecondFactorRequired(OpaqueToken),
 }
@@ -181,7 +181,7 @@ impl Logins {
             }
             match opened? {
                 Some(PendingStep::Opened(opened)) => {
-                    return Ok(LoginStep::Complete(Box::new(self.sessions.issue_opened(*opened).await?)));
+                    return Ok(LoginStep::Complete(self.sessions.finish_login(*opened).await?));
                 }
                 Some(PendingStep::Challenged(token)) => return Ok(LoginStep::SecondFactorRequired(token)),
                 Some(PendingStep::Unverified) => {
@@ -220,9 +220,13 @@ impl Logins {
             if let Some(token) = logins.challenge(conn, account.id, &options)? {
                 return Ok(Some(PendingStep::Challenged(token)));
             }
-            let device_name = options.device_name.map(Label::into_string);
-            let by = &attempt.requester;
-            let opened = logins.open_in(conn, &mut account, Amr::password(), device_name, options.proven, by)?;
+            let LoginOptions { device_name, transport, proven, .. } = options;
+            let options = SessionOptions {
+                kind: transport.session_kind(),
+                device_name: device_name.map(Label::into_string),
+                bound_to: proven,
+            };
+            let opened = logins.open_in(conn, &mut account, Amr::password(), options, &attempt.requester)?;
             Ok(Some(PendingStep::Opened(Box::new(opened))))
         });
         opened.await
@@ -248,14 +252,14 @@ impl Logins {
         conn: &mut Conn,
         account: &mut LockedAccount,
         amr: Amr,
-        device_name: Option<String>,
-        proven: Option<KeyThumbprint>,
+        options: SessionOptions,
         requester: &Requester,
     ) -> DbResult<OpenedSession> {
         account.record_login(conn, self.clock.now())?;
-        let prepared = self.sessions.prepare(amr, requester, device_name).bound_to(proven);
+        let is_bound = options.bound_to.is_some();
+        let prepared = self.sessions.prepare(amr, requester, options);
         let mut record = Record::new(Event::LoginSucceeded, &Actor::anonymous(requester)).on(account.id);
-        if proven.is_some() {
+        if is_bound {
             record = record.with("dpop", true);
         }
         self.audit.append(conn, &record.session(prepared.session()))?;

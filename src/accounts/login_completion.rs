@@ -9,7 +9,7 @@ use crate::db::{Committed, Conn, DbError, DbResult};
 use crate::mail::MfaChange;
 use crate::metrics::LoginOutcome;
 use crate::mfa::{Challenge, Method, Owner};
-use crate::sessions::{IssueError, IssuedTokens, OpenedSession};
+use crate::sessions::{IssueError, LoggedIn, OpenedSession, SessionOptions};
 use crate::throttle::{AttemptError, CodeAttempt};
 use crate::tokens::opaque::OpaqueToken;
 use crate::types::{KeyThumbprint, Requester, Transport, UserId};
@@ -30,8 +30,8 @@ pub(crate) struct SecondFactor {
 
 /// A login that was completed with its second factor.
 pub(crate) struct CompletedLogin {
-    /// The tokens of the new session.
-    pub tokens: IssuedTokens,
+    /// What the login has opened.
+    pub logged_in: LoggedIn,
     /// How the client receives its tokens.
     pub transport: Transport,
     /// The token of the new trusted device, if it was requested.
@@ -118,8 +118,8 @@ impl Logins {
         // A wrong code may have queued an email, too.
         self.mail.wake();
         let PendingCompletion { opened, transport, trusted_device } = committed?.into_result()?;
-        let tokens = self.sessions.issue_opened(*opened).await?;
-        Ok(CompletedLogin { tokens, transport, trusted_device })
+        let logged_in = self.sessions.finish_login(*opened).await?;
+        Ok(CompletedLogin { logged_in, transport, trusted_device })
     }
 
     fn complete_in(
@@ -148,7 +148,12 @@ impl Logins {
             return Err(CompleteError::NoChallenge);
         }
         claim.record_success_in(conn)?;
-        let opened = self.open_in(conn, &mut account, method.amr(), pending.device_name, factor.proven, requester)?;
+        let options = SessionOptions {
+            kind: pending.transport.session_kind(),
+            device_name: pending.device_name,
+            bound_to: factor.proven,
+        };
+        let opened = self.open_in(conn, &mut account, method.amr(), options, requester)?;
         let actor = Actor { user: Some(user), session: Some(opened.session()), requester: requester.clone() };
         self.audit.append(conn, &Record::new(Event::MfaSucceeded, &actor).with("method", method.name()))?;
         if method == Method::RecoveryCode {

@@ -5,8 +5,8 @@ use super::{Accounts, notices};
 use crate::audit::{Actor, Event, Record};
 use crate::db::{Conn, DbError, DbResult};
 use crate::passwords::{HasherError, NO_PASSWORD, NewPassword, NewPasswordError, WeakPassword};
-use crate::sessions::{IssueError, IssuedTokens};
-use crate::types::{Amr, EmailAddress, KeyThumbprint, Label, Requester, Roles, UserId};
+use crate::sessions::{IssueError, LoggedIn, SessionOptions};
+use crate::types::{Amr, EmailAddress, Label, Requester, Roles, UserId};
 
 /// A new account.
 pub(crate) struct NewAccount {
@@ -26,7 +26,7 @@ pub(crate) struct NewRow {
 /// The result of a registration.
 pub(crate) enum Registered {
     /// The owner is logged in.
-    LoggedIn(Box<IssuedTokens>),
+    LoggedIn(LoggedIn),
     /// The owner can log in once the email address is verified.
     Unverified,
 }
@@ -71,7 +71,7 @@ impl From<DbError> for RegisterError {
 
 impl Accounts {
     /// Creates an account, queues the email that verifies its address, and opens a session unless only verified
-    /// addresses may log in, in one transaction. The session is bound to the key that was `proven`, if any.
+    /// addresses may log in, in one transaction.
     ///
     /// # Errors
     /// Registration is closed, the password is easy to guess, or the email address has an account.
@@ -79,20 +79,19 @@ impl Accounts {
         &self,
         new: NewAccount,
         password: NewPassword,
-        device_name: Option<Label>,
-        proven: Option<KeyThumbprint>,
+        options: SessionOptions,
         requester: &Requester,
     ) -> Result<Registered, RegisterError> {
         if !self.registration {
             return Err(RegisterError::Closed);
         }
         let NewRow { row } = self.new_row(new, Some(password)).await?;
-        let device_name = device_name.map(Label::into_string);
-        let prepared = self.sessions.prepare(Amr::password(), requester, device_name).bound_to(proven);
+        let is_bound = options.bound_to.is_some();
+        let prepared = self.sessions.prepare(Amr::password(), requester, options);
         let mut record = Record::new(Event::AccountRegistered, &Actor::anonymous(requester)).on(row.id);
         if !self.require_verified_email {
             record = record.session(prepared.session());
-            if proven.is_some() {
+            if is_bound {
                 record = record.with("dpop", true);
             }
         }
@@ -110,7 +109,7 @@ impl Accounts {
         let opened = opened.await?;
         self.mail.wake();
         Ok(match opened {
-            Some(opened) => Registered::LoggedIn(Box::new(self.sessions.issue_opened(opened).await?)),
+            Some(opened) => Registered::LoggedIn(self.sessions.finish_login(opened).await?),
             None => Registered::Unverified,
         })
     }

@@ -18,6 +18,7 @@ use crate::accounts::registration::{NewAccount, RegisterError, Registered};
 use crate::http::problem::Fields;
 use crate::http::{Body, HttpContext, Problem};
 use crate::passwords::{NewPassword, Password, WeakPassword};
+use crate::sessions::SessionOptions;
 use crate::throttle::{Limit, Throttle};
 use crate::types::{
     EmailAddress, EmailAddressError, Label, LabelError, Patch, Roles, SessionId, Timestamp, Transport, not_null,
@@ -73,9 +74,16 @@ pub(super) async fn register_account(
     let requester = context.requester(&request);
     throttle.count_ip(Limit::RegisterAddress, &requester).await?;
     let (new, password, device_name) = new_account(body)?;
-    let proven = proven_key(&request, transport).await?;
-    match accounts.register(new, password, device_name, proven, &requester).await? {
-        Registered::LoggedIn(tokens) => Ok(token_response(&context, StatusCode::CREATED, &tokens, transport)),
+    let options = SessionOptions {
+        kind: transport.session_kind(),
+        device_name: device_name.map(Label::into_string),
+        bound_to: proven_key(&request, transport).await?,
+    };
+    match accounts.register(new, password, options, &requester).await? {
+        Registered::LoggedIn(logged_in) => {
+            let tokens = logged_in.into_tokens()?;
+            Ok(token_response(&context, StatusCode::CREATED, &tokens, transport))
+        }
         Registered::Unverified => {
             Ok(HttpResponse::Created().json(VerificationRequired { email_verification_required: true }))
         }

@@ -249,7 +249,7 @@ fn authorization(headers: &HeaderMap) -> Result<Option<Shown>, ClientRefusal> {
         let text = credentials.trim().to_owned();
         return Ok(Some(Shown::Token(PresentedToken { text, transport: Transport::Bearer, is_dpop })));
     }
-    // Another scheme is a way to authenticate that is not taken (RFC 6749 §5.2), and its challenge names those that are.
+    // Another scheme is a way to authenticate that is not taken (RFC 6749 §5.2). The challenge names one that is.
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(ClientRefusal::Invalid);
     }

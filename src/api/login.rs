@@ -90,7 +90,10 @@ pub(super) async fn log_in(
     let options = LoginOptions { device_name, transport, trusted_device, proven };
     let password = Password::parse(body.password).ok();
     match logins.login(&email, password, &options, &requester).await? {
-        LoginStep::Complete(tokens) => Ok(token_response(&context, StatusCode::OK, &tokens, transport)),
+        LoginStep::Complete(logged_in) => {
+            let tokens = logged_in.into_tokens()?;
+            Ok(token_response(&context, StatusCode::OK, &tokens, transport))
+        }
         LoginStep::SecondFactorRequired(token) => Ok(second_factor_required(&token)),
     }
 }

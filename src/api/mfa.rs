@@ -21,7 +21,7 @@ use crate::accounts::{Logins, TwoStep};
 use crate::http::{Body, HttpContext, Problem, Query};
 use crate::mfa;
 use crate::tokens::opaque::{Kind, OpaqueToken};
-use crate::types::{Timestamp, TrustedDeviceId};
+use crate::types::{Timestamp, Transport, TrustedDeviceId};
 
 /// A method of the second factor.
 #[derive(Clone, Copy, Deserialize, Serialize, utoipa::ToSchema)]
@@ -68,7 +68,9 @@ pub(super) async fn complete_login(
     Body(body, _): Body<SecondFactorRequest>,
 ) -> Result<HttpResponse, Problem> {
     let challenge = OpaqueToken::parse(Kind::MfaChallenge, body.mfa_token).ok_or(CompleteError::NoChallenge)?;
-    let begun = logins.find_challenge(&challenge).await?.ok_or(CompleteError::NoChallenge)?;
+    let begun = logins.find_challenge(&challenge).await?;
+    // One that began on a page opens a session there.
+    let begun = begun.filter(|begun| begun.transport != Transport::Pages).ok_or(CompleteError::NoChallenge)?;
     require_origin_for(begun.transport, &request, &context)?;
     let proven = proven_key(&request, begun.transport).await?;
     match (begun.proven, proven) {
@@ -86,7 +88,8 @@ pub(super) async fn complete_login(
     };
     let completed = logins.complete(begun.user, factor, &requester).await?;
     let device = completed.trusted_device.as_ref();
-    Ok(token_response_with_device(&context, StatusCode::OK, &completed.tokens, completed.transport, device))
+    let tokens = completed.logged_in.into_tokens()?;
+    Ok(token_response_with_device(&context, StatusCode::OK, &tokens, completed.transport, device))
 }
 
 impl From<CompleteError> for Problem {

@@ -21,7 +21,7 @@ use super::{
     operations, recovery, refresh, revocations, routes, sessions, verify,
 };
 use crate::http::{HttpContext, Problem};
-use crate::pages::{assets, handlers as pages};
+use crate::pages::{assets, handlers as pages, login as login_pages, sessions as session_pages};
 
 /// Declares the routes by their handlers: the document that describes them, and the function that registers them.
 macro_rules! routes {
@@ -131,6 +131,13 @@ routes! {
     pages::submit_report_login,
     pages::show_cancel_deletion,
     pages::submit_cancel_deletion,
+    login_pages::show_login,
+    login_pages::submit_login,
+    login_pages::submit_logout,
+    session_pages::show_sessions,
+    session_pages::show_end_session,
+    session_pages::submit_end_session,
+    session_pages::submit_session_name,
     operations::get_liveness,
     operations::get_readiness,
     operations::get_metrics,

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::devices;
 use crate::sessions::Subject;
-use crate::types::{Amr, Roles, SessionId, Timestamp, UserId};
+use crate::types::{Amr, Roles, SessionId, SessionKind, Timestamp, UserId};
 
 /// An account as its tokens describe it.
 #[derive(Serialize, ToSchema)]
@@ -98,6 +98,11 @@ pub(super) struct Session {
     /// The administrator who acts for the account in this session.
     #[schema(required)]
     impersonated_by: Option<UserId>,
+    /// `app`, or `browser` for a login on this server's pages.
+    kind: SessionKind,
+    /// The session with which it ends.
+    #[schema(required)]
+    parent_id: Option<SessionId>,
     /// Whether its tokens are bound to a key of the client (RFC 9449).
     dpop: bool,
     /// The beginning of the refresh token's SHA-256, in hexadecimal digits.
@@ -122,6 +127,8 @@ impl Session {
             revoked_reason: session.revoked_reason,
             amr: session.amr,
             impersonated_by: session.impersonator,
+            kind: session.kind,
+            parent_id: session.parent,
             dpop: session.is_bound,
             token_hint: session.token_hint,
         }

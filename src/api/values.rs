@@ -15,8 +15,8 @@ use crate::http::pagination;
 use crate::keys::KeyState;
 use crate::passwords::{NewPassword, Password};
 use crate::types::{
-    Amr, Audiences, AuditId, ClientId, EmailAddress, Jti, KeyId, Label, Role, Roles, Scopes, SessionId, Timestamp,
-    Transport, TrustedDeviceId, UserId,
+    Amr, Audiences, AuditId, ClientId, EmailAddress, Jti, KeyId, Label, Role, Roles, Scopes, SessionId, SessionKind,
+    Timestamp, Transport, TrustedDeviceId, UserId,
 };
 
 /// The size of a page.
@@ -87,6 +87,7 @@ schemas! {
     Role = text().pattern(Some(Roles::PATTERN)).max_length(Some(Roles::MAX_BYTES));
     AccountState = choice(AccountState::ALL.map(AccountState::name));
     Amr = ArrayBuilder::new().items(text());
+    SessionKind = choice([SessionKind::App, SessionKind::Browser].map(SessionKind::name));
     Transport = choice([Transport::Bearer, Transport::Cookie].map(Transport::name));
     Event = choice(Event::ALL.iter().map(|event| event.name()));
     Outcome = choice([Outcome::Success, Outcome::Failure].map(Outcome::name));

@@ -1,6 +1,7 @@
 //! Loads a configuration and checks the rules between settings.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
@@ -12,9 +13,9 @@ use super::names::{Environment, unknown};
 use super::settings::EMBEDDED;
 use super::source::{ConfigError, EffectiveSetting, Reader, problem};
 use super::{
-    BearerOrigins, CacheKind, Config, Database, Encryption, GeoDatabase, Limits, MAX_ACCESS_TOKEN_TTL, Mail, Origins,
-    Pages, PreflightOrigins, Redis, Relay, Retention, SigningKeys, database_url, origins, parse, redis_url,
-    secret_file, smtp_url,
+    BearerOrigins, BrowserSessionConfig, CacheKind, Config, Database, Encryption, GeoDatabase, Limits,
+    MAX_ACCESS_TOKEN_TTL, Mail, Origins, Pages, PreflightOrigins, Redis, Relay, Retention, SigningKeys, database_url,
+    origins, parse, redis_url, secret_file, smtp_url,
 };
 use crate::random::Random;
 use crate::secret::{MasterSecret, WeakSecret};
@@ -93,14 +94,14 @@ impl Config {
             reader.get_or_default("ACCESS_TOKEN_TTL", parse::seconds(1..=MAX_ACCESS_TOKEN_TTL.as_secs()));
         let refresh_token_ttl = reader.get_or_default("REFRESH_TOKEN_TTL", parse::seconds(1..=31_536_000));
         let session_max_lifetime = reader.get_or_default("SESSION_MAX_LIFETIME", parse::seconds(1..=315_360_000));
+        let browser_sessions = browser_sessions(&mut reader);
         let replay_window = reader.get_or_default("REFRESH_REPLAY_WINDOW", parse::seconds(0..=60));
         let mut require = |name, holds, error| reader.require(name, "ACCESS_TOKEN_TTL", holds, error);
         require("REFRESH_TOKEN_TTL", refresh_token_ttl >= access_token_ttl, "must not be below ACCESS_TOKEN_TTL");
         require("SESSION_MAX_LIFETIME", session_max_lifetime >= access_token_ttl, "must not be below ACCESS_TOKEN_TTL");
         require("REFRESH_REPLAY_WINDOW", replay_window < access_token_ttl, "must be below ACCESS_TOKEN_TTL");
         let recoveries = reader.get_or_default("REFRESH_RECOVERIES", parse::number(0..=10));
-        let max_sessions_per_user =
-            reader.get_or_default("MAX_SESSIONS_PER_USER", parse::number(0..=100_000)).try_into().ok();
+        let max_sessions_per_user = limit(&mut reader, "MAX_SESSIONS_PER_USER", 100_000);
         let retention = retention(&mut reader);
         let audit_refreshes = reader.get_or_default("AUDIT_REFRESH", parse::boolean);
         let registration = reader.get_or_default("REGISTRATION", parse::registration);
@@ -110,8 +111,7 @@ impl Config {
         let argon2 = reader.get_or_default("ARGON2", parse::argon2);
         let workers = workers(&mut reader);
         let keep_alive = reader.get_or_default("KEEP_ALIVE", parse::seconds(1..=3600));
-        let max_connections_per_address =
-            reader.get_or_default("MAX_CONNECTIONS_PER_ADDRESS", parse::number(0..=1_000_000)).try_into().ok();
+        let max_connections_per_address = limit(&mut reader, "MAX_CONNECTIONS_PER_ADDRESS", 1_000_000);
         let origins = origins(&mut reader, &public_url);
         let trusted_proxies = reader.get("TRUSTED_PROXIES", parse::networks).unwrap_or_default();
         let pages = pages(&mut reader);
@@ -125,10 +125,11 @@ impl Config {
         #[rustfmt::skip]
         let complete = move |secret| Config {
             data_dir: dir, database, database_pool_size, cache, secret, algorithm, keys, requires_dpop_nonce, issuer,
-            audience, profile_claims, access_token_ttl, refresh_token_ttl, session_max_lifetime, replay_window,
-            recoveries, max_sessions_per_user, retention, audit_refreshes, registration, require_verified_email,
-            account_deletion_grace, argon2, bind, metrics_bind, workers, keep_alive, max_connections_per_address,
-            public_url, origins, verify_login_url, trusted_proxies, pages, geoip_database, mail, limits, log,
+            audience, profile_claims, access_token_ttl, refresh_token_ttl, session_max_lifetime, browser_sessions,
+            replay_window, recoveries, max_sessions_per_user, retention, audit_refreshes, registration, argon2,
+            require_verified_email, account_deletion_grace, bind, metrics_bind, workers, keep_alive,
+            max_connections_per_address, public_url, origins, verify_login_url, trusted_proxies, pages, geoip_database,
+            mail, limits, log,
         };
         Ok(Loaded { settings: reader.finish()?, database: in_effect, complete: Box::new(complete), secret, data_dir })
     }
@@ -227,6 +228,19 @@ fn own_secret(reader: &mut Reader, database: &Database, data_dir: &Path) -> Opti
             None
         }
     })
+}
+
+/// Reads a limit, of which 0 means that there is none.
+fn limit(reader: &mut Reader, name: &'static str, max: u32) -> Option<NonZeroU32> {
+    reader.get_or_default(name, parse::number(0..=max)).try_into().ok()
+}
+
+fn browser_sessions(reader: &mut Reader) -> BrowserSessionConfig {
+    let idle = reader.get_or_default("BROWSER_SESSION_IDLE", parse::seconds(60..=31_536_000));
+    let max_lifetime = reader.get_or_default("BROWSER_SESSION_MAX_LIFETIME", parse::seconds(60..=315_360_000));
+    let error = "must not be above BROWSER_SESSION_MAX_LIFETIME";
+    reader.require("BROWSER_SESSION_IDLE", "BROWSER_SESSION_MAX_LIFETIME", idle <= max_lifetime, error);
+    BrowserSessionConfig { idle, max_lifetime }
 }
 
 /// Returns the lives of signing keys. Further algorithms must be others than that of `JWT_ALGORITHM`.

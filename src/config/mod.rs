@@ -40,6 +40,15 @@ pub use source::{ConfigError, EffectiveSetting};
 /// The longest lifetime of access tokens that can be set.
 pub const MAX_ACCESS_TOKEN_TTL: Duration = Duration::from_secs(86_400);
 
+/// The lifetimes of logins on this server's pages.
+#[derive(Clone, Copy, Debug)]
+pub struct BrowserSessionConfig {
+    /// The time after its last use at which a browser session ends.
+    pub idle: Duration,
+    /// The longest lifetime of a browser session, however often it is used.
+    pub max_lifetime: Duration,
+}
+
 /// The configuration of a server.
 #[derive(Clone)]
 pub struct Config {
@@ -69,6 +78,8 @@ pub struct Config {
     pub refresh_token_ttl: Duration,
     /// The longest lifetime of a session, however often it is refreshed.
     pub session_max_lifetime: Duration,
+    /// The lifetimes of browser sessions.
+    pub browser_sessions: BrowserSessionConfig,
     /// The time in which a refresh can be replayed, and in which the superseded access token stays valid.
     pub replay_window: Duration,
     /// The number of recoveries that a session has: replays after the replay window.

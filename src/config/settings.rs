@@ -89,7 +89,7 @@ pub(super) fn without_credentials(url: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 63] = [
+static SETTINGS: [Setting; 65] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -133,6 +133,10 @@ static SETTINGS: [Setting; 63] = [
         "Seconds without a refresh after which a session expires, `ACCESS_TOKEN_TTL` to 31536000."),
     Setting::new("SESSION_MAX_LIFETIME", Value("2592000"), "7776000",
         "Seconds after which a session expires in any case, `ACCESS_TOKEN_TTL` to 315360000."),
+    Setting::new("BROWSER_SESSION_IDLE", Value("604800"), "86400",
+        "Seconds without use after which a login on this server's pages ends, 60 to `BROWSER_SESSION_MAX_LIFETIME`."),
+    Setting::new("BROWSER_SESSION_MAX_LIFETIME", Value("2592000"), "604800",
+        "Seconds after which a login on this server's pages ends in any case, 60 to 315360000."),
     Setting::new("REFRESH_REPLAY_WINDOW", Value("10"), "0",
         "Seconds in which a refresh can be replayed and the superseded access token is valid, 0 to 60, \
          less than `ACCESS_TOKEN_TTL`."),

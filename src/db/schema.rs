@@ -73,6 +73,7 @@ diesel::table! {
         doubted_generation -> Nullable<BigInt>,
         doubted_at -> Nullable<SqlTime>,
         dpop_jkt -> Nullable<Binary>,
+        kind -> Text,
     }
 }
 

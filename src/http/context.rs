@@ -91,9 +91,14 @@ impl HttpContext {
         }
     }
 
+    /// Returns whether `origin` is that of `PUBLIC_URL`.
+    pub(super) fn is_own_origin(&self, origin: &str) -> bool {
+        origin.eq_ignore_ascii_case(&self.public_origin)
+    }
+
     /// Returns whether pages of `origin` may use the cookies of this server.
     pub(crate) fn is_trusted_origin(&self, origin: &str) -> bool {
-        origin.eq_ignore_ascii_case(&self.public_origin) || self.is_allowed_origin(origin)
+        self.is_own_origin(origin) || self.is_allowed_origin(origin)
     }
 
     /// Returns whether `origin` is one of `ALLOWED_ORIGINS`.

@@ -13,8 +13,8 @@ use url::Url;
 /// The routes to which browsers send the refresh token.
 const REFRESH_ROUTES: [&str; 2] = ["/api/v1/sessions/refresh", "/api/v1/auth/logout"];
 
-/// The route to which browsers send the token of a trusted device.
-const LOGIN_ROUTE: &str = "/api/v1/auth/login";
+/// The routes to which browsers send the token of a trusted device: of the API and of the page.
+const LOGIN_ROUTES: [&str; 2] = ["/api/v1/auth/login", "/login"];
 
 /// Why the cookies of a request are refused. It says nothing about the tokens in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,7 @@ pub(crate) struct Cookies {
     access: Cookie,
     refresh: Cookie,
     trusted_device: Cookie,
+    session: Cookie,
 }
 
 /// A cookie's name and attributes.
@@ -68,7 +69,9 @@ impl Cookies {
         Self {
             access: cookie("access", vec!["/".to_owned()], domain, SameSite::Lax),
             refresh: cookie("refresh", REFRESH_ROUTES.map(below).to_vec(), None, SameSite::Strict),
-            trusted_device: cookie("device", vec![below(LOGIN_ROUTE)], None, SameSite::Strict),
+            trusted_device: cookie("device", LOGIN_ROUTES.map(below).to_vec(), None, SameSite::Strict),
+            // Not below the URL's path: only a cookie for every path can have the prefix `__Host-`.
+            session: cookie("session", vec!["/".to_owned()], None, SameSite::Lax),
         }
     }
 
@@ -99,6 +102,24 @@ impl Cookies {
     /// There are two such cookies, or the cookie is malformed.
     pub(crate) fn trusted_device(&self, request: &HttpRequest) -> Result<Option<String>, CookieError> {
         self.trusted_device.find(request)
+    }
+
+    /// Returns the secret of a browser session of a request's cookie.
+    ///
+    /// # Errors
+    /// There are two such cookies, or the cookie is malformed.
+    pub(crate) fn session(&self, request: &HttpRequest) -> Result<Option<String>, CookieError> {
+        self.session.find(request)
+    }
+
+    /// Sets the cookie of a browser session for as long as it can live.
+    pub(crate) fn set_session(&self, response: &mut HttpResponseBuilder, secret: &str, max_age: Duration) {
+        self.session.set(response, secret, max_age);
+    }
+
+    /// Deletes the cookie of a browser session.
+    pub(crate) fn clear_session(&self, response: &mut HttpResponseBuilder) {
+        self.session.set(response, "", Duration::ZERO);
     }
 
     /// Sets the cookie of a trusted device for as long as it is trusted.
@@ -192,7 +213,7 @@ mod tests {
             assert_eq!(cookies.access.paths, ["/"], "{url}");
             let expected = REFRESH_ROUTES.map(|route| format!("{base}{route}"));
             assert_eq!(cookies.refresh.paths, expected, "{url}");
-            assert_eq!(cookies.trusted_device.paths, [format!("{base}{LOGIN_ROUTE}")], "{url}");
+            assert_eq!(cookies.trusted_device.paths, LOGIN_ROUTES.map(|route| format!("{base}{route}")), "{url}");
         }
     }
 

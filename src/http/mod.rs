@@ -14,10 +14,12 @@ pub(crate) mod language;
 mod login_redirect;
 mod nul;
 pub(crate) mod original_url;
+mod own_page;
 pub(crate) mod pagination;
 pub(crate) mod problem;
 pub(crate) mod query;
 pub(crate) mod request;
+pub(crate) mod return_to;
 mod trace_context;
 
 pub(crate) use body::Body;

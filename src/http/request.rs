@@ -102,7 +102,11 @@ fn add_headers(headers: &mut HeaderMap, id: &str) {
         headers.insert(REQUEST_ID, value);
     }
     for (name, value) in SECURITY_HEADERS {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        let name = HeaderName::from_static(name);
+        // Pages with forms have a policy of their own for referrers.
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
     }
     // What a handler does not say may be stored is nobody's but the client's: tokens, accounts, refusals.
     if !headers.contains_key(header::CACHE_CONTROL) {

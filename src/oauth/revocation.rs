@@ -27,8 +27,8 @@ pub(crate) enum RevokeError {
 
 impl OAuth {
     /// Revokes a token, of whatever type it is. What is no valid token is ignored. A token of a person may be revoked
-    /// by its holder, one that was issued to a client by that client only. One that is bound to a key needs the proof of
-    /// it, so that a copy ends nothing.
+    /// by its holder, one that was issued to a client by that client only. One that is bound to a key needs the proof
+    /// of it, so that a copy ends nothing.
     ///
     /// # Errors
     /// The token belongs to another client, or is bound to another key than `proven`, or the database fails.

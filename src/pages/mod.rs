@@ -8,9 +8,12 @@
 
 pub(crate) mod assets;
 pub(crate) mod handlers;
+pub(crate) mod login;
 mod page;
 mod question;
 mod refusal;
+pub(crate) mod sessions;
+pub(crate) mod visitor;
 
 use std::sync::OnceLock;
 
@@ -25,13 +28,17 @@ use crate::types::Timestamp;
 use page::{Detail, Form, Page};
 
 /// The templates by their names.
-const TEMPLATES: [(&str, &str); 6] = [
+const TEMPLATES: [(&str, &str); 10] = [
     ("base.html", include_str!("templates/base.html")),
     ("components.html", include_str!("templates/components.html")),
     ("icons.html", include_str!("templates/icons.html")),
     ("link.html", include_str!("templates/link.html")),
     ("welcome.html", include_str!("templates/welcome.html")),
     ("docs.html", include_str!("templates/docs.html")),
+    ("login.html", include_str!("templates/login.html")),
+    ("code.html", include_str!("templates/code.html")),
+    ("sessions.html", include_str!("templates/sessions.html")),
+    ("end_session.html", include_str!("templates/end_session.html")),
 ];
 
 /// Returns the content security policy of a page whose forms may be sent to `form_action`. It loads style and scripts
@@ -89,6 +96,11 @@ impl Pages {
         &self.site
     }
 
+    /// Returns the path of `PUBLIC_URL`, without a trailing slash.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Returns the languages that are offered.
     pub(crate) fn languages(&self) -> &Languages {
         &self.languages
@@ -105,7 +117,6 @@ impl Pages {
             details => page.details.iter().map(|(name, detail)| detail_values(name.value(language), detail, language))
                 .collect::<Vec<_>>(),
             form => page.form.as_ref().map(|form| form_values(form, language, form_query)),
-            is_refusal => page.is_refusal,
         };
         self.fill("link.html", language, values)
     }

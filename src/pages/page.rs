@@ -13,14 +13,12 @@ pub(crate) struct Page<'a> {
     pub details: Vec<(Text, Detail)>,
     /// The form, if the page has a button.
     pub form: Option<Form<'a>>,
-    /// Whether the page is a refusal.
-    pub is_refusal: bool,
 }
 
 impl<'a> Page<'a> {
     /// Creates a page of paragraphs.
     pub(crate) fn new(title: Text, text: Vec<Text>) -> Self {
-        Self { title, text, details: Vec::new(), form: None, is_refusal: false }
+        Self { title, text, details: Vec::new(), form: None }
     }
 
     /// Adds a form.

@@ -10,30 +10,33 @@ use crate::texts::Text;
 
 /// Returns the page of a refusal. `another_link` says whether the visitor may ask for another link.
 pub(super) fn refusal(problem: &Problem, site: &str, another_link: bool) -> Page<'static> {
-    let status = problem.status_code();
     let mut text = vec![reason(problem, site)];
-    if status == StatusCode::BAD_REQUEST && another_link {
+    if problem.code() == INVALID_LINK && another_link {
         text.push(Text::of("refused-link-another"));
     }
-    Page { is_refusal: true, ..Page::new(title(status), text) }
+    Page::new(title(problem), text)
 }
 
-fn title(status: StatusCode) -> Text {
-    match status {
-        StatusCode::BAD_REQUEST => Text::of("refused-link-title"),
-        StatusCode::CONFLICT => Text::of("refused-taken-title"),
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Text::of("refused-later-title"),
+/// The code of a link that is not valid any more.
+const INVALID_LINK: &str = "invalid_one_time_token";
+
+fn title(problem: &Problem) -> Text {
+    match (problem.code(), problem.status_code()) {
+        (INVALID_LINK, _) => Text::of("refused-link-title"),
+        ("email_taken", _) => Text::of("refused-taken-title"),
+        (_, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => Text::of("refused-later-title"),
         _ => Text::of("refused-title"),
     }
 }
 
 fn reason(problem: &Problem, site: &str) -> Text {
     match problem.code() {
-        "invalid_one_time_token" => Text::of("refused-link"),
+        INVALID_LINK => Text::of("refused-link"),
         "email_taken" => Text::of("refused-taken"),
         "too_many_requests" | "too_many_failures" => Text::of("refused-too-many"),
         "busy" | "clock_skew" | "database_unavailable" => Text::of("refused-unavailable"),
-        "invalid_input" | "malformed_form" | "unsupported_media_type" => Text::of("refused-form"),
+        "malformed_form" => Text::of("refused-repeated"),
+        "invalid_input" | "unsupported_media_type" => Text::of("refused-form"),
         "incomplete_body" | "request_timeout" => Text::of("refused-too-slow"),
         "body_too_large" => Text::of("refused-too-large"),
         "duplicate_cookie" | "malformed_cookie" => Text::of("refused-cookie"),

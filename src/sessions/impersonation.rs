@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::open::{OpenedSession, PreparedSession};
+use super::open::{OpenedSession, PreparedSession, SessionOptions};
 use super::{IssueError, Sessions, Subject, store};
 use crate::db::{Conn, DbResult};
-use crate::types::{Amr, KeyThumbprint, Requester, SessionId, Timestamp, UserId};
+use crate::types::{Amr, KeyThumbprint, Requester, SessionId, SessionKind, Timestamp, UserId};
 
 /// The longest lifetime of an impersonation session.
 const MAX_LIFETIME: Duration = Duration::from_secs(15 * 60);
@@ -58,7 +58,8 @@ impl Sessions {
     /// Prepares an impersonation session in which `impersonator` acts for the owner.
     pub(crate) fn prepare_impersonation(&self, impersonator: Impersonator, requester: &Requester) -> PreparedSession {
         let Impersonator { user, session, amr, authenticated_at, bound_to } = impersonator;
-        let mut prepared = self.prepare(amr, requester, None).bound_to(bound_to);
+        let mut prepared =
+            self.prepare(amr, requester, SessionOptions { kind: SessionKind::App, device_name: None, bound_to });
         prepared.ends_at = prepared.created_at.plus(self.policy.access_token_ttl.min(MAX_LIFETIME));
         prepared.authenticated_at = authenticated_at;
         prepared.actor = Some(user);
@@ -73,7 +74,7 @@ impl Sessions {
     /// The token cannot be signed.
     pub(crate) async fn issue_impersonation(&self, opened: OpenedSession) -> Result<Impersonation, IssueError> {
         let impersonator = opened.snapshot.actor.unwrap_or(opened.snapshot.subject.id);
-        let tokens = self.issue_opened(opened).await?;
+        let tokens = self.finish_login(opened).await?.into_tokens()?;
         Ok(Impersonation {
             access_token: tokens.access_token,
             expires_in: tokens.access_token_expires_in,

@@ -9,7 +9,7 @@ use super::store::{self, SessionRow};
 use crate::audit::{Actor, Event, Record};
 use crate::db::{Conn, DbError, DbResult};
 use crate::devices::{Device, Devices, Place};
-use crate::types::{Amr, Label, SessionId, Timestamp, UserId};
+use crate::types::{Amr, Label, SessionId, SessionKind, Timestamp, UserId};
 
 /// How long the count of all live sessions is kept.
 const COUNT_KEPT: Duration = Duration::from_secs(5);
@@ -45,6 +45,10 @@ pub(crate) struct Session {
     pub amr: Amr,
     /// The administrator who acts for the owner in this session.
     pub impersonator: Option<UserId>,
+    /// The kind of the session.
+    pub kind: SessionKind,
+    /// The session with which this one ends.
+    pub parent: Option<SessionId>,
     /// Whether the session's tokens are bound to a key (RFC 9449).
     pub is_bound: bool,
     /// The first bytes of the SHA-256 digest of the refresh token, in hexadecimal.
@@ -69,6 +73,8 @@ impl Session {
             revoked_reason: row.revoked_reason,
             amr: row.amr,
             impersonator: row.actor_id,
+            kind: SessionKind::parse(&row.kind),
+            parent: row.parent_id,
             is_bound: row.dpop_jkt.is_some(),
             token_hint: row.token_digest.iter().take(HINT_BYTES).map(|byte| format!("{byte:02x}")).collect(),
         }

@@ -1,6 +1,7 @@
 //! Sessions: each is one login on one device with its family of refresh tokens. This module opens sessions, refreshes
 //! them, checks access tokens at each request, and lists and revokes sessions.
 
+pub(crate) mod browser;
 mod cache_entry;
 pub(crate) mod check;
 mod impersonation;
@@ -27,7 +28,7 @@ use crate::audit::Audit;
 use crate::cache::latest::Latest;
 use crate::cache::{Cache, EntryVersion};
 use crate::clock::Clock;
-use crate::config::{Config, ProfileClaims};
+use crate::config::{BrowserSessionConfig, Config, ProfileClaims};
 use crate::db::{Conn, Db, DbError, DbResult};
 use crate::devices::Devices;
 use crate::keys::KeyRing;
@@ -43,7 +44,7 @@ use crate::types::{Amr, Jti, KeyThumbprint, Roles, SessionId, Timestamp, UserId}
 
 pub(crate) use impersonation::{Impersonation, Impersonator};
 pub(crate) use list::Session;
-pub(crate) use open::OpenedSession;
+pub(crate) use open::{BrowserCookie, LoggedIn, OpenedSession, SessionOptions};
 pub(crate) use reauthentication::Reauthenticated;
 pub(crate) use revoke::{RevokedSessions, SessionSelector, rewrite_revocations};
 pub(crate) use rotation::{Parts as RotatorParts, Rotator};
@@ -116,6 +117,8 @@ pub(crate) struct Policy {
     pub refresh_token_ttl: Duration,
     /// The lifetime of a session, however often it is refreshed.
     pub session_max_lifetime: Duration,
+    /// The lifetimes of browser sessions.
+    pub browser_sessions: BrowserSessionConfig,
     /// The time after a rotation in which the same refresh may be repeated.
     pub replay_window: Duration,
     /// The number of recoveries that a session may use in a row.
@@ -135,6 +138,7 @@ impl Policy {
             access_token_ttl: config.access_token_ttl,
             refresh_token_ttl: config.refresh_token_ttl,
             session_max_lifetime: config.session_max_lifetime,
+            browser_sessions: config.browser_sessions,
             replay_window: config.replay_window,
             recoveries: config.recoveries,
             max_sessions: config.max_sessions_per_user,

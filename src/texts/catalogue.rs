@@ -8,8 +8,8 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use super::Language;
 use super::pseudo::{self, BRACKETS};
 
-const ENGLISH: [&str; 1] = [include_str!("en/pages.ftl")];
-const GERMAN: [&str; 1] = [include_str!("de/pages.ftl")];
+const ENGLISH: [&str; 2] = [include_str!("en/pages.ftl"), include_str!("en/account.ftl")];
+const GERMAN: [&str; 2] = [include_str!("de/pages.ftl"), include_str!("de/account.ftl")];
 
 /// Places in a text for values that are put in later. They are of the private use area, and removed from other values.
 pub(super) const PLACES: std::ops::RangeInclusive<char> = '\u{e000}'..='\u{e00f}';

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::SessionKind;
+
 /// The way in which a client sends and receives its tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -11,6 +13,9 @@ pub enum Transport {
     Bearer,
     /// In cookies that scripts cannot read.
     Cookie,
+    /// Not at all: a browser session on this server's own pages has one cookie and no tokens.
+    #[serde(skip)]
+    Pages,
 }
 
 impl Transport {
@@ -19,11 +24,20 @@ impl Transport {
         match self {
             Self::Bearer => "bearer",
             Self::Cookie => "cookie",
+            Self::Pages => "pages",
+        }
+    }
+
+    /// Returns the kind of the session that a login with this transport opens.
+    pub const fn session_kind(self) -> SessionKind {
+        match self {
+            Self::Bearer | Self::Cookie => SessionKind::App,
+            Self::Pages => SessionKind::Browser,
         }
     }
 
     /// Finds the transport with this name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Bearer, Self::Cookie].into_iter().find(|transport| transport.name() == name)
+        [Self::Bearer, Self::Cookie, Self::Pages].into_iter().find(|transport| transport.name() == name)
     }
 }

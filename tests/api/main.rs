@@ -25,6 +25,7 @@ mod at_rest;
 mod audit;
 mod bad_heads;
 mod browser;
+mod browser_sessions;
 mod cache_entries;
 mod cache_faults;
 mod clients;

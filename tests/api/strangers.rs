@@ -18,7 +18,7 @@ both_backends! {
 
 /// The routes that are open to strangers. This list may only shrink: a route that is added to it has to take
 /// credentials of its own, or to tell nothing about anybody.
-pub const OPEN: [(&str, &str); 34] = [
+pub const OPEN: [(&str, &str); 41] = [
     ("POST", "/api/v1/auth/register"),
     ("POST", "/api/v1/auth/login"),
     ("POST", "/api/v1/auth/mfa"),
@@ -34,6 +34,14 @@ pub const OPEN: [(&str, &str); 34] = [
     ("GET", "/"),
     ("GET", "/docs"),
     ("GET", "/assets/{name}"),
+    // The pages that lead strangers to the login, as tests/api/browser_sessions.rs has it.
+    ("GET", "/login"),
+    ("POST", "/login"),
+    ("POST", "/logout"),
+    ("GET", "/account/sessions"),
+    ("GET", "/account/sessions/end"),
+    ("POST", "/account/sessions/end"),
+    ("POST", "/account/sessions/name"),
     // The pages that these emails lead to, with their tokens.
     ("GET", "/account/verify-email"),
     ("POST", "/account/verify-email"),

@@ -14,6 +14,7 @@ const SHORT_LIVED: &[(&str, &str, &str)] = &[
     ("cli/serve.rs", "spawn(move || devices.warm_up())", "the patterns of user agents are compiled beside requests"),
     ("cli/transfer.rs", "spawn(move ||", "a file is read while the database is busy with what was read before"),
     ("db/pool.rs", "spawn(watch(", "each operation is watched, so that a connection that does not answer is left"),
+    ("sessions/browser.rs", "spawn(async move", "a page does not wait until the use of its session is recorded"),
     ("clients/mod.rs", "spawn(async move", "a client does not wait until its use is noted"),
     ("cache/redis/entries.rs", "calls.spawn(", "in a cluster each entry is a call of its own"),
     ("mail/delivery.rs", "self.tasks.spawn(", "several emails are delivered at once, by the task of the delivery"),

@@ -15,7 +15,7 @@ use super::{SessionSnapshot, Subject};
 use crate::db::schema::{sessions, users};
 use crate::db::types::{IpColumn, Json, SqlTime};
 use crate::db::{Conn, DbResult};
-use crate::types::{ADMIN, Amr, Jti, KeyThumbprint, Roles, SessionId, Timestamp, UserId};
+use crate::types::{ADMIN, Amr, Jti, KeyThumbprint, Roles, SessionId, SessionKind, Timestamp, UserId};
 
 pub(super) use queries::{
     ExcessSession, PastSession, SessionRow, count_by_device, count_ended, count_live, excess_sessions, exists, find,
@@ -29,6 +29,7 @@ pub(super) use revoke::{
 /// A new session.
 pub(super) struct NewSession<'a> {
     pub snapshot: &'a SessionSnapshot,
+    pub kind: SessionKind,
     pub token_digest: &'a [u8],
     pub ip: Option<IpAddr>,
     pub user_agent: Option<&'a str>,
@@ -70,6 +71,7 @@ pub(super) fn insert(conn: &mut Conn, new: &NewSession<'_>) -> DbResult<()> {
             sessions::parent_id.eq(new.parent),
             sessions::account_revision.eq(new.account_revision),
             sessions::dpop_jkt.eq(snapshot.bound_to),
+            sessions::kind.eq(new.kind.name()),
         ))
         .execute(conn)?;
     Ok(())
@@ -178,6 +180,24 @@ pub(super) fn token_family(conn: &mut Conn, session: SessionId) -> DbResult<Opti
         revoked_reason: row.revoked_reason,
         disabled_at,
     }))
+}
+
+/// Finds the session of a browser by the digest of its cookie.
+pub(super) fn find_browser(conn: &mut Conn, digest: &[u8]) -> DbResult<Option<TokenFamily>> {
+    let own = sessions::kind.eq(SessionKind::Browser.name()).and(sessions::token_digest.eq(digest));
+    let found: Option<SessionId> = sessions::table.filter(own).select(sessions::id).first(conn).optional()?;
+    match found {
+        Some(session) => token_family(conn, session),
+        None => Ok(None),
+    }
+}
+
+/// Records the use of a browser session, which ends at `expires_at` unless it is used again.
+pub(super) fn use_browser(conn: &mut Conn, session: SessionId, now: Timestamp, expires_at: Timestamp) -> DbResult<()> {
+    let own = sessions::table.filter(sessions::id.eq(session)).filter(sessions::expires_at.lt(expires_at));
+    let live = own.filter(sessions::revoked_at.is_null()).filter(sessions::expires_at.gt(now));
+    diesel::update(live).set((sessions::last_active_at.eq(now), sessions::expires_at.eq(expires_at))).execute(conn)?;
+    Ok(())
 }
 
 /// Records that the current generation is issued again with a new access token, unless the row has changed since

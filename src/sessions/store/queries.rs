@@ -31,6 +31,8 @@ pub(crate) struct SessionRow {
     pub amr: Amr,
     pub actor_id: Option<UserId>,
     pub dpop_jkt: Option<KeyThumbprint>,
+    pub kind: String,
+    pub parent_id: Option<SessionId>,
 }
 
 /// Lists the sessions of an account, newest first. Ended sessions are included if `include_ended` is set.

@@ -154,6 +154,7 @@ refused-too-many = Es waren zu viele Versuche. Warten Sie ein wenig und versuche
 refused-unavailable = Der Server kann das im Moment nicht ausführen. Es hat sich nichts geändert.
 refused-title = Das hat nicht geklappt
 refused-form = Das Formular konnte nicht gelesen werden. Gehen Sie zurück, laden Sie die Seite neu und senden Sie es noch einmal ab.
+refused-repeated = Ein Feld des Formulars wurde zweimal gesendet. Gehen Sie zurück, laden Sie die Seite neu und senden Sie es noch einmal ab.
 refused-too-slow = Das Formular brauchte zu lange, um anzukommen. Prüfen Sie Ihre Verbindung und versuchen Sie es dann noch einmal.
 refused-too-large = Das Formular ist zu groß.
 refused-cookie = Ein Cookie dieser Website kann nicht gelesen werden. Löschen Sie die Cookies dieser Website und versuchen Sie es dann noch einmal.

@@ -154,6 +154,7 @@ refused-too-many = There were too many attempts. Wait a little, then try again.
 refused-unavailable = The server cannot do this at the moment. Nothing has changed.
 refused-title = That did not work
 refused-form = The form could not be read. Go back, load the page again and send it once more.
+refused-repeated = A field of the form was sent twice. Go back, load the page again and send it once more.
 refused-too-slow = The form took too long to arrive. Check your connection, then try again.
 refused-too-large = The form is too large.
 refused-cookie = A cookie of this site cannot be read. Delete the cookies of this site, then try again.

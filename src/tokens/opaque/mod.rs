@@ -33,6 +33,8 @@ pub enum Kind {
     MfaChallenge,
     /// A token of a device that logs in without a second factor.
     TrustedDevice,
+    /// The secret of a browser session, in its cookie.
+    BrowserSession,
 }
 
 impl Kind {
@@ -42,6 +44,7 @@ impl Kind {
             Self::Link => "kto_",
             Self::MfaChallenge => "ktm_",
             Self::TrustedDevice => "ktd_",
+            Self::BrowserSession => "ktb_",
         }
     }
 }
@@ -151,7 +154,8 @@ pub struct OpaqueToken {
 }
 
 impl OpaqueToken {
-    fn generate(kind: Kind, random: &Random) -> Self {
+    /// Creates a token from random bits.
+    pub(crate) fn generate(kind: Kind, random: &Random) -> Self {
         let secret: Zeroizing<[u8; 32]> = Zeroizing::new(random.bytes());
         let mut text = Zeroizing::new(String::with_capacity(kind.prefix().len() + SECRET_LENGTH));
         text.push_str(kind.prefix());
@@ -257,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_token_has_256_random_bits_and_a_prefix() {
-        for kind in [Kind::Link, Kind::MfaChallenge, Kind::TrustedDevice] {
+        for kind in [Kind::Link, Kind::MfaChallenge, Kind::TrustedDevice, Kind::BrowserSession] {
             let one = OpaqueToken::generate(kind, &Random);
             let other = OpaqueToken::generate(kind, &Random);
             assert_ne!(one.expose(), other.expose());

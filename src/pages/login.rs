@@ -1,0 +1,202 @@
+//! `/login` and `/logout`: open and end browser sessions.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use minijinja::context;
+
+use super::visitor::{Reply, SentForm, SessionCookie, Visitor, state};
+use crate::accounts::Logins;
+use crate::accounts::login::{LoginError, LoginOptions, LoginStep};
+use crate::accounts::login_completion::{CompleteError, SecondFactor};
+use crate::http::Problem;
+use crate::http::body::FormBody;
+use crate::http::return_to::ReturnTo;
+use crate::mfa::Method;
+use crate::passwords::Password;
+use crate::revocations::Reason;
+use crate::sessions::{BrowserCookie, LoggedIn, SessionSelector};
+use crate::texts::{Text, in_words};
+use crate::throttle::{Limit, Throttle};
+use crate::tokens::opaque::{Kind, OpaqueToken};
+use crate::types::{EmailAddress, Transport};
+
+/// The page that a login leads to, unless it says another.
+const HOME: &str = "/account/sessions";
+
+/// Asks for email address and password.
+#[utoipa::path(get, path = "/login", tag = "Pages", security(()), responses(super::handlers::PeoplePageResponses))]
+pub(crate) async fn show_login(visitor: Visitor) -> HttpResponse {
+    let reply = visitor.session().await.map(|session| match session {
+        Some(_) => Reply::see_other(home(&visitor, visitor.return_to().as_ref())),
+        None => ask(&visitor, visitor.return_to().as_ref(), "", None, StatusCode::OK),
+    });
+    visitor.respond(reply)
+}
+
+/// The fields of the forms of a login.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it describes the forms, whose fields are read by name")]
+pub(crate) struct LoginForm {
+    email: Option<String>,
+    password: Option<String>,
+    /// Where the login leads to: a page of this server, or of an allowed origin.
+    return_to: Option<String>,
+    /// Of the second step: the login that waits for it.
+    mfa_token: Option<String>,
+    code: Option<String>,
+    /// Of the second step: whether this browser needs no code the next time.
+    remember_device: Option<String>,
+}
+
+/// Opens a browser session, or asks for the second factor.
+#[utoipa::path(post, path = "/login", tag = "Pages", security(()),
+    request_body(content = LoginForm, content_type = "application/x-www-form-urlencoded"),
+    responses(super::handlers::PeopleFormResponses))]
+pub(crate) async fn submit_login(visitor: Visitor, form: SentForm) -> HttpResponse {
+    let reply = async {
+        visitor.context.require_own_page(visitor.request())?;
+        let form = form?;
+        let return_to = visitor.return_to_of(&form);
+        if form.get("mfa_token").is_some() {
+            return complete(&visitor, &form, return_to.as_ref()).await;
+        }
+        let throttle = state::<Throttle>(visitor.request())?;
+        throttle.count_ip(Limit::LoginAddress, &visitor.requester()).await?;
+        log_in(&visitor, &form, return_to.as_ref()).await
+    };
+    visitor.respond(reply.await)
+}
+
+async fn log_in(visitor: &Visitor, form: &FormBody, return_to: Option<&ReturnTo>) -> Result<Reply, Problem> {
+    let typed = form.get("email").unwrap_or_default();
+    let Ok(email) = EmailAddress::parse(&typed) else {
+        let refusal = Text::of("login-no-email");
+        return Ok(ask(visitor, return_to, &typed, Some(refusal), StatusCode::UNPROCESSABLE_ENTITY));
+    };
+    let device = visitor.context.cookies.trusted_device(visitor.request())?;
+    let trusted_device = device.and_then(|text| OpaqueToken::parse(Kind::TrustedDevice, text));
+    let options = LoginOptions { device_name: None, transport: Transport::Pages, trusted_device, proven: None };
+    let password = Password::parse(form.get("password").unwrap_or_default()).ok();
+    let logins = state::<Logins>(visitor.request())?;
+    match logins.login(&email, password, &options, &visitor.requester()).await {
+        Ok(LoginStep::Complete(logged_in)) => Ok(leave(visitor, return_to, cookie(logged_in)?, None)),
+        Ok(LoginStep::SecondFactorRequired(token)) => Ok(ask_code(visitor, return_to, &token, None, StatusCode::OK)),
+        Err(error) => {
+            let (status, text) = refused(visitor, error)?;
+            Ok(ask(visitor, return_to, &typed, Some(text), status))
+        }
+    }
+}
+
+/// Completes a login with its second factor.
+async fn complete(visitor: &Visitor, form: &FormBody, return_to: Option<&ReturnTo>) -> Result<Reply, Problem> {
+    let challenge = form.get("mfa_token").and_then(|text| OpaqueToken::parse(Kind::MfaChallenge, text));
+    let logins = state::<Logins>(visitor.request())?;
+    let Some(challenge) = challenge else { return Ok(begin_again(visitor, return_to)) };
+    // One that an app has begun gives out tokens.
+    let begun = logins.find_challenge(&challenge).await?.filter(|begun| begun.transport == Transport::Pages);
+    let Some(begun) = begun else { return Ok(begin_again(visitor, return_to)) };
+    let code = form.get("code").unwrap_or_default();
+    let factor = SecondFactor {
+        challenge: challenge.clone(),
+        method: Method::from_code(&code),
+        code,
+        remember_device: form.get("remember_device").is_some(),
+        proven: None,
+    };
+    match logins.complete(begun.user, factor, &visitor.requester()).await {
+        Ok(completed) => Ok(leave(visitor, return_to, cookie(completed.logged_in)?, completed.trusted_device)),
+        Err(CompleteError::NoChallenge) => Ok(begin_again(visitor, return_to)),
+        Err(CompleteError::InvalidCode) => {
+            let text = Text::of("code-wrong");
+            Ok(ask_code(visitor, return_to, &challenge, Some(text), StatusCode::UNAUTHORIZED))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns what a login failed by: the status and the text beside the form.
+///
+/// # Errors
+/// The failure has nothing to do with what was typed.
+fn refused(visitor: &Visitor, error: LoginError) -> Result<(StatusCode, Text), Problem> {
+    Ok(match error {
+        LoginError::InvalidCredentials => (StatusCode::UNAUTHORIZED, Text::of("login-wrong")),
+        LoginError::AccountDisabled => (StatusCode::FORBIDDEN, Text::of("login-disabled")),
+        LoginError::EmailNotVerified => (StatusCode::FORBIDDEN, Text::of("login-unverified")),
+        LoginError::DeletionPending(at) => {
+            let at = in_words(at, visitor.language());
+            (StatusCode::FORBIDDEN, Text::of("login-deleted").with("at", at))
+        }
+        other => return Err(other.into()),
+    })
+}
+
+/// Returns the cookie of a browser session that was opened.
+///
+/// # Errors
+/// The login was an app's, which is a defect.
+fn cookie(logged_in: LoggedIn) -> Result<BrowserCookie, Problem> {
+    match logged_in {
+        LoggedIn::Browser(cookie) => Ok(cookie),
+        LoggedIn::App(_) => Err(Problem::internal(&"a login on a page has opened the session of an app")),
+    }
+}
+
+fn home(visitor: &Visitor, return_to: Option<&ReturnTo>) -> String {
+    return_to.map_or_else(|| visitor.path(HOME), |to| to.as_str().to_owned())
+}
+
+/// Leads to where the login was asked for, with the cookie of the new session.
+fn leave(
+    visitor: &Visitor,
+    return_to: Option<&ReturnTo>,
+    cookie: BrowserCookie,
+    trusted_device: Option<OpaqueToken>,
+) -> Reply {
+    let session = Some(SessionCookie::Set(cookie, trusted_device));
+    Reply::SeeOther { to: home(visitor, return_to), session }
+}
+
+fn ask(visitor: &Visitor, return_to: Option<&ReturnTo>, email: &str, error: Option<Text>, status: StatusCode) -> Reply {
+    let error = error.map(|error| error.value(visitor.language()));
+    let values = context! { title => Text::of("login-title").value(visitor.language()), email, error,
+    return_to => return_to.map(ReturnTo::as_str) };
+    let form_target = return_to.and_then(ReturnTo::foreign_origin);
+    Reply::Page { status, template: "login.html", values, form_target }
+}
+
+fn ask_code(
+    visitor: &Visitor,
+    return_to: Option<&ReturnTo>,
+    challenge: &OpaqueToken,
+    error: Option<Text>,
+    status: StatusCode,
+) -> Reply {
+    let language = visitor.language();
+    let error = error.map(|error| error.value(language));
+    let values = context! { title => Text::of("code-title").value(language), mfa_token => challenge.expose(), error,
+    return_to => return_to.map(ReturnTo::as_str) };
+    let form_target = return_to.and_then(ReturnTo::foreign_origin);
+    Reply::Page { status, template: "code.html", values, form_target }
+}
+
+/// Asks for the password again, because the login has waited too long for its second factor.
+fn begin_again(visitor: &Visitor, return_to: Option<&ReturnTo>) -> Reply {
+    ask(visitor, return_to, "", Some(Text::of("code-expired")), StatusCode::UNAUTHORIZED)
+}
+
+/// Ends the browser session, and the sessions that were opened within it.
+#[utoipa::path(post, path = "/logout", tag = "Pages", security(()), responses(super::handlers::PeopleFormResponses))]
+pub(crate) async fn submit_logout(visitor: Visitor, form: SentForm) -> HttpResponse {
+    let reply = async {
+        visitor.context.require_own_page(visitor.request())?;
+        form?;
+        if let Some(session) = visitor.session().await? {
+            let own = SessionSelector::One(session.session);
+            visitor.sessions.revoke(own, Reason::Logout, &visitor.actor(&session)).await?;
+        }
+        Ok(Reply::SeeOther { to: visitor.path("/login"), session: Some(SessionCookie::Clear) })
+    };
+    visitor.respond(reply.await)
+}
