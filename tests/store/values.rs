@@ -277,7 +277,7 @@ fn session(n: usize, owner: UserId) -> Session {
         doubted_generation: some.then_some(extreme[n % 4]),
         doubted_at: some.then(|| time(n + 7)),
         dpop_jkt: some.then(|| KeyThumbprint::new([n as u8; 32])),
-        kind: if n % 2 == 0 { "app" } else { "browser" }.to_owned(),
+        kind: if n.is_multiple_of(2) { "app" } else { "browser" }.to_owned(),
     }
 }
 
