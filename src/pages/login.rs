@@ -26,11 +26,14 @@ const HOME: &str = "/account/sessions";
 /// Asks for email address and password.
 #[utoipa::path(get, path = "/login", tag = "Pages", security(()), responses(super::handlers::PeoplePageResponses))]
 pub(crate) async fn show_login(visitor: Visitor) -> HttpResponse {
-    let reply = visitor.session().await.map(|session| match session {
-        Some(_) => Reply::see_other(home(&visitor, visitor.return_to().as_ref())),
-        None => ask(&visitor, visitor.return_to().as_ref(), "", None, StatusCode::OK),
-    });
-    visitor.respond(reply)
+    let reply = async {
+        let return_to = visitor.return_to()?;
+        Ok(match visitor.session().await? {
+            Some(_) => Reply::see_other(home(&visitor, return_to.as_ref())),
+            None => ask(&visitor, return_to.as_ref(), "", None, StatusCode::OK),
+        })
+    };
+    visitor.respond(reply.await)
 }
 
 /// The fields of the forms of a login.
@@ -54,8 +57,8 @@ pub(crate) struct LoginForm {
     responses(super::handlers::PeopleFormResponses))]
 pub(crate) async fn submit_login(visitor: Visitor, form: SentForm) -> HttpResponse {
     let reply = async {
-        visitor.context.require_own_page(visitor.request())?;
         let form = form?;
+        visitor.context.require_own_page(visitor.request())?;
         let return_to = visitor.return_to_of(&form);
         if form.get("mfa_token").is_some() {
             return complete(&visitor, &form, return_to.as_ref()).await;
@@ -190,8 +193,8 @@ fn begin_again(visitor: &Visitor, return_to: Option<&ReturnTo>) -> Reply {
 #[utoipa::path(post, path = "/logout", tag = "Pages", security(()), responses(super::handlers::PeopleFormResponses))]
 pub(crate) async fn submit_logout(visitor: Visitor, form: SentForm) -> HttpResponse {
     let reply = async {
-        visitor.context.require_own_page(visitor.request())?;
         form?;
+        visitor.context.require_own_page(visitor.request())?;
         if let Some(session) = visitor.session().await? {
             let own = SessionSelector::One(session.session);
             visitor.sessions.revoke(own, Reason::Logout, &visitor.actor(&session)).await?;

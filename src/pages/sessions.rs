@@ -36,9 +36,9 @@ pub(crate) async fn show_sessions(visitor: Visitor) -> HttpResponse {
     responses(super::handlers::PeoplePageResponses))]
 pub(crate) async fn show_end_session(visitor: Visitor) -> HttpResponse {
     let reply = async {
+        let named = query::parameter(visitor.request(), "session")?;
         let Some(own) = visitor.session().await? else { return Ok(visitor.to_login()) };
         let language = visitor.language();
-        let named = query::parameter(visitor.request(), "session")?;
         let values = match named.as_deref().map(|text| Uuid::try_parse(text)) {
             None => {
                 let others = visitor.sessions.list(own.subject.id, false).await?.len().saturating_sub(1);
@@ -76,8 +76,8 @@ pub(crate) struct SessionForm {
     responses(super::handlers::PeopleFormResponses))]
 pub(crate) async fn submit_end_session(visitor: Visitor, form: SentForm) -> HttpResponse {
     let reply = async {
-        visitor.context.require_own_page(visitor.request())?;
         let form = form?;
+        visitor.context.require_own_page(visitor.request())?;
         let Some(own) = visitor.session().await? else { return Ok(visitor.to_login()) };
         let user = own.subject.id;
         let selector = match form.get("session").filter(|text| !text.is_empty()) {
@@ -96,8 +96,8 @@ pub(crate) async fn submit_end_session(visitor: Visitor, form: SentForm) -> Http
     responses(super::handlers::PeopleFormResponses))]
 pub(crate) async fn submit_session_name(visitor: Visitor, form: SentForm) -> HttpResponse {
     let reply = async {
-        visitor.context.require_own_page(visitor.request())?;
         let form = form?;
+        visitor.context.require_own_page(visitor.request())?;
         let Some(own) = visitor.session().await? else { return Ok(visitor.to_login()) };
         let session = session_of(&form)?;
         let typed = form.get("name").unwrap_or_default();

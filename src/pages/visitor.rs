@@ -124,9 +124,12 @@ impl Visitor {
     }
 
     /// Returns where the query of the request leads back to, if that is a place to follow.
-    pub(super) fn return_to(&self) -> Option<ReturnTo> {
-        let text = query::parameter(&self.request, RETURN_TO).ok().flatten()?;
-        ReturnTo::parse(&text, &self.context)
+    ///
+    /// # Errors
+    /// The query cannot be read.
+    pub(super) fn return_to(&self) -> Result<Option<ReturnTo>, Problem> {
+        let text = query::parameter(&self.request, RETURN_TO)?;
+        Ok(text.and_then(|text| ReturnTo::parse(&text, &self.context)))
     }
 
     /// Returns where a form leads back to, if that is a place to follow.

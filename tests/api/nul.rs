@@ -128,9 +128,13 @@ async fn every_field_of_every_form_is_refused_with_nul(backend: Backend) {
             let request = target.request(&server, by, "").header("content-type", "application/x-www-form-urlencoded");
             request.body(body).send().await.assert_status(422);
         }
-        let shown = server.get(&format!("{}?token=kto_%00", target.path)).send().await;
-        shown.assert_status(422);
-        assert_eq!(shown.header("content-type"), Some("text/html; charset=utf-8"));
+        let is_of_link = crate::pages::PATHS.contains(&&*target.path);
+        let name = if is_of_link { "token" } else { "return_to" };
+        if is_of_link || target.path == "/login" {
+            let shown = server.get(&format!("{}?{name}=kto_%00", target.path)).send().await;
+            shown.assert_status(422);
+            assert_eq!(shown.header("content-type"), Some("text/html; charset=utf-8"));
+        }
         seen.set(seen.get() + 1);
     })
     .await;

@@ -21,7 +21,7 @@ both_backends! {
     the_style_of_a_page_may_be_kept_for_ever,
 }
 
-const PATHS: [&str; 5] = [
+pub const PATHS: [&str; 5] = [
     "/account/verify-email",
     "/account/reset-password",
     "/account/confirm-email-change",

@@ -86,7 +86,7 @@ async fn a_session_is_shown_with_all_that_the_contract_names(server: Server) {
             "ip_address": "127.0.0.1", "location": null,
             "created_at": row.created_at, "last_active_at": last_active_at, "expires_at": row.expires_at,
             "is_current": true, "is_expired": false, "revoked_at": null, "revoked_reason": null, "amr": ["pwd"],
-            "impersonated_by": null, "dpop": false, "token_hint": hex(&tokens.digest()[..4]),
+            "impersonated_by": null, "kind": "app", "parent_id": null, "dpop": false, "token_hint": hex(&tokens.digest()[..4]),
         }])
     );
 }

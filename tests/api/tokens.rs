@@ -214,7 +214,7 @@ async fn a_token_with_other_claims_is_refused(server: Server) {
     for (what, claims) in [
         ("a clock that is a little ahead", with(&claims, "nbf", json!(now + 2))),
         ("an empty scope, as another version writes it", with(&claims, "scope", json!(""))),
-        ("a claim of another version", with(&claims, "cnf", json!({"jkt": "x"}))),
+        ("a claim of another version", with(&claims, "tenant", json!({"id": "x"}))),
     ] {
         let answer = server.me(&signed(&key_ring, &header, &claims)).await;
         assert_eq!(answer.status, 200, "{what}: {}", answer.text());

@@ -126,9 +126,13 @@ async fn a_browser_keeps_its_trusted_device_in_a_cookie_of_the_login(server: Ser
     let answer = server.post(MFA).json(&remember).send().await;
     assert!(answer.assert_status(200).json().get("trusted_device").is_none());
     let cookies = answer.set_cookies(DEVICE_COOKIE);
-    let [(device, attributes)] = cookies.as_slice() else { panic!("{cookies:?}") };
-    for attribute in ["HttpOnly", "Secure", "SameSite=Strict", "Path=/api/v1/auth/login", "Max-Age=2592000"] {
-        assert!(attributes.contains(attribute), "{attributes}");
+    // For the login of the API and that of the page.
+    let [(device, attributes), (same, of_page)] = cookies.as_slice() else { panic!("{cookies:?}") };
+    assert_eq!(device, same);
+    for (attributes, path) in [(attributes, "Path=/api/v1/auth/login"), (of_page, "Path=/login")] {
+        for attribute in ["HttpOnly", "Secure", "SameSite=Strict", path, "Max-Age=2592000"] {
+            assert!(attributes.contains(attribute), "{attributes}");
+        }
     }
     let request = server.post(LOGIN).header("cookie", &format!("{DEVICE_COOKIE}={device}"));
     let answer = request.clone().json(&body).send().await;
