@@ -74,6 +74,7 @@ diesel::table! {
         doubted_at -> Nullable<SqlTime>,
         dpop_jkt -> Nullable<Binary>,
         kind -> Text,
+        cookie_digest -> Nullable<Binary>,
     }
 }
 

@@ -99,7 +99,13 @@ async fn every_parameter_of_every_query_is_refused_with_nul(backend: Backend) {
             if parameter["in"] == "query" {
                 let name = parameter["name"].as_str().unwrap();
                 let answer = target.request(&server, by, &format!("?{name}=a%00b")).send().await;
-                assert_refused(&answer, name);
+                // Pages tell it as a page.
+                let is_page = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+                if is_page {
+                    answer.assert_status(422);
+                } else {
+                    assert_refused(&answer, name);
+                }
                 seen.set(seen.get() + 1);
             }
         }
@@ -138,7 +144,7 @@ async fn every_field_of_every_form_is_refused_with_nul(backend: Backend) {
         seen.set(seen.get() + 1);
     })
     .await;
-    assert_eq!(seen.get(), 5);
+    assert_eq!(seen.get(), 8);
 }
 
 async fn a_path_with_nul_leads_nowhere(backend: Backend) {

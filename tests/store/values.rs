@@ -101,6 +101,7 @@ struct Session {
     doubted_at: Option<Timestamp>,
     dpop_jkt: Option<KeyThumbprint>,
     kind: String,
+    cookie_digest: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Queryable, Insertable)]
@@ -278,6 +279,7 @@ fn session(n: usize, owner: UserId) -> Session {
         doubted_at: some.then(|| time(n + 7)),
         dpop_jkt: some.then(|| KeyThumbprint::new([n as u8; 32])),
         kind: if n.is_multiple_of(2) { "app" } else { "browser" }.to_owned(),
+        cookie_digest: some.then(|| bytes(n + 8)),
     }
 }
 

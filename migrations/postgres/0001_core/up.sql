@@ -78,13 +78,14 @@ CREATE TABLE sessions (
     doubted_generation bigint,
     doubted_at timestamptz,
     dpop_jkt bytea,
-    kind text NOT NULL DEFAULT 'app'
+    kind text NOT NULL DEFAULT 'app',
+    cookie_digest bytea
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at);
 CREATE INDEX sessions_actor_id_idx ON sessions (actor_id) WHERE actor_id IS NOT NULL;
 CREATE INDEX sessions_parent_id_idx ON sessions (parent_id) WHERE parent_id IS NOT NULL;
-CREATE UNIQUE INDEX sessions_browser_digest_idx ON sessions (token_digest) WHERE kind = 'browser';
+CREATE UNIQUE INDEX sessions_cookie_digest_idx ON sessions (cookie_digest) WHERE cookie_digest IS NOT NULL;
 
 COMMENT ON COLUMN sessions.expires_at IS 'end of the refresh token: one REFRESH_TOKEN_TTL after the last rotation';
 COMMENT ON COLUMN sessions.ends_at IS 'end of the session, however often it is refreshed';
@@ -104,6 +105,7 @@ COMMENT ON COLUMN sessions.former_rotation_key IS 'digest of the Idempotency-Key
 COMMENT ON COLUMN sessions.doubted_generation IS 'the replaced refresh token that may have been an echo; the next time is reuse';
 COMMENT ON COLUMN sessions.doubted_at IS 'arrival of the request that presented it';
 COMMENT ON COLUMN sessions.dpop_jkt IS 'the thumbprint (RFC 7638) of the key that its tokens are bound to (RFC 9449)';
+COMMENT ON COLUMN sessions.cookie_digest IS 'SHA-256 of the cookie of a browser session; no column that a rotation writes has an index';
 COMMENT ON COLUMN sessions.kind IS 'app: has tokens; browser: has a cookie for this server''s pages';
 
 CREATE TABLE signing_keys (

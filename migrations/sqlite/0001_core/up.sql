@@ -69,13 +69,14 @@ CREATE TABLE sessions (
     doubted_generation bigint,
     doubted_at bigint,
     dpop_jkt blob,
-    kind text NOT NULL DEFAULT 'app'
+    kind text NOT NULL DEFAULT 'app',
+    cookie_digest blob
 );
 
 CREATE INDEX sessions_user_id_created_at_idx ON sessions (user_id, created_at);
 CREATE INDEX sessions_actor_id_idx ON sessions (actor_id) WHERE actor_id IS NOT NULL;
 CREATE INDEX sessions_parent_id_idx ON sessions (parent_id) WHERE parent_id IS NOT NULL;
-CREATE UNIQUE INDEX sessions_browser_digest_idx ON sessions (token_digest) WHERE kind = 'browser';
+CREATE UNIQUE INDEX sessions_cookie_digest_idx ON sessions (cookie_digest) WHERE cookie_digest IS NOT NULL;
 
 CREATE TABLE signing_keys (
     id blob NOT NULL PRIMARY KEY,

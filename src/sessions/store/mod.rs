@@ -72,6 +72,8 @@ pub(super) fn insert(conn: &mut Conn, new: &NewSession<'_>) -> DbResult<()> {
             sessions::account_revision.eq(new.account_revision),
             sessions::dpop_jkt.eq(snapshot.bound_to),
             sessions::kind.eq(new.kind.name()),
+            // Not the digest of tokens: an index of that would have every rotation write all indexes.
+            sessions::cookie_digest.eq((new.kind == SessionKind::Browser).then_some(new.token_digest)),
         ))
         .execute(conn)?;
     Ok(())
@@ -184,8 +186,8 @@ pub(super) fn token_family(conn: &mut Conn, session: SessionId) -> DbResult<Opti
 
 /// Finds the session of a browser by the digest of its cookie.
 pub(super) fn find_browser(conn: &mut Conn, digest: &[u8]) -> DbResult<Option<TokenFamily>> {
-    let own = sessions::kind.eq(SessionKind::Browser.name()).and(sessions::token_digest.eq(digest));
-    let found: Option<SessionId> = sessions::table.filter(own).select(sessions::id).first(conn).optional()?;
+    let own = sessions::table.filter(sessions::cookie_digest.eq(digest));
+    let found: Option<SessionId> = own.select(sessions::id).first(conn).optional()?;
     match found {
         Some(session) => token_family(conn, session),
         None => Ok(None),
