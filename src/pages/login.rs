@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use minijinja::context;
+use minijinja::{Value, context};
 
 use super::visitor::{Reply, SentForm, SessionCookie, Visitor, state};
 use crate::accounts::Logins;
@@ -161,14 +161,14 @@ fn leave(
     Reply::SeeOther { to: home(visitor, return_to), session }
 }
 
+/// Asks for email address and password, with what was wrong the time before.
 fn ask(visitor: &Visitor, return_to: Option<&ReturnTo>, email: &str, error: Option<Text>, status: StatusCode) -> Reply {
+    let title = Text::of("login-title").value(visitor.language());
     let error = error.map(|error| error.value(visitor.language()));
-    let values = context! { title => Text::of("login-title").value(visitor.language()), email, error,
-    return_to => return_to.map(ReturnTo::as_str) };
-    let form_target = return_to.and_then(ReturnTo::foreign_origin);
-    Reply::Page { status, template: "login.html", values, form_target }
+    form_page("login.html", return_to, context! { title, email, error }, status)
 }
 
+/// Asks for the code of the second step, with what was wrong the time before.
 fn ask_code(
     visitor: &Visitor,
     return_to: Option<&ReturnTo>,
@@ -176,12 +176,16 @@ fn ask_code(
     error: Option<Text>,
     status: StatusCode,
 ) -> Reply {
-    let language = visitor.language();
-    let error = error.map(|error| error.value(language));
-    let values = context! { title => Text::of("code-title").value(language), mfa_token => challenge.expose(), error,
-    return_to => return_to.map(ReturnTo::as_str) };
+    let title = Text::of("code-title").value(visitor.language());
+    let error = error.map(|error| error.value(visitor.language()));
+    form_page("code.html", return_to, context! { title, mfa_token => challenge.expose(), error }, status)
+}
+
+/// Returns the page of a form that leads to where the login was asked for.
+fn form_page(template: &'static str, return_to: Option<&ReturnTo>, values: Value, status: StatusCode) -> Reply {
+    let values = context! { return_to => return_to.map(ReturnTo::as_str), ..values };
     let form_target = return_to.and_then(ReturnTo::foreign_origin);
-    Reply::Page { status, template: "code.html", values, form_target }
+    Reply::Page { status, template, values, form_target }
 }
 
 /// Asks for the password again, because the login has waited too long for its second factor.

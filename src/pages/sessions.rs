@@ -45,7 +45,7 @@ pub(crate) async fn show_end_session(visitor: Visitor) -> HttpResponse {
                 let count = i64::try_from(others).unwrap_or(i64::MAX);
                 let question = Text::of("end-others-question").with_number("count", count);
                 let title = Text::of("end-others-title").value(language);
-                context! { title, question => question.value(language), session => "" }
+                context! { title, question => question.value(language), session => Value::from(()) }
             }
             Some(id) => {
                 let id = SessionId(id.map_err(|_| Problem::not_found())?);
@@ -64,8 +64,10 @@ pub(crate) async fn show_end_session(visitor: Visitor) -> HttpResponse {
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "it describes the forms, whose fields are read by name")]
 pub(crate) struct SessionForm {
-    /// The session; empty for all but the one of this browser.
+    /// The session.
     session: Option<Uuid>,
+    /// In its place: all but the one of this browser.
+    all: Option<String>,
     /// The new name; empty for none.
     name: Option<String>,
 }
@@ -80,9 +82,10 @@ pub(crate) async fn submit_end_session(visitor: Visitor, form: SentForm) -> Http
         visitor.context.require_own_page(visitor.request())?;
         let Some(own) = visitor.session().await? else { return Ok(visitor.to_login()) };
         let user = own.subject.id;
-        let selector = match form.get("session").filter(|text| !text.is_empty()) {
-            None => SessionSelector::AllOfExcept(user, own.session),
-            Some(_) => SessionSelector::OneOf(session_of(&form)?, user),
+        // A form from which something is missing ends nothing.
+        let selector = match form.get("all") {
+            Some(_) => SessionSelector::AllOfExcept(user, own.session),
+            None => SessionSelector::OneOf(session_of(&form)?, user),
         };
         visitor.sessions.revoke(selector, Reason::EndedByOwner, &visitor.actor(&own)).await?;
         Ok(Reply::see_other(visitor.path(PATH)))

@@ -223,7 +223,11 @@ async fn all_others_are_ended_at_once(server: Server) {
     let elsewhere = Browser::logged_in(&server, &owner.email).await;
     let mut browser = Browser::logged_in(&server, &owner.email).await;
     assert!(browser.get("/account/sessions/end").await.text().contains("\u{2068}4\u{2069} devices"));
-    browser.post("/account/sessions/end", &[("session", "")]).await.assert_status(303);
+    for incomplete in [&[][..], &[("session", "")]] {
+        browser.post("/account/sessions/end", incomplete).await.assert_status(404);
+    }
+    server.me(&owner.access).await.assert_status(200);
+    browser.post("/account/sessions/end", &[("all", "yes")]).await.assert_status(303);
     for tokens in apps.iter().chain([&owner]) {
         server.me(&tokens.access).await.assert_problem(401, "invalid_token");
     }
