@@ -38,6 +38,7 @@ pub(crate) use deletion::{DeletionTime, Deletions};
 pub(crate) use email_change::EmailChanges;
 pub(crate) use login::Logins;
 pub(crate) use operators::Account;
+pub(crate) use reauthentication::RECENT_LOGIN;
 pub(crate) use recovery::Recovery;
 pub(crate) use search::{AccountPage, AccountQuery, AccountState, Position};
 pub(crate) use store::LockedAccount;

@@ -70,6 +70,14 @@ impl Accounts {
         Ok(revoked.count())
     }
 
+    /// Judges a new password while its owner chooses it; the guesser knows the texts in `personal`.
+    ///
+    /// # Errors
+    /// The password is easy to guess, or too many people are logging in.
+    pub(crate) async fn judge_password(&self, new: NewPassword, personal: Vec<String>) -> Result<(), NewPasswordError> {
+        self.hasher.judge(new, personal).await
+    }
+
     /// Sets a password and revokes all sessions of the account, in one transaction. Returns how many were revoked;
     /// `None` if the account does not exist.
     ///

@@ -1,5 +1,7 @@
 //! Reauthentication of the owner of a session, for operations that require a recent login.
 
+use std::time::Duration;
+
 use zeroize::Zeroizing;
 
 use super::attempts::{PasswordError, VerifiedPassword};
@@ -10,10 +12,14 @@ use crate::db::{Committed, Conn, DbError};
 use crate::mail::MfaChange;
 use crate::mfa::{Method, Owner};
 use crate::passwords::{HasherError, Password};
-use crate::sessions::{IssueError, IssuedTokens, Reauthenticated};
+use crate::sessions::{BrowserCookie, IssueError, IssuedTokens, Reauthenticated};
 use crate::throttle::{AttemptError, CodeAttempt};
 use crate::tokens::access::Claims;
-use crate::types::Amr;
+use crate::tokens::opaque::OpaqueToken;
+use crate::types::{Amr, SessionId, UserId};
+
+/// The longest time since a person authenticated, for what needs a recent login (RFC 9470).
+pub(crate) const RECENT_LOGIN: Duration = Duration::from_secs(600);
 
 /// Why a reauthentication is refused.
 #[derive(Debug, thiserror::Error)]
@@ -71,18 +77,47 @@ impl Logins {
         code: Option<Zeroizing<String>>,
         by: &Actor,
     ) -> Result<IssuedTokens, ReauthenticateError> {
+        let session = Renewal { user: presented.sub, session: presented.sid, is_browser: false };
+        let renewed = self.renew(session, password, code, by).await?;
+        let issued = self.sessions.issue_reauthenticated(renewed.reauthenticated, presented).await;
+        Ok(issued.map_err(IssueError::from)?)
+    }
+
+    /// Reauthenticates the owner of a browser session, and replaces its secret in the same transaction.
+    ///
+    /// # Errors
+    /// The password or the code is wrong, a code is missing, or the session has ended.
+    pub(crate) async fn reauthenticate_browser(
+        &self,
+        user: UserId,
+        session: SessionId,
+        password: Option<Password>,
+        code: Option<Zeroizing<String>>,
+        by: &Actor,
+    ) -> Result<BrowserCookie, ReauthenticateError> {
+        let renewed = self.renew(Renewal { user, session, is_browser: true }, password, code, by).await?;
+        let secret = renewed.secret.ok_or(ReauthenticateError::Ended)?;
+        Ok(self.sessions.renewed_cookie(&renewed.reauthenticated, secret))
+    }
+
+    async fn renew(
+        &self,
+        renewal: Renewal,
+        password: Option<Password>,
+        code: Option<Zeroizing<String>>,
+        by: &Actor,
+    ) -> Result<Box<Renewed>, ReauthenticateError> {
         let code = match code {
-            Some(code) => Some((code, self.attempts.admit_code(presented.sub, by).await?)),
+            Some(code) => Some((code, self.attempts.admit_code(renewal.user, by).await?)),
             None => None,
         };
         let code_attempt = code.as_ref().map(|(_, attempt)| attempt.clone());
-        let admitted = self.attempts.admit_owner(presented.sub, &by.requester).await?;
+        let admitted = self.attempts.admit_owner(renewal.user, &by.requester).await?;
         let (account, attempt) = admitted.ok_or(ReauthenticateError::Ended)?;
         let failure = failed(by, "invalid_credentials");
         let verified = self.attempts.verify(Some(account), &attempt, password, failure).await?;
         let logins = self.clone();
         let by = by.clone();
-        let claims = presented.clone();
         let password_attempt = attempt.clone();
         let committed = self.db.transact(move |conn| {
             let VerifiedPassword { account, rehashed } = &verified;
@@ -91,7 +126,7 @@ impl Logins {
             let account = locked.ok_or(ReauthenticateError::Ended)?;
             attempt.record_success_in(conn)?;
             let code = code.as_ref().map(|(code, attempt)| (code.as_str(), attempt));
-            logins.reauthenticate_in(conn, &account, &claims, code, &by)
+            logins.renew_in(conn, &account, &renewal, code, &by)
         });
         let committed = committed.await;
         if committed.is_err() {
@@ -105,19 +140,17 @@ impl Logins {
         }
         // A wrong code may have queued an email, too.
         self.mail.wake();
-        let reauthenticated = result?;
-        let issued = self.sessions.issue_reauthenticated(*reauthenticated, presented).await;
-        Ok(issued.map_err(IssueError::from)?)
+        result
     }
 
-    fn reauthenticate_in(
+    fn renew_in(
         &self,
         conn: &mut Conn,
         account: &LockedAccount,
-        presented: &Claims,
+        renewal: &Renewal,
         code: Option<(&str, &CodeAttempt)>,
         by: &Actor,
-    ) -> Result<Committed<Box<Reauthenticated>, ReauthenticateError>, ReauthenticateError> {
+    ) -> Result<Committed<Box<Renewed>, ReauthenticateError>, ReauthenticateError> {
         let user = account.id;
         let mut amr = Amr::password();
         if self.mfa.is_enabled(conn, user)? {
@@ -144,11 +177,27 @@ impl Logins {
             }
             amr = method.amr();
         }
-        let reauthenticated = self.sessions.reauthenticate(conn, presented.sid, &amr)?;
+        let reauthenticated = self.sessions.reauthenticate(conn, renewal.session, &amr)?;
         let reauthenticated = reauthenticated.ok_or(ReauthenticateError::Ended)?;
+        let secret = if renewal.is_browser { self.sessions.renew_browser(conn, renewal.session)? } else { None };
         self.audit.append(conn, &Record::new(Event::Reauthenticated, by))?;
-        Ok(Committed::Accepted(Box::new(reauthenticated)))
+        Ok(Committed::Accepted(Box::new(Renewed { reauthenticated, secret })))
     }
+}
+
+/// A session whose owner authenticates again.
+struct Renewal {
+    user: UserId,
+    session: SessionId,
+    /// Whether it is a browser's, which gets a new secret.
+    is_browser: bool,
+}
+
+/// A session whose owner has authenticated again.
+struct Renewed {
+    reauthenticated: Reauthenticated,
+    /// The new secret of a browser session.
+    secret: Option<OpaqueToken>,
 }
 
 fn failed(by: &Actor, reason: &str) -> Record {

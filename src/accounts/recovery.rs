@@ -17,7 +17,7 @@ use crate::passwords::{Hasher, HasherError, NewPassword, NewPasswordError, WeakP
 use crate::revocations::Reason;
 use crate::sessions::{RevokedSessions, SessionSelector, Sessions};
 use crate::tokens::opaque::{self, OpaqueToken, Purpose};
-use crate::types::{EmailAddress, Requester, UserId};
+use crate::types::{EmailAddress, Requester, SessionId, UserId};
 
 /// The purposes of the links that set a password.
 pub(crate) const SET_PASSWORD: &[Purpose] = &[Purpose::ResetPassword, Purpose::Invitation];
@@ -182,24 +182,49 @@ impl Recovery {
         let link = self.links.find(token, &[Purpose::ReportLogin]).await?;
         let recovery = self.clone();
         let by = link.actor(requester);
-        let revoked = self.db.transact(move |conn| recovery.report_in(conn, &link, &by)).await?;
+        let revoked = self.db.transact(move |conn| {
+            let account = redeem(conn, &link, &recovery.clock)?;
+            Ok::<_, LinkError>(recovery.report_in(conn, &account, link.record.session, &by)?)
+        });
+        let revoked = revoked.await?;
         self.sessions.publish(&revoked).await;
         self.mail.wake();
         Ok(())
     }
 
-    fn report_in(&self, conn: &mut Conn, link: &ValidLink, by: &Actor) -> Result<RevokedSessions, LinkError> {
-        let account = redeem(conn, link, &self.clock)?;
+    /// Reports a session as somebody else's, by the owner of the account, who is logged in elsewhere. This has the
+    /// effects of [`Self::report_login`].
+    pub(crate) async fn report_session(&self, user: UserId, session: SessionId, by: &Actor) -> DbResult<()> {
+        let recovery = self.clone();
+        let by = by.clone();
+        let revoked = self.db.write(move |conn| {
+            let account = LockedAccount::lock_enabled(conn, user)?;
+            account.map(|account| recovery.report_in(conn, &account, Some(session), &by)).transpose()
+        });
+        if let Some(revoked) = revoked.await? {
+            self.sessions.publish(&revoked).await;
+        }
+        self.mail.wake();
+        Ok(())
+    }
+
+    fn report_in(
+        &self,
+        conn: &mut Conn,
+        account: &LockedAccount,
+        session: Option<SessionId>,
+        by: &Actor,
+    ) -> DbResult<RevokedSessions> {
         opaque::revoke(conn, account.id, &[Purpose::MfaChallenge, Purpose::TrustedDevice])?;
         email_change::cancel(conn, account.id)?;
         let mut record = Record::new(Event::LoginReported, by);
         let mut selector = SessionSelector::AllOf(account.id);
-        if let Some(session) = link.record.session {
+        if let Some(session) = session {
             record = record.session(session);
             selector = SessionSelector::OneOf(session, account.id);
         }
         self.audit.append(conn, &record)?;
-        let _ = notices::reset_password(conn, &account, false, &self.mail, self.clock.now())?;
-        Ok(self.sessions.revoke_in(conn, selector, Reason::ReportedByOwner, by)?)
+        let _ = notices::reset_password(conn, account, false, &self.mail, self.clock.now())?;
+        self.sessions.revoke_in(conn, selector, Reason::ReportedByOwner, by)
     }
 }

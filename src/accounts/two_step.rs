@@ -80,6 +80,22 @@ impl TwoStep {
         Ok(self.mfa.show_totp(&new)?)
     }
 
+    /// Returns the unconfirmed secret of an account once more, for a page that asks for its first code again.
+    ///
+    /// # Errors
+    /// There is no unconfirmed secret, or the account is disabled.
+    pub(crate) async fn pending_totp(&self, user: UserId) -> Result<TotpEnrolment, MfaError> {
+        let pending =
+            self.change(user, move |mfa, conn, owner| mfa.pending_totp(conn, owner)?.ok_or(MfaError::NotStarted));
+        Ok(self.mfa.show_totp(&pending.await?)?)
+    }
+
+    /// Counts the unused recovery codes of an account.
+    pub(crate) async fn count_recovery_codes(&self, user: UserId) -> DbResult<i64> {
+        let mfa = self.mfa.clone();
+        self.db.read(move |conn| mfa.count_recovery_codes(conn, user)).await
+    }
+
     /// Enables two-step login with a code of the unconfirmed secret. The session that calls has shown the second factor
     /// by this.
     ///

@@ -3,7 +3,6 @@
 
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::Method;
@@ -11,7 +10,7 @@ use actix_web::{FromRequest, HttpRequest, ResponseError};
 
 use super::caller::{AccessError, Caller, authenticate, state};
 use super::strictness::require_known;
-use crate::accounts::TwoStep;
+use crate::accounts::{RECENT_LOGIN, TwoStep};
 use crate::admin::Admin;
 use crate::http::{HttpContext, Problem};
 use crate::throttle::{Limit, Throttle};
@@ -28,9 +27,6 @@ const UNCOUNTED: [(&str, &str); 7] = [
     ("DELETE", "/api/v1/sessions/{id}"),
     ("POST", "/api/v1/sessions/revoke"),
 ];
-
-/// The longest time since the caller of a sensitive route authenticated (RFC 9470).
-pub(super) const RECENT: Duration = Duration::from_secs(600);
 
 /// A rule that decides who may call a route.
 pub(super) trait Access: 'static {
@@ -133,7 +129,7 @@ pub(super) async fn require_recent(caller: &Caller) -> Result<(), AccessError> {
 
 /// Returns the methods by which the caller has authenticated within the last ten minutes.
 fn recent_methods<'a>(caller: &'a Caller, context: &HttpContext) -> Option<&'a Amr> {
-    caller.authenticated_since(context.clock.now().minus(RECENT))
+    caller.authenticated_since(context.clock.now().minus(RECENT_LOGIN))
 }
 
 /// Returns the methods by which an admitted caller has recently authenticated, for operations that look again under the

@@ -14,6 +14,8 @@ use crate::audit::{Audit, Entry, Event, Filter, Outcome, Record};
 use crate::http::field_text::{NO_TIME, NO_UUID, must_be};
 use crate::http::problem::Fields;
 use crate::http::{HttpContext, Problem, Query, pagination};
+use crate::pages::reply::Reply;
+use crate::pages::visitor::Visitor;
 use crate::types::{AuditId, SessionId, Timestamp, UserId};
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -170,6 +172,21 @@ pub(super) async fn list_audit_log(
         return Ok(export(Audit::clone(&audit), selection.filter, format, context.clock.now()));
     }
     Ok(HttpResponse::Ok().json(read_page(&audit, &selection.filter, selection.after, selection.limit).await?))
+}
+
+/// Returns all that happened to the account of the person who is logged in, as a file.
+#[utoipa::path(get, path = "/account/activity/export", tag = "Pages", security(()),
+    responses(
+        crate::pages::handlers::PeoplePageResponses,
+        (status = 200, body = String, content_type = "text/csv", example = "id,at,event_type,status\r\n")))]
+pub(super) async fn export_activity(visitor: Visitor, audit: web::Data<Audit>) -> HttpResponse {
+    let answer = async {
+        let own = visitor.person().await?;
+        let filter = Filter { user: Some(own.subject.id), ..Filter::default() };
+        let now = visitor.context.clock.now();
+        Ok(Reply::Whole(export(Audit::clone(&audit), filter, Format::Csv, now)))
+    };
+    visitor.respond(answer.await)
 }
 
 async fn read_page(

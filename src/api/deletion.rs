@@ -42,7 +42,7 @@ impl From<DeleteError> for Problem {
         match error {
             // The account was deleted a moment ago, and the token with it.
             DeleteError::NoAccount => Self::invalid_token(),
-            DeleteError::FactorRequired => Self::second_factor_required(super::access::RECENT),
+            DeleteError::FactorRequired => Self::second_factor_required(crate::accounts::RECENT_LOGIN),
             DeleteError::LastAdministrator => AdminError::LastAdministrator.into(),
             DeleteError::Database(error) => error.into(),
         }

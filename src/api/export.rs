@@ -12,11 +12,14 @@ use super::audit_export::{BATCH, Batches, Sender};
 use super::mfa::TrustedDevice;
 use super::schema::Session;
 use crate::accounts::{Accounts, TwoStep};
-use crate::audit::{Audit, Event, Filter, Record};
+use crate::audit::{Actor, Audit, Event, Filter, Record};
 use crate::db::DbResult;
 use crate::http::{HttpContext, Problem};
+use crate::pages::account::ProfileForm;
+use crate::pages::reply::Reply;
+use crate::pages::visitor::{SentForm, Visitor};
 use crate::sessions::Sessions;
-use crate::types::Timestamp;
+use crate::types::{SessionId, Timestamp};
 
 /// The end of the document, after the last entry.
 const END: &str = "]}";
@@ -49,19 +52,55 @@ pub(super) async fn export_me(
     context: web::Data<HttpContext>,
     By { caller, .. }: ByRecentUser,
 ) -> Result<HttpResponse, Problem> {
-    let user = caller.user();
+    let stores = Stores { accounts, two_step, sessions, audit };
+    export(&stores, caller.session(), &caller.actor(&context), context.clock.now()).await
+}
+
+/// Exports all that is stored about the account of the person who is logged in, as a file.
+#[utoipa::path(post, path = "/account/export", tag = "Pages", security(()),
+    request_body(content = ProfileForm, content_type = "application/x-www-form-urlencoded"),
+    responses(crate::pages::handlers::PeopleFormResponses, (status = 200, body = AccountExport)))]
+pub(super) async fn submit_export(
+    accounts: web::Data<Accounts>,
+    two_step: web::Data<TwoStep>,
+    sessions: web::Data<Sessions>,
+    audit: web::Data<Audit>,
+    visitor: Visitor,
+    form: SentForm,
+) -> HttpResponse {
+    let answer = async {
+        let form = form?;
+        let own = visitor.recent(&form).await?;
+        let stores = Stores { accounts, two_step, sessions, audit };
+        let file = export(&stores, own.session, &visitor.actor(&own), visitor.context.clock.now()).await?;
+        Ok(Reply::Whole(file))
+    };
+    visitor.respond(answer.await)
+}
+
+/// Where what is stored about an account comes from.
+struct Stores {
+    accounts: web::Data<Accounts>,
+    two_step: web::Data<TwoStep>,
+    sessions: web::Data<Sessions>,
+    audit: web::Data<Audit>,
+}
+
+/// Exports what is stored about the account of `by`, who calls in the session `own`.
+async fn export(stores: &Stores, own: SessionId, by: &Actor, exported_at: Timestamp) -> Result<HttpResponse, Problem> {
+    let Stores { accounts, two_step, sessions, audit } = stores;
+    let user = by.user.ok_or_else(Problem::invalid_token)?;
     let account = accounts.find(user).await?.ok_or_else(Problem::invalid_token)?;
     let profile = accounts.profile(user).await?.ok_or_else(Problem::invalid_token)?;
     let all = sessions.list(user, true).await?;
     let trusted = two_step.mfa.trusted_devices(user).await?;
-    audit.append_alone(Record::new(Event::AccountExported, &caller.actor(&context))).await?;
-    let exported_at = context.clock.now();
+    audit.append_alone(Record::new(Event::AccountExported, by)).await?;
     let head = AccountExport {
         exported_at,
         account: account.into(),
         alerts: profile.alerts,
         mfa_enabled: profile.mfa_enabled,
-        sessions: all.into_iter().map(|session| Session::new(session, caller.session())).collect(),
+        sessions: all.into_iter().map(|session| Session::new(session, own)).collect(),
         trusted_devices: trusted.into_iter().map(TrustedDevice::from).collect(),
         audit_events: Vec::new(),
     };
@@ -71,7 +110,7 @@ pub(super) async fn export_me(
     Ok(HttpResponse::Ok()
         .content_type("application/json")
         .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
-        .streaming(Batches::of(|batches| write_batches(Audit::clone(&audit), filter, head, batches))))
+        .streaming(Batches::of(|batches| write_batches(Audit::clone(audit), filter, head, batches))))
 }
 
 /// Sends `head` with the entries of the audit log at its end, batch by batch.

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 
-use super::access::RECENT;
 use super::caller::AccessError;
-use crate::accounts::PasswordError;
 use crate::accounts::email_change::ConfirmError;
 use crate::accounts::links::LinkError;
+use crate::accounts::{PasswordError, RECENT_LOGIN};
 use crate::admin::AdminError;
 use crate::db::DbError;
 use crate::http::Problem;
@@ -52,8 +51,8 @@ impl From<AccessError> for Problem {
                 "Requests with cookies must come from a page of an allowed origin.",
             ),
             AccessError::Impersonated => Self::forbidden("impersonated", "Only the owner of the account may do this."),
-            AccessError::AuthenticationTooOld => Self::insufficient_user_authentication(RECENT),
-            AccessError::SecondFactorRequired => Self::second_factor_required(RECENT),
+            AccessError::AuthenticationTooOld => Self::insufficient_user_authentication(RECENT_LOGIN),
+            AccessError::SecondFactorRequired => Self::second_factor_required(RECENT_LOGIN),
             AccessError::NotAdministrator => not_administrator(),
             AccessError::RateLimited(limited) => limited.into(),
             AccessError::Database(error) => error.into(),
@@ -176,7 +175,7 @@ impl From<MfaError> for Problem {
         match error {
             MfaError::AlreadyEnabled => Self::conflict("mfa_already_enabled", "Two-step login is enabled already."),
             MfaError::NotEnabled => Self::conflict("mfa_not_enabled", "Two-step login is not enabled."),
-            MfaError::FactorRequired => Self::second_factor_required(RECENT),
+            MfaError::FactorRequired => Self::second_factor_required(RECENT_LOGIN),
             MfaError::NotStarted => Self::conflict("mfa_not_started", "No secret waits for confirmation."),
             MfaError::InvalidCode => invalid_code(),
             MfaError::NoAccount => Self::invalid_token(),

@@ -21,7 +21,11 @@ use super::{
     operations, recovery, refresh, revocations, routes, sessions, verify,
 };
 use crate::http::{HttpContext, Problem};
-use crate::pages::{assets, handlers as pages, login as login_pages, sessions as session_pages};
+use crate::pages::{
+    account as account_pages, activity as activity_pages, assets, handlers as pages, live as live_pages,
+    login as login_pages, registration as registration_pages, security as security_pages, sessions as session_pages,
+    two_step as two_step_pages,
+};
 
 /// Declares the routes by their handlers: the document that describes them, and the function that registers them.
 macro_rules! routes {
@@ -134,10 +138,37 @@ routes! {
     login_pages::show_login,
     login_pages::submit_login,
     login_pages::submit_logout,
+    registration_pages::show_register,
+    registration_pages::submit_register,
+    registration_pages::show_forgot,
+    registration_pages::submit_forgot,
+    account_pages::show_account,
+    account_pages::submit_name,
+    account_pages::submit_resend_verification,
+    account_pages::submit_new_email,
+    account_pages::submit_cancel_email,
+    account_pages::show_delete_account,
+    account_pages::submit_delete_account,
+    export::submit_export,
+    security_pages::show_security,
+    security_pages::submit_password,
+    security_pages::submit_alerts,
+    security_pages::submit_trusted_devices,
+    two_step_pages::submit_two_step_begin,
+    two_step_pages::submit_two_step_confirm,
+    two_step_pages::submit_recovery_codes,
+    two_step_pages::submit_two_step_off,
+    activity_pages::show_activity,
+    audit::export_activity,
     session_pages::show_sessions,
     session_pages::show_end_session,
     session_pages::submit_end_session,
     session_pages::submit_session_name,
+    session_pages::show_report_session,
+    session_pages::submit_report_session,
+    live_pages::get_live_sessions,
+    live_pages::judge_new_password,
+    security_pages::find_change_password,
     operations::get_liveness,
     operations::get_readiness,
     operations::get_metrics,

@@ -106,6 +106,12 @@ impl<E> FormBody<E> {
     pub(crate) fn get(&self, name: &str) -> Option<Zeroizing<String>> {
         form_field(&self.bytes, name)
     }
+
+    /// Returns the fields with their values, in the order of the form.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (String, Zeroizing<String>)> + '_ {
+        let fields = url::form_urlencoded::parse(&self.bytes);
+        fields.map(|(name, value)| (name.into_owned(), Zeroizing::new(value.into_owned())))
+    }
 }
 
 impl<E: ExtractError> FromRequest for FormBody<E> {

@@ -76,6 +76,11 @@ pub(crate) fn require_known(request: &HttpRequest, known: &[String]) -> Result<(
     }
 }
 
+/// Writes a query.
+pub(crate) fn write<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
+}
+
 /// Returns the parameter `name` of a query, if the query has it.
 ///
 /// # Errors

@@ -1,5 +1,7 @@
 //! Where a page leads back to: `return_to`, which anybody can put into a link.
 
+use actix_web::HttpRequest;
+use actix_web::http::header::REFERER;
 use url::{Position, Url};
 
 use super::context::HttpContext;
@@ -12,6 +14,14 @@ const MAX_LENGTH: usize = 2048;
 pub(crate) struct ReturnTo {
     url: Url,
     is_own: bool,
+}
+
+impl HttpContext {
+    /// Returns the page of this server from which a request comes, as browsers say (`Referer`).
+    pub(crate) fn former_page(&self, request: &HttpRequest) -> Option<ReturnTo> {
+        let text = request.headers().get(REFERER)?.to_str().ok()?;
+        ReturnTo::parse(text, self).filter(|page| page.is_own)
+    }
 }
 
 impl ReturnTo {

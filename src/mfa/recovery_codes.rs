@@ -68,6 +68,11 @@ impl Mfa {
         Ok(codes)
     }
 
+    /// Counts the unused recovery codes of an account.
+    pub(crate) fn count_recovery_codes(&self, conn: &mut Conn, user: UserId) -> DbResult<i64> {
+        store::count_recovery_codes(conn, user)
+    }
+
     /// Generates new recovery codes, which replace the current ones.
     pub(super) fn generate_recovery_codes(&self, conn: &mut Conn, user: UserId) -> DbResult<RecoveryCodes> {
         let codes: RecoveryCodes = (0..COUNT).map(|_| format_code(&self.random.bytes())).collect();

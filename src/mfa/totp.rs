@@ -94,6 +94,16 @@ impl Mfa {
         TotpEnrolment::new(new.secret.as_slice(), &self.keys.issuer, &new.account)
     }
 
+    /// Finds the unconfirmed secret of an account.
+    pub(crate) fn pending_totp(&self, conn: &mut Conn, owner: Owner<'_>) -> DbResult<Option<NewTotpSecret>> {
+        let row = store::totp_secret(conn, owner.id)?.filter(|row| row.confirmed_at.is_none());
+        let Some(row) = row else { return Ok(None) };
+        let opened = self.open_secret(owner.id, &row.sealed_secret)?;
+        let secret = <[u8; SECRET_BYTES]>::try_from(opened.as_slice());
+        let secret = secret.map_err(|_| DbError::Unexpected("a TOTP secret has another length".to_owned()))?;
+        Ok(Some(NewTotpSecret { secret: Zeroizing::new(secret), account: owner.email.to_owned() }))
+    }
+
     /// Enables two-step login with a code of the unconfirmed secret, and notifies the owner. Returns the recovery
     /// codes.
     ///

@@ -51,9 +51,10 @@ impl Asset {
     }
 }
 
-static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
     [
         Asset::new("style", "css", include_str!("assets/style.css")),
+        Asset::new("account", "js", include_str!("assets/account.js")),
         Asset::new("docs", "css", include_str!("assets/docs.css")),
         Asset::new("docs", "js", include_str!("assets/docs.js")),
     ]

@@ -50,13 +50,14 @@ page_responses! {
         "503" "To be tried again";
     /// The responses of a page for people who are logged in here.
     PeoplePageResponses = "200" "The page", "303" "To the login, or from there to where one came from",
-        "400" "A cookie cannot be read", "404" "There is no such session, or it belongs to another account",
-        "422" "A value is not valid", "500" "Something went wrong on the server", "503" "To be tried again";
+        "400" "A cookie cannot be read", "403" "Not here, or not for this account",
+        "404" "There is no such session, or it belongs to another account", "422" "A value is not valid",
+        "429" "Too many requests", "500" "Something went wrong on the server", "503" "To be tried again";
     /// The responses to the form of such a page.
-    PeopleFormResponses = "200" "The second step of a login", "303" "Done", "400" "A cookie cannot be read",
+    PeopleFormResponses = "200" "The next step", "303" "Done, or to the login", "400" "A cookie cannot be read",
         "401" "The password or the code is wrong", "403" "The form was sent by another page, or the account is closed",
         "404" "There is no such session, or it belongs to another account",
-        "408" "The form took too long to arrive", "413" "The form is too large", "415" "No form",
+        "409" "The state of the account does not allow it", "408" "The form took too long to arrive", "413" "The form is too large", "415" "No form",
         "422" "A value is not valid", "429" "Too many requests", "500" "Something went wrong on the server",
         "503" "To be tried again";
     /// The responses to the form of a page.

@@ -4,7 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use minijinja::{Value, context};
 
-use super::visitor::{Reply, SentForm, SessionCookie, Visitor, state};
+use super::live::ended_text;
+use super::reply::{Answer, Reply, SessionCookie};
+use super::visitor::{HOME, SentForm, Visitor, state};
 use crate::accounts::Logins;
 use crate::accounts::login::{LoginError, LoginOptions, LoginStep};
 use crate::accounts::login_completion::{CompleteError, SecondFactor};
@@ -20,9 +22,6 @@ use crate::throttle::{Limit, Throttle};
 use crate::tokens::opaque::{Kind, OpaqueToken};
 use crate::types::{EmailAddress, Transport};
 
-/// The page that a login leads to, unless it says another.
-const HOME: &str = "/account/sessions";
-
 /// Asks for email address and password.
 #[utoipa::path(get, path = "/login", tag = "Pages", security(()), responses(super::handlers::PeoplePageResponses))]
 pub(crate) async fn show_login(visitor: Visitor) -> HttpResponse {
@@ -30,7 +29,11 @@ pub(crate) async fn show_login(visitor: Visitor) -> HttpResponse {
         let return_to = visitor.return_to()?;
         Ok(match visitor.session().await? {
             Some(_) => Reply::see_other(home(&visitor, return_to.as_ref())),
-            None => ask(&visitor, return_to.as_ref(), "", None, StatusCode::OK),
+            None => {
+                let ended = visitor.ended_session().await?;
+                let said = ended.as_ref().map(ended_text(&visitor));
+                ask(&visitor, return_to.as_ref(), Said { notice: said, ..Said::default() }, StatusCode::OK)
+            }
         })
     };
     visitor.respond(reply.await)
@@ -70,11 +73,12 @@ pub(crate) async fn submit_login(visitor: Visitor, form: SentForm) -> HttpRespon
     visitor.respond(reply.await)
 }
 
-async fn log_in(visitor: &Visitor, form: &FormBody, return_to: Option<&ReturnTo>) -> Result<Reply, Problem> {
+async fn log_in(visitor: &Visitor, form: &FormBody, return_to: Option<&ReturnTo>) -> Answer {
     let typed = form.get("email").unwrap_or_default();
     let Ok(email) = EmailAddress::parse(&typed) else {
         let refusal = Text::of("login-no-email");
-        return Ok(ask(visitor, return_to, &typed, Some(refusal), StatusCode::UNPROCESSABLE_ENTITY));
+        let said = Said { email: &typed, error: Some(refusal), ..Said::default() };
+        return Ok(ask(visitor, return_to, said, StatusCode::UNPROCESSABLE_ENTITY));
     };
     let device = visitor.context.cookies.trusted_device(visitor.request())?;
     let trusted_device = device.and_then(|text| OpaqueToken::parse(Kind::TrustedDevice, text));
@@ -86,13 +90,13 @@ async fn log_in(visitor: &Visitor, form: &FormBody, return_to: Option<&ReturnTo>
         Ok(LoginStep::SecondFactorRequired(token)) => Ok(ask_code(visitor, return_to, &token, None, StatusCode::OK)),
         Err(error) => {
             let (status, text) = refused(visitor, error)?;
-            Ok(ask(visitor, return_to, &typed, Some(text), status))
+            Ok(ask(visitor, return_to, Said { email: &typed, error: Some(text), ..Said::default() }, status))
         }
     }
 }
 
 /// Completes a login with its second factor.
-async fn complete(visitor: &Visitor, form: &FormBody, return_to: Option<&ReturnTo>) -> Result<Reply, Problem> {
+async fn complete(visitor: &Visitor, form: &FormBody, return_to: Option<&ReturnTo>) -> Answer {
     let challenge = form.get("mfa_token").and_then(|text| OpaqueToken::parse(Kind::MfaChallenge, text));
     let logins = state::<Logins>(visitor.request())?;
     let Some(challenge) = challenge else { return Ok(begin_again(visitor, return_to)) };
@@ -157,15 +161,30 @@ fn leave(
     cookie: BrowserCookie,
     trusted_device: Option<OpaqueToken>,
 ) -> Reply {
-    let session = Some(SessionCookie::Set(cookie, trusted_device));
-    Reply::SeeOther { to: home(visitor, return_to), session }
+    visitor.set_cookie(SessionCookie::Set(cookie, trusted_device));
+    Reply::see_other(home(visitor, return_to))
 }
 
-/// Asks for email address and password, with what was wrong the time before.
-fn ask(visitor: &Visitor, return_to: Option<&ReturnTo>, email: &str, error: Option<Text>, status: StatusCode) -> Reply {
-    let title = Text::of("login-title").value(visitor.language());
-    let error = error.map(|error| error.value(visitor.language()));
-    form_page("login.html", return_to, context! { title, email, error }, status)
+/// The words of the form besides its fields.
+#[derive(Default)]
+struct Said<'a> {
+    /// What was typed the time before.
+    email: &'a str,
+    /// What was wrong with it.
+    error: Option<Text>,
+    /// Why the visitor is not logged in any more.
+    notice: Option<Text>,
+}
+
+/// Asks for email address and password.
+fn ask(visitor: &Visitor, return_to: Option<&ReturnTo>, said: Said<'_>, status: StatusCode) -> Reply {
+    let language = visitor.language();
+    let Said { email, error, notice } = said;
+    let title = Text::of("login-title").value(language);
+    let error = error.map(|error| error.value(language));
+    let notice = notice.map(|notice| notice.value(language));
+    let has_registration = visitor.pages().has_registration();
+    form_page("login.html", return_to, context! { title, email, error, notice, has_registration }, status)
 }
 
 /// Asks for the code of the second step, with what was wrong the time before.
@@ -190,7 +209,8 @@ fn form_page(template: &'static str, return_to: Option<&ReturnTo>, values: Value
 
 /// Asks for the password again, because the login has waited too long for its second factor.
 fn begin_again(visitor: &Visitor, return_to: Option<&ReturnTo>) -> Reply {
-    ask(visitor, return_to, "", Some(Text::of("code-expired")), StatusCode::UNAUTHORIZED)
+    let said = Said { error: Some(Text::of("code-expired")), ..Said::default() };
+    ask(visitor, return_to, said, StatusCode::UNAUTHORIZED)
 }
 
 /// Ends the browser session, and the sessions that were opened within it.
@@ -203,7 +223,8 @@ pub(crate) async fn submit_logout(visitor: Visitor, form: SentForm) -> HttpRespo
             let own = SessionSelector::One(session.session);
             visitor.sessions.revoke(own, Reason::Logout, &visitor.actor(&session)).await?;
         }
-        Ok(Reply::SeeOther { to: visitor.path("/login"), session: Some(SessionCookie::Clear) })
+        visitor.set_cookie(SessionCookie::Clear);
+        Ok(Reply::see_other(visitor.path("/login")))
     };
     visitor.respond(reply.await)
 }

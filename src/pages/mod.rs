@@ -6,13 +6,24 @@
 //! Each is a template that extends `base.html` and is made of the components in `components.html`; its texts are in
 //! [`crate::texts`], its style in one file for all.
 
+pub(crate) mod account;
+pub(crate) mod activity;
 pub(crate) mod assets;
+mod confirmation;
+mod events;
 pub(crate) mod handlers;
+pub(crate) mod live;
 pub(crate) mod login;
 mod page;
 mod question;
 mod refusal;
+pub(crate) mod registration;
+pub(crate) mod reply;
+pub(crate) mod security;
 pub(crate) mod sessions;
+mod step_up;
+pub(crate) mod two_step;
+mod typed;
 pub(crate) mod visitor;
 
 use std::sync::OnceLock;
@@ -28,7 +39,7 @@ use crate::types::Timestamp;
 use page::{Detail, Form, Page};
 
 /// The templates by their names.
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 19] = [
     ("base.html", include_str!("templates/base.html")),
     ("components.html", include_str!("templates/components.html")),
     ("icons.html", include_str!("templates/icons.html")),
@@ -38,7 +49,16 @@ const TEMPLATES: [(&str, &str); 10] = [
     ("login.html", include_str!("templates/login.html")),
     ("code.html", include_str!("templates/code.html")),
     ("sessions.html", include_str!("templates/sessions.html")),
-    ("end_session.html", include_str!("templates/end_session.html")),
+    ("confirm.html", include_str!("templates/confirm.html")),
+    ("account.html", include_str!("templates/account.html")),
+    ("security.html", include_str!("templates/security.html")),
+    ("totp.html", include_str!("templates/totp.html")),
+    ("codes.html", include_str!("templates/codes.html")),
+    ("question.html", include_str!("templates/question.html")),
+    ("message.html", include_str!("templates/message.html")),
+    ("register.html", include_str!("templates/register.html")),
+    ("forgot.html", include_str!("templates/forgot.html")),
+    ("activity.html", include_str!("templates/activity.html")),
 ];
 
 /// Returns the content security policy of a page whose forms may be sent to `form_action`. It loads style and scripts
@@ -64,6 +84,8 @@ pub(crate) struct Pages {
     /// Whether `PUBLIC_URL` leads to the computer that the server runs on.
     is_local: bool,
     has_explorer: bool,
+    /// Whether people may register by themselves.
+    has_registration: bool,
     /// The explorer, once it was rendered.
     explorer: OnceLock<Bytes>,
 }
@@ -81,6 +103,7 @@ impl Pages {
             audience: config.audience.clone(),
             is_local: config.is_local(),
             has_explorer: config.pages.api_docs,
+            has_registration: config.registration,
             explorer: OnceLock::new(),
             base,
         }
@@ -89,6 +112,11 @@ impl Pages {
     /// Returns whether the API explorer is shown.
     pub(crate) fn has_explorer(&self) -> bool {
         self.has_explorer
+    }
+
+    /// Returns whether people may register by themselves.
+    pub(crate) fn has_registration(&self) -> bool {
+        self.has_registration
     }
 
     /// Returns the name of the server.
@@ -111,14 +139,15 @@ impl Pages {
     /// # Errors
     /// The template fails, which is a defect.
     pub(crate) fn render(&self, page: &Page<'_>, language: Language, form_query: &str) -> Result<String, Error> {
-        let values = context! {
-            title => page.title.value(language),
-            text => page.text.iter().map(|text| text.value(language)).collect::<Vec<_>>(),
-            details => page.details.iter().map(|(name, detail)| detail_values(name.value(language), detail, language))
-                .collect::<Vec<_>>(),
-            form => page.form.as_ref().map(|form| form_values(form, language, form_query)),
-        };
-        self.fill("link.html", language, values)
+        self.fill("link.html", language, page_values(page, language, form_query))
+    }
+
+    /// Renders a page for somebody who is logged in, whom `person` describes.
+    ///
+    /// # Errors
+    /// The template fails, which is a defect.
+    fn render_for(&self, page: &Page<'_>, language: Language, person: Value) -> Result<String, Error> {
+        self.fill("link.html", language, context! { person, ..page_values(page, language, "") })
     }
 
     /// Renders the first page, at `/`.
@@ -150,6 +179,16 @@ impl Pages {
         let offered = self.environments.iter().find(|(offered, _)| *offered == language).or(self.environments.first());
         let (_, environment) = offered.ok_or_else(|| Error::from(ErrorKind::TemplateNotFound))?;
         environment.get_template(name)?.render(values)
+    }
+}
+
+fn page_values(page: &Page<'_>, language: Language, form_query: &str) -> Value {
+    context! {
+        title => page.title.value(language),
+        text => page.text.iter().map(|text| text.value(language)).collect::<Vec<_>>(),
+        details => page.details.iter().map(|(name, detail)| detail_values(name.value(language), detail, language))
+            .collect::<Vec<_>>(),
+        form => page.form.as_ref().map(|form| form_values(form, language, form_query)),
     }
 }
 

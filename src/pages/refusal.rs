@@ -29,7 +29,8 @@ fn title(problem: &Problem) -> Text {
     }
 }
 
-fn reason(problem: &Problem, site: &str) -> Text {
+/// Returns why something was refused.
+pub(super) fn reason(problem: &Problem, site: &str) -> Text {
     match problem.code() {
         INVALID_LINK => Text::of("refused-link"),
         "email_taken" => Text::of("refused-taken"),

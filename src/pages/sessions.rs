@@ -5,8 +5,12 @@ use actix_web::http::StatusCode;
 use minijinja::{Value, context};
 use uuid::Uuid;
 
+use super::confirmation::Confirmation;
+use super::live::version;
 use super::machine_readable;
-use super::visitor::{Reply, SentForm, Visitor};
+use super::reply::{Answer, Detour, Reply};
+use super::visitor::{SentForm, Visitor, state};
+use crate::accounts::Recovery;
 use crate::http::body::FormBody;
 use crate::http::{Problem, query};
 use crate::revocations::Reason;
@@ -24,7 +28,7 @@ const NOW: std::time::Duration = std::time::Duration::from_secs(180);
     responses(super::handlers::PeoplePageResponses))]
 pub(crate) async fn show_sessions(visitor: Visitor) -> HttpResponse {
     let reply = async {
-        let Some(own) = visitor.session().await? else { return Ok(visitor.to_login()) };
+        let own = visitor.person().await?;
         list(&visitor, &own, None, StatusCode::OK).await
     };
     visitor.respond(reply.await)
@@ -37,27 +41,83 @@ pub(crate) async fn show_sessions(visitor: Visitor) -> HttpResponse {
 pub(crate) async fn show_end_session(visitor: Visitor) -> HttpResponse {
     let reply = async {
         let named = query::parameter(visitor.request(), "session")?;
-        let Some(own) = visitor.session().await? else { return Ok(visitor.to_login()) };
-        let language = visitor.language();
-        let values = match named.as_deref().map(|text| Uuid::try_parse(text)) {
+        let own = visitor.person().await?;
+        let (title, question, field) = match named.as_deref().map(|text| Uuid::try_parse(text)) {
             None => {
                 let others = visitor.sessions.list(own.subject.id, false).await?.len().saturating_sub(1);
                 let count = i64::try_from(others).unwrap_or(i64::MAX);
                 let question = Text::of("end-others-question").with_number("count", count);
-                let title = Text::of("end-others-title").value(language);
-                context! { title, question => question.value(language), session => Value::from(()) }
+                (Text::of("end-others-title"), question, ("all", "yes".to_owned()))
             }
             Some(id) => {
                 let id = SessionId(id.map_err(|_| Problem::not_found())?);
                 let session = visitor.sessions.find(id, own.subject.id).await?.ok_or_else(Problem::not_found)?;
                 let question = Text::of("end-question").with("session", label(&session));
-                let title = Text::of("end-title").value(language);
-                context! { title, question => question.value(language), session => id.to_string() }
+                (Text::of("end-title"), question, ("session", id.to_string()))
             }
         };
-        Ok(Reply::page("end_session.html", values))
+        let confirmation = Confirmation {
+            section: "sessions",
+            title,
+            question,
+            button: Text::of("end-button"),
+            action: "/account/sessions/end",
+            back: PATH,
+            fields: vec![field],
+            error: None,
+        };
+        Ok(confirmation.reply(&visitor, StatusCode::OK))
     };
     visitor.respond(reply.await)
+}
+
+/// Asks whether a session is somebody else's.
+#[utoipa::path(get, path = "/account/sessions/not-me", tag = "Pages", security(()),
+    params(("session" = Uuid, Query, description = "The session")),
+    responses(super::handlers::PeoplePageResponses))]
+pub(crate) async fn show_report_session(visitor: Visitor) -> HttpResponse {
+    let answer = async {
+        let named = query::parameter(visitor.request(), "session")?;
+        let own = visitor.person().await?;
+        let session = reported(&visitor, &own, &named.unwrap_or_default()).await?;
+        let confirmation = Confirmation {
+            section: "sessions",
+            title: Text::of("not-me-title"),
+            question: Text::of("not-me-question").with("session", label(&session)),
+            button: Text::of("not-me-button"),
+            action: "/account/sessions/not-me",
+            back: PATH,
+            fields: vec![("session", session.id.to_string())],
+            error: None,
+        };
+        Ok(confirmation.reply(&visitor, StatusCode::OK))
+    };
+    visitor.respond(answer.await)
+}
+
+/// Reports a session as somebody else's: it is ended, no device is trusted any more, and the owner is asked for a new
+/// password.
+#[utoipa::path(post, path = "/account/sessions/not-me", tag = "Pages", security(()),
+    request_body(content = SessionForm, content_type = "application/x-www-form-urlencoded"),
+    responses(super::handlers::PeopleFormResponses))]
+pub(crate) async fn submit_report_session(visitor: Visitor, form: SentForm) -> HttpResponse {
+    let answer = async {
+        let form = form?;
+        let own = visitor.owner().await?;
+        let session = reported(&visitor, &own, &form.get("session").unwrap_or_default()).await?;
+        let recovery = state::<Recovery>(visitor.request())?;
+        recovery.report_session(own.subject.id, session.id, &visitor.actor(&own)).await?;
+        Ok(super::security::done(&visitor, "reported"))
+    };
+    visitor.respond(answer.await)
+}
+
+/// Finds another session of the same account.
+async fn reported(visitor: &Visitor, own: &SessionSnapshot, text: &str) -> Result<Session, Detour> {
+    let session = Uuid::try_parse(text).map(SessionId).map_err(|_| Problem::not_found())?;
+    let found = visitor.sessions.find(session, own.subject.id).await?;
+    let found = found.filter(|found| found.id != own.session && !found.has_ended);
+    Ok(found.ok_or_else(Problem::not_found)?)
 }
 
 /// The fields of the forms about sessions.
@@ -79,8 +139,7 @@ pub(crate) struct SessionForm {
 pub(crate) async fn submit_end_session(visitor: Visitor, form: SentForm) -> HttpResponse {
     let reply = async {
         let form = form?;
-        visitor.context.require_own_page(visitor.request())?;
-        let Some(own) = visitor.session().await? else { return Ok(visitor.to_login()) };
+        let own = visitor.sender().await?;
         let user = own.subject.id;
         // A form from which something is missing ends nothing.
         let selector = match form.get("all") {
@@ -100,8 +159,7 @@ pub(crate) async fn submit_end_session(visitor: Visitor, form: SentForm) -> Http
 pub(crate) async fn submit_session_name(visitor: Visitor, form: SentForm) -> HttpResponse {
     let reply = async {
         let form = form?;
-        visitor.context.require_own_page(visitor.request())?;
-        let Some(own) = visitor.session().await? else { return Ok(visitor.to_login()) };
+        let own = visitor.owner().await?;
         let session = session_of(&form)?;
         let typed = form.get("name").unwrap_or_default();
         let name = match typed.trim() {
@@ -133,12 +191,7 @@ struct Refused<'a> {
     name: &'a str,
 }
 
-async fn list(
-    visitor: &Visitor,
-    own: &SessionSnapshot,
-    refused: Option<Refused<'_>>,
-    status: StatusCode,
-) -> Result<Reply, Problem> {
+async fn list(visitor: &Visitor, own: &SessionSnapshot, refused: Option<Refused<'_>>, status: StatusCode) -> Answer {
     let language = visitor.language();
     let now = visitor.context.clock.now();
     let all = visitor.sessions.list(own.subject.id, true).await?;
@@ -155,7 +208,9 @@ async fn list(
     let parents = live.iter().filter(|session| !session.parent.is_some_and(is_listed));
     let values = context! {
         title => Text::of("sessions-title").value(language),
+        section => "sessions",
         email => &own.subject.email,
+        version => version(&all),
         sessions => parents.map(with_children).collect::<Vec<_>>(),
         others => live.len().saturating_sub(1),
         ended => ended.iter().map(|session| card(session)).collect::<Vec<_>>(),
@@ -164,7 +219,7 @@ async fn list(
 }
 
 /// Returns the name of a session, or else that of its device.
-fn label(session: &Session) -> String {
+pub(super) fn label(session: &Session) -> String {
     session.name.clone().unwrap_or_else(|| session.device.label.clone())
 }
 
@@ -191,7 +246,7 @@ fn card(session: &Session, own: SessionId, refused: Option<&Refused<'_>>, now: T
         expires => time(session.expires_at),
         method => method.value(language),
         ended => session.revoked_at.or(session.has_ended.then_some(session.expires_at)).map(time),
-        reason => session.has_ended.then(|| reason(session).value(language)),
+        reason => session.has_ended.then(|| reason(session.revoked_reason.as_deref()).value(language)),
     }
 }
 
@@ -207,9 +262,9 @@ fn icon(session: &Session) -> &'static str {
     }
 }
 
-/// Returns why a session has ended.
-fn reason(session: &Session) -> Text {
-    match session.revoked_reason.as_deref().map(Reason::parse) {
+/// Returns why a session has ended, by the name of the reason; without one it has expired.
+pub(super) fn reason(name: Option<&str>) -> Text {
+    match name.map(Reason::parse) {
         None => Text::of("reason-expired"),
         Some(Reason::Logout) => Text::of("reason-logout"),
         Some(Reason::EndedByOwner) => Text::of("reason-ended"),

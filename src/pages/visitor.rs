@@ -1,66 +1,50 @@
 //! Whoever sends a request for a page: a stranger, or a person who is logged in here.
 
+use std::cell::RefCell;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, ResponseError as _, web};
-use minijinja::Value;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError as _, web};
+use minijinja::{Value, context};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::Pages;
 use super::page::Page;
 use super::refusal::refusal;
+use super::reply::{Answer, Detour, Reply, SessionCookie};
 use crate::audit::Actor;
 use crate::http::body::FormBody;
 use crate::http::return_to::ReturnTo;
 use crate::http::{HttpContext, Problem, language, query};
-use crate::sessions::{BrowserCookie, SessionSnapshot, Sessions};
+use crate::sessions::{Session, SessionSnapshot, Sessions};
 use crate::texts::Language;
-use crate::tokens::opaque::{Kind, OpaqueToken};
-use crate::types::Requester;
+use crate::throttle::{Limit, Throttle};
+use crate::tokens::opaque::{Kind, OpaqueToken, Purpose};
+use crate::types::{ADMIN, Requester};
 
 /// The parameter that says where a login leads back to.
 const RETURN_TO: &str = "return_to";
 
+/// The page that a login leads to, unless it says another.
+pub(super) const HOME: &str = "/account/sessions";
+
 /// The form of a page.
-pub(super) type SentForm = Result<FormBody, Problem>;
+pub(crate) type SentForm = Result<FormBody, Problem>;
 
 /// A request for a page.
 pub(crate) struct Visitor {
     request: HttpRequest,
     pages: web::Data<Pages>,
-    pub(super) context: web::Data<HttpContext>,
+    pub(crate) context: web::Data<HttpContext>,
     pub(super) sessions: web::Data<Sessions>,
-}
-
-/// The answer of a page, before it is rendered.
-pub(super) enum Reply {
-    /// A template with its values, and the origin that its form may lead to.
-    Page { status: StatusCode, template: &'static str, values: Value, form_target: Option<String> },
-    /// Another page, after something was done or because of a login that is missing.
-    SeeOther { to: String, session: Option<SessionCookie> },
-}
-
-/// A change of the cookies of the browser.
-pub(super) enum SessionCookie {
-    /// A login.
-    Set(BrowserCookie, Option<OpaqueToken>),
-    /// A logout.
-    Clear,
-}
-
-impl Reply {
-    /// Returns a page.
-    pub(super) fn page(template: &'static str, values: Value) -> Self {
-        Self::Page { status: StatusCode::OK, template, values, form_target: None }
-    }
-
-    /// Returns a redirect to another page of this server.
-    pub(super) fn see_other(to: impl Into<String>) -> Self {
-        Self::SeeOther { to: to.into(), session: None }
-    }
+    /// The session of the person who is logged in, once it was found.
+    found: RefCell<Option<SessionSnapshot>>,
+    /// The change of cookies that the answer makes.
+    cookie: RefCell<Option<SessionCookie>>,
 }
 
 impl FromRequest for Visitor {
@@ -85,6 +69,8 @@ impl Visitor {
             context: state(request)?,
             sessions: state(request)?,
             request: request.clone(),
+            found: RefCell::new(None),
+            cookie: RefCell::new(None),
         })
     }
 
@@ -94,18 +80,65 @@ impl Visitor {
     /// # Errors
     /// The database fails, or the cookie cannot be read.
     pub(super) async fn session(&self) -> Result<Option<SessionSnapshot>, Problem> {
-        let Some(text) = self.context.cookies.session(&self.request)? else { return Ok(None) };
-        let Some(secret) = OpaqueToken::parse(Kind::BrowserSession, text) else { return Ok(None) };
-        let found = self.sessions.find_browser(&secret).await?;
+        let found = self.find_session().await?;
         if let Some(session) = &found {
             self.sessions.note_browser_use(session);
+            // A refusal is shown as a page of theirs, too.
+            self.found.replace(Some(session.clone()));
         }
         Ok(found)
     }
 
-    /// Returns the person as an actor.
-    pub(super) fn actor(&self, session: &SessionSnapshot) -> Actor {
-        Actor { user: Some(session.subject.id), session: Some(session.session), requester: self.requester() }
+    /// Finds the session as [`Self::session`] does, without recording a use.
+    pub(super) async fn find_session(&self) -> Result<Option<SessionSnapshot>, Problem> {
+        let Some(text) = self.context.cookies.session(&self.request)? else { return Ok(None) };
+        let Some(secret) = OpaqueToken::parse(Kind::BrowserSession, text) else { return Ok(None) };
+        Ok(self.sessions.find_browser(&secret).await?)
+    }
+
+    /// Finds the session of this browser if it has ended.
+    pub(super) async fn ended_session(&self) -> Result<Option<Session>, Problem> {
+        let Some(text) = self.context.cookies.session(&self.request)? else { return Ok(None) };
+        let Some(secret) = OpaqueToken::parse(Kind::BrowserSession, text) else { return Ok(None) };
+        Ok(self.sessions.find_ended_browser(&secret).await?)
+    }
+
+    /// Returns the session of the person who asks for a page, and counts the request. A stranger is sent to the login.
+    pub(crate) async fn person(&self) -> Result<SessionSnapshot, Detour> {
+        let Some(session) = self.session().await? else { return Err(self.to_login().into()) };
+        self.count(Limit::SearchAccount, &session).await?;
+        Ok(session)
+    }
+
+    /// Returns the session of the person who has sent a form of one of the server's own pages, and counts the request
+    /// unless it ends a session. A stranger is sent to the login.
+    pub(super) async fn sender(&self) -> Result<SessionSnapshot, Detour> {
+        self.context.require_own_page(&self.request)?;
+        let Some(session) = self.session().await? else { return Err(self.to_login().into()) };
+        Ok(session)
+    }
+
+    /// Returns the session of the owner of an account who has sent a form that changes it. An administrator who acts
+    /// for the owner may change nothing.
+    pub(crate) async fn owner(&self) -> Result<SessionSnapshot, Detour> {
+        let session = self.sender().await?;
+        if session.actor.is_some() {
+            return Err(Problem::forbidden("impersonated", "Only the owner of the account may do this.").into());
+        }
+        self.count(Limit::WriteAccount, &session).await?;
+        Ok(session)
+    }
+
+    async fn count(&self, limit: Limit, session: &SessionSnapshot) -> Result<(), Problem> {
+        let throttle = state::<Throttle>(&self.request)?;
+        let account = session.actor.unwrap_or(session.subject.id);
+        Ok(throttle.count(limit, account.0.as_bytes(), &self.actor(session)).await?)
+    }
+
+    /// Returns the person, or the administrator who acts for them, as an actor.
+    pub(crate) fn actor(&self, session: &SessionSnapshot) -> Actor {
+        let user = session.actor.unwrap_or(session.subject.id);
+        Actor { user: Some(user), session: Some(session.session), requester: self.requester() }
     }
 
     /// Returns who has sent the request.
@@ -118,9 +151,24 @@ impl Visitor {
         &self.request
     }
 
+    /// Returns the pages.
+    pub(super) fn pages(&self) -> &Pages {
+        &self.pages
+    }
+
     /// Returns the language of the page.
     pub(super) fn language(&self) -> Language {
         language::of_request(&self.request, self.pages.languages(), None)
+    }
+
+    /// Changes the cookies of the browser with the answer, whatever that is.
+    pub(super) fn set_cookie(&self, cookie: SessionCookie) {
+        self.cookie.replace(Some(cookie));
+    }
+
+    /// Shows the answer as to a stranger: the session has ended.
+    pub(super) fn forget(&self) {
+        self.found.replace(None);
     }
 
     /// Returns where the query of the request leads back to, if that is a place to follow.
@@ -142,57 +190,102 @@ impl Visitor {
         format!("{}{page}", self.pages.base())
     }
 
-    /// Sends a stranger to the login, which leads back to this page.
+    /// Returns the page of this server from which the visitor comes, as the browser says.
+    pub(super) fn former_page(&self) -> String {
+        let from = self.context.former_page(&self.request);
+        from.map_or_else(|| self.path(HOME), |page| page.as_str().to_owned())
+    }
+
+    /// Sends a stranger to the login, which leads back to this page, or to the one whose form was sent.
     pub(super) fn to_login(&self) -> Reply {
-        let page = self.request.uri().path_and_query().map_or("/", |target| target.as_str());
-        let page = utf8_percent_encode(page, NON_ALPHANUMERIC);
+        let page = if self.request.method().is_safe() {
+            self.request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned()
+        } else {
+            self.former_page()
+        };
+        let page = utf8_percent_encode(&page, NON_ALPHANUMERIC);
         Reply::see_other(self.path(&format!("/login?{RETURN_TO}={page}")))
     }
 
-    /// Answers with a page, a redirect, or the page of a refusal.
-    pub(super) fn respond(&self, reply: Result<Reply, Problem>) -> HttpResponse {
-        let language = self.language();
-        let reply = reply.and_then(|reply| match reply {
+    /// Answers with a page, a redirect, a file, or the page of a refusal.
+    pub(crate) fn respond(&self, answer: Answer) -> HttpResponse {
+        let answer = match answer {
+            Err(Detour::Reply(reply)) => Ok(*reply),
+            Ok(reply) => Ok(reply),
+            Err(Detour::Problem(problem)) => Err(*problem),
+        };
+        let response = answer.and_then(|reply| match reply {
             Reply::Page { status, template, values, form_target } => {
-                let html = self.pages.fill(template, language, values).map_err(|error| Problem::internal(&error))?;
-                Ok(Self::html(status, html, form_target.as_deref()))
+                let values = context! { person => self.person_values(), is_improved => true, ..values };
+                let html = self.pages.fill(template, self.language(), values);
+                let html = html.map_err(|error| Problem::internal(&error))?;
+                let mut response = self.html(status, form_target.as_deref());
+                Ok(self.with_cookie(&mut response).body(html))
             }
-            Reply::SeeOther { to, session } => Ok(self.see_other(&to, session)),
+            Reply::SeeOther(to) => {
+                let mut response = HttpResponse::SeeOther();
+                response.insert_header((LOCATION, to)).insert_header((CACHE_CONTROL, "no-store"));
+                Ok(self.with_cookie(&mut response).finish())
+            }
+            Reply::Whole(response) => Ok(self.whole(response)),
         });
-        reply.unwrap_or_else(|problem| self.refuse(&problem, language))
+        response.unwrap_or_else(|problem| self.refuse(&problem))
     }
 
-    fn html(status: StatusCode, html: String, form_target: Option<&str>) -> HttpResponse {
+    /// Returns what the layout shows of the person who is logged in.
+    fn person_values(&self) -> Value {
+        self.found.borrow().as_ref().map_or(Value::from(()), |session| {
+            context! {
+                email => &session.subject.email,
+                name => &session.subject.name,
+                is_administrator => session.subject.roles.contains(ADMIN) && session.actor.is_none(),
+            }
+        })
+    }
+
+    fn html(&self, status: StatusCode, form_target: Option<&str>) -> HttpResponseBuilder {
         let form_action = form_target.map_or_else(|| "'self'".to_owned(), |origin| format!("'self' {origin}"));
-        HttpResponse::build(status)
+        let mut response = HttpResponse::build(status);
+        response
             .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+            .insert_header((CONTENT_LANGUAGE, self.language().tag()))
             .insert_header((CONTENT_SECURITY_POLICY, super::content_security_policy(&form_action)))
             // With `no-referrer` a browser would not say from which page a form comes.
-            .insert_header((REFERRER_POLICY, "same-origin"))
-            .body(html)
+            .insert_header((REFERRER_POLICY, "same-origin"));
+        response
     }
 
-    fn see_other(&self, to: &str, session: Option<SessionCookie>) -> HttpResponse {
-        let mut response = HttpResponse::SeeOther();
-        response.insert_header((LOCATION, to)).insert_header((CACHE_CONTROL, "no-store"));
-        match session {
+    fn with_cookie<'a>(&self, response: &'a mut HttpResponseBuilder) -> &'a mut HttpResponseBuilder {
+        let cookies = &self.context.cookies;
+        match self.cookie.take() {
             Some(SessionCookie::Set(cookie, device)) => {
-                self.context.cookies.set_session(&mut response, cookie.secret.expose(), cookie.max_age);
+                cookies.set_session(response, cookie.secret.expose(), cookie.max_age);
                 if let Some(device) = device {
-                    let max_age = crate::tokens::opaque::Purpose::TrustedDevice.lifetime();
-                    self.context.cookies.set_trusted_device(&mut response, device.expose(), max_age);
+                    cookies.set_trusted_device(response, device.expose(), Purpose::TrustedDevice.lifetime());
                 }
             }
-            Some(SessionCookie::Clear) => self.context.cookies.clear_session(&mut response),
+            Some(SessionCookie::Clear) => cookies.clear_session(response),
             None => {}
         }
-        response.finish()
+        response
     }
 
-    fn refuse(&self, problem: &Problem, language: Language) -> HttpResponse {
+    /// Adds the change of cookies to a response that was built elsewhere.
+    fn whole(&self, mut response: HttpResponse) -> HttpResponse {
+        let mut changed = HttpResponse::Ok();
+        let changed = self.with_cookie(&mut changed).finish();
+        for (name, value) in changed.headers() {
+            response.headers_mut().append(name.clone(), value.clone());
+        }
+        response
+    }
+
+    fn refuse(&self, problem: &Problem) -> HttpResponse {
+        let language = self.language();
         let page: Page<'_> = refusal(problem, self.pages.site(), false);
-        let html = self.pages.render(&page, language, "").unwrap_or_default();
-        let mut response = Self::html(problem.status_code(), html, None);
+        let html = self.pages.render_for(&page, language, self.person_values()).unwrap_or_default();
+        let mut response = self.html(problem.status_code(), None);
+        let mut response = self.with_cookie(&mut response).body(html);
         for (name, value) in problem.headers() {
             response.headers_mut().append(name.clone(), value.clone());
         }

@@ -136,6 +136,15 @@ impl Hasher {
         Ok(hashed.await??)
     }
 
+    /// Judges a new password, where the guesser knows the texts in `personal`.
+    ///
+    /// # Errors
+    /// The password is easy to guess, or the queue is full.
+    pub(crate) async fn judge(&self, new: NewPassword, personal: Vec<String>) -> Result<(), NewPasswordError> {
+        let judged = self.run(Place::Back, move |_| Ok(new.judge(&personal).map(|_| ())));
+        Ok(judged.await??)
+    }
+
     /// Verifies a password against the stored hash of an account, in constant time. If there is no account or it has no
     /// password, this takes as long as a hash of the configured cost and returns [`Verification::Mismatch`].
     ///

@@ -1,13 +1,13 @@
 //! Browser sessions: logins on this server's own pages. Such a session has no tokens. Its secret is an opaque cookie,
 //! of which the row has the digest, and each request for a page asks the database for it: what has ended opens nothing
-//! any more, on any server. It is not replaced from request to request.
+//! any more, on any server. It is not replaced from request to request, but when its owner authenticates again.
 
 use std::time::Duration;
 
-use super::{SessionSnapshot, Sessions, store};
-use crate::db::DbResult;
-use crate::tokens::opaque::OpaqueToken;
-use crate::types::Timestamp;
+use super::{BrowserCookie, Reauthenticated, Session, SessionSnapshot, Sessions, store};
+use crate::db::{Conn, DbResult};
+use crate::tokens::opaque::{Kind, OpaqueToken};
+use crate::types::{SessionId, Timestamp};
 
 /// How often the use of a browser session is recorded.
 const USE_INTERVAL: Duration = Duration::from_secs(60);
@@ -22,6 +22,28 @@ impl Sessions {
             found.revoked_at.is_none() && found.disabled_at.is_none() && now < found.snapshot.deadline()
         });
         Ok(live.map(|found| found.snapshot))
+    }
+
+    /// Finds the browser session with this secret if it has ended, so that its page can say so.
+    pub(crate) async fn find_ended_browser(&self, secret: &OpaqueToken) -> DbResult<Option<Session>> {
+        let digest = secret.digest();
+        let Some(found) = self.db.read(move |conn| store::find_browser(conn, &digest)).await? else {
+            return Ok(None);
+        };
+        let session = self.find(found.snapshot.session, found.snapshot.subject.id).await?;
+        Ok(session.filter(|session| session.has_ended))
+    }
+
+    /// Replaces the secret of a browser session in the caller's transaction, so that a copy of the former one opens
+    /// nothing after its owner has authenticated again. Returns the new one, or `None` if there is no such session.
+    pub(crate) fn renew_browser(&self, conn: &mut Conn, session: SessionId) -> DbResult<Option<OpaqueToken>> {
+        let secret = OpaqueToken::generate(Kind::BrowserSession, &self.random);
+        Ok(store::renew_browser(conn, session, &secret.digest())?.then_some(secret))
+    }
+
+    /// Returns the cookie of a browser session whose owner has authenticated again, after the commit.
+    pub(crate) fn renewed_cookie(&self, reauthenticated: &Reauthenticated, secret: OpaqueToken) -> BrowserCookie {
+        BrowserCookie { secret, max_age: reauthenticated.snapshot.ends_at.since(reauthenticated.at) }
     }
 
     /// Records that a browser session was used by its owner, at most once a minute. Nobody waits for it, and it may be

@@ -9,8 +9,8 @@ use crate::types::{Amr, SessionId, Timestamp};
 /// A session whose owner has authenticated again, in a transaction that is not committed yet.
 #[must_use = "it has to be made known to all servers"]
 pub(crate) struct Reauthenticated {
-    snapshot: SessionSnapshot,
-    at: Timestamp,
+    pub(super) snapshot: SessionSnapshot,
+    pub(super) at: Timestamp,
 }
 
 impl Sessions {

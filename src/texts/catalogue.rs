@@ -8,8 +8,9 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use super::Language;
 use super::pseudo::{self, BRACKETS};
 
-const ENGLISH: [&str; 2] = [include_str!("en/pages.ftl"), include_str!("en/account.ftl")];
-const GERMAN: [&str; 2] = [include_str!("de/pages.ftl"), include_str!("de/account.ftl")];
+const ENGLISH: [&str; 3] =
+    [include_str!("en/pages.ftl"), include_str!("en/account.ftl"), include_str!("en/events.ftl")];
+const GERMAN: [&str; 3] = [include_str!("de/pages.ftl"), include_str!("de/account.ftl"), include_str!("de/events.ftl")];
 
 /// Places in a text for values that are put in later. They are of the private use area, and removed from other values.
 pub(super) const PLACES: std::ops::RangeInclusive<char> = '\u{e000}'..='\u{e00f}';

@@ -16,6 +16,7 @@
 mod support;
 
 mod account_limits;
+mod account_pages;
 mod accounts;
 mod addresses;
 mod admin;

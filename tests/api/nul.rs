@@ -144,7 +144,7 @@ async fn every_field_of_every_form_is_refused_with_nul(backend: Backend) {
         seen.set(seen.get() + 1);
     })
     .await;
-    assert_eq!(seen.get(), 8);
+    assert!(seen.get() >= 20, "{}", seen.get());
 }
 
 async fn a_path_with_nul_leads_nowhere(backend: Backend) {

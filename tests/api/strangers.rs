@@ -14,11 +14,12 @@ both_backends! {
     a_token_that_has_expired_opens_nothing,
     a_refresh_token_opens_nothing,
     strangers_are_refused_before_anything_else_is_said,
+    pages_send_strangers_to_the_login,
 }
 
 /// The routes that are open to strangers. This list may only shrink: a route that is added to it has to take
 /// credentials of its own, or to tell nothing about anybody.
-pub const OPEN: [(&str, &str); 41] = [
+pub const OPEN: [(&str, &str); 43] = [
     ("POST", "/api/v1/auth/register"),
     ("POST", "/api/v1/auth/login"),
     ("POST", "/api/v1/auth/mfa"),
@@ -34,14 +35,16 @@ pub const OPEN: [(&str, &str); 41] = [
     ("GET", "/"),
     ("GET", "/docs"),
     ("GET", "/assets/{name}"),
-    // The pages that lead strangers to the login, as tests/api/browser_sessions.rs has it.
+    // The pages for strangers.
     ("GET", "/login"),
     ("POST", "/login"),
     ("POST", "/logout"),
-    ("GET", "/account/sessions"),
-    ("GET", "/account/sessions/end"),
-    ("POST", "/account/sessions/end"),
-    ("POST", "/account/sessions/name"),
+    ("GET", "/register"),
+    ("POST", "/register"),
+    ("GET", "/forgot"),
+    ("POST", "/forgot"),
+    ("POST", "/account/new-password"),
+    ("GET", "/.well-known/change-password"),
     // The pages that these emails lead to, with their tokens.
     ("GET", "/account/verify-email"),
     ("POST", "/account/verify-email"),
@@ -67,9 +70,15 @@ pub const OPEN: [(&str, &str); 41] = [
     ("GET", "/openapi.json"),
 ];
 
+/// Whether a route is a page that asks for a login in this browser.
+pub fn is_page(method: &str, path: &str) -> bool {
+    let is_below = |root: &str| path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
+    (is_below("/account") || is_below("/admin")) && !OPEN.contains(&(method, path))
+}
+
 /// The routes that are not open.
 pub async fn closed(server: &Server) -> Vec<Route> {
-    let is_open = |(method, path): &Route| OPEN.contains(&(method, path));
+    let is_open = |(method, path): &Route| OPEN.contains(&(method, path)) || is_page(method, path);
     let closed: Vec<Route> = routes(server).await.into_iter().filter(|route| !is_open(route)).collect();
     assert!(closed.len() >= 13, "{closed:?}");
     closed
@@ -133,6 +142,33 @@ async fn routes_that_are_open_exist(server: Server) {
         let asks_for_token = answer.header("www-authenticate").is_some_and(|challenge| challenge.starts_with("Bearer"));
         assert!(answer.status < 500 && !asks_for_token, "{method} {path}: {answer:?}");
     }
+}
+
+async fn pages_send_strangers_to_the_login(server: Server) {
+    let victim = server.register().await;
+    let state = |server: &Server| (server.rows("users"), sessions(server));
+    let before = state(&server);
+    let pages: Vec<Route> = routes(&server).await.into_iter().filter(|(method, path)| is_page(method, path)).collect();
+    assert!(pages.len() >= 20, "{pages:?}");
+    for (method, path) in pages {
+        let target = path.replace("{id}", &victim.session.to_string());
+        let form = [("content-type", "application/x-www-form-urlencoded"), ("origin", PUBLIC_URL)];
+        let request = form.iter().fold(server.request(&method, &target), |request, (name, value)| {
+            if method == "GET" { request } else { request.header(name, value) }
+        });
+        let all = format!("all=yes&session={}&code=1&confirm_password={}", victim.session, crate::support::PASSWORD);
+        let request = if method == "GET" { request } else { request.body(all) };
+        let cookie = format!("__Host-keyturn_session={}", victim.refresh);
+        for stranger in [request.clone(), request.clone().bearer(&victim.access), request.header("cookie", &cookie)] {
+            let answer = stranger.send().await;
+            let location = answer.header("location").unwrap_or_default();
+            let is_sent = answer.status == 303 && location.starts_with("/login?return_to=%2F");
+            // What scripts ask for is told in JSON.
+            assert!(is_sent || answer.status == 401, "{method} {path}: {answer:?}");
+            assert!(!answer.text().contains(&victim.email), "{method} {path}");
+        }
+    }
+    assert_eq!(state(&server), before);
 }
 
 async fn without_a_token_nothing_is_open(server: Server) {

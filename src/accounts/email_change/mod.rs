@@ -110,6 +110,13 @@ pub(super) fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult
 }
 
 impl EmailChanges {
+    /// Returns the new address of an account's pending change.
+    pub(crate) async fn pending(&self, user: UserId) -> DbResult<Option<String>> {
+        let now = self.clock.now();
+        let found = self.db.read(move |conn| store::find(conn, user)).await?;
+        Ok(found.filter(|pending| pending.expires_at > now).map(|pending| pending.email))
+    }
+
     /// Queues another email that verifies the account's address, if it is not verified yet.
     pub(crate) async fn resend_verification(&self, user: UserId) -> DbResult<()> {
         let changes = self.clone();

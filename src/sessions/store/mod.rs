@@ -309,6 +309,12 @@ pub(super) fn reauthenticate(conn: &mut Conn, session: SessionId, amr: &Amr, now
     Ok(changed == 1)
 }
 
+/// Replaces the secret of a browser session. Returns whether the session has one.
+pub(super) fn renew_browser(conn: &mut Conn, session: SessionId, digest: &[u8]) -> DbResult<bool> {
+    let own = sessions::table.filter(sessions::id.eq(session)).filter(sessions::cookie_digest.is_not_null());
+    Ok(diesel::update(own).set(sessions::cookie_digest.eq(digest)).execute(conn)? == 1)
+}
+
 /// Records that a session's owner has shown another factor since the last authentication. Returns whether the session
 /// is live.
 pub(super) fn set_amr(conn: &mut Conn, session: SessionId, amr: &Amr, now: Timestamp) -> DbResult<bool> {

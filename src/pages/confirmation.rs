@@ -1,0 +1,46 @@
+//! The question before something that cannot be undone.
+
+use actix_web::http::StatusCode;
+use minijinja::context;
+
+use super::reply::Reply;
+use super::visitor::Visitor;
+use crate::texts::Text;
+
+/// A question, whose button sends a form.
+pub(super) struct Confirmation {
+    /// The part of the pages that it belongs to.
+    pub section: &'static str,
+    /// The question in short.
+    pub title: Text,
+    /// What will be done.
+    pub question: Text,
+    /// The text of the button.
+    pub button: Text,
+    /// The path to which the form is sent.
+    pub action: &'static str,
+    /// The path of the page to which one can go back.
+    pub back: &'static str,
+    /// The fields of the form.
+    pub fields: Vec<(&'static str, String)>,
+    /// Why the form was refused.
+    pub error: Option<Text>,
+}
+
+impl Confirmation {
+    /// Returns the page.
+    pub(super) fn reply(self, visitor: &Visitor, status: StatusCode) -> Reply {
+        let language = visitor.language();
+        let values = context! {
+            section => self.section,
+            title => self.title.value(language),
+            question => self.question.value(language),
+            button => self.button.value(language),
+            action => self.action,
+            back => self.back,
+            fields => self.fields.iter().map(|(name, value)| context! { name => *name, value }).collect::<Vec<_>>(),
+            error => self.error.map(|text| text.value(language)),
+        };
+        Reply::refused(status, "question.html", values)
+    }
+}
