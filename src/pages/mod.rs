@@ -155,8 +155,8 @@ impl Pages {
     /// # Errors
     /// The template fails, which is a defect.
     pub(crate) fn render_welcome(&self, language: Language) -> Result<String, Error> {
-        let Self { issuer, audience, is_local, has_explorer, .. } = self;
-        let values = context! { issuer, audience, is_local, has_docs => has_explorer };
+        let Self { issuer, audience, is_local, has_explorer, has_registration, .. } = self;
+        let values = context! { issuer, audience, is_local, has_docs => has_explorer, has_registration };
         self.fill("welcome.html", language, values)
     }
 

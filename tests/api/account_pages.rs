@@ -208,7 +208,7 @@ async fn with_two_step_login_the_password_alone_confirms_nothing(server: Server)
 }
 
 /// A browser that has logged in with a recovery code.
-async fn two_steps(server: &Server, owner: &Tokens, code: &str) -> Browser {
+pub async fn two_steps(server: &Server, owner: &Tokens, code: &str) -> Browser {
     let mut browser = Browser::new(server);
     let page = browser.post("/login", &[("email", &owner.email), ("password", PASSWORD)]).await.text();
     let token = between(&page, "name=\"mfa_token\" value=\"", "\"");

@@ -77,6 +77,7 @@ mod origins;
 mod page_languages;
 mod pages;
 mod people;
+mod people_in_browsers;
 mod poolers;
 mod postgres_urls;
 mod preflights;

@@ -1,8 +1,10 @@
 //! The pages in each language, and in Chromium as different people have them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use url::form_urlencoded::Serializer;
 
+use crate::account_pages::two_steps;
+use crate::browser_sessions::Browser;
 use crate::deletion::{NOTICE, deleting};
 use crate::pages::{Shown, between};
 use crate::recovery::{CHANGE, NEW_PASSWORD, Post, RESET_LINK, TO_NEW, TO_OLD, VERIFICATION, address};
@@ -18,6 +20,7 @@ both_backends! {
 
 embedded_only! {
     pages_are_for_everybody,
+    pages_of_people_are_for_everybody,
 }
 
 /// The languages of the server, with those for tests.
@@ -144,8 +147,46 @@ async fn pages_are_for_everybody(backend: Backend) {
             pages.push(json!({"url": link, "typed": {"new_password": "password1234"}}));
         }
     }
+    assert_for_everybody(pages).await;
+}
+
+async fn pages_of_people_are_for_everybody(backend: Backend) {
+    let server = Server::with(backend, &[ALL, ("LIMIT_LOGIN_ADDRESS", "off")]).await;
+    let url = format!("http://{}", server.address);
+    let mut pages = Vec::new();
+    for path in ["/login", "/register", "/forgot"] {
+        pages.push(json!({"url": format!("{url}{path}")}));
+    }
+    let cookie = of_somebody(&server).await;
+    for path in [
+        "/account",
+        "/account/sessions",
+        "/account/sessions/end",
+        "/account/security",
+        "/account/activity?status=failure",
+        "/account/delete",
+    ] {
+        pages.push(json!({"url": format!("{url}{path}"), "cookie": cookie}));
+    }
+    assert_for_everybody(pages).await;
+}
+
+/// Asserts that nothing is wrong with pages in any of seven ways to see them.
+async fn assert_for_everybody(pages: Vec<Value>) {
+    let count = pages.len() * 7;
     let given = json!({"chromium": variable("KEYTURN_TEST_CHROMIUM"), "pages": pages});
     let report = node("accessible_pages.mjs", given).await;
     assert_eq!(report["wrong"], json!([]), "{report:#}");
-    assert_eq!(report["pages"], json!(77), "{report}");
+    assert_eq!(report["pages"], count, "{report}");
+}
+
+/// The cookie of somebody with two-step login, a trusted device, and other sessions.
+async fn of_somebody(server: &Server) -> String {
+    let person = crate::mfa::person(server, &server.clock).await;
+    server.try_login(&person.tokens.email, "not the password").await.assert_status(401);
+    let mut browser = Browser::new(server);
+    for code in &person.recovery_codes[..2] {
+        browser = two_steps(server, &person.tokens, code).await;
+    }
+    browser.cookie()
 }

@@ -36,7 +36,8 @@ function plainTexts() {
   const walker = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const { nodeValue, parentElement } = walker.currentNode;
-    if (isName(parentElement)) continue;
+    // A script writes times as the browser does.
+    if (isName(parentElement) || parentElement.tagName === "TIME") continue;
     // The title ends with the name of the server.
     const text = parentElement.tagName === "TITLE" ? nodeValue.replace(/( – )?[^⟧]*$/, "") : nodeValue;
     for (const letter of text) {
@@ -58,7 +59,7 @@ function plainTexts() {
 }
 
 // Shows a page, after its form was filled in and sent if `typed` says with what, and returns what is wrong with it.
-async function look(context, { url, typed }, way) {
+async function look(context, { url, typed, cookie }, way) {
   const wrong = [];
   const page = await context.newPage();
   page.on("console", (message) => {
@@ -80,9 +81,18 @@ async function look(context, { url, typed }, way) {
   await session.send("Network.setCacheDisabled", { cacheDisabled: true });
   let bytes = 0;
   let requests = 0;
-  session.on("Network.requestWillBeSent", ({ request }) => (requests += request.url.startsWith("data:") ? 0 : 1));
-  session.on("Network.loadingFinished", ({ encodedDataLength }) => (bytes += encodedDataLength));
+  // What a page asks for later on is not what it takes to show it.
+  const later = new Set();
+  session.on("Network.requestWillBeSent", ({ request, requestId }) => {
+    if (new URL(request.url).pathname.endsWith("/live")) later.add(requestId);
+    else if (!request.url.startsWith("data:")) requests += 1;
+  });
+  session.on("Network.loadingFinished", ({ encodedDataLength, requestId }) => {
+    if (!later.has(requestId)) bytes += encodedDataLength;
+  });
 
+  // Of somebody who is logged in.
+  await page.setExtraHTTPHeaders(cookie ? { cookie } : {});
   await page.goto(url, { waitUntil: "load" });
   if (typed) {
     for (const [name, value] of Object.entries(typed)) await page.fill(`[name="${name}"]`, value);
@@ -94,7 +104,7 @@ async function look(context, { url, typed }, way) {
     focused: document.activeElement?.tagName === "H1" || document.activeElement?.getAttribute("role") === "alert",
     headings: document.querySelectorAll("h1").length,
     hidden: document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth,
-    small: [...document.querySelectorAll("main button, main input:not([type=hidden])")]
+    small: [...document.querySelectorAll("main button, main input:not([type=hidden], [hidden])")]
       .filter((target) => target.getBoundingClientRect().height < 24)
       .map((target) => target.outerHTML),
   }));

@@ -1,0 +1,298 @@
+// Walks through the pages of people in Chromium, from the registration to a forgotten password: with and without
+// script, with a mouse and by keyboard alone. Reports what went wrong on the way, and takes pictures where asked to.
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { readFileSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { chromium } from "playwright-core";
+
+const given = JSON.parse(process.argv[2]);
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+const agents = {
+  windows: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:141.0) Gecko/20100101 Firefox/141.0",
+  iphone:
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) " +
+    "Version/18.5 Mobile/15E148 Safari/604.1",
+  mac: "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+};
+const password = "seven ravens over the harbour";
+const other = "copper lantern beneath willows";
+
+const browser = await chromium.launch({
+  executablePath: given.chromium,
+  args: [
+    ...["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"],
+    ...["--disable-background-networking", "--disable-component-update"],
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+  ],
+});
+
+const report = { wrong: [], pages: 0, live: 0, ended: 0 };
+
+// Returns a code of an authenticator app (RFC 6238), of a step beside the present one.
+function code(secret, step) {
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  const bits = [...secret].map((letter) => alphabet.indexOf(letter).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + step));
+  const digest = createHmac("sha1", key).update(counter).digest();
+  const number = digest.readUInt32BE(digest[19] & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, "0");
+}
+
+// Waits for an email and returns the link in it.
+async function link(to, path) {
+  for (;;) {
+    for (const file of readdirSync(given.outbox).filter((name) => name.endsWith(".json"))) {
+      const email = JSON.parse(readFileSync(join(given.outbox, file), "utf8"));
+      const found = email.to.includes(to) && email.text?.match(new RegExp(`https?://\\S+${path}\\S+`));
+      if (found) return found[0];
+    }
+    await wait(100);
+  }
+}
+
+/** A browser of a person, whose pages are looked at on the way. */
+class Visitor {
+  constructor(way, agent) {
+    Object.assign(this, way);
+    this.agent = agent;
+  }
+
+  async open() {
+    const { script, settings, language } = this;
+    const context = await browser.newContext({
+      ...settings,
+      locale: language,
+      javaScriptEnabled: script,
+      userAgent: agents[this.agent],
+    });
+    context.setDefaultTimeout(15_000);
+    this.page = await context.newPage();
+    this.page.on("console", (message) => {
+      // The status of a page that refuses is no error of the page.
+      if (!/Failed to load resource: the server responded with a status of 4/.test(message.text())) {
+        this.complain(`console: ${message.text()}`);
+      }
+    });
+    this.page.on("pageerror", (error) => this.complain(`script: ${error.message}`));
+    return this;
+  }
+
+  complain(text) {
+    report.wrong.push(`${this.name}: ${new URL(this.page.url()).pathname}: ${text}`);
+  }
+
+  async go(path) {
+    await this.page.goto(`${given.url}${path}`);
+    await this.look();
+  }
+
+  // Looks at a page as somebody who cannot see it does.
+  async look() {
+    report.pages += 1;
+    if (!this.script) return;
+    const isFocused = () => {
+      const active = document.activeElement;
+      return active?.tagName === "H1" || ["alert", "status"].includes(active?.getAttribute("role") ?? "");
+    };
+    // The browser sets the focus when it has shown the page.
+    const focused = await this.page.waitForFunction(isFocused, { timeout: 5000 }).catch(() => null);
+    if (!focused) this.complain("neither the heading nor an alert has the focus");
+    // Trusted types would refuse the tool's own script.
+    const { violations } = await this.page.evaluate(`${axe}; axe.run({ runOnly: ${JSON.stringify(tags)} })`);
+    for (const { id, nodes } of violations) this.complain(`${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+  }
+
+  // Moves the focus to an element by the keys that people use.
+  async reach(selector) {
+    await this.page.locator(selector).first().waitFor();
+    for (let presses = 0; presses < 120; presses += 1) {
+      const isThere = await this.page.locator(selector).first().evaluate((element) => element === document.activeElement);
+      if (isThere) return;
+      await this.page.keyboard.press("Tab");
+    }
+    throw new Error(`${selector} is not reached by keyboard on ${this.page.url()}`);
+  }
+
+  async fill(name, value) {
+    const selector = `[name="${name}"]:visible`;
+    if (!this.keyboard) return this.page.locator(selector).first().fill(value);
+    await this.reach(selector);
+    await this.page.keyboard.press("ControlOrMeta+a");
+    await this.page.keyboard.type(value);
+  }
+
+  async use(selector, key = "Enter") {
+    if (!this.keyboard) return this.page.locator(selector).first().click();
+    await this.reach(selector);
+    await this.page.keyboard.press(key);
+  }
+
+  // Sends a form, or follows a link.
+  async leave(selector) {
+    await Promise.all([this.page.waitForNavigation({ waitUntil: "load" }), this.use(selector)]);
+    await this.look();
+  }
+
+  async text() {
+    return this.page.locator("main").innerText();
+  }
+
+  path() {
+    return new URL(this.page.url()).pathname;
+  }
+
+  async logIn(email, word) {
+    await this.go("/login");
+    await this.fill("email", email);
+    await this.fill("password", word);
+    await this.leave("main form button");
+  }
+}
+
+async function walk(way) {
+  const email = `${way.name.replace(/\W/g, "-")}@example.com`;
+  const ada = await new Visitor(way, "windows").open();
+  // Register: what is refused is told at its field, and what was typed is kept.
+  await ada.go("/");
+  await ada.go("/register");
+  await ada.fill("email", email);
+  await ada.fill("name", "Ada");
+  await ada.fill("new_password", "password");
+  await ada.leave("main form button");
+  assert.equal(await ada.page.inputValue('[name="email"]'), email);
+  await ada.fill("new_password", password);
+  await ada.leave("main form button");
+  assert.equal(ada.path(), "/account/sessions");
+  // Verify.
+  await ada.page.goto(await link(email, "/account/verify-email"));
+  await ada.leave("main form button");
+  await ada.go("/account");
+  assert.match(await ada.text(), way.language === "en" ? /Verified/ : /Bestätigt/);
+
+  // Two-step login.
+  await ada.leave('nav a[href$="/account/security"]');
+  await ada.leave("#two-step-card button");
+  await ada.use("main summary");
+  const secret = (await ada.page.locator("main li details code").textContent()).replaceAll(" ", "");
+  await ada.fill("code", "000000");
+  await ada.leave("main form button");
+  await ada.fill("code", code(secret, -1));
+  await ada.leave("main form button");
+  const recovery = await ada.page.locator(".codes code").allTextContents();
+  assert.equal(recovery.length, 10);
+  await ada.leave("main a.primary");
+
+  // Two other devices; one of them needs no code from now on.
+  const phone = await new Visitor(way, "iphone").open();
+  const laptop = await new Visitor(way, "mac").open();
+  for (const [visitor, shown] of [[phone, recovery[0]], [laptop, recovery[1]]]) {
+    await visitor.logIn(email, password);
+    await visitor.fill("code", shown);
+    await visitor.use('[name="remember_device"]', " ");
+    await visitor.leave("main form button");
+    assert.equal(visitor.path(), "/account/sessions");
+  }
+  await ada.go("/account/sessions");
+  assert.equal(await ada.page.locator("main section.card").count(), 3);
+  // Name one.
+  const card = 'main section:has(h2:has-text("Safari"))';
+  await ada.use(`${card} summary`);
+  await ada.fill("name", "My phone");
+  await ada.leave(`${card} form button:visible`);
+  assert.match(await ada.text(), /My phone/);
+  // End one, then all others.
+  const named = 'main section:has(h2:has-text("My phone"))';
+  await ada.leave(`${named} a[href*="/sessions/end"]`);
+  await ada.leave("main form a");
+  await ada.leave(`${named} a[href*="/sessions/end"]`);
+  await ada.leave("main form button");
+  assert.equal(await ada.page.locator("main section.card").count(), 2);
+  await phone.page.goto(`${given.url}/account`);
+  assert.equal(phone.path(), "/login");
+  assert.match(await phone.text(), /My phone/);
+
+  // The phone is trusted: the password alone logs it in, but confirms nothing. The form is kept.
+  await phone.logIn(email, password);
+  await phone.go("/account");
+  await phone.use("main summary");
+  await phone.fill("new_email", `new-${email}`);
+  await phone.leave('form[action$="/account/email"] button');
+  await phone.fill("confirm_password", password);
+  await phone.fill("confirm_code", "000000");
+  await phone.leave("main form button");
+  await phone.fill("confirm_password", password);
+  await phone.fill("confirm_code", recovery[2]);
+  await phone.leave("main form button");
+  assert.match(await phone.text(), new RegExp(`new-${email}`));
+
+  if (way.script) await live(way, ada, email, recovery[3]);
+  await ada.go("/account/sessions");
+  await ada.leave('main a[href$="/sessions/end"]');
+  await ada.leave("main form button");
+  assert.equal(await ada.page.locator("main section.card").count(), 1);
+
+  // The password is changed, then forgotten.
+  await ada.go("/account/security");
+  await ada.fill("current_password", password);
+  await ada.fill("new_password", other);
+  await ada.leave("#password-card form button");
+  await ada.go("/account/activity");
+  await ada.leave(".top button");
+  assert.equal(ada.path(), "/login");
+  await ada.leave('main a[href$="/forgot"]');
+  await ada.fill("email", email);
+  await ada.leave("main form button");
+  await ada.page.goto(await link(email, "/account/reset-password"));
+  await ada.fill("new_password", password);
+  await ada.leave("main form button");
+  await ada.logIn(email, password);
+  await ada.fill("code", recovery[4]);
+  await ada.leave("main form button");
+  assert.equal(ada.path(), "/account/sessions");
+}
+
+// The list of sessions follows what happens elsewhere, and a page says that its session has ended.
+async function live(way, ada, email, shown) {
+  await ada.go("/account/sessions");
+  const before = await ada.page.locator("main section.card").count();
+  const tv = await new Visitor(way, "windows").open();
+  await tv.logIn(email, password);
+  await tv.fill("code", shown);
+  const began = Date.now();
+  await tv.leave("main form button");
+  await ada.page.waitForFunction((count) => document.querySelectorAll("main section.card").length > count, before);
+  report.live = Math.max(report.live, Date.now() - began);
+  await tv.go("/account/security");
+  const [card] = (await ada.page.locator('main a[href*="session="][href*="/end"]').evaluateAll((links) =>
+    links.map((found) => found.getAttribute("href")),
+  )).slice(0, 1);
+  await ada.go(card);
+  const ended = Date.now();
+  await ada.leave("main form button");
+  await tv.page.locator('main a[href*="/login"]').waitFor();
+  report.ended = Math.max(report.ended, Date.now() - ended);
+  await tv.look();
+  await tv.leave("main a");
+  assert.match(tv.page.url(), /return_to=%2Faccount%2Fsecurity/);
+}
+
+const wide = { viewport: { width: 1280, height: 800 } };
+const narrow = { viewport: { width: 360, height: 740 }, colorScheme: "dark" };
+const ways = [
+  { name: "mouse", script: true, keyboard: false, language: "en", settings: wide },
+  { name: "keyboard", script: true, keyboard: true, language: "en", settings: narrow },
+  { name: "no script", script: false, keyboard: false, language: "de", settings: narrow },
+];
+try {
+  await walk(ways.find(({ name }) => name === given.way));
+} catch (error) {
+  report.wrong.push(error.stack);
+}
+await browser.close();
+process.stdout.write(JSON.stringify(report));
