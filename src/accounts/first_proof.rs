@@ -27,7 +27,8 @@ const ALL_LINKS: [Purpose; 8] = [
 ];
 
 /// Drops what was set before the first proof of an address and would outlast a new password: the second factor, trusted
-/// devices and waiting logins, the setting of alerts, the names of sessions, and a change of address.
+/// devices and waiting logins, the setting of alerts, the names of sessions, and a change of address. The language is
+/// that of whoever proves it.
 pub(super) fn drop_earlier(
     conn: &mut Conn,
     account: &mut LockedAccount,
@@ -39,6 +40,7 @@ pub(super) fn drop_earlier(
         mfa.notify(conn, Owner { id: account.id, email: &account.email }, MfaChange::Disabled, by)?;
     }
     account.set_alerts(conn, true)?;
+    account.set_language(conn, by.requester.language)?;
     sessions.clear_names(conn, account.id)?;
     email_change::cancel(conn, account.id)?;
     Ok(())

@@ -14,6 +14,8 @@ pub(crate) struct Account {
     pub email: String,
     /// The name.
     pub name: Option<String>,
+    /// The tag of the language that was chosen.
+    pub language: Option<String>,
     /// The roles.
     pub roles: Roles,
     /// The time of the registration.
@@ -38,6 +40,7 @@ impl From<&AccountRow> for Account {
             id: row.id,
             email: row.email.clone(),
             name: row.name.clone(),
+            language: row.language.clone(),
             roles: row.roles.clone(),
             created_at: row.created_at,
             password_changed_at: row.has_password().then_some(row.password_changed_at),

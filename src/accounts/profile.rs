@@ -5,7 +5,7 @@ use super::{Accounts, notices};
 use crate::audit::{Actor, Event, Record};
 use crate::db::DbResult;
 use crate::sessions::Subject;
-use crate::types::{Label, Patch, UserId};
+use crate::types::{Label, Language, Patch, UserId};
 
 /// An account as shown to its owner.
 pub(crate) struct Profile {
@@ -13,6 +13,8 @@ pub(crate) struct Profile {
     pub subject: Subject,
     /// Whether the owner wants emails about unusual logins.
     pub alerts: bool,
+    /// The tag of the language that was chosen.
+    pub language: Option<String>,
     /// Whether logins need a second factor.
     pub mfa_enabled: bool,
 }
@@ -24,12 +26,14 @@ pub(crate) struct ProfileChange {
     pub name: Patch<Label>,
     /// Whether the owner wants emails about unusual logins; `None` keeps the setting.
     pub alerts: Option<bool>,
+    /// The new language.
+    pub language: Patch<Language>,
 }
 
 impl ProfileChange {
     /// Returns whether the change is empty.
     pub(crate) fn is_empty(&self) -> bool {
-        self.name.is_keep() && self.alerts.is_none()
+        self.name.is_keep() && self.alerts.is_none() && self.language.is_keep()
     }
 }
 
@@ -51,7 +55,7 @@ impl Accounts {
         let read = self.db.read(move |conn| {
             let Some(row) = store::find(conn, user)? else { return Ok(None) };
             let mfa_enabled = mfa.is_enabled(conn, user)?;
-            Ok(Some(Profile { subject: subject(&row), alerts: row.alerts, mfa_enabled }))
+            Ok(Some(Profile { subject: subject(&row), alerts: row.alerts, language: row.language, mfa_enabled }))
         });
         read.await
     }
@@ -76,12 +80,17 @@ impl Accounts {
             let name = change.name.changed().map(|name| name.map(Label::into_string));
             let name = name.filter(|name| *name != account.name);
             let alerts = change.alerts.filter(|alerts| *alerts != account.alerts);
-            if name.is_none() && alerts.is_none() {
+            let language = change.language.changed();
+            let language = language.filter(|language| language.map(Language::tag) != account.language.as_deref());
+            if name.is_none() && alerts.is_none() && language.is_none() {
                 return Ok(());
             }
             if let Some(name) = name {
                 account.set_name(conn, name.as_deref())?;
                 sessions.take_over(conn, &account)?;
+            }
+            if let Some(language) = language {
+                account.set_language(conn, language)?;
             }
             if let Some(alerts) = alerts {
                 if !alerts {

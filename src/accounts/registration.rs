@@ -71,7 +71,7 @@ impl From<DbError> for RegisterError {
 
 impl Accounts {
     /// Creates an account, queues the email that verifies its address, and opens a session unless only verified
-    /// addresses may log in, in one transaction.
+    /// addresses may log in, in one transaction. The account's language is the one that the request names.
     ///
     /// # Errors
     /// Registration is closed, the password is easy to guess, or the email address has an account.
@@ -86,6 +86,7 @@ impl Accounts {
             return Err(RegisterError::Closed);
         }
         let NewRow { row } = self.new_row(new, Some(password)).await?;
+        let row = row.speaking(requester.language);
         let is_bound = options.bound_to.is_some();
         let prepared = self.sessions.prepare(Amr::password(), requester, options);
         let mut record = Record::new(Event::AccountRegistered, &Actor::anonymous(requester)).on(row.id);

@@ -10,7 +10,7 @@ use crate::db::types::SqlUuid;
 use crate::db::{Conn, DbResult};
 use crate::passwords::NO_PASSWORD;
 use crate::sessions::{LockedOwner, Subject};
-use crate::types::{EmailAddress, Label, Roles, Timestamp, UserId, text};
+use crate::types::{EmailAddress, Label, Language, Roles, Timestamp, UserId, text};
 
 /// The complete row of an account.
 #[derive(Clone, Queryable, Selectable, Insertable)]
@@ -36,6 +36,8 @@ pub struct AccountRow {
     pub name_normalized: Option<String>,
     /// The time at which an email address of the account was first verified. It stays when the address is no longer.
     pub first_verified_at: Option<Timestamp>,
+    /// The tag of the language that was chosen (BCP 47). An import may bring one that there are no texts in.
+    pub language: Option<String>,
 }
 
 impl AccountRow {
@@ -58,6 +60,7 @@ impl AccountRow {
             deletes_at: None,
             name_normalized: None,
             first_verified_at: None,
+            language: None,
         }
     }
 
@@ -66,6 +69,12 @@ impl AccountRow {
     pub fn named(self, name: Option<Label>) -> Self {
         let name = name.map(Label::into_string);
         Self { name_normalized: name.as_deref().map(text::folded), name, ..self }
+    }
+
+    /// Returns the row with this language.
+    #[must_use]
+    pub fn speaking(self, language: Option<Language>) -> Self {
+        Self { language: language.map(|language| language.tag().to_owned()), ..self }
     }
 
     /// Returns the row with an email address that was verified at this time.
@@ -226,6 +235,13 @@ impl LockedAccount {
     pub(crate) fn set_alerts(&mut self, conn: &mut Conn, alerts: bool) -> DbResult<()> {
         self.row.alerts = alerts;
         diesel::update(self.record()).set(users::alerts.eq(alerts)).execute(conn)?;
+        Ok(())
+    }
+
+    /// Sets or deletes the language.
+    pub(crate) fn set_language(&mut self, conn: &mut Conn, language: Option<Language>) -> DbResult<()> {
+        self.row.language = language.map(|language| language.tag().to_owned());
+        diesel::update(self.record()).set(users::language.eq(&self.row.language)).execute(conn)?;
         Ok(())
     }
 

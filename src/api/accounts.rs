@@ -56,9 +56,12 @@ pub(super) struct VerificationRequired {
 }
 
 /// Creates an account and logs its owner in. With `REQUIRE_VERIFIED_EMAIL` the owner has to verify the address first.
-/// With a proof in the header `DPoP` the session's tokens are bound to its key (RFC 9449).
+/// With a proof in the header `DPoP` the session's tokens are bound to its key (RFC 9449). The account's language is
+/// that of `ui_locales`, else of the header `Accept-Language`, if the server offers one of them.
 #[utoipa::path(post, path = "/api/v1/auth/register", tag = "Accounts", security(()),
-    params(("DPoP" = Option<String>, Header,
+    params(("ui_locales" = Option<String>, Query,
+        description = "Tags of languages with spaces between them, the best first (OpenID Connect Core §3.1.2.1)"),
+        ("DPoP" = Option<String>, Header,
         description = "A proof of the key that the tokens are bound to (RFC 9449)")),
     request_body = RegisterRequest,
     responses((status = 201, body = RegisterResponse)))]
@@ -133,6 +136,9 @@ pub(super) struct Me<'a> {
     user: User<'a>,
     /// Whether emails tell of unusual logins. Some alerts are sent in any case.
     alerts: bool,
+    /// The language of pages and emails that was chosen, as a tag of BCP 47.
+    #[schema(required)]
+    language: Option<&'a str>,
     /// Whether logins need a second factor.
     mfa_enabled: bool,
     session_id: SessionId,
@@ -156,6 +162,7 @@ fn describe(profile: &Profile, caller: &Caller, context: &HttpContext) -> HttpRe
     HttpResponse::Ok().json(Me {
         user: User::from(&profile.subject),
         alerts: profile.alerts,
+        language: profile.language.as_deref(),
         mfa_enabled: profile.mfa_enabled,
         session_id: caller.session(),
         access_token_expires_at: caller.access_token_expires_at(),
@@ -174,6 +181,10 @@ pub(super) struct UpdateMeRequest {
     #[serde(default, deserialize_with = "not_null")]
     #[schema(value_type = bool, required = false)]
     alerts: Option<bool>,
+    /// A language of `UI_LANGUAGES`, for pages and emails. `null` leaves it to each request.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    language: Patch<String>,
 }
 
 /// Changes the profile of the account that calls. To disable alerts needs a recent login, and an email tells of it.
@@ -186,12 +197,14 @@ pub(super) async fn update_me(
 ) -> Result<HttpResponse, Problem> {
     let mut fields = Fields::default();
     let name = patch_label(&mut fields, "name", body.name);
+    let language = body.language.try_map(|tag| context.languages.parse_offered(&tag));
+    let language = fields.check("language", language, |_| "not_offered").unwrap_or_default();
     fields.into_result()?;
     if body.alerts == Some(false) {
         // Whoever found an open session must not hide what they do next.
         require_recent(&caller).await?;
     }
-    let change = ProfileChange { name, alerts: body.alerts };
+    let change = ProfileChange { name, alerts: body.alerts, language };
     let profile = if change.is_empty() {
         accounts.profile(caller.user()).await?
     } else {

@@ -58,6 +58,9 @@ pub(crate) struct UserDetails {
     email: String,
     #[schema(required)]
     name: Option<String>,
+    /// The language of pages and emails that was chosen, as a tag of BCP 47.
+    #[schema(required)]
+    language: Option<String>,
     roles: Roles,
     created_at: Timestamp,
     /// `null` without a password.
@@ -81,6 +84,7 @@ impl From<Account> for UserDetails {
             id: account.id,
             email: account.email,
             name: account.name,
+            language: account.language,
             roles: account.roles,
             created_at: account.created_at,
             password_changed_at: account.password_changed_at,

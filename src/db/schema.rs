@@ -25,6 +25,7 @@ diesel::table! {
         deletes_at -> Nullable<SqlTime>,
         name_normalized -> Nullable<Text>,
         first_verified_at -> Nullable<SqlTime>,
+        language -> Nullable<Text>,
     }
 }
 

@@ -11,11 +11,13 @@ use url::Url;
 
 use super::client_address::client_address;
 use super::cookies::Cookies;
+use super::language;
 use super::request::request_id;
 use crate::clock::Clock;
 use crate::config::{BearerOrigins, Config, Origins, PreflightOrigins};
 use crate::metrics::Metrics;
 use crate::random::Random;
+use crate::texts::Languages;
 use crate::types::Requester;
 
 /// The settings that apply to all requests of a server.
@@ -34,6 +36,8 @@ pub(crate) struct HttpContext {
     pub jwks_max_age: Duration,
     /// The cookies.
     pub cookies: Cookies,
+    /// The languages that the server offers.
+    pub languages: Languages,
     /// Where forward authentication sends browsers that have to log in.
     pub(super) verify_login_url: Option<Url>,
     public_origin: String,
@@ -55,6 +59,7 @@ impl HttpContext {
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
             jwks_max_age: config.keys.jwks_max_age,
             cookies: Cookies::new(&config.public_url, config.origins.cookie_domain.as_deref()),
+            languages: config.pages.languages.clone(),
             verify_login_url: config.verify_login_url.clone(),
             public_origin: config.public_url.origin().ascii_serialization(),
             origins: config.origins.clone(),
@@ -75,7 +80,8 @@ impl HttpContext {
         }
         let ip = peer.map(|peer| client_address(peer, &lines, &self.trusted_proxies));
         let user_agent = request.headers().get("user-agent").map(|value| text_of(value.as_bytes()));
-        Requester::new(ip, user_agent.as_deref(), request_id())
+        let language = language::named(request, &self.languages);
+        Requester { language, ..Requester::new(ip, user_agent.as_deref(), request_id()) }
     }
 
     /// Warns once of a peer that is not trusted and sends `X-Forwarded-For`: most likely a proxy, for which all clients

@@ -12,8 +12,17 @@ const UI_LOCALES: &str = "ui_locales";
 /// Returns the language for a request: of its query, else the one that the account has `chosen`, else of its headers.
 pub(crate) fn of_request(request: &HttpRequest, offered: &Languages, chosen: Option<Language>) -> Language {
     let ui_locales = query::parameter(request, UI_LOCALES).ok().flatten();
-    let accepted = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    offered.choose(ui_locales.as_ref().map(|text| text.as_str()), chosen, accepted)
+    offered.choose(ui_locales.as_ref().map(|text| text.as_str()), chosen, accepted(request))
+}
+
+/// Returns the language that a request names, of those that are `offered`.
+pub(super) fn named(request: &HttpRequest, offered: &Languages) -> Option<Language> {
+    let ui_locales = query::parameter(request, UI_LOCALES).ok().flatten();
+    offered.named(ui_locales.as_ref().map(|text| text.as_str()), accepted(request))
+}
+
+fn accepted(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok())
 }
 
 /// Returns whether the URL of a request names languages.

@@ -65,7 +65,7 @@ pub(crate) async fn submit_name(visitor: Visitor, form: SentForm) -> HttpRespons
                 }
             },
         };
-        let change = ProfileChange { name: name.map_or(Patch::Clear, Patch::Set), alerts: None };
+        let change = ProfileChange { name: name.map_or(Patch::Clear, Patch::Set), ..ProfileChange::default() };
         let accounts = state::<Accounts>(visitor.request())?;
         accounts.update_profile(own.subject.id, change, &visitor.actor(&own)).await?;
         Ok(done(&visitor, "name"))

@@ -100,7 +100,7 @@ pub(crate) async fn submit_alerts(visitor: Visitor, form: SentForm) -> HttpRespo
         let form = form?;
         let alerts = form.get("alerts").is_some();
         let own = if alerts { visitor.owner().await? } else { visitor.recent(&form).await? };
-        let change = ProfileChange { name: Patch::Keep, alerts: Some(alerts) };
+        let change = ProfileChange { alerts: Some(alerts), ..ProfileChange::default() };
         let accounts = state::<Accounts>(visitor.request())?;
         accounts.update_profile(own.subject.id, change, &visitor.actor(&own)).await?;
         Ok(done(&visitor, "alerts"))

@@ -53,7 +53,8 @@ impl Visitor {
             Ok(cookie) => {
                 let renewed = self.sessions.find_browser(&cookie.secret).await?;
                 self.set_cookie(SessionCookie::Set(cookie, None));
-                Ok(renewed.ok_or_else(|| self.to_login())?)
+                let (renewed, _) = renewed.ok_or_else(|| self.to_login())?;
+                Ok(renewed)
             }
             Err(error) => {
                 let refused = self.refused(error)?;

@@ -1,6 +1,6 @@
 //! Whoever sends a request for a page: a stranger, or a person who is logged in here.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
@@ -45,6 +45,8 @@ pub(crate) struct Visitor {
     found: RefCell<Option<SessionSnapshot>>,
     /// The change of cookies that the answer makes.
     cookie: RefCell<Option<SessionCookie>>,
+    /// The language that the person has chosen, once the session was found.
+    chosen: Cell<Option<Language>>,
 }
 
 impl FromRequest for Visitor {
@@ -71,6 +73,7 @@ impl Visitor {
             request: request.clone(),
             found: RefCell::new(None),
             cookie: RefCell::new(None),
+            chosen: Cell::new(None),
         })
     }
 
@@ -93,7 +96,9 @@ impl Visitor {
     pub(super) async fn find_session(&self) -> Result<Option<SessionSnapshot>, Problem> {
         let Some(text) = self.context.cookies.session(&self.request)? else { return Ok(None) };
         let Some(secret) = OpaqueToken::parse(Kind::BrowserSession, text) else { return Ok(None) };
-        Ok(self.sessions.find_browser(&secret).await?)
+        let Some((session, language)) = self.sessions.find_browser(&secret).await? else { return Ok(None) };
+        self.chosen.set(language.as_deref().and_then(Language::find));
+        Ok(Some(session))
     }
 
     /// Finds the session of this browser if it has ended.
@@ -158,7 +163,7 @@ impl Visitor {
 
     /// Returns the language of the page.
     pub(super) fn language(&self) -> Language {
-        language::of_request(&self.request, self.pages.languages(), None)
+        language::of_request(&self.request, self.pages.languages(), self.chosen.get())
     }
 
     /// Changes the cookies of the browser with the answer, whatever that is.

@@ -13,21 +13,25 @@ use crate::types::{SessionId, Timestamp};
 const USE_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Sessions {
-    /// Finds the live browser session with this secret, and its account as they are now.
-    pub(crate) async fn find_browser(&self, secret: &OpaqueToken) -> DbResult<Option<SessionSnapshot>> {
+    /// Finds the live browser session with this secret, and its account as they are now, with the tag of the language
+    /// that the account has chosen.
+    pub(crate) async fn find_browser(
+        &self,
+        secret: &OpaqueToken,
+    ) -> DbResult<Option<(SessionSnapshot, Option<String>)>> {
         let digest = secret.digest();
         let found = self.db.read(move |conn| store::find_browser(conn, &digest)).await?;
         let now = self.clock.now();
-        let live = found.filter(|found| {
+        let live = found.filter(|(found, _)| {
             found.revoked_at.is_none() && found.disabled_at.is_none() && now < found.snapshot.deadline()
         });
-        Ok(live.map(|found| found.snapshot))
+        Ok(live.map(|(found, language)| (found.snapshot, language)))
     }
 
     /// Finds the browser session with this secret if it has ended, so that its page can say so.
     pub(crate) async fn find_ended_browser(&self, secret: &OpaqueToken) -> DbResult<Option<Session>> {
         let digest = secret.digest();
-        let Some(found) = self.db.read(move |conn| store::find_browser(conn, &digest)).await? else {
+        let Some((found, _)) = self.db.read(move |conn| store::find_browser(conn, &digest)).await? else {
             return Ok(None);
         };
         let session = self.find(found.snapshot.session, found.snapshot.subject.id).await?;

@@ -1,45 +1,6 @@
-//! The languages that there are texts in, and those of them that a server offers.
+//! The languages that a server offers.
 
-/// A language of texts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
-    /// English.
-    English,
-    /// German.
-    German,
-    /// English with accents and in brackets, for tests: a text without them is in no catalogue.
-    Accented,
-    /// English from right to left, for tests.
-    RightToLeft,
-}
-
-impl Language {
-    /// The languages, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::English, Self::German, Self::Accented, Self::RightToLeft];
-
-    /// Returns the tag of BCP 47.
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::German => "de",
-            Self::Accented => "en-XA",
-            Self::RightToLeft => "ar-XB",
-        }
-    }
-
-    /// Returns the direction of its script, as the attribute `dir` of HTML has it.
-    pub const fn direction(self) -> &'static str {
-        match self {
-            Self::English | Self::German | Self::Accented => "ltr",
-            Self::RightToLeft => "rtl",
-        }
-    }
-
-    /// Returns the language with this tag, in upper or lower case.
-    pub(super) fn with_tag(tag: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(tag))
-    }
-}
+use crate::types::Language;
 
 /// The languages that a server offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +32,23 @@ impl Languages {
     /// Returns the language of those who ask for none that is offered.
     pub fn fallback(&self) -> Language {
         self.fallback
+    }
+
+    /// Returns whether this language is offered.
+    pub fn offers(&self, language: Language) -> bool {
+        self.iter().any(|offered| offered == language)
+    }
+
+    /// Parses the tag of a language that is offered, in upper or lower case.
+    ///
+    /// # Errors
+    /// It is not offered. The error completes a sentence.
+    pub fn parse_offered(&self, tag: &str) -> Result<Language, String> {
+        let found = Language::with_tag(tag).filter(|language| self.offers(*language));
+        found.ok_or_else(|| {
+            let offered: Vec<&str> = self.iter().map(Language::tag).collect();
+            format!("is not a language of this server, which has {}", offered.join(", "))
+        })
     }
 
     /// Returns the languages, the fallback first.

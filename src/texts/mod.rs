@@ -10,5 +10,7 @@ mod pseudo;
 pub(crate) mod template;
 mod text;
 
-pub use language::{Language, Languages};
+pub use language::Languages;
 pub(crate) use text::{Text, in_words};
+
+pub use crate::types::Language;

@@ -15,22 +15,30 @@ impl Languages {
         chosen: Option<Language>,
         accepted: Option<&str>,
     ) -> Language {
-        let short = |list: &&str| list.len() <= MAX_LIST_LENGTH;
-        let asked =
-            ui_locales.filter(short).and_then(|list| list.split_ascii_whitespace().find_map(|tag| self.find(tag)));
-        let chosen = chosen.filter(|chosen| self.iter().any(|language| language == *chosen));
-        let accepted = || accepted.filter(short).and_then(|list| self.accepted(list));
-        asked.or(chosen).or_else(accepted).unwrap_or(self.fallback())
+        let chosen = chosen.filter(|chosen| self.offers(*chosen));
+        let accepted = || accepted.and_then(|list| self.accepted(list, Some(self.fallback())));
+        self.of_locales(ui_locales).or(chosen).or_else(accepted).unwrap_or(self.fallback())
     }
 
-    /// Returns the language of `Accept-Language` with the highest weight, of equal ones the first.
-    fn accepted(&self, list: &str) -> Option<Language> {
+    /// Returns the language that a request names, of `ui_locales`, else of `Accept-Language`; `None` if it names none
+    /// that is offered. `*` names none.
+    pub(crate) fn named(&self, ui_locales: Option<&str>, accepted: Option<&str>) -> Option<Language> {
+        self.of_locales(ui_locales).or_else(|| accepted.and_then(|list| self.accepted(list, None)))
+    }
+
+    fn of_locales(&self, list: Option<&str>) -> Option<Language> {
+        list.filter(|list| is_short(list))?.split_ascii_whitespace().find_map(|tag| self.find(tag))
+    }
+
+    /// Returns the language of `Accept-Language` with the highest weight, of equal ones the first. `any` is that of
+    /// `*`.
+    fn accepted(&self, list: &str, any: Option<Language>) -> Option<Language> {
         let mut best: Option<(u16, Language)> = None;
-        for range in list.split(',') {
+        for range in list.split(',').filter(|_| is_short(list)) {
             let mut parts = range.split(';').map(str::trim);
             let tag = parts.next().unwrap_or_default();
             let Some(weight) = parts.next().map_or(Some(1000), weight).filter(|weight| *weight > 0) else { continue };
-            let found = if tag == "*" { Some(self.fallback()) } else { self.find(tag) };
+            let found = if tag == "*" { any } else { self.find(tag) };
             let Some(language) = found.filter(|_| parts.next().is_none()) else { continue };
             if best.is_none_or(|(highest, _)| weight > highest) {
                 best = Some((weight, language));
@@ -49,6 +57,11 @@ impl Languages {
             (tag, _) = tag.rsplit_once('-')?;
         }
     }
+}
+
+/// Returns whether a list is as long as a browser's can be.
+fn is_short(list: &str) -> bool {
+    list.len() <= MAX_LIST_LENGTH
 }
 
 /// Returns a weight (`q=0.5`) in thousandths.
@@ -97,6 +110,21 @@ mod tests {
             (&long, English),
         ] {
             assert_eq!(all.choose(None, None, Some(accepted)), language, "{accepted}");
+        }
+    }
+
+    #[test]
+    fn a_request_may_name_no_language() {
+        let offered = Languages::parse("en,de").unwrap();
+        for (ui_locales, accepted, language) in [
+            (None, None, None),
+            (None, Some("*"), None),
+            (None, Some("fr, *;q=0.5"), None),
+            (None, Some("fr, *;q=0.5, de;q=0.1"), Some(German)),
+            (Some("fr de-AT"), Some("en"), Some(German)),
+            (Some("fr"), Some("en-GB"), Some(English)),
+        ] {
+            assert_eq!(offered.named(ui_locales, accepted), language, "{ui_locales:?} {accepted:?}");
         }
     }
 

@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod account_languages;
 mod account_limits;
 mod account_pages;
 mod accounts;

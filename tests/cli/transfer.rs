@@ -292,6 +292,7 @@ async fn an_export_makes_the_same_accounts_in_an_empty_database(process: Process
     let full = json!({
         "id": "0190b5a0-0000-7000-8000-000000000001", "email": "Full@example.com", "password_hash": HASHES[8].1,
         "name": "Zorvane Ó Thrumbeck", "roles": ["user", "admin", "editor:news"], "alerts": false,
+        "language": "de",
         "created_at": "2019-01-02T03:04:05.006Z", "password_changed_at": "2019-02-02T03:04:05.006Z",
         "last_login_at": "2022-01-02T03:04:05.006Z", "email_verified_at": "2020-01-02T03:04:05.006Z",
         "disabled_at": "2023-01-02T03:04:05.006Z", "deletes_at": "2093-01-02T03:04:05.006Z",

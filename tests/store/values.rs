@@ -55,6 +55,7 @@ struct User {
     deletes_at: Option<Timestamp>,
     name_normalized: Option<String>,
     first_verified_at: Option<Timestamp>,
+    language: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Queryable, Insertable)]
@@ -229,6 +230,7 @@ fn user(n: usize) -> User {
         deletes_at: some(n + 5).map(time),
         name_normalized: some(n + 6).map(text),
         first_verified_at: some(n + 7).map(time),
+        language: some(n + 8).map(|_| "pt-BR".to_owned()),
     }
 }
 

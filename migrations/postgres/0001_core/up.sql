@@ -16,6 +16,7 @@ CREATE TABLE users (
     deletes_at timestamptz,
     name_normalized text COLLATE "C",
     first_verified_at timestamptz,
+    language text,
     CONSTRAINT users_email_normalized_key UNIQUE (email_normalized)
 );
 
@@ -32,6 +33,7 @@ COMMENT ON COLUMN users.revision IS 'changes of what tokens tell of the account 
 COMMENT ON COLUMN users.deletes_at IS 'when the account is deleted; until then nobody can log in, and the deletion can be cancelled';
 COMMENT ON COLUMN users.name_normalized IS 'the name as searches compare it: composed and in lower case';
 COMMENT ON COLUMN users.first_verified_at IS 'when an email address of the account was first verified; stays when the address is no longer';
+COMMENT ON COLUMN users.language IS 'the language of pages and emails, as a tag of BCP 47, if one was chosen';
 COMMENT ON COLUMN users.alerts IS 'whether the owner wants emails about unusual logins; some alerts are always sent';
 
 -- Each row is one login on one device. A refresh updates the row and inserts none. No column that a refresh changes is

@@ -16,6 +16,7 @@ CREATE TABLE users (
     deletes_at bigint,
     name_normalized text,
     first_verified_at bigint,
+    language text,
     CONSTRAINT users_email_normalized_key UNIQUE (email_normalized)
 );
 

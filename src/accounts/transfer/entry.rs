@@ -11,10 +11,15 @@ use crate::accounts::store::AccountRow;
 use crate::mfa::{FactorError, ImportedFactor};
 use crate::passwords::{HashError, NO_PASSWORD, check_hash};
 use crate::random::Random;
-use crate::types::{EmailAddress, EmailAddressError, Label, LabelError, Roles, RolesError, Timestamp, UserId};
+use crate::types::{
+    EmailAddress, EmailAddressError, Label, LabelError, Language, Roles, RolesError, Timestamp, UserId,
+};
 
 /// How far in the future a time may be, since clocks differ.
 const CLOCK_SKEW: Duration = Duration::from_secs(300);
+
+/// The longest tag of a language that is taken, in bytes (RFC 5646 §4.4.1).
+const MAX_TAG_LENGTH: usize = 35;
 
 /// An account as a file has it: what an export writes and an import reads. Every field but `email` may be missing or
 /// null.
@@ -39,6 +44,9 @@ pub(crate) struct Entry {
     pub second_factor: Option<SecondFactor>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The language of pages and emails, as a tag of BCP 47. One that this server has no texts in is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roles: Option<Vec<String>>,
     /// For systems that record no time of it: `true` means since the import.
@@ -121,6 +129,8 @@ pub(crate) enum EntryError {
     LoneRecoveryCodes,
     #[error("name {0}")]
     Name(#[from] LabelError),
+    #[error("language is not a tag such as de or pt-BR")]
+    Language,
     #[error("id must not be all zeros or all ones")]
     Id,
     #[error("roles {0}")]
@@ -246,6 +256,7 @@ impl ImportedAccount {
         if entry.id.is_some_and(|id| id.is_nil() || id.is_max()) {
             return Err(EntryError::Id);
         }
+        let language = entry.language.take().filter(|tag| !tag.is_empty()).map(language).transpose()?;
         entry.check_times(now)?;
         let mut password_hash = entry.password_hash.take().filter(|text| !text.is_empty());
         let mut without_password = match password_hash.as_deref().map_or(Ok(()), check_hash) {
@@ -275,6 +286,7 @@ impl ImportedAccount {
             disabled_at: since("disabled", entry.disabled, entry.disabled_at, now)?,
             alerts: entry.alerts.unwrap_or(true),
             deletes_at: entry.deletes_at,
+            language,
             ..AccountRow::new(id, &email, created_at).named(name).verified(verified_at)
         };
         Ok(Self { row, has_own_id: entry.id.is_some(), second_factor, without_password })
@@ -304,6 +316,17 @@ impl ImportedAccount {
     }
 }
 
+/// Returns a tag of a language (RFC 5646 §2.1: parts of letters and digits) as this server writes it. Some systems
+/// write `pt_BR`.
+fn language(tag: String) -> Result<String, EntryError> {
+    let tag = tag.replace('_', "-");
+    let is_part = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if tag.len() > MAX_TAG_LENGTH || !tag.split('-').all(is_part) {
+        return Err(EntryError::Language);
+    }
+    Ok(Language::with_tag(&tag).map_or(tag, |language| language.tag().to_owned()))
+}
+
 /// Returns since when a fact is true of an account; the entry may give the time, or only the fact.
 fn since(
     field: &'static str,
@@ -328,6 +351,7 @@ impl From<AccountRow> for Entry {
             recovery_codes: None,
             second_factor: None,
             name: row.name,
+            language: row.language,
             roles: Some(row.roles.names().to_vec()),
             email_verified: None,
             email_verified_at: row.email_verified_at,

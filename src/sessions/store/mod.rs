@@ -184,14 +184,13 @@ pub(super) fn token_family(conn: &mut Conn, session: SessionId) -> DbResult<Opti
     }))
 }
 
-/// Finds the session of a browser by the digest of its cookie.
-pub(super) fn find_browser(conn: &mut Conn, digest: &[u8]) -> DbResult<Option<TokenFamily>> {
-    let own = sessions::table.filter(sessions::cookie_digest.eq(digest));
-    let found: Option<SessionId> = own.select(sessions::id).first(conn).optional()?;
-    match found {
-        Some(session) => token_family(conn, session),
-        None => Ok(None),
-    }
+/// Finds the session of a browser by the digest of its cookie, and the language of its account.
+pub(super) fn find_browser(conn: &mut Conn, digest: &[u8]) -> DbResult<Option<(TokenFamily, Option<String>)>> {
+    let own = sessions::table.inner_join(users::table).filter(sessions::cookie_digest.eq(digest));
+    let found: Option<(SessionId, Option<String>)> =
+        own.select((sessions::id, users::language)).first(conn).optional()?;
+    let Some((session, language)) = found else { return Ok(None) };
+    Ok(token_family(conn, session)?.map(|family| (family, language)))
 }
 
 /// Records the use of a browser session, which ends at `expires_at` unless it is used again.
