@@ -141,7 +141,8 @@ impl Deletions {
             Some(_) => None,
         };
         let activity = Activity::new(&self.devices, by, account.id, now);
-        self.mail.queue(conn, &account.email, &Email::AccountDeletion { deletes_at, activity, link }, now)
+        let email = Email::AccountDeletion { deletes_at, activity, link };
+        self.mail.queue(conn, &account.email, by.requester.language, &email, now)
     }
 
     /// Completes a request after its commit: publishes the revocations, and deletes the account if its time has come.
@@ -195,7 +196,8 @@ impl Deletions {
         self.audit.append(conn, &Record::new(Event::AccountDeletionCancelled, by).on(account.id))?;
         let now = self.clock.now();
         let activity = Activity::new(&self.devices, by, account.id, now);
-        self.mail.queue(conn, &account.email, &Email::DeletionCancelled { activity }, now)?;
+        let email = Email::DeletionCancelled { activity };
+        self.mail.queue(conn, &account.email, by.requester.language, &email, now)?;
         Ok(true)
     }
 
@@ -226,7 +228,7 @@ impl Deletions {
         mail::forget(conn, &addresses)?;
         // Nobody has shown that an unverified address is the owner's: it may be a stranger's.
         if account.email_verified_at.is_some() {
-            self.mail.queue(conn, &account.email, &Email::AccountDeleted, self.clock.now())?;
+            self.mail.queue(conn, &account.email, None, &Email::AccountDeleted, self.clock.now())?;
         }
         account.delete(conn)?;
         budget.used += 1;

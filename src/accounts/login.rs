@@ -213,7 +213,8 @@ impl Logins {
             let Some(mut account) = locked else { return Ok(None) };
             attempt.record_success_in(conn)?;
             if logins.require_verified_email && account.email_verified_at.is_none() {
-                notices::verify_email(conn, &account, &logins.mail, logins.clock.now())?;
+                let asked = attempt.requester.language;
+                notices::verify_email(conn, &account, asked, &logins.mail, logins.clock.now())?;
                 logins.audit.append(conn, &login_failed(Some(account.id), "email_not_verified", &attempt.requester))?;
                 return Ok(Some(PendingStep::Unverified));
             }

@@ -1,4 +1,5 @@
-//! Emails about changes of an account to its owner.
+//! Emails about changes of an account to its owner. `asked` is the language of the request that causes them, for an
+//! account that has chosen none.
 
 use super::store::LockedAccount;
 use crate::audit::Actor;
@@ -6,7 +7,7 @@ use crate::db::{Conn, DbResult};
 use crate::devices::Devices;
 use crate::mail::{Activity, Email, Mail, Queued};
 use crate::tokens::opaque::{self, Purpose, TokenRecord};
-use crate::types::Timestamp;
+use crate::types::{Language, Timestamp};
 
 /// The purposes of the links and tokens that a new password invalidates.
 const INVALID_AFTER_PASSWORD_CHANGE: [Purpose; 4] =
@@ -31,14 +32,20 @@ pub(super) fn password_changed(
     let record = TokenRecord { purpose: Purpose::ReportLogin, user: account.id, session: None };
     let link = mail.issue_link(conn, record, now)?;
     let activity = Activity::new(devices, by, account.id, now);
-    mail.queue(conn, &account.email, &Email::PasswordChanged { activity, link }, now)
+    mail.queue(conn, &account.email, by.requester.language, &Email::PasswordChanged { activity, link }, now)
 }
 
 /// Queues the email that asks the owner of an account's address to verify it.
-pub(super) fn verify_email(conn: &mut Conn, account: &LockedAccount, mail: &Mail, now: Timestamp) -> DbResult<Queued> {
+pub(super) fn verify_email(
+    conn: &mut Conn,
+    account: &LockedAccount,
+    asked: Option<Language>,
+    mail: &Mail,
+    now: Timestamp,
+) -> DbResult<Queued> {
     let is_new = account.is_unproved();
     let record = TokenRecord { purpose: Purpose::VerifyEmail, user: account.id, session: None };
-    mail.queue_link(conn, &account.email, record, |link| Email::VerifyEmail { link, is_new }, now)
+    mail.queue_link(conn, &account.email, asked, record, |link| Email::VerifyEmail { link, is_new }, now)
 }
 
 /// Queues the email with a link to set a new password, which somebody has asked for or an operator sends. Earlier links
@@ -47,18 +54,25 @@ pub(crate) fn reset_password(
     conn: &mut Conn,
     account: &LockedAccount,
     by_operator: bool,
+    asked: Option<Language>,
     mail: &Mail,
     now: Timestamp,
 ) -> DbResult<Queued> {
     let record = TokenRecord { purpose: Purpose::ResetPassword, user: account.id, session: None };
-    mail.queue_link(conn, &account.email, record, |link| Email::ResetPassword { link, by_operator }, now)
+    mail.queue_link(conn, &account.email, asked, record, |link| Email::ResetPassword { link, by_operator }, now)
 }
 
 /// Queues the email that invites the owner of an account's address to set the first password. Earlier invitations
 /// become invalid.
-pub(crate) fn invitation(conn: &mut Conn, account: &LockedAccount, mail: &Mail, now: Timestamp) -> DbResult<Queued> {
+pub(crate) fn invitation(
+    conn: &mut Conn,
+    account: &LockedAccount,
+    asked: Option<Language>,
+    mail: &Mail,
+    now: Timestamp,
+) -> DbResult<Queued> {
     let record = TokenRecord { purpose: Purpose::Invitation, user: account.id, session: None };
-    mail.queue_link(conn, &account.email, record, |link| Email::Invitation { link }, now)
+    mail.queue_link(conn, &account.email, asked, record, |link| Email::Invitation { link }, now)
 }
 
 /// Queues the email that tells the owner that there are no more emails about unusual logins.
@@ -73,5 +87,5 @@ pub(super) fn alerts_disabled(
     let record = TokenRecord { purpose: Purpose::ReportLogin, user: account.id, session: None };
     let link = mail.issue_link(conn, record, now)?;
     let activity = Activity::new(devices, by, account.id, now);
-    mail.queue(conn, &account.email, &Email::AlertsDisabled { activity, link }, now)
+    mail.queue(conn, &account.email, by.requester.language, &Email::AlertsDisabled { activity, link }, now)
 }

@@ -94,6 +94,7 @@ impl Recovery {
 
     async fn queue_reset_link(&self, user: Option<UserId>, requester: &Requester) -> DbResult<()> {
         let record = Record::new(Event::PasswordResetRequested, &Actor::anonymous(requester)).on(user);
+        let asked = requester.language;
         let recovery = self.clone();
         let queued = self.db.write(move |conn| {
             let account = user.map_or(Ok(None), |user| LockedAccount::lock_enabled(conn, user))?;
@@ -101,7 +102,8 @@ impl Recovery {
             match account {
                 Some(account) => {
                     // Nobody learns whether the email is dropped.
-                    let _ = notices::reset_password(conn, &account, false, &recovery.mail, recovery.clock.now())?;
+                    let _ =
+                        notices::reset_password(conn, &account, false, asked, &recovery.mail, recovery.clock.now())?;
                     Ok(())
                 }
                 None => Ok(()),
@@ -224,7 +226,7 @@ impl Recovery {
             selector = SessionSelector::OneOf(session, account.id);
         }
         self.audit.append(conn, &record)?;
-        let _ = notices::reset_password(conn, account, false, &self.mail, self.clock.now())?;
+        let _ = notices::reset_password(conn, account, false, by.requester.language, &self.mail, self.clock.now())?;
         self.sessions.revoke_in(conn, selector, Reason::ReportedByOwner, by)
     }
 }

@@ -100,7 +100,7 @@ impl Accounts {
         let opened = self.db.write(move |conn| {
             let account = LockedAccount::insert(conn, row)?;
             // The answer is the same if the email is dropped.
-            let _ = notices::verify_email(conn, &account, &accounts.mail, account.created_at)?;
+            let _ = notices::verify_email(conn, &account, None, &accounts.mail, account.created_at)?;
             accounts.audit.append(conn, &record)?;
             if accounts.require_verified_email {
                 return Ok(None);

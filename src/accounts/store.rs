@@ -199,6 +199,11 @@ impl LockedAccount {
         Ok(())
     }
 
+    /// Returns the language that the account has chosen, if there are texts in it.
+    pub(super) fn language(&self) -> Option<Language> {
+        self.row.language.as_deref().and_then(Language::find)
+    }
+
     /// Returns the account as shown to operators.
     pub(crate) fn account(&self) -> Account {
         Account::from(&self.row)

@@ -94,7 +94,7 @@ impl Admin {
     fn send_password_link(&self, conn: &mut Conn, account: &LockedAccount, by: &Actor) -> Result<(), AdminError> {
         let event = if account.has_password() { Event::PasswordResetRequested } else { Event::AccountInvited };
         self.audit.append(conn, &Record::new(event, by).on(account.id))?;
-        match self.email_changes.queue_password_link(conn, account)? {
+        match self.email_changes.queue_password_link(conn, account, by)? {
             Queued::Waiting => Ok(()),
             Queued::Dropped { retry_after } => Err(AdminError::TooManyEmails { retry_after }),
         }

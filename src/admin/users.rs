@@ -137,7 +137,7 @@ impl Admin {
         let is_moved = account.email_normalized != former;
         // Whoever is invited proves the address by that, and the links of a disabled account do not work.
         if is_moved && account.email_verified_at.is_none() && account.has_password() && account.disabled_at.is_none() {
-            let _ = self.email_changes.queue_verification(conn, account)?;
+            let _ = self.email_changes.queue_verification(conn, account, actor)?;
         }
         Ok(revoked)
     }

@@ -42,7 +42,7 @@ pub(super) async fn resend_verification(
     By { caller, .. }: ByUser,
 ) -> Result<HttpResponse, Problem> {
     count_emails(&throttle, &context, "verify", &caller).await?;
-    email_changes.resend_verification(caller.user()).await?;
+    email_changes.resend_verification(caller.user(), caller.actor(&context).requester.language).await?;
     Ok(HttpResponse::Accepted().finish())
 }
 

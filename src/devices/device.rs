@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::db::types::Json;
+use crate::texts::{Language, Text, without_isolation};
 
 /// A device, as a user agent describes it. Users recognize their devices by it. It proves nothing, because a client can
 /// send any user agent.
@@ -71,6 +72,22 @@ impl Device {
         serde_json::from_value(column.0.clone()).unwrap_or_default()
     }
 
+    /// Returns the label in a language. The words between its parts are English ones everywhere else.
+    pub(crate) fn in_language(&self, language: Language) -> String {
+        let label = self.label.as_str();
+        let after = |program: &str| label.strip_prefix(program)?.strip_prefix(" on ");
+        let text = match self.browser.as_deref() {
+            Some(program) => after(program).map(|on| Text::of("device-on").with("program", program).with("on", on)),
+            None if *self == Self { device_type: self.device_type, ..Self::default() } => {
+                Some(Text::of("device-unknown"))
+            }
+            None => after("Browser")
+                .map(|on| Text::of("device-browser-on").with("on", on))
+                .or_else(|| after("App").map(|on| Text::of("device-app-on").with("on", on))),
+        };
+        text.map_or_else(|| label.to_owned(), |text| without_isolation(&text.in_language(language)))
+    }
+
     /// Returns whether both devices have the same type, operating system and browser. User agents cannot identify a
     /// device more precisely. Versions are ignored.
     pub fn resembles(&self, other: &Self) -> bool {
@@ -101,6 +118,32 @@ mod tests {
         let column = Json::from(&device);
         assert_eq!(column.0, json!({"type": "tablet", "os": "iOS", "browser": null, "label": "App on iPad"}));
         assert_eq!(Device::from_column(&column), device);
+    }
+
+    #[test]
+    fn a_label_is_told_in_each_language() {
+        for (agent, english, german) in [
+            (
+                "Mozilla/5.0 (Windows NT 10.0; rv:141.0) Gecko/20100101 Firefox/141.0",
+                "Firefox on Windows",
+                "Firefox unter Windows",
+            ),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)",
+                "Browser on Linux",
+                "Browser unter Linux",
+            ),
+            ("Dalvik/2.1.0 (Linux; U; Android 14)", "App on Android", "App unter Android"),
+            ("curl/8.9", "curl", "curl"),
+            ("", "Unknown device", "Unbekanntes Gerät"),
+        ] {
+            let device = crate::devices::user_agent::device(agent);
+            assert_eq!(device.label, english);
+            assert_eq!(device.in_language(Language::English), english);
+            assert_eq!(device.in_language(Language::German), german);
+        }
+        let later = Device { label: "A watch".to_owned(), ..Device::default() };
+        assert_eq!(later.in_language(Language::German), "A watch");
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use minijinja::Value;
 
-use super::activity::Activity;
+use super::activity::{Activity, DeviceName};
+use crate::texts::{Language, in_words, without_isolation};
 use crate::types::Timestamp;
 use crate::types::text::is_invisible;
 
@@ -98,7 +99,7 @@ pub enum Email {
     /// A notice that a login revoked the least recently used session, because of the limit of sessions.
     SessionLimit {
         /// The device of the revoked session.
-        revoked_device: String,
+        revoked_device: DeviceName,
         /// The time of the last activity of the revoked session.
         revoked_active_at: Timestamp,
         /// The login.
@@ -232,13 +233,18 @@ impl Email {
             | Self::WrongCodes { activity, .. }
             | Self::AlertsDisabled { activity, .. }
             | Self::AccountDeletion { activity, .. }
-            | Self::DeletionCancelled { activity } => activity.device.clear(),
+            | Self::DeletionCancelled { activity } => activity.device = DeviceName::default(),
             Self::SessionLimit { revoked_device, activity, .. } => {
-                revoked_device.clear();
-                activity.device.clear();
+                *revoked_device = DeviceName::default();
+                activity.device = DeviceName::default();
             }
         }
         email
+    }
+
+    /// Returns whether the email has a link.
+    pub(super) fn has_link(&self) -> bool {
+        self.variables(Language::English).get("link").is_some_and(|link| !link.is_none())
     }
 
     /// Returns when the email becomes useless: when its link expires, if the link is its only purpose. A notice never
@@ -265,9 +271,9 @@ impl Email {
         }
     }
 
-    /// Returns the variables of the email's templates, by name.
-    pub(super) fn variables(&self) -> BTreeMap<&'static str, Value> {
-        let mut variables = Variables::default();
+    /// Returns the variables of the email's templates in a language, by name.
+    pub(super) fn variables(&self, language: Language) -> BTreeMap<&'static str, Value> {
+        let mut variables = Variables { language, by_name: BTreeMap::new() };
         match self {
             Self::VerifyEmail { link, is_new } => variables.link(link).set("is_new", *is_new),
             Self::ResetPassword { link, by_operator } => variables.link(link).set("by_operator", *by_operator),
@@ -296,11 +302,11 @@ impl Email {
             }
             Self::SessionLimit { revoked_device, revoked_active_at, activity, link } => {
                 variables.link(link).activity(activity);
-                variables.set("revoked_device", sanitize(revoked_device));
-                variables.set("revoked_active", format_time(*revoked_active_at));
+                variables.device("revoked_device", revoked_device);
+                variables.time("revoked_active", *revoked_active_at);
             }
             Self::AccountDeletion { deletes_at, activity, link } => {
-                variables.change(activity).set("deletes_at", format_time(*deletes_at));
+                variables.change(activity).time("deletes_at", *deletes_at);
                 variables.set("link", link.as_ref().map(|link| link.url.as_str()));
             }
             Self::DeletionCancelled { activity } => {
@@ -313,8 +319,8 @@ impl Email {
 }
 
 /// The variables of a template.
-#[derive(Default)]
 struct Variables {
+    language: Language,
     by_name: BTreeMap<&'static str, Value>,
 }
 
@@ -323,17 +329,25 @@ impl Variables {
         self.by_name.insert(name, value.into());
     }
 
+    fn time(&mut self, name: &'static str, time: Timestamp) {
+        self.set(name, without_isolation(&in_words(time, self.language)));
+    }
+
+    fn device(&mut self, name: &'static str, device: &DeviceName) {
+        self.set(name, sanitize(&device.in_language(self.language)));
+    }
+
     fn link(&mut self, link: &Link) -> &mut Self {
         self.set("link", link.url.as_str());
-        self.set("link_expires", format_time(link.expires_at));
+        self.time("link_expires", link.expires_at);
         self
     }
 
     fn activity(&mut self, activity: &Activity) -> &mut Self {
-        self.set("device", sanitize(&activity.device));
+        self.device("device", &activity.device);
         self.set("place", activity.place.as_deref().map(sanitize));
         self.set("ip", activity.ip.as_deref());
-        self.set("time", format_time(activity.at));
+        self.time("time", activity.at);
         self
     }
 
@@ -342,12 +356,6 @@ impl Variables {
         self.activity(activity).set("by_operator", activity.by_operator);
         self
     }
-}
-
-/// Formats a time for people: `22 November 2026, 01:30 UTC`.
-pub fn format_time(time: Timestamp) -> String {
-    let time = jiff::Timestamp::from_millisecond(time.as_millis()).unwrap_or_default();
-    time.strftime("%-d %B %Y, %H:%M UTC").to_string()
 }
 
 /// The maximum length of a text from a client, in characters.
@@ -393,10 +401,5 @@ mod tests {
             assert_eq!(sanitize(given), expected);
         }
         assert_eq!(sanitize(&"x".repeat(100)), format!("{}…", "x".repeat(60)));
-    }
-
-    #[test]
-    fn a_time_is_told_format_time() {
-        assert_eq!(format_time(Timestamp::from_secs(1_700_000_000)), "14 November 2023, 22:13 UTC");
     }
 }

@@ -29,12 +29,13 @@ use crate::db::{Conn, DbError, DbResult};
 use crate::metrics::{EmailOutcome, Metrics};
 use crate::random::Random;
 use crate::secret::{SealKey, SealedRows};
+use crate::texts::{Language, Languages};
 use crate::tokens::opaque::{self, IssuedToken, Purpose, TokenRecord};
 use crate::types::{EmailId, Timestamp};
 
-pub use activity::Activity;
+pub use activity::{Activity, DeviceName};
 pub use delivery::Delivery;
-pub use email::{Email, Link, LoginRisk, MfaChange, format_time};
+pub use email::{Email, Link, LoginRisk, MfaChange};
 pub use templates::TemplateError;
 
 use limit::{Admission, EmailClass, Limits};
@@ -151,7 +152,7 @@ pub fn folder(config: &Config) -> PathBuf {
 /// # Errors
 /// A custom template or the file of certificate authorities for the mail server cannot be used.
 pub fn check(config: &Config) -> Result<(), SetupError> {
-    Templates::load(config.mail.templates.as_deref(), site(&config.public_url))?;
+    Templates::load(config.mail.templates.as_deref(), site(&config.public_url), &config.pages.languages)?;
     config.mail.relay.as_ref().map(Relay::new).transpose()?;
     Ok(())
 }
@@ -183,6 +184,7 @@ struct Inner {
     /// The URL of the server, without a trailing slash.
     public_url: String,
     site: String,
+    languages: Languages,
     random: Random,
     queued: Notify,
 }
@@ -194,7 +196,7 @@ impl Mail {
     /// A custom template cannot be used.
     pub fn new(config: &Config, random: Random, audit: Audit, metrics: Metrics) -> Result<Self, SetupError> {
         let site = site(&config.public_url).to_owned();
-        let templates = Templates::load(config.mail.templates.as_deref(), &site)?;
+        let templates = Templates::load(config.mail.templates.as_deref(), &site, &config.pages.languages)?;
         let inner = Inner {
             templates: RwLock::new(Arc::new(templates)),
             limits: Limits::new(config),
@@ -203,6 +205,7 @@ impl Mail {
             seal: config.secret.email_seal(),
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
             site,
+            languages: config.pages.languages.clone(),
             random,
             queued: Notify::new(),
         };
@@ -214,7 +217,7 @@ impl Mail {
     /// # Errors
     /// A custom template cannot be used. The former templates stay.
     pub fn reload(&self, config: &Config) -> Result<(), SetupError> {
-        let templates = Templates::load(config.mail.templates.as_deref(), &self.inner.site)?;
+        let templates = Templates::load(config.mail.templates.as_deref(), &self.inner.site, &self.inner.languages)?;
         *self.inner.templates.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(templates);
         Ok(())
     }
@@ -259,11 +262,25 @@ impl Mail {
     /// An email that exceeds the limit on emails to its recipient is dropped, which the caller is not told, so that
     /// nobody learns of it. To an address that no account has verified, nothing is written that a stranger can have
     /// chosen.
-    pub fn queue(&self, conn: &mut Conn, to: &str, email: &Email, now: Timestamp) -> DbResult<()> {
+    ///
+    /// It is in the language that the account with the address has chosen, else in `asked`, that of the request which
+    /// causes it.
+    pub fn queue(
+        &self,
+        conn: &mut Conn,
+        to: &str,
+        asked: Option<Language>,
+        email: &Email,
+        now: Timestamp,
+    ) -> DbResult<()> {
         match self.admit(conn, to, email.class(), now)? {
             Err(_) => Ok(()),
-            Ok(recipient) if recipient.is_verified => self.insert(conn, to, email, now),
-            Ok(_) => self.insert(conn, to, &email.without_chosen_texts(), now),
+            Ok(recipient) if recipient.is_verified => {
+                self.insert(conn, to, self.language(&recipient, asked), email, now)
+            }
+            Ok(recipient) => {
+                self.insert(conn, to, self.language(&recipient, asked), &email.without_chosen_texts(), now)
+            }
         }
     }
 
@@ -273,16 +290,22 @@ impl Mail {
         &self,
         conn: &mut Conn,
         to: &str,
+        asked: Option<Language>,
         record: TokenRecord,
         email: impl FnOnce(Link) -> Email,
         now: Timestamp,
     ) -> DbResult<Queued> {
-        if let Err(retry_after) = self.admit(conn, to, EmailClass::Link, now)? {
-            return Ok(Queued::Dropped { retry_after });
-        }
+        let recipient = match self.admit(conn, to, EmailClass::Link, now)? {
+            Ok(recipient) => recipient,
+            Err(retry_after) => return Ok(Queued::Dropped { retry_after }),
+        };
         let link = self.issue_link(conn, record, now)?;
-        self.insert(conn, to, &email(link), now)?;
+        self.insert(conn, to, self.language(&recipient, asked), &email(link), now)?;
         Ok(Queued::Waiting)
+    }
+
+    fn language(&self, recipient: &Recipient, asked: Option<Language>) -> Option<Language> {
+        recipient.language.filter(|chosen| self.inner.languages.offers(*chosen)).or(asked)
     }
 
     /// Counts an email to a recipient. If it exceeds the limit, which is audited once, returns the time after which one
@@ -306,11 +329,18 @@ impl Mail {
         Ok(Err(retry_after))
     }
 
-    fn insert(&self, conn: &mut Conn, to: &str, email: &Email, now: Timestamp) -> DbResult<()> {
+    fn insert(
+        &self,
+        conn: &mut Conn,
+        to: &str,
+        language: Option<Language>,
+        email: &Email,
+        now: Timestamp,
+    ) -> DbResult<()> {
         let inner = &self.inner;
         let unexpected = |error: &dyn std::error::Error| DbError::Unexpected(error.to_string());
         let templates = Arc::clone(&inner.templates.read().unwrap_or_else(PoisonError::into_inner));
-        let rendered = templates.render(email).map_err(|error| unexpected(&error))?;
+        let rendered = templates.render(email, language).map_err(|error| unexpected(&error))?;
         let message = Zeroizing::new(serde_json::to_vec(&rendered).map_err(|error| unexpected(&error))?);
         let id = EmailId(inner.random.id(now));
         let mail = NewMail {

@@ -1,7 +1,8 @@
 //! Emails of each kind, with which templates are tested when they are loaded.
 
-use super::activity::Activity;
+use super::activity::{Activity, DeviceName};
 use super::email::{Email, Link, LoginRisk, MfaChange};
+use crate::devices::{Device, DeviceType};
 use crate::types::Timestamp;
 
 /// The token in the links of samples. It has no character that an encoding would change.
@@ -14,13 +15,13 @@ impl Email {
         let link = || Link { url: format!("https://auth.example/account/page?token={TOKEN}"), expires_at: at };
         let new_email = || "new@auth.example".to_owned();
         let full = || Activity {
-            device: "Firefox on Windows".to_owned(),
+            device: firefox().into(),
             place: Some("Oslo, Norway".to_owned()),
             ip: Some("192.0.2.1".to_owned()),
             at,
             by_operator: false,
         };
-        let bare = |by_operator| Activity { device: String::new(), place: None, ip: None, at, by_operator };
+        let bare = |by_operator| Activity { device: DeviceName::default(), place: None, ip: None, at, by_operator };
         let reasons = vec![LoginRisk::NewDevice, LoginRisk::NewCountry, LoginRisk::ImpossibleTravel];
         let mut samples = vec![
             Self::VerifyEmail { link: link(), is_new: true },
@@ -43,7 +44,7 @@ impl Email {
                 Self::WrongCodes { activity: activity.clone(), link: link() },
                 Self::AlertsDisabled { activity: activity.clone(), link: link() },
                 Self::SessionLimit {
-                    revoked_device: "App".to_owned(),
+                    revoked_device: DeviceName::chosen("Phone"),
                     revoked_active_at: at,
                     activity: activity.clone(),
                     link: link(),
@@ -64,5 +65,14 @@ impl Email {
         let unverified: Vec<Self> = samples.iter().map(Self::without_chosen_texts).collect();
         samples.extend(unverified);
         samples
+    }
+}
+
+fn firefox() -> Device {
+    Device {
+        device_type: DeviceType::Desktop,
+        os: Some("Windows".to_owned()),
+        browser: Some("Firefox".to_owned()),
+        label: "Firefox on Windows".to_owned(),
     }
 }

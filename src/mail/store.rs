@@ -6,7 +6,7 @@ use diesel::prelude::*;
 
 use crate::db::schema::{email_counts, outbox, users};
 use crate::db::{Conn, DbResult};
-use crate::types::{EmailAddress, EmailId, Timestamp, UserId};
+use crate::types::{EmailAddress, EmailId, Language, Timestamp, UserId};
 
 /// The row of a new email.
 #[derive(Insertable)]
@@ -43,6 +43,8 @@ pub(super) struct Recipient {
     pub user: Option<UserId>,
     /// Whether that account has verified it.
     pub is_verified: bool,
+    /// The language that the account has chosen.
+    pub language: Option<Language>,
 }
 
 /// The count of emails to a recipient.
@@ -60,10 +62,13 @@ pub(super) fn recipient(conn: &mut Conn, address: &str) -> DbResult<Recipient> {
     let normalized =
         EmailAddress::parse(address).map_or_else(|_| address.to_lowercase(), |address| address.normalized().to_owned());
     let account = users::table.filter(users::email_normalized.eq(&normalized));
-    let account: Option<(UserId, Option<Timestamp>)> =
-        account.select((users::id, users::email_verified_at)).first(conn).optional()?;
-    let (user, verified_at) = account.unzip();
-    Ok(Recipient { normalized, user, is_verified: verified_at.flatten().is_some() })
+    let account: Option<(UserId, Option<Timestamp>, Option<String>)> =
+        account.select((users::id, users::email_verified_at, users::language)).first(conn).optional()?;
+    let Some((user, verified_at, language)) = account else {
+        return Ok(Recipient { normalized, user: None, is_verified: false, language: None });
+    };
+    let language = language.as_deref().and_then(Language::find);
+    Ok(Recipient { normalized, user: Some(user), is_verified: verified_at.is_some(), language })
 }
 
 /// Reads the count with this key, and locks it until the transaction ends.

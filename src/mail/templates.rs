@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::email::Email;
 use super::samples;
+use crate::texts::template::add_texts;
+use crate::texts::{Language, Languages, without_isolation};
 
 /// The maximum length of a subject, in characters.
 const MAX_SUBJECT_LENGTH: usize = 150;
@@ -19,8 +21,10 @@ macro_rules! built_in {
 }
 
 /// The built-in templates by their file names.
-pub(super) const BUILT_IN: [(&str, &str); 33] = built_in![
+pub(super) const BUILT_IN: [(&str, &str); 35] = built_in![
     "layout.html",
+    "components.txt",
+    "components.html",
     "verify_email.txt",
     "verify_email.html",
     "reset_password.txt",
@@ -66,12 +70,19 @@ pub(super) struct Rendered {
     pub html: String,
 }
 
-/// The templates of all emails, tested with an email of each kind.
+/// The templates of all emails in each language that is offered, tested with an email of each kind.
 pub(super) struct Templates {
+    by_language: Vec<InLanguage>,
+    fallback: Language,
+    site: String,
+}
+
+/// The templates in one language.
+struct InLanguage {
+    language: Language,
     environment: Environment<'static>,
     /// The fallback for custom templates that fail.
     built_in: Option<Environment<'static>>,
-    site: String,
 }
 
 /// Why the templates cannot be used. The text names the file.
@@ -86,7 +97,10 @@ pub enum TemplateError {
         error: io::Error,
     },
     /// A file does not have the name of a template.
-    #[error("MAIL_TEMPLATES: {0} is not one of the templates {names}", names = names())]
+    #[error(
+        "MAIL_TEMPLATES: {0} is not one of the templates {names}, with a language of UI_LANGUAGES before the extension \
+         (new_login.de.txt) or without", names = names()
+    )]
     Unknown(String),
     /// A template does not render an email of its kind.
     #[error("the mail template {name}: {reason}")]
@@ -108,63 +122,119 @@ impl Templates {
     ///
     /// # Errors
     /// A template cannot be read, is unknown, or does not render an email of its kind.
-    pub(super) fn load(folder: Option<&Path>, site: &str) -> Result<Self, TemplateError> {
-        let mut sources: BTreeMap<&'static str, String> =
-            BUILT_IN.iter().map(|(name, source)| (*name, (*source).to_owned())).collect();
-        let built_in = folder.map(|_| environment(&sources)).transpose()?;
-        if let Some(folder) = folder {
-            replace(&mut sources, folder)?;
+    pub(super) fn load(folder: Option<&Path>, site: &str, languages: &Languages) -> Result<Self, TemplateError> {
+        let custom = folder.map(|folder| read(folder, languages)).transpose()?;
+        let mut by_language = Vec::new();
+        for language in languages.iter() {
+            let built_in = environment(&BUILT_IN.map(|(name, source)| (name, name, source)), language)?;
+            let Some(custom) = &custom else {
+                by_language.push(InLanguage { language, environment: built_in, built_in: None });
+                continue;
+            };
+            let environment = environment(&BUILT_IN.map(|(name, source)| custom.of(name, source, language)), language)?;
+            by_language.push(InLanguage { language, environment, built_in: Some(built_in) });
         }
-        let templates = Self { environment: environment(&sources)?, built_in, site: site.to_owned() };
-        for email in Email::samples() {
-            let rendered = templates.rendered(&templates.environment, &email)?;
-            require_link(&email, "txt", &rendered.text)?;
-            require_link(&email, "html", &rendered.html)?;
+        let templates = Self { by_language, fallback: languages.fallback(), site: site.to_owned() };
+        for of_language in &templates.by_language {
+            let named = |error| custom.iter().fold(error, |error, custom| custom.named(error, of_language.language));
+            templates.check(of_language).map_err(named)?;
         }
         Ok(templates)
     }
 
-    /// Renders an email.
+    /// Renders an email of each kind.
+    fn check(&self, templates: &InLanguage) -> Result<(), TemplateError> {
+        for email in Email::samples() {
+            let rendered = self.rendered(&templates.environment, &email, templates.language)?;
+            require_link(&email, "txt", &rendered.text)?;
+            require_link(&email, "html", &rendered.html)?;
+        }
+        Ok(())
+    }
+
+    /// Renders an email in a language that is offered, or else in the first one.
     ///
     /// # Errors
     /// A built-in template fails, which is a defect, because it was tested when it was loaded.
-    pub(super) fn render(&self, email: &Email) -> Result<Rendered, TemplateError> {
-        let rendered = self.rendered(&self.environment, email);
-        match (rendered, &self.built_in) {
+    pub(super) fn render(&self, email: &Email, language: Option<Language>) -> Result<Rendered, TemplateError> {
+        let asked = language.unwrap_or(self.fallback);
+        let found = self.by_language.iter().find(|templates| templates.language == asked);
+        let Some(templates) = found.or(self.by_language.first()) else {
+            return Err(TemplateError::Unknown(email.name().to_owned()));
+        };
+        let rendered = self.rendered(&templates.environment, email, templates.language);
+        match (rendered, &templates.built_in) {
             (Err(error), Some(built_in)) => {
                 tracing::error!(%error, "an email template failed; the built-in one is used");
-                self.rendered(built_in, email)
+                self.rendered(built_in, email, templates.language)
             }
             (rendered, _) => rendered,
         }
     }
 
-    fn rendered(&self, environment: &Environment<'_>, email: &Email) -> Result<Rendered, TemplateError> {
-        let mut variables = email.variables();
+    fn rendered(
+        &self,
+        environment: &Environment<'_>,
+        email: &Email,
+        language: Language,
+    ) -> Result<Rendered, TemplateError> {
+        let mut variables = email.variables(language);
         variables.insert("site", Value::from(self.site.as_str()));
+        variables.insert("language", Value::from(language.tag()));
         let name = format!("{}.txt", email.name());
-        let (subject, text) = split_subject(&name, &fill(environment, &name, &variables)?)?;
+        let text = without_isolation(&fill(environment, &name, &variables)?);
+        let (subject, text) = split_subject(&name, &text)?;
         variables.insert("subject", Value::from(subject.as_str()));
         let html = fill(environment, &format!("{}.html", email.name()), &variables)?;
-        Ok(Rendered { subject, text, html })
+        Ok(Rendered { subject, text, html: without_isolation(&html) })
     }
 }
 
 /// Checks that what was rendered of a sample contains its link, if it has one: without it, nobody could do what the
 /// email asks for.
 fn require_link(email: &Email, extension: &str, rendered: &str) -> Result<(), TemplateError> {
-    let variables = email.variables();
-    let has_link = variables.get("link").is_some_and(|link| !link.is_none());
-    if !has_link || rendered.contains(samples::TOKEN) {
+    if !email.has_link() || rendered.contains(samples::TOKEN) {
         return Ok(());
     }
     let name = format!("{}.{extension}", email.name());
     Err(TemplateError::Invalid { name, reason: "does not contain `{{ link }}`".to_owned() })
 }
 
-/// Replaces built-in templates by the files with the same names in `folder`.
-fn replace(sources: &mut BTreeMap<&'static str, String>, folder: &Path) -> Result<(), TemplateError> {
+/// The templates of an operator, by the names of their files.
+struct Custom {
+    sources: BTreeMap<String, String>,
+}
+
+impl Custom {
+    /// Returns the name of the file of a template in a language, if the operator has one.
+    fn file(&self, name: &str, language: Language) -> Option<(&str, &str)> {
+        let (stem, extension) = name.rsplit_once('.')?;
+        let own = self.sources.get_key_value(&format!("{stem}.{}.{extension}", language.tag()));
+        let (file, source) = own.or_else(|| self.sources.get_key_value(name))?;
+        Some((file, source))
+    }
+
+    /// Returns a template in a language, by its name and that of its file: the operator's or the built-in one.
+    fn of<'a>(&'a self, name: &'a str, built_in: &'a str, language: Language) -> (&'a str, &'a str, &'a str) {
+        self.file(name, language).map_or((name, name, built_in), |(file, source)| (name, file, source))
+    }
+
+    /// Returns the error with the name of the file that the template is in.
+    fn named(&self, error: TemplateError, language: Language) -> TemplateError {
+        match error {
+            TemplateError::Invalid { name, reason } => {
+                let name = self.file(&name, language).map_or(name.clone(), |(file, _)| file.to_owned());
+                TemplateError::Invalid { name, reason }
+            }
+            other => other,
+        }
+    }
+}
+
+/// Reads the templates of an operator.
+fn read(folder: &Path, languages: &Languages) -> Result<Custom, TemplateError> {
     let unreadable = |path: &Path, error| TemplateError::Unreadable { path: path.display().to_string(), error };
+    let mut sources = BTreeMap::new();
     for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
         let path = entry.map_err(|error| unreadable(folder, error))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -172,24 +242,38 @@ fn replace(sources: &mut BTreeMap<&'static str, String>, folder: &Path) -> Resul
         if name.starts_with('.') {
             continue;
         }
-        let (_, source) = sources
-            .iter_mut()
-            .find(|(known, _)| **known == name)
-            .ok_or_else(|| TemplateError::Unknown(path.display().to_string()))?;
-        *source = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+        if !is_template(&name, languages) {
+            return Err(TemplateError::Unknown(path.display().to_string()));
+        }
+        let source = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+        sources.insert(name, source);
     }
-    Ok(())
+    Ok(Custom { sources })
 }
 
-/// Creates an environment in which `.html` templates escape their variables and an unknown variable is an error.
-fn environment(sources: &BTreeMap<&'static str, String>) -> Result<Environment<'static>, TemplateError> {
+/// Returns whether a file has the name of a template, for all languages or one.
+fn is_template(file: &str, languages: &Languages) -> bool {
+    let is_known = |name: &str| BUILT_IN.iter().any(|(known, _)| *known == name);
+    let in_language = |language: Language| {
+        let (stem, extension) = file.rsplit_once('.')?;
+        let stem = stem.strip_suffix(language.tag())?.strip_suffix('.')?;
+        Some(format!("{stem}.{extension}"))
+    };
+    is_known(file) || languages.iter().filter_map(in_language).any(|name| is_known(&name))
+}
+
+/// Creates an environment with the texts of a language, in which `.html` templates escape their variables and an
+/// unknown variable is an error. Each template has a name, that of its file and a source.
+fn environment(sources: &[(&str, &str, &str)], language: Language) -> Result<Environment<'static>, TemplateError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let mut syntax = SyntaxConfig::builder();
     let syntax = syntax.trim_blocks(true).lstrip_blocks(true).build().map_err(|error| invalid("syntax", &error))?;
     environment.set_syntax(syntax);
-    for (name, source) in sources {
-        environment.add_template_owned(*name, source.clone()).map_err(|error| invalid(name, &error))?;
+    add_texts(&mut environment, language);
+    for (name, file, source) in sources {
+        let added = environment.add_template_owned((*name).to_owned(), (*source).to_owned());
+        added.map_err(|error| TemplateError::Invalid { name: (*file).to_owned(), reason: error.to_string() })?;
     }
     Ok(environment)
 }
@@ -212,11 +296,11 @@ fn invalid(name: &str, error: &minijinja::Error) -> TemplateError {
 fn split_subject(name: &str, rendered: &str) -> Result<(String, String), TemplateError> {
     let (first, rest) = rendered.trim_start().split_once('\n').unwrap_or_default();
     let subject = first.strip_prefix(SUBJECT).map(|subject| subject.split_whitespace().collect::<Vec<_>>().join(" "));
-    let text = rest.trim();
+    let text = joined(rest.trim());
     match subject {
         Some(subject) if !subject.is_empty() && !text.is_empty() => {
             let subject = subject.chars().filter(|c| !c.is_control()).take(MAX_SUBJECT_LENGTH).collect();
-            Ok((subject, format!("{text}\n")))
+            Ok((subject, text))
         }
         _ => Err(TemplateError::Invalid {
             name: name.to_owned(),
@@ -225,22 +309,37 @@ fn split_subject(name: &str, rendered: &str) -> Result<(String, String), Templat
     }
 }
 
+/// Leaves one empty line where there are several: those that parts of a template leave behind.
+fn joined(text: &str) -> String {
+    let mut joined = String::new();
+    let mut is_after_empty = false;
+    for line in text.lines() {
+        let is_empty = line.trim().is_empty();
+        if !(is_empty && is_after_empty) {
+            joined.push_str(line);
+            joined.push('\n');
+        }
+        is_after_empty = is_empty;
+    }
+    joined
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::activity::Activity;
+    use crate::mail::activity::{Activity, DeviceName};
     use crate::mail::email::Link;
     use crate::types::Timestamp;
 
     fn built_in() -> Templates {
-        Templates::load(None, "auth.example").unwrap()
+        Templates::load(None, "auth.example", &Languages::parse("en,de,en-XA,ar-XB").unwrap()).unwrap()
     }
 
     #[test]
     fn every_email_is_written_as_text_and_html_with_its_link_in_both() {
         let templates = built_in();
         for email in Email::samples() {
-            let rendered = templates.render(&email).unwrap();
+            let rendered = templates.render(&email, None).unwrap();
             let name = email.name();
             assert!(rendered.subject.contains("auth.example"), "{name}: {}", rendered.subject);
             assert!(
@@ -249,7 +348,7 @@ mod tests {
                 rendered.text
             );
             assert!(rendered.html.contains("</html>") && rendered.html.contains(&rendered.subject), "{name}");
-            if let Some(link) = email.variables().get("link").filter(|link| !link.is_none()) {
+            if let Some(link) = email.variables(Language::English).get("link").filter(|link| !link.is_none()) {
                 let link = link.to_string();
                 assert!(rendered.text.lines().any(|line| line == link), "{name}: {}", rendered.text);
                 assert!(
@@ -267,6 +366,52 @@ mod tests {
         }
     }
 
+    /// Returns what a reader sees of HTML.
+    fn shown(html: &str) -> String {
+        let (_, body) = html.split_once("</head>").unwrap();
+        let parts = body.split('<').map(|part| part.rsplit_once('>').map_or(part, |(_, text)| text));
+        parts.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn no_text_stands_in_a_template() {
+        let templates = built_in();
+        for email in Email::samples() {
+            let rendered = templates.render(&email, Some(Language::Accented)).unwrap();
+            for part in [rendered.subject.as_str(), &rendered.text, &shown(&rendered.html)] {
+                let mut depth = 0_usize;
+                for line in part.lines().filter(|line| !line.starts_with("https://auth.example/")) {
+                    for c in line.chars() {
+                        match c {
+                            '⟦' => depth += 1,
+                            '⟧' => depth -= 1,
+                            _ => assert!(depth > 0 || !c.is_alphabetic(), "{}: {line}", email.name()),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_email_says_which_language_it_is_in_and_where_reading_begins() {
+        let templates = built_in();
+        for email in Email::samples() {
+            for (language, beginning, hello) in [
+                (Language::English, "<!doctype html>\n<html lang=\"en\" dir=\"ltr\">", "Hello,"),
+                (Language::German, "<!doctype html>\n<html lang=\"de\" dir=\"ltr\">", "Guten Tag,"),
+                (Language::RightToLeft, "<!doctype html>\n<html lang=\"ar-XB\" dir=\"rtl\">", "\u{202e}Hello,\u{202c}"),
+            ] {
+                let Rendered { subject, text, html } = templates.render(&email, Some(language)).unwrap();
+                assert!(html.starts_with(beginning), "{html}");
+                assert!(text.starts_with(hello) && html.contains(&format!("<p>{hello}</p>")), "{text}");
+                let is_isolated = language == Language::RightToLeft;
+                assert_eq!(subject.contains('\u{2068}'), is_isolated, "{subject}");
+                assert_eq!(text.contains('\u{2068}'), is_isolated, "{text}");
+            }
+        }
+    }
+
     #[test]
     fn the_documentation_names_the_variables_of_each_template() {
         let page = include_str!("../../docs/operations.md");
@@ -276,21 +421,21 @@ mod tests {
             let mut named: Vec<&str> = named.iter().map(|name| name.trim_matches('`')).collect();
             named.retain(|name| *name != "–");
             named.sort_unstable();
-            assert_eq!(named, email.variables().into_keys().collect::<Vec<_>>(), "{}", email.name());
+            assert_eq!(named, email.variables(Language::English).into_keys().collect::<Vec<_>>(), "{}", email.name());
         }
     }
 
     #[test]
     fn a_text_that_a_client_chose_is_no_markup_and_no_header() {
         let activity = Activity {
-            device: "<b>x</b>\r\nBcc: all".to_owned(),
+            device: DeviceName::chosen("<b>x</b>\r\nBcc: all"),
             place: Some("<i>".to_owned()),
             ip: None,
             at: Timestamp::from_millis(0),
             by_operator: false,
         };
         let link = Link { url: "https://auth.example/?a=1&b=2".to_owned(), expires_at: Timestamp::from_millis(0) };
-        let rendered = built_in().render(&Email::PasswordChanged { activity, link }).unwrap();
+        let rendered = built_in().render(&Email::PasswordChanged { activity, link }, None).unwrap();
         assert!(!rendered.html.contains("<b>") && !rendered.html.contains("<i>"), "{}", rendered.html);
         assert!(rendered.html.contains("&lt;b&gt;"), "{}", rendered.html);
         assert!(!rendered.text.contains("\nBcc"), "{}", rendered.text);

@@ -195,7 +195,7 @@ impl Mfa {
         let record = TokenRecord { purpose: Purpose::ReportLogin, user: owner.id, session: None };
         let link = self.mail.issue_link(conn, record, now)?;
         let activity = Activity::new(&self.devices, by, owner.id, now);
-        self.mail.queue(conn, owner.email, &Email::MfaChanged { what, activity, link }, now)
+        self.mail.queue(conn, owner.email, by.requester.language, &Email::MfaChanged { what, activity, link }, now)
     }
 }
 
@@ -226,7 +226,7 @@ impl Mfa {
         let record = TokenRecord { purpose: Purpose::ReportLogin, user: owner.id, session: None };
         let link = self.mail.issue_link(conn, record, now)?;
         let activity = Activity::new(&self.devices, by, owner.id, now);
-        self.mail.queue(conn, owner.email, &Email::WrongCodes { activity, link }, now)
+        self.mail.queue(conn, owner.email, by.requester.language, &Email::WrongCodes { activity, link }, now)
     }
 }
 

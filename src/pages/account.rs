@@ -82,7 +82,9 @@ pub(crate) async fn submit_resend_verification(visitor: Visitor, form: SentForm)
         form?;
         let own = visitor.owner().await?;
         count_emails(&visitor, &own, &format!("verify {}", own.subject.id)).await?;
-        state::<EmailChanges>(visitor.request())?.resend_verification(own.subject.id).await?;
+        state::<EmailChanges>(visitor.request())?
+            .resend_verification(own.subject.id, visitor.requester().language)
+            .await?;
         Ok(done(&visitor, "verification"))
     };
     visitor.respond(answer.await)

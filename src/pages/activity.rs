@@ -114,7 +114,7 @@ fn line(entry: &Entry, language: Language) -> Value {
         time => context! { text => in_words(entry.at, language), machine => machine_readable(entry.at) },
         is_failure => entry.outcome == Outcome::Failure.name(),
         is_others => entry.actor.is_some(),
-        device => entry.device.as_ref().map(|device| device.label.clone()),
+        device => entry.device.as_ref().map(|device| device.in_language(language)),
         ip => entry.ip.map(|ip| ip.to_string()),
         reason => why.map(|why| reason(Some(why)).value(language)),
     }

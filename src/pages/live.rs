@@ -68,7 +68,7 @@ pub(super) fn ended_text(visitor: &Visitor) -> impl Fn(&Session) -> Text + '_ {
         let language = visitor.language();
         let at = in_words(session.revoked_at.unwrap_or(session.expires_at), language);
         let why = reason(session.revoked_reason.as_deref()).in_language(language);
-        Text::of("ended-text").with("session", label(session)).with("at", at).with("reason", why)
+        Text::of("ended-text").with("session", label(session, language)).with("at", at).with("reason", why)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::mfa::TrustedDevice;
 use crate::passwords::{NewPassword, Password};
 use crate::sessions::SessionSnapshot;
 use crate::texts::{Language, Text, in_words};
-use crate::types::{Patch, TrustedDeviceId};
+use crate::types::TrustedDeviceId;
 
 /// The path of the page.
 pub(super) const PATH: &str = "/account/security";
@@ -178,7 +178,7 @@ fn device_values(device: &TrustedDevice, language: Language) -> Value {
     let time = |time| context! { text => in_words(time, language), machine => machine_readable(time) };
     context! {
         id => device.id.to_string(),
-        label => &device.device.label,
+        label => device.device.in_language(language),
         ip => device.ip.map(|ip| ip.to_string()),
         last_used => time(device.last_used_at),
         expires => time(device.expires_at),

@@ -52,7 +52,7 @@ pub(crate) async fn show_end_session(visitor: Visitor) -> HttpResponse {
             Some(id) => {
                 let id = SessionId(id.map_err(|_| Problem::not_found())?);
                 let session = visitor.sessions.find(id, own.subject.id).await?.ok_or_else(Problem::not_found)?;
-                let question = Text::of("end-question").with("session", label(&session));
+                let question = Text::of("end-question").with("session", label(&session, visitor.language()));
                 (Text::of("end-title"), question, ("session", id.to_string()))
             }
         };
@@ -83,7 +83,7 @@ pub(crate) async fn show_report_session(visitor: Visitor) -> HttpResponse {
         let confirmation = Confirmation {
             section: "sessions",
             title: Text::of("not-me-title"),
-            question: Text::of("not-me-question").with("session", label(&session)),
+            question: Text::of("not-me-question").with("session", label(&session, visitor.language())),
             button: Text::of("not-me-button"),
             action: "/account/sessions/not-me",
             back: PATH,
@@ -219,8 +219,8 @@ async fn list(visitor: &Visitor, own: &SessionSnapshot, refused: Option<Refused<
 }
 
 /// Returns the name of a session, or else that of its device.
-pub(super) fn label(session: &Session) -> String {
-    session.name.clone().unwrap_or_else(|| session.device.label.clone())
+pub(super) fn label(session: &Session, language: Language) -> String {
+    session.name.clone().unwrap_or_else(|| session.device.in_language(language))
 }
 
 fn card(session: &Session, own: SessionId, refused: Option<&Refused<'_>>, now: Timestamp, language: Language) -> Value {
@@ -230,10 +230,10 @@ fn card(session: &Session, own: SessionId, refused: Option<&Refused<'_>>, now: T
     let method = if is_two_steps { Text::of("session-two-steps") } else { Text::of("session-password") };
     context! {
         id => session.id.to_string(),
-        label => label(session),
+        label => label(session, language),
         name => refused.map_or_else(|| session.name.clone().unwrap_or_default(), |refused| refused.name.to_owned()),
         name_error => refused.map(|_| Text::of("session-name-refused").value(language)),
-        device => &session.device.label,
+        device => session.device.in_language(language),
         icon => icon(session),
         is_current => session.id == own,
         is_browser => session.kind == SessionKind::Browser,

@@ -6,7 +6,7 @@ use super::revoke::{RevokedSessions, SessionSelector};
 use super::store::{self, ExcessSession};
 use crate::db::{Conn, DbResult};
 use crate::devices::Device;
-use crate::mail::Email;
+use crate::mail::{DeviceName, Email};
 use crate::revocations::Reason;
 use crate::tokens::opaque::{Purpose, TokenRecord};
 
@@ -41,11 +41,14 @@ impl Sessions {
             TokenRecord { purpose: Purpose::ReportLogin, user: subject.id, session: Some(login.snapshot.session) };
         let link = self.mail.issue_link(conn, record, now)?;
         let email = Email::SessionLimit {
-            revoked_device: session.name.clone().unwrap_or_else(|| Device::from_column(&session.device).label),
+            revoked_device: match &session.name {
+                Some(name) => DeviceName::chosen(name),
+                None => Device::from_column(&session.device).into(),
+            },
             revoked_active_at: session.last_active_at,
             activity: login.activity(),
             link,
         };
-        self.mail.queue(conn, &subject.email, &email, now)
+        self.mail.queue(conn, &subject.email, login.language(), &email, now)
     }
 }

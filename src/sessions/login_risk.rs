@@ -71,7 +71,7 @@ impl Sessions {
         let record = TokenRecord { purpose: Purpose::ReportLogin, user: subject.id, session: Some(session) };
         let link = self.mail.issue_link(conn, record, now)?;
         let email = Email::NewLogin { activity: login.activity(), reasons, link };
-        self.mail.queue(conn, &subject.email, &email, now)?;
+        self.mail.queue(conn, &subject.email, login.language(), &email, now)?;
         Ok(true)
     }
 

@@ -12,7 +12,7 @@ use crate::devices::{Device, Place};
 use crate::mail::Activity;
 use crate::tokens::opaque::{Kind, OpaqueToken};
 use crate::tokens::refresh::RefreshToken;
-use crate::types::{ADMIN, Amr, Jti, KeyThumbprint, Requester, SessionId, SessionKind, Timestamp, UserId};
+use crate::types::{ADMIN, Amr, Jti, KeyThumbprint, Language, Requester, SessionId, SessionKind, Timestamp, UserId};
 
 /// A session that is ready to be inserted in the transaction that logs its owner in.
 pub(crate) struct PreparedSession {
@@ -130,12 +130,17 @@ impl LoginDetails<'_> {
     /// Describes the login for an email.
     pub(super) fn activity(&self) -> Activity {
         Activity {
-            device: self.device.label.clone(),
+            device: self.device.clone().into(),
             place: self.place.map(Place::label),
             ip: self.requester.ip.map(|ip| ip.to_string()),
             at: self.snapshot.issued_at,
             by_operator: false,
         }
+    }
+
+    /// Returns the language that the request names.
+    pub(super) const fn language(&self) -> Option<Language> {
+        self.requester.language
     }
 
     /// Returns the owner as an actor within the new session.

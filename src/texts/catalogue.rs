@@ -8,9 +8,18 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use super::Language;
 use super::pseudo::{self, BRACKETS};
 
-const ENGLISH: [&str; 3] =
-    [include_str!("en/pages.ftl"), include_str!("en/account.ftl"), include_str!("en/events.ftl")];
-const GERMAN: [&str; 3] = [include_str!("de/pages.ftl"), include_str!("de/account.ftl"), include_str!("de/events.ftl")];
+const ENGLISH: [&str; 4] = [
+    include_str!("en/pages.ftl"),
+    include_str!("en/account.ftl"),
+    include_str!("en/events.ftl"),
+    include_str!("en/emails.ftl"),
+];
+const GERMAN: [&str; 4] = [
+    include_str!("de/pages.ftl"),
+    include_str!("de/account.ftl"),
+    include_str!("de/events.ftl"),
+    include_str!("de/emails.ftl"),
+];
 
 /// Places in a text for values that are put in later. They are of the private use area, and removed from other values.
 pub(super) const PLACES: std::ops::RangeInclusive<char> = '\u{e000}'..='\u{e00f}';
@@ -52,11 +61,19 @@ fn bundle(language: Language) -> Bundle {
     bundle
 }
 
+fn of(language: Language) -> Option<&'static Bundle> {
+    let index = Language::ALL.iter().position(|other| *other == language).unwrap_or_default();
+    CATALOGUES.get(index)
+}
+
+/// Returns whether there is a text with this key in a language.
+pub(super) fn has(language: Language, key: &str) -> bool {
+    of(language).is_some_and(|bundle| bundle.has_message(key))
+}
+
 /// Returns the text with this key in a language. Without one, which is a defect, the key is returned.
 pub(super) fn format<'a>(language: Language, key: &str, values: impl IntoIterator<Item = (&'a str, Value)>) -> String {
-    let index = Language::ALL.iter().position(|other| *other == language).unwrap_or_default();
-    let catalogue = CATALOGUES.get(index);
-    let text = catalogue.and_then(|bundle| Some((bundle, bundle.get_message(key)?.value()?)));
+    let text = of(language).and_then(|bundle| Some((bundle, bundle.get_message(key)?.value()?)));
     let Some((bundle, pattern)) = text else {
         tracing::error!(key, language = language.tag(), "a text is missing");
         return key.to_owned();

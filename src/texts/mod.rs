@@ -11,6 +11,6 @@ pub(crate) mod template;
 mod text;
 
 pub use language::Languages;
-pub(crate) use text::{Text, in_words};
+pub(crate) use text::{Text, in_words, without_isolation};
 
 pub use crate::types::Language;

@@ -1,7 +1,7 @@
 //! Texts in templates.
 
 use minijinja::value::Kwargs;
-use minijinja::{Environment, Error, HtmlEscape, Value};
+use minijinja::{Environment, Error, ErrorKind, HtmlEscape, Value};
 
 use super::catalogue::{self, PLACES};
 use super::{Language, Text};
@@ -16,6 +16,10 @@ pub(crate) fn add_texts(environment: &mut Environment<'_>, language: Language) {
 }
 
 fn text(language: Language, key: &str, values: &Kwargs) -> Result<Value, Error> {
+    // A template may be an operator's, who learns of it when it is loaded.
+    if !catalogue::has(language, key) {
+        return Err(Error::new(ErrorKind::InvalidOperation, format!("there is no text `{key}`")));
+    }
     let mut places = PLACES;
     let mut markup: Vec<(char, String)> = Vec::new();
     let mut arguments = Vec::new();

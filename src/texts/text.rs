@@ -63,6 +63,16 @@ pub(crate) fn in_words(time: Timestamp, language: Language) -> String {
     catalogue::format(language, TIME.key, parts)
 }
 
+/// Removes the marks that isolate values from a text in which nothing is written from right to left: programs for
+/// emails may show them as boxes, and copy them.
+pub(crate) fn without_isolation(text: &str) -> String {
+    let is_right_to_left = |c| {
+        matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}'
+            | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}' | '\u{202b}' | '\u{202e}' | '\u{2067}')
+    };
+    if text.contains(is_right_to_left) { text.to_owned() } else { text.replace(['\u{2068}', '\u{2069}'], "") }
+}
+
 /// A time, made of its parts.
 const TIME: Text = Text::of("time");
 
@@ -88,6 +98,17 @@ mod tests {
             .with("site", "a\u{202e}b\u{2069}c\u{2068}d\u{e000}")
             .in_language(Language::English);
         assert!(text.contains("\u{2068}abcd\u{2069}"), "{text:?}");
+    }
+
+    #[test]
+    fn values_stay_isolated_where_something_is_written_from_right_to_left() {
+        for (text, without) in [
+            ("at \u{2068}shop\u{2069}", "at shop"),
+            ("at \u{2068}חנות\u{2069}", "at \u{2068}חנות\u{2069}"),
+            ("\u{202e}at \u{202c}\u{2068}shop\u{2069}", "\u{202e}at \u{202c}\u{2068}shop\u{2069}"),
+        ] {
+            assert_eq!(without_isolation(text), without);
+        }
     }
 
     #[test]

@@ -71,7 +71,7 @@ async fn no_part_of_a_mail_is_at_rest(deployment: Arc<Deployment>) {
         link: mail.link(Page::ResetPassword, &token, now.plus(Duration::from_secs(60))),
         by_operator: false,
     };
-    server.conn().write(|conn| mail.queue(conn, "person@example.com", &email, now)).unwrap();
+    server.conn().write(|conn| mail.queue(conn, "person@example.com", None, &email, now)).unwrap();
     let dump = Dump::of(&server);
     assert!(dump.contains(b"person@example.com") && dump.contains(b"reset_password"), "the mail is not found");
     dump.assert_no_window(token.as_bytes(), 16);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 use keyturn::clock::Clock;
 use keyturn::db::schema::outbox;
-use keyturn::mail::{Activity, Email, Mail, Page};
+use keyturn::mail::{Activity, DeviceName, Email, Mail, Page};
 use keyturn::types::Timestamp;
 
 use crate::audit::administrator;
@@ -67,7 +67,7 @@ fn mail_with(deployment: &Deployment, settings: &[(&str, &str)]) -> Mail {
 }
 
 fn queue(deployment: &Deployment, to: &str, email: &Email, now: Timestamp) {
-    deployment.conn().write(|conn| mail(deployment).queue(conn, to, email, now)).unwrap();
+    deployment.conn().write(|conn| mail(deployment).queue(conn, to, None, email, now)).unwrap();
 }
 
 /// A email with a link that works for half an hour.
@@ -80,7 +80,7 @@ fn verification(deployment: &Deployment, token: &str, now: Timestamp) -> Email {
 fn notice(deployment: &Deployment, now: Timestamp) -> Email {
     let link = mail(deployment).link(Page::ReportLogin, "token", now.plus(Duration::from_secs(DAY)));
     let activity = Activity {
-        device: "Firefox on <b>Windows</b>".to_owned(),
+        device: DeviceName::chosen("Firefox on <b>Windows</b>"),
         place: Some("Oslo, Norway".to_owned()),
         ip: None,
         at: now,
@@ -448,7 +448,7 @@ async fn templates_take_the_places_of_those_of_their_names(_: Backend) {
     let (to, now) = (address(), server.clock.now());
     let own = mail_with(&server, &settings);
     let email = verification(&server, "a-token", now);
-    server.conn().write(|conn| own.queue(conn, &to, &email, now)).unwrap();
+    server.conn().write(|conn| own.queue(conn, &to, None, &email, now)).unwrap();
     let mail = smtp.mail_to(&to).await;
     assert_eq!((mail.subject(), mail.from.as_str()), ("Grüße von keyturn.example", "us@shop.example"));
     assert_eq!(mail.header("from"), "Größe <us@shop.example>");
@@ -458,7 +458,7 @@ async fn templates_take_the_places_of_those_of_their_names(_: Backend) {
 
 async fn a_template_that_is_wrong_stops_the_start(deployment: Arc<Deployment>) {
     for (name, text, told) in [
-        ("welcome.txt", "Subject: x\n\ny", "welcome.txt is not one of the templates layout.html, verify_email.txt"),
+        ("welcome.txt", "Subject: x\n\ny", "welcome.txt is not one of the templates layout.html, components.txt"),
         ("new_login.txt", "Subject: x\n\n{% if device %}", "the mail template new_login.txt: "),
         ("new_login.txt", "Subject: x\n\n{{ divice }}", "`divice` is undefined (in new_login.txt:3)"),
         ("new_login.txt", "Hello {{ device }}", "must begin with a line `Subject: …`"),
@@ -493,7 +493,7 @@ async fn a_template_that_fails_for_one_email_leaves_it_to_the_built_in_one(_: Ba
         if let Email::PasswordChanged { activity, .. } = &mut email {
             activity.place = Some(place.to_owned());
         }
-        server.conn().write(|conn| own.queue(conn, &to, &email, now)).unwrap();
+        server.conn().write(|conn| own.queue(conn, &to, None, &email, now)).unwrap();
         assert_eq!(smtp.mail_to(&to).await.subject(), subject);
     }
 }

@@ -45,6 +45,7 @@ mod dpop_proofs;
 mod dpop_proxies;
 mod dpop_replay;
 mod echoes;
+mod email_languages;
 mod explorer;
 mod export;
 mod failover;

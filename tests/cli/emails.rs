@@ -164,6 +164,14 @@ async fn emails_about_what_operators_did_say_so_and_tell_nothing_of_them(deploym
             process.sql("UPDATE users SET email_normalized = 'free' || created_at WHERE email LIKE 'moved@%'");
         }
     }
+    // In the language of the account, on the command line too.
+    let person = process.register().await;
+    process.sql("UPDATE users SET language = 'de'");
+    run(&process, &["user", "send-reset", &person.email]).printed();
+    let subject = "Wählen Sie ein neues Passwort für keyturn.example";
+    let mails = new_mails(&process, &smtp, &mut seen).await;
+    assert!(mails.iter().any(|mail| mail.subject() == subject), "{mails:?}");
+    process.sql("UPDATE users SET language = NULL");
     // What owners do is told with where they did it.
     let owner = process.register().await;
     process.verify_email(&owner.email);

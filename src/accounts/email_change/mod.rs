@@ -13,7 +13,7 @@ use crate::mail::{Email, Mail};
 use crate::mfa::Mfa;
 use crate::sessions::{RevokedSessions, Sessions};
 use crate::tokens::opaque::{self, OpaqueToken, Purpose, TokenRecord};
-use crate::types::{EmailAddress, Requester, Timestamp, UserId};
+use crate::types::{EmailAddress, Language, Requester, Timestamp, UserId};
 
 use store::EmailChangeRow;
 
@@ -117,13 +117,14 @@ impl EmailChanges {
         Ok(found.filter(|pending| pending.expires_at > now).map(|pending| pending.email))
     }
 
-    /// Queues another email that verifies the account's address, if it is not verified yet.
-    pub(crate) async fn resend_verification(&self, user: UserId) -> DbResult<()> {
+    /// Queues another email that verifies the account's address, if it is not verified yet: in the account's language,
+    /// or else in `asked`.
+    pub(crate) async fn resend_verification(&self, user: UserId, asked: Option<Language>) -> DbResult<()> {
         let changes = self.clone();
         let queued = self.db.write(move |conn| match LockedAccount::lock_enabled(conn, user)? {
             Some(account) if account.email_verified_at.is_none() => {
                 // Owners are not told if the email is dropped.
-                let _ = notices::verify_email(conn, &account, &changes.mail, changes.clock.now())?;
+                let _ = notices::verify_email(conn, &account, asked, &changes.mail, changes.clock.now())?;
                 Ok(())
             }
             Some(_) | None => Ok(()),
@@ -169,10 +170,17 @@ impl EmailChanges {
         let record = TokenRecord { purpose: Purpose::ChangeEmailOld, user, session: None };
         let link = self.mail.issue_link(conn, record, now)?;
         let new_email = new.as_str().to_owned();
-        self.mail.queue(conn, &account.email, &Email::ChangeEmailOld { link, new_email }, now)?;
+        self.mail.queue(
+            conn,
+            &account.email,
+            by.requester.language,
+            &Email::ChangeEmailOld { link, new_email },
+            now,
+        )?;
         let record = TokenRecord { purpose: Purpose::ChangeEmailNew, user, session: None };
         let link = self.mail.issue_link(conn, record, now)?;
-        self.mail.queue(conn, new.as_str(), &Email::ChangeEmailNew { link }, now)?;
+        let asked = account.language().or(by.requester.language);
+        self.mail.queue(conn, new.as_str(), asked, &Email::ChangeEmailNew { link }, now)?;
         self.audit.append(conn, &Record::new(Event::EmailChangeRequested, by).on(user))
     }
 
@@ -227,7 +235,7 @@ impl EmailChanges {
         let record = Record::new(Event::EmailChanged, by).with("from", account.email.as_str());
         self.audit.append(conn, &record.with("to", pending.email.as_str()))?;
         let email = Email::EmailChanged { new_email: pending.email.clone(), by_operator: false };
-        self.mail.queue(conn, &account.email, &email, now)?;
+        self.mail.queue(conn, &account.email, by.requester.language, &email, now)?;
         account.set_email(conn, &pending.email, &pending.email_normalized, Some(now))?;
         self.sessions.revoke_access_tokens(conn, account)
     }

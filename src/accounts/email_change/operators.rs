@@ -34,7 +34,7 @@ impl EmailChanges {
             opaque::revoke(conn, account.id, &INVALID_AFTER_CHANGE)?;
             store::delete(conn, account.id)?;
             let email = Email::EmailChanged { new_email: new.as_str().to_owned(), by_operator: true };
-            self.mail.queue(conn, &account.email, &email, self.clock.now())?;
+            self.mail.queue(conn, &account.email, by.requester.language, &email, self.clock.now())?;
         }
         let verified_at = account.email_verified_at.filter(|_| is_same);
         account.set_email(conn, new.as_str(), new.normalized(), verified_at)?;
@@ -65,17 +65,18 @@ impl EmailChanges {
     }
 
     /// Queues an email that verifies the account's address.
-    pub(crate) fn queue_verification(&self, conn: &mut Conn, account: &LockedAccount) -> DbResult<Queued> {
-        notices::verify_email(conn, account, &self.mail, self.clock.now())
+    pub(crate) fn queue_verification(&self, conn: &mut Conn, account: &LockedAccount, by: &Actor) -> DbResult<Queued> {
+        notices::verify_email(conn, account, by.requester.language, &self.mail, self.clock.now())
     }
 
     /// Queues an email with a link to set a new password, or the first one.
-    pub(crate) fn queue_password_link(&self, conn: &mut Conn, account: &LockedAccount) -> DbResult<Queued> {
+    pub(crate) fn queue_password_link(&self, conn: &mut Conn, account: &LockedAccount, by: &Actor) -> DbResult<Queued> {
         let now = self.clock.now();
+        let asked = by.requester.language;
         if account.has_password() {
-            notices::reset_password(conn, account, true, &self.mail, now)
+            notices::reset_password(conn, account, true, asked, &self.mail, now)
         } else {
-            notices::invitation(conn, account, &self.mail, now)
+            notices::invitation(conn, account, asked, &self.mail, now)
         }
     }
 }

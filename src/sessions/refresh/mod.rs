@@ -29,13 +29,13 @@ use crate::audit::{Actor, Event, Record};
 use crate::db::types::IpColumn;
 use crate::db::{Conn, DbError, DbResult};
 use crate::devices::{Device, Place};
-use crate::mail::{Activity, Email};
+use crate::mail::{Activity, DeviceName, Email};
 use crate::metrics::RefreshOutcome;
 use crate::revocations::Reason;
 use crate::tokens::access::SigningError;
 use crate::tokens::opaque::{Purpose, TokenRecord};
 use crate::tokens::refresh::{RefreshToken, RotationSalt};
-use crate::types::{Jti, Requester, SessionId, Timestamp, UserId};
+use crate::types::{Jti, Language, Requester, SessionId, Timestamp, UserId};
 
 pub(crate) use idempotency_key::{IdempotencyKey, InvalidIdempotencyKey};
 pub(crate) use judgement::Presented;
@@ -324,7 +324,7 @@ impl Sessions {
             for (session, user) in revoked.sessions() {
                 let record = Record::new(Event::RefreshTokenReused, &actor).on(*user).session(*session);
                 sessions.audit.append(conn, &record)?;
-                sessions.queue_reuse_alert(conn, *session, *user)?;
+                sessions.queue_reuse_alert(conn, *session, *user, actor.requester.language)?;
             }
             Ok(revoked)
         });
@@ -335,19 +335,28 @@ impl Sessions {
 
     /// Queues the email about a reused refresh token, even if the owner has disabled alerts. Its link revokes all
     /// sessions of the account, because this one is already revoked.
-    fn queue_reuse_alert(&self, conn: &mut Conn, session: SessionId, user: UserId) -> DbResult<()> {
+    fn queue_reuse_alert(
+        &self,
+        conn: &mut Conn,
+        session: SessionId,
+        user: UserId,
+        asked: Option<Language>,
+    ) -> DbResult<()> {
         let Some(summary) = store::summary(conn, session)? else { return Ok(()) };
         let now = self.clock.now();
         let record = TokenRecord { purpose: Purpose::ReportLogin, user, session: None };
         let link = self.mail.issue_link(conn, record, now)?;
         let activity = Activity {
-            device: summary.name.unwrap_or_else(|| Device::from_column(&summary.device).label),
+            device: match summary.name {
+                Some(name) => DeviceName::chosen(name),
+                None => Device::from_column(&summary.device).into(),
+            },
             place: summary.location.as_ref().and_then(Place::from_column).map(|place| place.label()),
             ip: summary.ip.map(|ip| ip.to_string()),
             at: now,
             by_operator: false,
         };
-        self.mail.queue(conn, &summary.email, &Email::RefreshReused { activity, link }, now)
+        self.mail.queue(conn, &summary.email, asked, &Email::RefreshReused { activity, link }, now)
     }
 }
 

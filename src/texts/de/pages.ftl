@@ -160,3 +160,10 @@ refused-too-slow = Das Formular brauchte zu lange, um anzukommen. Prüfen Sie Ih
 refused-too-large = Das Formular ist zu groß.
 refused-cookie = Ein Cookie dieser Website kann nicht gelesen werden. Löschen Sie die Cookies dieser Website und versuchen Sie es dann noch einmal.
 refused-other = Etwas ist schiefgegangen. Wenn es wieder vorkommt, wenden Sie sich an die Betreiber von { $site }.
+
+## Geräte
+
+device-on = { $program } unter { $on }
+device-browser-on = Browser unter { $on }
+device-app-on = App unter { $on }
+device-unknown = Unbekanntes Gerät

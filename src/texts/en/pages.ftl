@@ -160,3 +160,10 @@ refused-too-slow = The form took too long to arrive. Check your connection, then
 refused-too-large = The form is too large.
 refused-cookie = A cookie of this site cannot be read. Delete the cookies of this site, then try again.
 refused-other = Something went wrong. If it happens again, tell those who run { $site }.
+
+## Devices
+
+device-on = { $program } on { $on }
+device-browser-on = Browser on { $on }
+device-app-on = App on { $on }
+device-unknown = Unknown device
