@@ -1,6 +1,7 @@
 //! The server, assembled: opens database, cache and keys, starts background tasks, and serves.
 
 mod base;
+mod check;
 mod data_dir;
 mod progress;
 
@@ -26,7 +27,7 @@ use crate::cache::Cache;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{self, CacheKind, Config, Database};
-use crate::db::{self, Conn, Db, DbError, DbResult};
+use crate::db::{Conn, Db, DbError, DbResult};
 use crate::devices::Devices;
 use crate::dpop::{self, Proofs};
 use crate::http::cors::share_with_pages;
@@ -34,9 +35,8 @@ use crate::http::request::serve_request;
 use crate::http::{Connections, HttpContext};
 use crate::keys::key_ring::KeyRingError;
 use crate::mail::{self, Delivery, Mail};
-use crate::metrics::Metrics;
 use crate::oauth::OAuth;
-use crate::pages::Pages;
+use crate::pages::{Pages, TemplateError};
 use crate::passwords::RequestLoad;
 use crate::retention::{Expire, Retention, Rule, Rules};
 use crate::revocations::{self, Feed, LogReader};
@@ -47,6 +47,7 @@ use crate::types::Timestamp;
 
 pub use base::no_installation;
 use base::{Base, hasher};
+pub use check::check;
 pub use progress::Stall;
 
 /// Seconds that requests have to end after the server was told to stop.
@@ -120,6 +121,9 @@ pub enum StartError {
     /// A template or the mail server's certificate cannot be used.
     #[error(transparent)]
     Mail(#[from] mail::SetupError),
+    /// A template of a page cannot be used.
+    #[error(transparent)]
+    Pages(#[from] TemplateError),
     /// The settings of Redis cannot be used.
     #[error("the cache cannot be used: {0}")]
     Cache(String),
@@ -206,7 +210,7 @@ impl App {
         Ok((app, base, reader))
     }
 
-    fn assemble(config: &Config, base: &Base) -> io::Result<Self> {
+    fn assemble(config: &Config, base: &Base) -> Result<Self, StartError> {
         let sessions = base.sessions(config)?;
         let mfa = base.mfa(config);
         let throttle = base.throttle(config);
@@ -253,19 +257,21 @@ impl App {
             db: base.db.clone(),
             context: web::Data::new(context),
             connections: Connections::new(config, base.metrics.clone(), base.clock.clone()),
-            pages: web::Data::new(Pages::new(base.mail.site(), config)),
+            pages: web::Data::new(Pages::new(config)?),
             feed: Feed::new(base.log.clone()),
             request_load,
             workers: config.workers,
         })
     }
 
-    /// Replaces the templates of emails and the database of places by those of `config`. Blocks.
+    /// Replaces the templates of pages and emails and the database of places by those of `config`. Blocks.
     ///
     /// # Errors
     /// A template cannot be used. Nothing is replaced then.
     pub fn reload(&self, config: &Config) -> Result<(), StartError> {
+        let pages = self.pages.load(config)?;
         self.mail.reload(config)?;
+        self.pages.replace(pages);
         self.devices.reload(config);
         Ok(())
     }
@@ -344,19 +350,6 @@ impl App {
             .app_data(web::Data::new(self.cache.clone()))
             .app_data(web::Data::new(self.db.clone()));
     }
-}
-
-/// Checks everything that a server needs besides the settings themselves and what is elsewhere: the files and the
-/// folder that the settings name.
-///
-/// # Errors
-/// A template, a certificate or another file cannot be used, or the folder of the data cannot be written to.
-pub fn check(config: &Config) -> Result<(), StartError> {
-    mail::check(config)?;
-    db::check_files(&config.database).map_err(StartError::DatabaseFiles)?;
-    data_dir::check(config).map_err(StartError::DataDir)?;
-    Cache::new(&config.cache, Clock::default(), &Metrics::new()).map_err(StartError::Cache)?;
-    Ok(())
 }
 
 /// Returns how long the rows of each table are kept, and who deletes them.

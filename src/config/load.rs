@@ -9,6 +9,7 @@ use lettre::Address;
 use lettre::message::Mailbox;
 use url::Url;
 
+use super::brand::{self, Accent, Brand, Logo};
 use super::names::{Environment, unknown};
 use super::settings::EMBEDDED;
 use super::source::{ConfigError, EffectiveSetting, Reader, problem};
@@ -114,7 +115,7 @@ impl Config {
         let max_connections_per_address = limit(&mut reader, "MAX_CONNECTIONS_PER_ADDRESS", 1_000_000);
         let origins = origins(&mut reader, &public_url);
         let trusted_proxies = reader.get("TRUSTED_PROXIES", parse::networks).unwrap_or_default();
-        let pages = pages(&mut reader);
+        let pages = pages(&mut reader, &public_url);
         let mail = mail(&mut reader, &public_url);
         let verify_login_url = reader.get("VERIFY_LOGIN_URL", parse::login_url);
         let geoip_database = reader.get("GEOIP_DATABASE", GeoDatabase::open);
@@ -331,10 +332,19 @@ fn retention(reader: &mut Reader) -> Retention {
     }
 }
 
-fn pages(reader: &mut Reader) -> Pages {
+fn pages(reader: &mut Reader, public_url: &Url) -> Pages {
+    let host = public_url.host_str().unwrap_or("keyturn");
+    reader.show_default("BRAND_NAME", host);
+    let brand = Brand {
+        name: reader.get("BRAND_NAME", brand::name).unwrap_or_else(|| host.to_owned()),
+        logo: reader.get("BRAND_LOGO", Logo::open),
+        accent: reader.get("BRAND_COLOR", Accent::parse),
+    };
     Pages {
         languages: reader.get_or_default("UI_LANGUAGES", Languages::parse),
         api_docs: reader.get_or_default("API_DOCS", parse::boolean),
+        brand,
+        templates: reader.get("PAGE_TEMPLATES", parse::folder),
     }
 }
 

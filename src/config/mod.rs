@@ -1,6 +1,7 @@
 //! The configuration. It is read once at the start, from the environment, a TOML file and defaults, in this order, and
 //! validated.
 
+mod brand;
 mod database_url;
 mod geoip;
 mod load;
@@ -30,6 +31,7 @@ use crate::secret::MasterSecret;
 use crate::texts::Languages;
 use crate::types::{Algorithm, Rate};
 
+pub use brand::{Accent, Brand, Color, Logo, LogoKind, Shades};
 pub use geoip::GeoDatabase;
 pub use load::Loaded;
 pub use names::Environment;
@@ -260,6 +262,10 @@ pub struct Pages {
     pub languages: Languages,
     /// Whether `/docs` shows the API explorer.
     pub api_docs: bool,
+    /// Their look, and that of emails.
+    pub brand: Brand,
+    /// A directory of templates that replace the built-in ones.
+    pub templates: Option<PathBuf>,
 }
 
 /// The delivery of emails.

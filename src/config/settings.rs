@@ -89,7 +89,7 @@ pub(super) fn without_credentials(url: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 65] = [
+static SETTINGS: [Setting; 69] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -179,6 +179,15 @@ static SETTINGS: [Setting; 65] = [
     Setting::new("UI_LANGUAGES", Value("en,de"), "de,en",
         "Languages that pages are offered in (en, de; for tests also en-XA and ar-XB). Who asks for none of them gets the \
          first."),
+    Setting::new("BRAND_NAME", Derived("the host of `PUBLIC_URL`"), "Example Shop",
+        "Name of this server on pages, in emails and in authenticator apps, up to 100 characters."),
+    Setting::new("BRAND_LOGO", Derived("none"), "/etc/keyturn/logo.svg",
+        "Logo on pages: a file in SVG or PNG, up to 64 KiB."),
+    Setting::new("BRAND_COLOR", Derived("blue"), "#5b21b6",
+        "Colour of links and buttons on pages and in emails. It needs a contrast of 4.5:1 to the background. In the dark \
+         theme it is made lighter, unless that has a colour of its own: `#5b21b6 #c4b5fd`."),
+    Setting::new("PAGE_TEMPLATES", Derived("built in"), "/etc/keyturn/pages",
+        "Directory of templates that replace those of pages of the same names."),
     Setting::new("API_DOCS", Value("true"), "false",
         "Whether `/docs` shows the API explorer: true or false."),
     Setting::new("ALLOWED_ORIGINS", Derived("none"), "https://app.example,https://admin.example",
@@ -229,7 +238,7 @@ static SETTINGS: [Setting; 65] = [
 ];
 
 /// The settings that a running server reads again, with the files that they name.
-pub const RELOADED: [&str; 3] = ["GEOIP_DATABASE", "MAIL_TEMPLATES", "LOG"];
+pub const RELOADED: [&str; 4] = ["GEOIP_DATABASE", "MAIL_TEMPLATES", "PAGE_TEMPLATES", "LOG"];
 
 /// Returns all settings, in the order of the documentation.
 pub fn settings() -> &'static [Setting] {
@@ -277,7 +286,8 @@ reported at once, if
   names that Kubernetes sets for a service named `keyturn` are ignored.
 
 `keyturn config check` displays the settings in effect and their sources, without secrets. On SIGHUP a running server
-reads `GEOIP_DATABASE`, `MAIL_TEMPLATES` and `LOG` again, and the files that they name; all else needs a restart.
+reads `GEOIP_DATABASE`, `MAIL_TEMPLATES`, `PAGE_TEMPLATES` and `LOG` again, and the files that they name; all else needs
+a restart.
 
 | Name | Default | Example | What it does |
 | --- | --- | --- | --- |

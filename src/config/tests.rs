@@ -139,6 +139,8 @@ fn every_example_is_valid() {
         "REDIS_CA_FILE",
         "SMTP_CA_FILE",
         "MAIL_TEMPLATES",
+        "PAGE_TEMPLATES",
+        "BRAND_LOGO",
         "GEOIP_DATABASE",
     ];
     for setting in settings().iter().filter(|setting| !elsewhere.contains(&setting.name)) {

@@ -19,12 +19,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use url::Url;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::audit::{Actor, Audit, Event, Record};
-use crate::config::Config;
+use crate::config::{Brand, Config};
 use crate::db::{Conn, DbError, DbResult};
 use crate::metrics::{EmailOutcome, Metrics};
 use crate::random::Random;
@@ -152,7 +151,7 @@ pub fn folder(config: &Config) -> PathBuf {
 /// # Errors
 /// A custom template or the file of certificate authorities for the mail server cannot be used.
 pub fn check(config: &Config) -> Result<(), SetupError> {
-    Templates::load(config.mail.templates.as_deref(), site(&config.public_url), &config.pages.languages)?;
+    templates(config)?;
     config.mail.relay.as_ref().map(Relay::new).transpose()?;
     Ok(())
 }
@@ -183,7 +182,7 @@ struct Inner {
     seal: SealKey,
     /// The URL of the server, without a trailing slash.
     public_url: String,
-    site: String,
+    brand: Brand,
     languages: Languages,
     random: Random,
     queued: Notify,
@@ -195,8 +194,7 @@ impl Mail {
     /// # Errors
     /// A custom template cannot be used.
     pub fn new(config: &Config, random: Random, audit: Audit, metrics: Metrics) -> Result<Self, SetupError> {
-        let site = site(&config.public_url).to_owned();
-        let templates = Templates::load(config.mail.templates.as_deref(), &site, &config.pages.languages)?;
+        let templates = templates(config)?;
         let inner = Inner {
             templates: RwLock::new(Arc::new(templates)),
             limits: Limits::new(config),
@@ -204,7 +202,7 @@ impl Mail {
             metrics,
             seal: config.secret.email_seal(),
             public_url: config.public_url.as_str().trim_end_matches('/').to_owned(),
-            site,
+            brand: config.pages.brand.clone(),
             languages: config.pages.languages.clone(),
             random,
             queued: Notify::new(),
@@ -217,14 +215,9 @@ impl Mail {
     /// # Errors
     /// A custom template cannot be used. The former templates stay.
     pub fn reload(&self, config: &Config) -> Result<(), SetupError> {
-        let templates = Templates::load(config.mail.templates.as_deref(), &self.inner.site, &self.inner.languages)?;
+        let templates = Templates::load(config.mail.templates.as_deref(), &self.inner.brand, &self.inner.languages)?;
         *self.inner.templates.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(templates);
         Ok(())
-    }
-
-    /// Returns the name of this server in emails: the host of `PUBLIC_URL`.
-    pub fn site(&self) -> &str {
-        &self.inner.site
     }
 
     /// Returns a link to `page` with `token`. It is always built from `PUBLIC_URL`, because the `Host` header of a
@@ -387,6 +380,6 @@ fn seal_context(id: EmailId, recipient: &str) -> Vec<u8> {
     [id.0.as_bytes(), recipient.as_bytes()].concat()
 }
 
-fn site(public_url: &Url) -> &str {
-    public_url.host_str().unwrap_or("keyturn")
+fn templates(config: &Config) -> Result<Templates, TemplateError> {
+    Templates::load(config.mail.templates.as_deref(), &config.pages.brand, &config.pages.languages)
 }

@@ -1,7 +1,6 @@
 //! The templates of emails: the built-in ones, or custom ones of the operator.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 
 use minijinja::syntax::SyntaxConfig;
@@ -10,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::email::Email;
 use super::samples;
+use crate::config::{Brand, Shades};
 use crate::texts::template::add_texts;
-use crate::texts::{Language, Languages, without_isolation};
+use crate::texts::{CustomError, CustomTemplates, Language, Languages, without_isolation};
 
 /// The maximum length of a subject, in characters.
 const MAX_SUBJECT_LENGTH: usize = 150;
@@ -88,20 +88,12 @@ struct InLanguage {
 /// Why the templates cannot be used. The text names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// A file cannot be read.
-    #[error("MAIL_TEMPLATES: {path} cannot be read: {error}")]
-    Unreadable {
-        /// The path of the file.
-        path: String,
-        /// The error.
-        error: io::Error,
-    },
-    /// A file does not have the name of a template.
-    #[error(
-        "MAIL_TEMPLATES: {0} is not one of the templates {names}, with a language of UI_LANGUAGES before the extension \
-         (new_login.de.txt) or without", names = names()
-    )]
-    Unknown(String),
+    /// The folder of templates cannot be used.
+    #[error(transparent)]
+    Custom(#[from] CustomError),
+    /// There are no templates, which is a defect.
+    #[error("there are no mail templates")]
+    None,
     /// A template does not render an email of its kind.
     #[error("the mail template {name}: {reason}")]
     Invalid {
@@ -112,31 +104,29 @@ pub enum TemplateError {
     },
 }
 
-fn names() -> String {
-    BUILT_IN.map(|(name, _)| name).join(", ")
-}
-
 impl Templates {
-    /// Loads the templates of `folder`, and the built-in ones for those that it does not contain. `site` is the name of
-    /// this server in emails.
+    /// Loads the templates of `folder`, and the built-in ones for those that it does not contain.
     ///
     /// # Errors
     /// A template cannot be read, is unknown, or does not render an email of its kind.
-    pub(super) fn load(folder: Option<&Path>, site: &str, languages: &Languages) -> Result<Self, TemplateError> {
-        let custom = folder.map(|folder| read(folder, languages)).transpose()?;
+    pub(super) fn load(folder: Option<&Path>, brand: &Brand, languages: &Languages) -> Result<Self, TemplateError> {
+        let names = BUILT_IN.map(|(name, _)| name);
+        let read = |folder| CustomTemplates::read("MAIL_TEMPLATES", folder, &names, languages);
+        let custom = folder.map(read).transpose()?;
         let mut by_language = Vec::new();
         for language in languages.iter() {
-            let built_in = environment(&BUILT_IN.map(|(name, source)| (name, name, source)), language)?;
+            let built_in = environment(&BUILT_IN.map(|(name, source)| (name, name, source)), language, brand)?;
             let Some(custom) = &custom else {
                 by_language.push(InLanguage { language, environment: built_in, built_in: None });
                 continue;
             };
-            let environment = environment(&BUILT_IN.map(|(name, source)| custom.of(name, source, language)), language)?;
+            let environment =
+                environment(&BUILT_IN.map(|(name, source)| of(custom, name, source, language)), language, brand)?;
             by_language.push(InLanguage { language, environment, built_in: Some(built_in) });
         }
-        let templates = Self { by_language, fallback: languages.fallback(), site: site.to_owned() };
+        let templates = Self { by_language, fallback: languages.fallback(), site: brand.name.clone() };
         for of_language in &templates.by_language {
-            let named = |error| custom.iter().fold(error, |error, custom| custom.named(error, of_language.language));
+            let named = |error| custom.iter().fold(error, |error, custom| named(custom, error, of_language.language));
             templates.check(of_language).map_err(named)?;
         }
         Ok(templates)
@@ -160,7 +150,7 @@ impl Templates {
         let asked = language.unwrap_or(self.fallback);
         let found = self.by_language.iter().find(|templates| templates.language == asked);
         let Some(templates) = found.or(self.by_language.first()) else {
-            return Err(TemplateError::Unknown(email.name().to_owned()));
+            return Err(TemplateError::None);
         };
         let rendered = self.rendered(&templates.environment, email, templates.language);
         match (rendered, &templates.built_in) {
@@ -200,77 +190,43 @@ fn require_link(email: &Email, extension: &str, rendered: &str) -> Result<(), Te
     Err(TemplateError::Invalid { name, reason: "does not contain `{{ link }}`".to_owned() })
 }
 
-/// The templates of an operator, by the names of their files.
-struct Custom {
-    sources: BTreeMap<String, String>,
+/// Returns a template in a language, by its name and that of its file: the operator's or the built-in one.
+fn of<'a>(
+    custom: &'a CustomTemplates,
+    name: &'a str,
+    built_in: &'a str,
+    language: Language,
+) -> (&'a str, &'a str, &'a str) {
+    custom.file(name, language).map_or((name, name, built_in), |(file, source)| (name, file, source))
 }
 
-impl Custom {
-    /// Returns the name of the file of a template in a language, if the operator has one.
-    fn file(&self, name: &str, language: Language) -> Option<(&str, &str)> {
-        let (stem, extension) = name.rsplit_once('.')?;
-        let own = self.sources.get_key_value(&format!("{stem}.{}.{extension}", language.tag()));
-        let (file, source) = own.or_else(|| self.sources.get_key_value(name))?;
-        Some((file, source))
-    }
-
-    /// Returns a template in a language, by its name and that of its file: the operator's or the built-in one.
-    fn of<'a>(&'a self, name: &'a str, built_in: &'a str, language: Language) -> (&'a str, &'a str, &'a str) {
-        self.file(name, language).map_or((name, name, built_in), |(file, source)| (name, file, source))
-    }
-
-    /// Returns the error with the name of the file that the template is in.
-    fn named(&self, error: TemplateError, language: Language) -> TemplateError {
-        match error {
-            TemplateError::Invalid { name, reason } => {
-                let name = self.file(&name, language).map_or(name.clone(), |(file, _)| file.to_owned());
-                TemplateError::Invalid { name, reason }
-            }
-            other => other,
+/// Returns the error with the name of the file that the template is in.
+fn named(custom: &CustomTemplates, error: TemplateError, language: Language) -> TemplateError {
+    match error {
+        TemplateError::Invalid { name, reason } => {
+            let name = custom.file(&name, language).map_or(name.clone(), |(file, _)| file.to_owned());
+            TemplateError::Invalid { name, reason }
         }
+        other => other,
     }
-}
-
-/// Reads the templates of an operator.
-fn read(folder: &Path, languages: &Languages) -> Result<Custom, TemplateError> {
-    let unreadable = |path: &Path, error| TemplateError::Unreadable { path: path.display().to_string(), error };
-    let mut sources = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
-        let path = entry.map_err(|error| unreadable(folder, error))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // Kubernetes adds hidden entries to a mounted folder.
-        if name.starts_with('.') {
-            continue;
-        }
-        if !is_template(&name, languages) {
-            return Err(TemplateError::Unknown(path.display().to_string()));
-        }
-        let source = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
-        sources.insert(name, source);
-    }
-    Ok(Custom { sources })
-}
-
-/// Returns whether a file has the name of a template, for all languages or one.
-fn is_template(file: &str, languages: &Languages) -> bool {
-    let is_known = |name: &str| BUILT_IN.iter().any(|(known, _)| *known == name);
-    let in_language = |language: Language| {
-        let (stem, extension) = file.rsplit_once('.')?;
-        let stem = stem.strip_suffix(language.tag())?.strip_suffix('.')?;
-        Some(format!("{stem}.{extension}"))
-    };
-    is_known(file) || languages.iter().filter_map(in_language).any(|name| is_known(&name))
 }
 
 /// Creates an environment with the texts of a language, in which `.html` templates escape their variables and an
 /// unknown variable is an error. Each template has a name, that of its file and a source.
-fn environment(sources: &[(&str, &str, &str)], language: Language) -> Result<Environment<'static>, TemplateError> {
+fn environment(
+    sources: &[(&str, &str, &str)],
+    language: Language,
+    brand: &Brand,
+) -> Result<Environment<'static>, TemplateError> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let mut syntax = SyntaxConfig::builder();
     let syntax = syntax.trim_blocks(true).lstrip_blocks(true).build().map_err(|error| invalid("syntax", &error))?;
     environment.set_syntax(syntax);
     add_texts(&mut environment, language);
+    let Shades { accent, on, .. } = brand.accent.unwrap_or_default().light;
+    environment.add_global("accent", accent.to_string());
+    environment.add_global("on_accent", on.to_string());
     for (name, file, source) in sources {
         let added = environment.add_template_owned((*name).to_owned(), (*source).to_owned());
         added.map_err(|error| TemplateError::Invalid { name: (*file).to_owned(), reason: error.to_string() })?;
@@ -332,7 +288,8 @@ mod tests {
     use crate::types::Timestamp;
 
     fn built_in() -> Templates {
-        Templates::load(None, "auth.example", &Languages::parse("en,de,en-XA,ar-XB").unwrap()).unwrap()
+        let brand = Brand { name: "auth.example".to_owned(), logo: None, accent: None };
+        Templates::load(None, &brand, &Languages::parse("en,de,en-XA,ar-XB").unwrap()).unwrap()
     }
 
     #[test]
@@ -380,7 +337,9 @@ mod tests {
             let rendered = templates.render(&email, Some(Language::Accented)).unwrap();
             for part in [rendered.subject.as_str(), &rendered.text, &shown(&rendered.html)] {
                 let mut depth = 0_usize;
-                for line in part.lines().filter(|line| !line.starts_with("https://auth.example/")) {
+                // The name of the site and links are the same in every language.
+                let is_name = |line: &&str| *line == "auth.example" || line.starts_with("https://auth.example/");
+                for line in part.lines().filter(|line| !is_name(line)) {
                     for c in line.chars() {
                         match c {
                             '⟦' => depth += 1,

@@ -75,8 +75,8 @@ pub(crate) struct MfaKeys {
 impl MfaKeys {
     /// Derives the keys from the configuration.
     pub(crate) fn new(config: &Config) -> Self {
-        let site = config.public_url.host_str().unwrap_or("keyturn");
-        Self { seal: config.secret.totp_seal(), issuer: totp::without_colons(site) }
+        let issuer = totp::without_colons(&config.pages.brand.name);
+        Self { seal: config.secret.totp_seal(), issuer }
     }
 }
 

@@ -1,15 +1,19 @@
-//! The style sheets and scripts of pages: files of the program, at paths that have the hash of their content.
+//! The style sheets, scripts and logo of pages, at paths that have the hash of their content.
 
-use std::sync::LazyLock;
-
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use sha2::{Digest as _, Sha256};
 
+use super::Pages;
+use crate::config::{Brand, LogoKind, Shades};
 use crate::http::Problem;
 
 /// The path below which the files are.
 const FOLDER: &str = "/assets/";
+
+/// The name of the logo, before its hash.
+const LOGO: &str = "logo";
 
 /// The bytes of the hash that a file's name has.
 const HASH_LENGTH: usize = 8;
@@ -17,17 +21,27 @@ const HASH_LENGTH: usize = 8;
 /// How long a file at a path with its hash may be kept: it never changes.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
+/// The policy of a vector image: it is shown as it is, wherever it is opened, and runs nothing.
+const IMAGE_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'");
+
 /// A file.
 struct Asset {
     stem: &'static str,
     extension: &'static str,
-    content: &'static str,
+    content: Bytes,
     hash: String,
 }
 
+/// The files of a server.
+pub(super) struct Assets {
+    files: Vec<Asset>,
+}
+
 impl Asset {
-    fn new(stem: &'static str, extension: &'static str, content: &'static str) -> Self {
-        let digest = Sha256::digest(content.as_bytes());
+    fn new(stem: &'static str, extension: &'static str, content: impl Into<Bytes>) -> Self {
+        let content = content.into();
+        let digest = Sha256::digest(&content);
         let hash = digest.iter().take(HASH_LENGTH).map(|byte| format!("{byte:02x}")).collect();
         Self { stem, extension, content, hash }
     }
@@ -46,40 +60,76 @@ impl Asset {
     fn content_type(&self) -> &'static str {
         match self.extension {
             "css" => "text/css; charset=utf-8",
+            "svg" => "image/svg+xml",
+            "png" => "image/png",
             _ => "text/javascript; charset=utf-8",
         }
     }
 }
 
-static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
-    [
-        Asset::new("style", "css", include_str!("assets/style.css")),
-        Asset::new("account", "js", include_str!("assets/account.js")),
-        Asset::new("docs", "css", include_str!("assets/docs.css")),
-        Asset::new("docs", "js", include_str!("assets/docs.js")),
-    ]
-});
+impl Assets {
+    /// Collects the files, with the colours and the logo of the brand.
+    pub(super) fn new(brand: &Brand) -> Self {
+        let mut files = vec![
+            Asset::new("style", "css", include_str!("assets/style.css").to_owned() + &colors(brand)),
+            Asset::new("account", "js", include_str!("assets/account.js")),
+            Asset::new("docs", "css", include_str!("assets/docs.css")),
+            Asset::new("docs", "js", include_str!("assets/docs.js")),
+        ];
+        if let Some(logo) = &brand.logo {
+            let extension = match logo.kind {
+                LogoKind::Png => "png",
+                LogoKind::Svg => "svg",
+            };
+            files.push(Asset::new(LOGO, extension, Bytes::copy_from_slice(&logo.content)));
+        }
+        Self { files }
+    }
 
-/// Returns the path of a file by its name without the hash, below that of `PUBLIC_URL`.
-pub(super) fn path(base: &str, name: &str) -> Option<String> {
-    let (stem, extension) = name.split_once('.')?;
-    let asset = ASSETS.iter().find(|asset| asset.stem == stem && asset.extension == extension)?;
-    Some(format!("{base}{FOLDER}{}", asset.name()))
+    /// Returns the path of a file by its name without the hash, below that of `PUBLIC_URL`.
+    pub(super) fn path(&self, base: &str, name: &str) -> Option<String> {
+        let (stem, extension) = name.split_once('.')?;
+        let asset = self.files.iter().find(|asset| asset.stem == stem && asset.extension == extension)?;
+        Some(format!("{base}{FOLDER}{}", asset.name()))
+    }
+
+    /// Returns the path of the logo, if there is one.
+    pub(super) fn logo(&self, base: &str) -> Option<String> {
+        let logo = self.files.iter().find(|asset| asset.stem == LOGO)?;
+        Some(format!("{base}{FOLDER}{}", logo.name()))
+    }
 }
 
-/// Returns the style or a script of the pages.
+/// Returns the rules by which the brand's colours replace those of the style. They are in the same file, so that the
+/// first paint has them.
+fn colors(brand: &Brand) -> String {
+    let Some(accent) = brand.accent else { return String::new() };
+    let rule = |Shades { accent, strong, on }: Shades| {
+        format!(":root {{ --accent: {accent}; --accent-strong: {strong}; --on-accent: {on}; }}")
+    };
+    let light = rule(accent.light);
+    let dark = rule(accent.dark);
+    format!("\n{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n")
+}
+
+/// Returns the style, a script or the logo of the pages.
 #[utoipa::path(get, path = "/assets/{name}", tag = "Pages", security(()),
     params(("name" = String, Path, description = "The name of the file, with the hash of its content")),
     responses(
-        (status = 200, description = "The file", content((String = "text/css"), (String = "text/javascript")))))]
-pub(crate) async fn get_asset(request: HttpRequest) -> Result<HttpResponse, Problem> {
+        (status = 200, description = "The file", content((String = "text/css"), (String = "text/javascript"),
+            (String = "image/svg+xml"), (String = "image/png")))))]
+pub(crate) async fn get_asset(request: HttpRequest, pages: Data<Pages>) -> Result<HttpResponse, Problem> {
     let name = request.match_info().get("name").unwrap_or_default();
-    let asset = ASSETS.iter().find(|asset| asset.is_named(name)).ok_or_else(Problem::not_found)?;
+    let assets = &pages.look.assets.files;
+    let asset = assets.iter().find(|asset| asset.is_named(name)).ok_or_else(Problem::not_found)?;
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, asset.content_type()));
     // The page may be of a server with another version, behind the same proxy: this file is the best that there is.
     if asset.name() == name {
         response.insert_header((CACHE_CONTROL, IMMUTABLE));
     }
-    Ok(response.body(asset.content))
+    if asset.extension == "svg" {
+        response.insert_header((CONTENT_SECURITY_POLICY, IMAGE_POLICY));
+    }
+    Ok(response.body(asset.content.clone()))
 }

@@ -22,44 +22,25 @@ pub(crate) mod reply;
 pub(crate) mod security;
 pub(crate) mod sessions;
 mod step_up;
+mod templates;
 pub(crate) mod two_step;
 mod typed;
 pub(crate) mod visitor;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use actix_web::web::Bytes;
-use minijinja::{Environment, Error, ErrorKind, HtmlEscape, UndefinedBehavior, Value, context};
+use minijinja::{Error, Value, context};
 use serde::Serialize;
 
-use crate::config::Config;
-use crate::texts::template::add_texts;
+use crate::config::{self, Config};
 use crate::texts::{Language, Languages};
 use crate::types::Timestamp;
+use assets::Assets;
 use page::{Detail, Form, Page};
+use templates::{Look, Templates};
 
-/// The templates by their names.
-const TEMPLATES: [(&str, &str); 19] = [
-    ("base.html", include_str!("templates/base.html")),
-    ("components.html", include_str!("templates/components.html")),
-    ("icons.html", include_str!("templates/icons.html")),
-    ("link.html", include_str!("templates/link.html")),
-    ("welcome.html", include_str!("templates/welcome.html")),
-    ("docs.html", include_str!("templates/docs.html")),
-    ("login.html", include_str!("templates/login.html")),
-    ("code.html", include_str!("templates/code.html")),
-    ("sessions.html", include_str!("templates/sessions.html")),
-    ("confirm.html", include_str!("templates/confirm.html")),
-    ("account.html", include_str!("templates/account.html")),
-    ("security.html", include_str!("templates/security.html")),
-    ("totp.html", include_str!("templates/totp.html")),
-    ("codes.html", include_str!("templates/codes.html")),
-    ("question.html", include_str!("templates/question.html")),
-    ("message.html", include_str!("templates/message.html")),
-    ("register.html", include_str!("templates/register.html")),
-    ("forgot.html", include_str!("templates/forgot.html")),
-    ("activity.html", include_str!("templates/activity.html")),
-];
+pub(crate) use templates::TemplateError;
 
 /// Returns the content security policy of a page whose forms may be sent to `form_action`. It loads style and scripts
 /// of this server, and runs nothing that stands in the page.
@@ -72,13 +53,10 @@ pub(crate) fn content_security_policy(form_action: &str) -> String {
 
 /// The renderer of pages.
 pub(crate) struct Pages {
-    /// The templates in each language that is offered.
-    environments: Vec<(Language, Environment<'static>)>,
+    /// The templates, which can be loaded again.
+    templates: RwLock<Arc<Templates>>,
     languages: Languages,
-    /// The name of the server on pages.
-    site: String,
-    /// The path of `PUBLIC_URL`, without a trailing slash.
-    base: String,
+    look: Arc<Look>,
     issuer: String,
     audience: String,
     /// Whether `PUBLIC_URL` leads to the computer that the server runs on.
@@ -86,27 +64,44 @@ pub(crate) struct Pages {
     has_explorer: bool,
     /// Whether people may register by themselves.
     has_registration: bool,
-    /// The explorer, once it was rendered.
-    explorer: OnceLock<Bytes>,
 }
 
 impl Pages {
-    /// Creates a renderer for the server with the name `site`.
-    pub(crate) fn new(site: &str, config: &Config) -> Self {
+    /// Creates the renderer.
+    ///
+    /// # Errors
+    /// A template of the operator's cannot be used.
+    pub(crate) fn new(config: &Config) -> Result<Self, TemplateError> {
         let base = config.public_url.path().trim_end_matches('/').to_owned();
-        let environment = |language| (language, environment(language, site, &base));
-        Self {
-            environments: config.pages.languages.iter().map(environment).collect(),
-            languages: config.pages.languages.clone(),
-            site: site.to_owned(),
+        let config::Pages { languages, brand, api_docs, .. } = &config.pages;
+        let look = Arc::new(Look { site: brand.name.clone(), assets: Assets::new(brand), base });
+        Ok(Self {
+            templates: RwLock::new(Arc::new(Templates::load(config, &look)?)),
+            languages: languages.clone(),
+            look,
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
             is_local: config.is_local(),
-            has_explorer: config.pages.api_docs,
+            has_explorer: *api_docs,
             has_registration: config.registration,
-            explorer: OnceLock::new(),
-            base,
-        }
+        })
+    }
+
+    /// Loads the templates again. The former ones stay until [`Self::replace`]. Blocks.
+    ///
+    /// # Errors
+    /// A template of the operator's cannot be used.
+    pub(crate) fn load(&self, config: &Config) -> Result<Templates, TemplateError> {
+        Templates::load(config, &self.look)
+    }
+
+    /// Replaces the templates, for all pages from now on.
+    pub(crate) fn replace(&self, templates: Templates) {
+        *self.templates.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(templates);
+    }
+
+    fn templates(&self) -> Arc<Templates> {
+        Arc::clone(&self.templates.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Returns whether the API explorer is shown.
@@ -121,12 +116,12 @@ impl Pages {
 
     /// Returns the name of the server.
     pub(crate) fn site(&self) -> &str {
-        &self.site
+        &self.look.site
     }
 
     /// Returns the path of `PUBLIC_URL`, without a trailing slash.
     pub(crate) fn base(&self) -> &str {
-        &self.base
+        &self.look.base
     }
 
     /// Returns the languages that are offered.
@@ -166,19 +161,17 @@ impl Pages {
     /// # Errors
     /// The template fails, which is a defect.
     pub(crate) fn render_explorer<G: Serialize>(&self, groups: impl FnOnce() -> G) -> Result<Bytes, Error> {
-        if let Some(rendered) = self.explorer.get() {
+        let templates = self.templates();
+        if let Some(rendered) = templates.explorer.get() {
             return Ok(rendered.clone());
         }
         let groups = Value::from(minijinja::value::Serde(groups()));
-        let environment = environment(Language::English, &self.site, &self.base);
-        let rendered = environment.get_template("docs.html")?.render(context! { groups })?;
-        Ok(self.explorer.get_or_init(|| Bytes::from(rendered)).clone())
+        let rendered = templates.render_english("docs.html", context! { groups })?;
+        Ok(templates.explorer.get_or_init(|| Bytes::from(rendered)).clone())
     }
 
     fn fill(&self, name: &str, language: Language, values: Value) -> Result<String, Error> {
-        let offered = self.environments.iter().find(|(offered, _)| *offered == language).or(self.environments.first());
-        let (_, environment) = offered.ok_or_else(|| Error::from(ErrorKind::TemplateNotFound))?;
-        environment.get_template(name)?.render(values)
+        self.templates().render(name, language, values)
     }
 }
 
@@ -218,43 +211,6 @@ fn detail_values(name: Value, detail: &Detail, language: Language) -> Value {
 /// Returns a time for the attribute `datetime`.
 fn machine_readable(time: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(time.as_millis()).unwrap_or_default().to_string()
-}
-
-/// Shows what stands between backticks in a text as code.
-fn code(text: &str) -> Value {
-    let escaped = |text| HtmlEscape(text).to_string();
-    let mut html = String::new();
-    let mut parts = text.split('`').map(escaped).peekable();
-    let mut is_code = false;
-    while let Some(part) = parts.next() {
-        // The last backtick may have no partner.
-        match (is_code, parts.peek().is_some()) {
-            (false, _) => html.push_str(&part),
-            (true, true) => html.push_str(&format!("<code>{part}</code>")),
-            (true, false) => html.push_str(&format!("`{part}")),
-        }
-        is_code = !is_code;
-    }
-    Value::from_safe_string(html)
-}
-
-/// Returns the templates in a language, for the server with the name `site` at the path `base`.
-fn environment(language: Language, site: &str, base: &str) -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-    environment.add_filter("code", code);
-    environment.add_global("site", site);
-    environment.add_global("base", base);
-    add_texts(&mut environment, language);
-    let base = base.to_owned();
-    environment.add_function("asset", move |name: &str| {
-        assets::path(&base, name).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("no asset {name}")))
-    });
-    for (name, template) in TEMPLATES {
-        #[expect(clippy::expect_used, reason = "the templates are part of the program, and tests render them")]
-        environment.add_template(name, template).expect("a valid template");
-    }
-    environment
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@ use super::*;
 use crate::texts::Text;
 
 fn pages(languages: &str) -> Pages {
-    let config = Config::from_settings(&[("UI_LANGUAGES", languages)], &crate::random::Random).unwrap();
-    Pages::new("auth.example", &config)
+    let settings = [("UI_LANGUAGES", languages), ("BRAND_NAME", "auth.example")];
+    Pages::new(&Config::from_settings(&settings, &crate::random::Random).unwrap()).unwrap()
 }
 
 #[test]
@@ -24,7 +24,9 @@ fn texts_of_a_page_are_escaped() {
 
 /// Renders a template that uses the components as a page does.
 fn gallery(language: Language) -> String {
-    let mut environment = environment(language, "auth.example", "/auth");
+    let brand = config::Brand { name: "auth.example".to_owned(), logo: None, accent: None };
+    let look = Look { site: brand.name.clone(), base: "/auth".to_owned(), assets: Assets::new(&brand) };
+    let mut environment = templates::environment(language, &Arc::new(look));
     environment.add_template("gallery.html", include_str!("tests/gallery.html")).unwrap();
     environment.get_template("gallery.html").unwrap().render(context! { text => "<&\">" }).unwrap()
 }

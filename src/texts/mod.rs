@@ -4,12 +4,15 @@
 //! says [`Text::of`]; `tests/architecture/` holds that every key is in every catalogue and is used.
 
 mod catalogue;
+mod custom;
 mod language;
 mod negotiation;
 mod pseudo;
 pub(crate) mod template;
 mod text;
 
+pub use custom::CustomError;
+pub(crate) use custom::CustomTemplates;
 pub use language::Languages;
 pub(crate) use text::{Text, in_words, without_isolation};
 

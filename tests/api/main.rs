@@ -26,6 +26,7 @@ mod apache;
 mod at_rest;
 mod audit;
 mod bad_heads;
+mod brand;
 mod browser;
 mod browser_sessions;
 mod cache_entries;

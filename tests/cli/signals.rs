@@ -264,7 +264,7 @@ async fn what_can_be_is_reloaded(deployment: Arc<Deployment>) {
     Reloading::set_template(&deployment, "Second: {{ link }}");
     Reloading::set_file(&deployment, "keyturn", "warn,keyturn=debug");
     let told = running.reload().await;
-    assert_eq!(told["reloaded"], "GEOIP_DATABASE, MAIL_TEMPLATES, LOG", "{told}");
+    assert_eq!(told["reloaded"], "GEOIP_DATABASE, MAIL_TEMPLATES, PAGE_TEMPLATES, LOG", "{told}");
     assert_eq!((&told["level"], &told["needs_restart"]), (&json!("INFO"), &Value::Null), "{told}");
     assert_eq!(running.country().await, "Atlantis");
     assert!(running.emails().await.iter().any(|email| email.contains("Second: ")));
