@@ -144,6 +144,7 @@ routes! {
     registration_pages::submit_forgot,
     account_pages::show_account,
     account_pages::submit_name,
+    account_pages::submit_language,
     account_pages::submit_resend_verification,
     account_pages::submit_new_email,
     account_pages::submit_cancel_email,

@@ -2,8 +2,8 @@
 
 use actix_web::http::header::HeaderValue;
 
-/// Returns whether a header `Accept` names a media type, with a weight above 0 (RFC 9110 §12.4.2). Ranges such as `*/*`
-/// do not count: who sends them takes whatever comes.
+/// Returns whether a header such as `Accept` names a media type, or another thing of its kind, with a weight above 0
+/// (RFC 9110 §12.4.2). Ranges such as `*/*` do not count: who sends them takes whatever comes.
 pub(crate) fn accepts(accept: Option<&HeaderValue>, media_type: &str) -> bool {
     let accept = accept.and_then(|value| value.to_str().ok()).unwrap_or_default();
     accept.split(',').any(|range| {

@@ -12,9 +12,9 @@ use crate::accounts::deletion::DeleteError;
 use crate::accounts::email_change::ChangeEmailError;
 use crate::accounts::profile::ProfileChange;
 use crate::accounts::{Accounts, Deletions, EmailChanges};
-use crate::http::query;
+use crate::http::{Problem, query};
 use crate::sessions::SessionSnapshot;
-use crate::texts::{Text, in_words};
+use crate::texts::{Language, Text, in_words};
 use crate::throttle::{Limit, Throttle};
 use crate::types::{EmailAddress, Label, Patch};
 
@@ -38,6 +38,8 @@ pub(crate) async fn show_account(visitor: Visitor) -> HttpResponse {
 pub(crate) struct ProfileForm {
     /// Empty for no name.
     name: Option<String>,
+    /// The tag of a language; empty for that of the browser.
+    language: Option<String>,
     new_email: Option<String>,
     /// Where the login was too long ago: the password, once more.
     confirm_password: Option<String>,
@@ -69,6 +71,28 @@ pub(crate) async fn submit_name(visitor: Visitor, form: SentForm) -> HttpRespons
         let accounts = state::<Accounts>(visitor.request())?;
         accounts.update_profile(own.subject.id, change, &visitor.actor(&own)).await?;
         Ok(done(&visitor, "name"))
+    };
+    visitor.respond(answer.await)
+}
+
+/// Sets the language of pages and emails.
+#[utoipa::path(post, path = "/account/language", tag = "Pages", security(()),
+    request_body(content = ProfileForm, content_type = "application/x-www-form-urlencoded"),
+    responses(super::handlers::PeopleFormResponses))]
+pub(crate) async fn submit_language(visitor: Visitor, form: SentForm) -> HttpResponse {
+    let answer = async {
+        let form = form?;
+        let own = visitor.owner().await?;
+        let tag = form.get("language").unwrap_or_default();
+        let language = match visitor.pages().languages().parse_offered(&tag) {
+            _ if tag.is_empty() => Patch::Clear,
+            Ok(language) => Patch::Set(language),
+            Err(_) => return Err(Problem::not_found().into()),
+        };
+        let change = ProfileChange { language, ..ProfileChange::default() };
+        let accounts = state::<Accounts>(visitor.request())?;
+        accounts.update_profile(own.subject.id, change, &visitor.actor(&own)).await?;
+        Ok(done(&visitor, "language"))
     };
     visitor.respond(answer.await)
 }
@@ -202,6 +226,7 @@ fn done(visitor: &Visitor, what: &str) -> Reply {
 fn success(what: &str) -> Option<Text> {
     Some(match what {
         "name" => Text::of("profile-name-done"),
+        "language" => Text::of("profile-language-done"),
         "verification" => Text::of("profile-verification-done"),
         "email" => Text::of("profile-email-done"),
         "email-cancelled" => Text::of("profile-email-cancelled-done"),
@@ -214,7 +239,14 @@ async fn page(visitor: &Visitor, own: &SessionSnapshot, typed: Typed, status: St
     let language = visitor.language();
     let success = query::parameter(visitor.request(), "done")?.and_then(|what| success(&what));
     let pending = state::<EmailChanges>(visitor.request())?.pending(own.subject.id).await?;
+    let accounts = state::<Accounts>(visitor.request())?;
+    let profile = accounts.profile(own.subject.id).await?.ok_or_else(|| visitor.to_login())?;
+    let chosen = profile.language.as_deref().and_then(Language::find);
+    let choice = |language: Language| {
+        context! { name => language.tag(), text => language.own_name(), is_chosen => Some(language) == chosen }
+    };
     let values = context! {
+        languages => visitor.pages().languages().iter().map(choice).collect::<Vec<_>>(),
         title => Text::of("profile-title").value(language),
         section => "account",
         email => &own.subject.email,

@@ -1,13 +1,20 @@
 //! The style sheets, scripts and logo of pages, at paths that have the hash of their content.
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
+use std::io::Write as _;
+
+use actix_web::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, VARY,
+};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
 
 use super::Pages;
 use crate::config::{Brand, LogoKind, Shades};
 use crate::http::Problem;
+use crate::http::accept::accepts;
 
 /// The path below which the files are.
 const FOLDER: &str = "/assets/";
@@ -30,6 +37,8 @@ struct Asset {
     stem: &'static str,
     extension: &'static str,
     content: Bytes,
+    /// The content in the encoding `gzip`, if that is smaller.
+    compressed: Option<Bytes>,
     hash: String,
 }
 
@@ -43,7 +52,8 @@ impl Asset {
         let content = content.into();
         let digest = Sha256::digest(&content);
         let hash = digest.iter().take(HASH_LENGTH).map(|byte| format!("{byte:02x}")).collect();
-        Self { stem, extension, content, hash }
+        let compressed = gzip(&content).filter(|compressed| compressed.len() < content.len());
+        Self { stem, extension, content, compressed, hash }
     }
 
     /// Returns whether the file has this name, with whatever hash.
@@ -123,7 +133,7 @@ pub(crate) async fn get_asset(request: HttpRequest, pages: Data<Pages>) -> Resul
     let assets = &pages.look.assets.files;
     let asset = assets.iter().find(|asset| asset.is_named(name)).ok_or_else(Problem::not_found)?;
     let mut response = HttpResponse::Ok();
-    response.insert_header((CONTENT_TYPE, asset.content_type()));
+    response.insert_header((CONTENT_TYPE, asset.content_type())).append_header((VARY, "accept-encoding"));
     // The page may be of a server with another version, behind the same proxy: this file is the best that there is.
     if asset.name() == name {
         response.insert_header((CACHE_CONTROL, IMMUTABLE));
@@ -131,5 +141,18 @@ pub(crate) async fn get_asset(request: HttpRequest, pages: Data<Pages>) -> Resul
     if asset.extension == "svg" {
         response.insert_header((CONTENT_SECURITY_POLICY, IMAGE_POLICY));
     }
-    Ok(response.body(asset.content.clone()))
+    let accepted = request.headers().get(ACCEPT_ENCODING);
+    Ok(match &asset.compressed {
+        Some(compressed) if accepts(accepted, "gzip") => {
+            response.insert_header((CONTENT_ENCODING, "gzip")).body(compressed.clone())
+        }
+        _ => response.body(asset.content.clone()),
+    })
+}
+
+/// Compresses a file. Pages are not compressed: their length would tell of what stands in them.
+fn gzip(content: &[u8]) -> Option<Bytes> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content).ok()?;
+    encoder.finish().ok().map(Bytes::from)
 }

@@ -27,6 +27,16 @@ impl Language {
         }
     }
 
+    /// Returns its name in the language itself.
+    pub const fn own_name(self) -> &'static str {
+        match self {
+            Self::English => "English",
+            Self::German => "Deutsch",
+            Self::Accented => "[Ȧȧ]",
+            Self::RightToLeft => "\u{202e}[Aa]\u{202c}",
+        }
+    }
+
     /// Returns the direction of its script, as the attribute `dir` of HTML has it.
     pub const fn direction(self) -> &'static str {
         match self {

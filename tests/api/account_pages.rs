@@ -138,6 +138,10 @@ async fn a_profile_is_changed_on_its_page(backend: Backend) {
     assert_eq!(to(&browser.post("/account/name", &[("name", "")]).await), "/account?done=name");
     assert_eq!(post.server.me(&owner.access).await.json()["user"]["name"], Value::Null);
 
+    assert_eq!(to(&browser.post("/account/language", &[("language", "de")]).await), "/account?done=language");
+    assert!(browser.get("/account").await.text().contains("<html lang=\"de\""));
+    browser.post("/account/language", &[("language", "xx")]).await.assert_status(404);
+    assert_eq!(to(&browser.post("/account/language", &[("language", "")]).await), "/account?done=language");
     post.email(&owner.email, VERIFICATION, 1).await;
     assert_eq!(to(&browser.post("/account/email/resend", &[]).await), "/account?done=verification");
     post.email(&owner.email, VERIFICATION, 2).await;

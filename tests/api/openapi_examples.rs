@@ -46,7 +46,7 @@ fn lacks(document: &Value, operation: &Value) -> Vec<String> {
             if content["schema"].is_null() || content["schema"] == json!({}) {
                 lacks.push(format!("{place}: the schema of {kind}"));
             }
-            if kind != "text/html" && examples(document, content).is_empty() {
+            if kind != "text/html" && !kind.starts_with("image/") && examples(document, content).is_empty() {
                 lacks.push(format!("{place}: an example of {kind}"));
             }
         }
