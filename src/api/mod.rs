@@ -40,6 +40,7 @@ mod verify;
 
 pub(crate) use admin::{UserDetails, UserWithMfa};
 pub(crate) use clients::{ClientDetails, ClientWithSecret};
+pub(crate) use export::Stores;
 pub(crate) use keys::SigningKeyList;
 pub(crate) use routes::{configure, configure_metrics, configure_without_metrics, openapi_document};
 pub(crate) use schema::SessionList;

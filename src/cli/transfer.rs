@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::accounts::Transfer;
 use crate::accounts::transfer::entry::ImportedAccount;
 use crate::accounts::transfer::reader::{AccountReader, Batch, Remark};
+use crate::api::Stores;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -23,6 +24,7 @@ use crate::db::{DbError, DbResult};
 use crate::random::Random;
 use crate::types::UserId;
 
+use super::account::NamedAccount;
 use super::output::Form;
 use super::progress::Progress;
 use super::{Outcome, with_app};
@@ -59,6 +61,10 @@ pub(super) struct ExportArguments {
     /// A file that does not exist yet; standard output if it is not given.
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Export all that is stored about this account, as one JSON object: the account, sessions, trusted devices and the
+    /// audit log; no passwords, secrets or tokens.
+    #[arg(long, value_name = "EMAIL|ID")]
+    user: Option<String>,
 }
 
 /// Checks every line of a file. Exits with 1 if lines are rejected.
@@ -279,9 +285,10 @@ fn write_line(output: &mut impl Write, value: &impl serde::Serialize) -> io::Res
 
 /// Exports all accounts to a new file or to standard output.
 pub(super) fn export(config: &Config, arguments: &ExportArguments, form: Form) -> Outcome {
+    let user = arguments.user.as_deref().map(NamedAccount::parse).transpose()?;
     let Some(path) = arguments.file.as_deref().filter(|path| *path != Path::new("-")) else {
-        return with_app(config, async |app| {
-            export_to(&app.transfer, &mut BufWriter::new(io::stdout())).await?;
+        return with_app(config, async move |app| {
+            export_to(&app, user.as_ref(), &mut BufWriter::new(io::stdout())).await?;
             Ok(ExitCode::SUCCESS)
         });
     };
@@ -295,7 +302,13 @@ pub(super) fn export(config: &Config, arguments: &ExportArguments, form: Form) -
     delete(&partial)?;
     let mut output = BufWriter::new(create_private(&partial)?);
     with_app(config, async move |app| {
-        let exported = export_to(&app.transfer, &mut output).await?;
+        let exported = match export_to(&app, user.as_ref(), &mut output).await {
+            Ok(exported) => exported,
+            Err(error) => {
+                delete(&partial)?;
+                return Err(error);
+            }
+        };
         output.get_ref().sync_all()?;
         fs::rename(&partial, path).map_err(|error| cannot("create", path, &error))?;
         form.say(&json!({"exported": exported}), format_args!("Exported: {exported}"))?;
@@ -303,8 +316,23 @@ pub(super) fn export(config: &Config, arguments: &ExportArguments, form: Form) -
     })
 }
 
+/// Writes all accounts, or all that is stored about one. Returns how many.
+async fn export_to(app: &App, user: Option<&NamedAccount>, output: &mut impl Write) -> Result<usize, Box<dyn Error>> {
+    let Some(named) = user else { return export_all(&app.transfer, output).await };
+    let account = named.find(app).await?;
+    let stores = Stores {
+        accounts: app.accounts.clone(),
+        two_step: app.two_step.clone(),
+        email_changes: app.email_changes.clone(),
+        sessions: app.sessions.clone(),
+        audit: app.audit.clone(),
+    };
+    let exists = stores.write(account.id, Clock::default().now(), output).await?;
+    if exists { Ok(1) } else { Err(named.missing().into()) }
+}
+
 /// Writes all accounts, page by page. Returns how many.
-async fn export_to(transfer: &Transfer, output: &mut impl Write) -> Result<usize, Box<dyn Error>> {
+async fn export_all(transfer: &Transfer, output: &mut impl Write) -> Result<usize, Box<dyn Error>> {
     transfer.begin_export().await?;
     let mut after = None;
     let mut exported = 0_usize;

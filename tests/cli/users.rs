@@ -280,6 +280,16 @@ async fn every_command_that_prints_data_prints_json(process: Process) {
     assert_eq!(json_of(&process, &["user", "send-reset", EMAIL])["email"], EMAIL);
     let set = run_with_input(&process, &[], &["--json", "user", "set-password", EMAIL], PASSWORD);
     assert_eq!(data(set), json!({"sessions_revoked": 0}));
+    let taken: Value = serde_json::from_str(&run(&process, &["user", "export", "--user", EMAIL]).printed()).unwrap();
+    assert_eq!((&taken["account"]["email"], &taken["pending_email"]), (&json!(EMAIL), &Value::Null));
+    assert_eq!(taken["audit_events"][0]["event_type"], "account.exported");
+    assert!(taken["sessions"].as_array().is_some_and(|sessions| !sessions.is_empty()), "{taken}");
+    let file = process.folder.path().join("ada.json").display().to_string();
+    assert_eq!(json_of(&process, &["user", "export", "--user", EMAIL, &file]), json!({"exported": 1}));
+    let written: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(written["sessions"], taken["sessions"]);
+    let missing = run(&process, &["user", "export", "--user", "nobody@example.com"]);
+    assert_eq!((missing.code, &*missing.stdout), (Some(1), ""), "{missing:?}");
     let later = json_of(&process, &["user", "delete", EMAIL]);
     assert_eq!((&later["deleted"], later["deletes_at"].is_string()), (&json!(false), true));
     assert_eq!(json_of(&process, &["user", "cancel-deletion", EMAIL])["deletes_at"], Value::Null);
