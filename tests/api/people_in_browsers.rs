@@ -25,7 +25,12 @@ async fn walk(backend: Backend, way: &str) {
     let post = Post::with(backend, &[&own[..], &NO_LIMITS, &unlimited].concat()).await;
     let outbox = post.smtp.folder();
     let chromium = variable("KEYTURN_TEST_CHROMIUM");
-    let report = node("people.mjs", json!({"chromium": chromium, "url": url, "outbox": outbox, "way": way})).await;
+    // Pictures for the documentation: see scripts/screenshots.
+    let pictures = std::env::var("KEYTURN_TEST_PICTURES").ok().filter(|_| way == "mouse");
+    let given = json!({
+        "chromium": chromium, "url": url, "outbox": outbox, "way": way, "pictures": pictures,
+    });
+    let report = node("people.mjs", given).await;
     assert_eq!(report["wrong"], json!([]), "{report:#}");
     assert!(report["pages"].as_u64().unwrap() > 40, "{report}");
 }

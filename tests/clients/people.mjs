@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -26,7 +27,7 @@ const browser = await chromium.launch({
   args: [
     ...["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"],
     ...["--disable-background-networking", "--disable-component-update"],
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE 127.0.0.2",
   ],
 });
 
@@ -139,6 +140,19 @@ class Visitor {
     await this.look();
   }
 
+  // Takes pictures of a page, if that is asked for: on a wide screen, and on a phone in the dark.
+  async picture(name) {
+    if (!given.pictures) return;
+    const { page } = this;
+    await page.evaluate(() => document.fonts.ready);
+    await page.screenshot({ path: join(given.pictures, `${name}.png`), fullPage: true });
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.setViewportSize(narrow.viewport);
+    await page.screenshot({ path: join(given.pictures, `${name}-phone.png`), fullPage: true });
+    await page.emulateMedia({ colorScheme: null });
+    await page.setViewportSize(wide.viewport);
+  }
+
   async text() {
     return this.page.locator("main").innerText();
   }
@@ -160,11 +174,13 @@ async function walk(way) {
   const ada = await new Visitor(way, "windows").open();
   // Register: what is refused is told at its field, and what was typed is kept.
   await ada.go("/");
+  await ada.picture("welcome");
   await ada.go("/register");
   await ada.fill("email", email);
   await ada.fill("name", "Ada");
   await ada.fill("new_password", "password");
   await ada.leave("main form button");
+  await ada.picture("register-refused");
   assert.equal(await ada.page.inputValue('[name="email"]'), email);
   await ada.fill("new_password", password);
   await ada.leave("main form button");
@@ -173,12 +189,14 @@ async function walk(way) {
   await ada.page.goto(await link(email, "/account/verify-email"));
   await ada.leave("main form button");
   await ada.go("/account");
+  await ada.picture("profile");
   assert.match(await ada.text(), way.language === "en" ? /Verified/ : /Bestätigt/);
 
   // Two-step login.
   await ada.leave('nav a[href$="/account/security"]');
   await ada.leave("#two-step-card button");
   await ada.use("main summary");
+  await ada.picture("two-step-login");
   const secret = (await ada.page.locator("main li details code").textContent()).replaceAll(" ", "");
   await ada.fill("code", "000000");
   await ada.leave("main form button");
@@ -186,13 +204,16 @@ async function walk(way) {
   await ada.leave("main form button");
   const recovery = await ada.page.locator(".codes code").allTextContents();
   assert.equal(recovery.length, 10);
+  await ada.picture("recovery-codes");
   await ada.leave("main a.primary");
+  await ada.picture("security");
 
   // Two other devices; one of them needs no code from now on.
   const phone = await new Visitor(way, "iphone").open();
   const laptop = await new Visitor(way, "mac").open();
   for (const [visitor, shown] of [[phone, recovery[0]], [laptop, recovery[1]]]) {
     await visitor.logIn(email, password);
+    await visitor.picture("login-code");
     await visitor.fill("code", shown);
     await visitor.use('[name="remember_device"]', " ");
     await visitor.leave("main form button");
@@ -206,9 +227,11 @@ async function walk(way) {
   await ada.fill("name", "My phone");
   await ada.leave(`${card} form button:visible`);
   assert.match(await ada.text(), /My phone/);
+  await ada.picture("sessions");
   // End one, then all others.
   const named = 'main section:has(h2:has-text("My phone"))';
   await ada.leave(`${named} a[href*="/sessions/end"]`);
+  await ada.picture("end-session");
   await ada.leave("main form a");
   await ada.leave(`${named} a[href*="/sessions/end"]`);
   await ada.leave("main form button");
@@ -226,12 +249,16 @@ async function walk(way) {
   await phone.fill("confirm_password", password);
   await phone.fill("confirm_code", "000000");
   await phone.leave("main form button");
+  await phone.picture("confirm");
   await phone.fill("confirm_password", password);
   await phone.fill("confirm_code", recovery[2]);
   await phone.leave("main form button");
   assert.match(await phone.text(), new RegExp(`new-${email}`));
 
-  if (way.script) await live(way, ada, email, recovery[3]);
+  if (way.script) {
+    await beFooled(ada, email);
+    await live(way, ada, email, recovery[3]);
+  }
   await ada.go("/account/sessions");
   await ada.leave('main a[href$="/sessions/end"]');
   await ada.leave("main form button");
@@ -243,9 +270,12 @@ async function walk(way) {
   await ada.fill("new_password", other);
   await ada.leave("#password-card form button");
   await ada.go("/account/activity");
+  await ada.picture("activity");
   await ada.leave(".top button");
   assert.equal(ada.path(), "/login");
+  await ada.picture("login");
   await ada.leave('main a[href$="/forgot"]');
+  await ada.picture("forgot");
   await ada.fill("email", email);
   await ada.leave("main form button");
   await ada.page.goto(await link(email, "/account/reset-password"));
@@ -255,6 +285,37 @@ async function walk(way) {
   await ada.fill("code", recovery[4]);
   await ada.leave("main form button");
   assert.equal(ada.path(), "/account/sessions");
+}
+
+// A page of somebody else's sends forms by itself, and nothing happens.
+async function beFooled(ada, email) {
+  const forms = {
+    "/account/sessions/end": { all: "yes" },
+    "/account/name": { name: "Mallory" },
+    "/account/delete": { confirm_password: password },
+    "/logout": {},
+    "/login": { email, password },
+  };
+  const page = (path) => {
+    const fields = Object.entries(forms[path]).map(([name, value]) => `<input name="${name}" value="${value}">`);
+    const form = `<form method="post" action="${given.url}${path}">${fields.join("")}</form>`;
+    return `<!doctype html><title>Win</title>${form}<script>document.forms[0].submit()</script>`;
+  };
+  const server = createServer((request, response) => {
+    response.setHeader("content-type", "text/html").end(forms[request.url] ? page(request.url) : "");
+  });
+  await new Promise((listening) => server.listen(0, "127.0.0.2", listening));
+  await ada.go("/account/sessions");
+  const before = await ada.text();
+  for (const path of Object.keys(forms)) {
+    const answered = ada.page.waitForResponse((response) => response.url() === given.url + path);
+    await ada.page.goto(`http://127.0.0.2:${server.address().port}${path}`).catch(() => {});
+    assert.equal((await answered).status(), 403, path);
+    await ada.page.waitForURL(given.url + path);
+  }
+  server.close();
+  await ada.go("/account/sessions");
+  assert.equal(await ada.text(), before);
 }
 
 // The list of sessions follows what happens elsewhere, and a page says that its session has ended.
@@ -278,6 +339,7 @@ async function live(way, ada, email, shown) {
   await tv.page.locator('main a[href*="/login"]').waitFor();
   report.ended = Math.max(report.ended, Date.now() - ended);
   await tv.look();
+  await tv.picture("logged-out");
   await tv.leave("main a");
   assert.match(tv.page.url(), /return_to=%2Faccount%2Fsecurity/);
 }
