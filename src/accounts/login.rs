@@ -13,7 +13,7 @@ use crate::passwords::{HasherError, Password};
 use crate::sessions::{IssueError, LoggedIn, OpenedSession, SessionOptions, Sessions};
 use crate::throttle::{AttemptError, ClaimedCode, PasswordAttempt};
 use crate::tokens::opaque::OpaqueToken;
-use crate::types::{Amr, EmailAddress, KeyThumbprint, Label, Requester, Timestamp, Transport, UserId};
+use crate::types::{Amr, EmailAddress, KeyThumbprint, Label, Requester, SessionId, Timestamp, Transport, UserId};
 
 /// The number of attempts at a login while the account changes during the hashing: a concurrent login may have stored a
 /// new hash of the same password.
@@ -53,6 +53,8 @@ pub(crate) struct LoginOptions {
     pub trusted_device: Option<OpaqueToken>,
     /// The key whose possession the client has proven, to which the session is bound (RFC 9449).
     pub proven: Option<KeyThumbprint>,
+    /// The browser session with which the session ends.
+    pub parent: Option<SessionId>,
 }
 
 /// The result of a correct password.
@@ -71,6 +73,8 @@ enum PendingStep {
     Challenged(OpaqueToken),
     /// The email address is not verified, and an email with a new link was queued.
     Unverified,
+    /// The parent is no live browser session of the account.
+    NoParent,
 }
 
 /// Why a login is refused.
@@ -89,6 +93,9 @@ pub(crate) enum LoginError {
     /// an email with a new link was queued.
     #[error("the email address is not verified")]
     EmailNotVerified,
+    /// The parent is no live browser session of the account. This error is returned only after a correct password.
+    #[error("the parent is no live browser session of the account")]
+    NoParent,
     /// The attempt was refused before the password was verified.
     #[error(transparent)]
     Attempt(#[from] AttemptError),
@@ -139,7 +146,8 @@ impl Logins {
                 LoginError::InvalidCredentials
                 | LoginError::AccountDisabled
                 | LoginError::DeletionPending(_)
-                | LoginError::EmailNotVerified,
+                | LoginError::EmailNotVerified
+                | LoginError::NoParent,
             ) => {
                 self.metrics.logged_in(LoginOutcome::Refused);
             }
@@ -188,6 +196,7 @@ impl Logins {
                     self.mail.wake();
                     return Err(LoginError::EmailNotVerified);
                 }
+                Some(PendingStep::NoParent) => return Err(LoginError::NoParent),
                 // The account has changed in the meantime.
                 None => account = self.attempts.read_again(id).await?,
             }
@@ -218,14 +227,20 @@ impl Logins {
                 logins.audit.append(conn, &login_failed(Some(account.id), "email_not_verified", &attempt.requester))?;
                 return Ok(Some(PendingStep::Unverified));
             }
+            if let Some(parent) = options.parent
+                && !logins.sessions.lock_parent(conn, parent, account.id)?
+            {
+                return Ok(Some(PendingStep::NoParent));
+            }
             if let Some(token) = logins.challenge(conn, account.id, &options)? {
                 return Ok(Some(PendingStep::Challenged(token)));
             }
-            let LoginOptions { device_name, transport, proven, .. } = options;
+            let LoginOptions { device_name, transport, proven, parent, .. } = options;
             let options = SessionOptions {
                 kind: transport.session_kind(),
                 device_name: device_name.map(Label::into_string),
                 bound_to: proven,
+                parent,
             };
             let opened = logins.open_in(conn, &mut account, Amr::password(), options, &attempt.requester)?;
             Ok(Some(PendingStep::Opened(Box::new(opened))))
@@ -243,7 +258,8 @@ impl Logins {
         {
             return Ok(None);
         }
-        let challenge = Challenge { user, transport: options.transport, proven: options.proven };
+        let challenge =
+            Challenge { user, transport: options.transport, proven: options.proven, parent: options.parent };
         self.mfa.challenge(conn, challenge, options.device_name.as_ref()).map(Some)
     }
 

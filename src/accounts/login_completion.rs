@@ -148,10 +148,17 @@ impl Logins {
             return Err(CompleteError::NoChallenge);
         }
         claim.record_success_in(conn)?;
+        // It may have ended since the password was right.
+        if let Some(parent) = pending.parent
+            && !self.sessions.lock_parent(conn, parent, user)?
+        {
+            return Err(CompleteError::NoChallenge);
+        }
         let options = SessionOptions {
             kind: pending.transport.session_kind(),
             device_name: pending.device_name,
             bound_to: factor.proven,
+            parent: pending.parent,
         };
         let opened = self.open_in(conn, &mut account, method.amr(), options, requester)?;
         let actor = Actor { user: Some(user), session: Some(opened.session()), requester: requester.clone() };

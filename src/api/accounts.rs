@@ -81,6 +81,7 @@ pub(super) async fn register_account(
         kind: transport.session_kind(),
         device_name: device_name.map(Label::into_string),
         bound_to: proven_key(&request, transport).await?,
+        parent: None,
     };
     match accounts.register(new, password, options, &requester).await? {
         Registered::LoggedIn(logged_in) => {

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::access::{By, ByUser};
@@ -20,7 +21,7 @@ use crate::http::{Body, HttpContext, Problem};
 use crate::passwords::Password;
 use crate::throttle::{Limit, Throttle};
 use crate::tokens::opaque::{Kind, OpaqueToken, Purpose};
-use crate::types::{EmailAddress, EmailAddressError, Label, Transport};
+use crate::types::{EmailAddress, EmailAddressError, Label, SessionId, Transport};
 
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +36,9 @@ pub(super) struct LoginRequest {
     /// `trusted_device` of an earlier login from this device. With cookies it is in one.
     #[schema(value_type = Option<String>)]
     trusted_device: Option<Zeroizing<String>>,
+    /// A live browser session of the account, in which the app logs in: the new session ends with it.
+    #[schema(value_type = Option<SessionId>)]
+    parent_id: Option<Uuid>,
 }
 
 /// Tokens, or a login that waits for its second factor.
@@ -87,7 +91,8 @@ pub(super) async fn log_in(
     };
     let trusted_device = device.and_then(|text| OpaqueToken::parse(Kind::TrustedDevice, text));
     let proven = proven_key(&request, transport).await?;
-    let options = LoginOptions { device_name, transport, trusted_device, proven };
+    let options =
+        LoginOptions { device_name, transport, trusted_device, proven, parent: body.parent_id.map(SessionId) };
     let password = Password::parse(body.password).ok();
     match logins.login(&email, password, &options, &requester).await? {
         LoginStep::Complete(logged_in) => {
@@ -119,6 +124,11 @@ impl From<LoginError> for Problem {
                 "email_not_verified",
                 "The email address is not verified yet. Follow the link in the email that was sent to it.",
             ),
+            LoginError::NoParent => {
+                let mut fields = Fields::default();
+                fields.refuse("parent_id", "invalid", "is no live browser session of the account");
+                fields.into_problem()
+            }
             LoginError::Attempt(error) => error.into(),
             LoginError::Hasher(error) => error.into(),
             LoginError::Issue(error) => error.into(),

@@ -208,12 +208,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+
+    use crate::db::types::*;
+
     mfa_challenges (digest) {
         digest -> Binary,
         attempts -> Integer,
         transport -> Text,
         device_name -> Nullable<Text>,
         dpop_jkt -> Nullable<Binary>,
+        parent_id -> Nullable<SqlUuid>,
     }
 }
 

@@ -4,7 +4,7 @@ use super::Mfa;
 use super::store::{self, ChallengeRow};
 use crate::db::{Conn, DbError, DbResult};
 use crate::tokens::opaque::{self, IssuedToken, OpaqueToken, Purpose, TokenRecord};
-use crate::types::{KeyThumbprint, Label, Transport, UserId};
+use crate::types::{KeyThumbprint, Label, SessionId, Transport, UserId};
 
 /// The maximum number of codes per challenge. After that the login has to start again.
 const MAX_ATTEMPTS: i32 = 5;
@@ -17,6 +17,8 @@ pub(crate) struct Challenge {
     pub transport: Transport,
     /// The key whose possession the client has proven.
     pub proven: Option<KeyThumbprint>,
+    /// The browser session that the session is to end with.
+    pub parent: Option<SessionId>,
 }
 
 /// A login that waits for its second factor.
@@ -25,6 +27,8 @@ pub(crate) struct PendingLogin {
     pub transport: Transport,
     /// The name that the client gave the device.
     pub device_name: Option<String>,
+    /// The browser session that the session is to end with.
+    pub parent: Option<SessionId>,
 }
 
 impl Mfa {
@@ -35,13 +39,14 @@ impl Mfa {
         challenge: Challenge,
         device_name: Option<&Label>,
     ) -> DbResult<OpaqueToken> {
-        let Challenge { user, transport, proven } = challenge;
+        let Challenge { user, transport, proven, parent } = challenge;
         let record = TokenRecord { purpose: Purpose::MfaChallenge, user, session: None };
         let IssuedToken { token, .. } = opaque::issue(conn, record, &self.random, self.clock.now())?;
         let challenge = ChallengeRow {
             transport: transport.name().to_owned(),
             device_name: device_name.map(|name| name.as_str().to_owned()),
             dpop_jkt: proven,
+            parent_id: parent,
         };
         store::insert_challenge(conn, &token.digest(), challenge)?;
         Ok(token)
@@ -53,8 +58,9 @@ impl Mfa {
         let now = self.clock.now();
         let find = move |conn: &mut Conn| {
             let Some(record) = opaque::find(conn, &token, &[Purpose::MfaChallenge], now)? else { return Ok(None) };
-            let Some((transport, proven)) = store::find_challenge(conn, &token.digest())? else { return Ok(None) };
-            Ok(Some(Challenge { user: record.user, transport: transport_of(&transport)?, proven }))
+            let Some(row) = store::find_challenge(conn, &token.digest())? else { return Ok(None) };
+            let transport = transport_of(&row.transport)?;
+            Ok(Some(Challenge { user: record.user, transport, proven: row.dpop_jkt, parent: row.parent_id }))
         };
         self.db.read(find).await
     }
@@ -72,7 +78,8 @@ impl Mfa {
             return Ok(None);
         }
         let Some(row) = store::attempt_challenge(conn, &token.digest(), MAX_ATTEMPTS)? else { return Ok(None) };
-        Ok(Some(PendingLogin { transport: transport_of(&row.transport)?, device_name: row.device_name }))
+        let transport = transport_of(&row.transport)?;
+        Ok(Some(PendingLogin { transport, device_name: row.device_name, parent: row.parent_id }))
     }
 
     /// Redeems the token of a challenge whose code was accepted. Returns whether the token was valid.

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use crate::db::schema::{mfa_challenges, opaque_tokens, recovery_codes, totp_secrets, trusted_devices};
 use crate::db::types::{IpColumn, Json};
 use crate::db::{Conn, DbResult};
-use crate::types::{KeyThumbprint, Timestamp, TrustedDeviceId, UserId};
+use crate::types::{KeyThumbprint, SessionId, Timestamp, TrustedDeviceId, UserId};
 
 /// Returns whether the account has a confirmed secret.
 pub(super) fn is_enabled(conn: &mut Conn, user: UserId) -> DbResult<bool> {
@@ -118,12 +118,13 @@ pub(super) fn count_recovery_codes(conn: &mut Conn, user: UserId) -> DbResult<i6
 }
 
 /// The row of a challenge.
-#[derive(Queryable, Insertable)]
+#[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = mfa_challenges)]
 pub struct ChallengeRow {
     pub transport: String,
     pub device_name: Option<String>,
     pub dpop_jkt: Option<KeyThumbprint>,
+    pub parent_id: Option<SessionId>,
 }
 
 /// Inserts a challenge under the digest of its token.
@@ -133,10 +134,9 @@ pub(super) fn insert_challenge(conn: &mut Conn, digest: &[u8], challenge: Challe
     Ok(())
 }
 
-/// Finds the transport of a challenge, and the key whose possession was proven with the password.
-pub(super) fn find_challenge(conn: &mut Conn, digest: &[u8]) -> DbResult<Option<(String, Option<KeyThumbprint>)>> {
-    let columns = (mfa_challenges::transport, mfa_challenges::dpop_jkt);
-    Ok(mfa_challenges::table.find(digest).select(columns).first(conn).optional()?)
+/// Finds a challenge.
+pub(super) fn find_challenge(conn: &mut Conn, digest: &[u8]) -> DbResult<Option<ChallengeRow>> {
+    Ok(mfa_challenges::table.find(digest).select(ChallengeRow::as_select()).first(conn).optional()?)
 }
 
 /// Counts an attempt at a challenge. Returns `None` after `max` attempts.
@@ -146,6 +146,7 @@ pub(super) fn attempt_challenge(conn: &mut Conn, digest: &[u8], max: i32) -> DbR
         mfa_challenges::transport,
         mfa_challenges::device_name,
         mfa_challenges::dpop_jkt,
+        mfa_challenges::parent_id,
     ));
     Ok(attempted.get_results(conn)?.into_iter().next())
 }

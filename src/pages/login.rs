@@ -82,7 +82,8 @@ async fn log_in(visitor: &Visitor, form: &FormBody, return_to: Option<&ReturnTo>
     };
     let device = visitor.context.cookies.trusted_device(visitor.request())?;
     let trusted_device = device.and_then(|text| OpaqueToken::parse(Kind::TrustedDevice, text));
-    let options = LoginOptions { device_name: None, transport: Transport::Pages, trusted_device, proven: None };
+    let options =
+        LoginOptions { device_name: None, transport: Transport::Pages, trusted_device, proven: None, parent: None };
     let password = Password::parse(form.get("password").unwrap_or_default()).ok();
     let logins = state::<Logins>(visitor.request())?;
     match logins.login(&email, password, &options, &visitor.requester()).await {

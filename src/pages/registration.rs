@@ -84,7 +84,7 @@ async fn register(visitor: &Visitor, form: &FormBody) -> Answer {
         return Ok(ask(visitor, return_to.as_ref(), &typed, StatusCode::UNPROCESSABLE_ENTITY));
     };
     let new = NewAccount { email, name, roles: Roles::default() };
-    let options = SessionOptions { kind: SessionKind::Browser, device_name: None, bound_to: None };
+    let options = SessionOptions { kind: SessionKind::Browser, device_name: None, bound_to: None, parent: None };
     let accounts = state::<Accounts>(visitor.request())?;
     match accounts.register(new, password, options, &visitor.requester()).await {
         Ok(Registered::LoggedIn(LoggedIn::Browser(cookie))) => {

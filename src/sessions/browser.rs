@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{BrowserCookie, Reauthenticated, Session, SessionSnapshot, Sessions, store};
 use crate::db::{Conn, DbResult};
 use crate::tokens::opaque::{Kind, OpaqueToken};
-use crate::types::{SessionId, Timestamp};
+use crate::types::{SessionId, Timestamp, UserId};
 
 /// How often the use of a browser session is recorded.
 const USE_INTERVAL: Duration = Duration::from_secs(60);
@@ -48,6 +48,12 @@ impl Sessions {
     /// Returns the cookie of a browser session whose owner has authenticated again, after the commit.
     pub(crate) fn renewed_cookie(&self, reauthenticated: &Reauthenticated, secret: OpaqueToken) -> BrowserCookie {
         BrowserCookie { secret, max_age: reauthenticated.snapshot.ends_at.since(reauthenticated.at) }
+    }
+
+    /// Locks a browser session in the caller's transaction, so that it cannot end before a session within it is there.
+    /// Returns whether it is a live one of `user`.
+    pub(crate) fn lock_parent(&self, conn: &mut Conn, parent: SessionId, user: UserId) -> DbResult<bool> {
+        Ok(store::lock_live(conn, parent, self.clock.now())?.is_some() && store::is_browser_of(conn, parent, user)?)
     }
 
     /// Records that a browser session was used by its owner, at most once a minute. Nobody waits for it, and it may be

@@ -58,12 +58,11 @@ impl Sessions {
     /// Prepares an impersonation session in which `impersonator` acts for the owner.
     pub(crate) fn prepare_impersonation(&self, impersonator: Impersonator, requester: &Requester) -> PreparedSession {
         let Impersonator { user, session, amr, authenticated_at, bound_to } = impersonator;
-        let mut prepared =
-            self.prepare(amr, requester, SessionOptions { kind: SessionKind::App, device_name: None, bound_to });
+        let options = SessionOptions { kind: SessionKind::App, device_name: None, bound_to, parent: Some(session) };
+        let mut prepared = self.prepare(amr, requester, options);
         prepared.ends_at = prepared.created_at.plus(self.policy.access_token_ttl.min(MAX_LIFETIME));
         prepared.authenticated_at = authenticated_at;
         prepared.actor = Some(user);
-        prepared.parent = Some(session);
         prepared
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct SessionOptions {
     pub device_name: Option<String>,
     /// The key whose possession the client has proven, to which the session's tokens are bound (RFC 9449).
     pub bound_to: Option<KeyThumbprint>,
+    /// The session with which it ends.
+    pub parent: Option<SessionId>,
 }
 
 /// The secret of a new session, whose digest its row has.
@@ -232,7 +234,7 @@ impl PreparedSession {
 impl Sessions {
     /// Prepares a session for a user who has just authenticated with the methods of `amr`.
     pub(crate) fn prepare(&self, amr: Amr, requester: &Requester, options: SessionOptions) -> PreparedSession {
-        let SessionOptions { kind, device_name, bound_to } = options;
+        let SessionOptions { kind, device_name, bound_to, parent } = options;
         let now = self.clock.now();
         let session = SessionId(self.random.id(now));
         let (secret, lifetime) = match kind {
@@ -258,7 +260,7 @@ impl Sessions {
             authenticated_at: now,
             ends_at: now.plus(lifetime),
             actor: None,
-            parent: None,
+            parent,
             bound_to,
         }
     }

@@ -20,6 +20,9 @@ both_backends! {
     forms_of_other_pages_change_nothing,
     a_browser_session_ends_without_use_and_in_any_case,
     the_cookie_opens_pages_alone,
+    an_app_logs_in_within_a_browser_session_and_ends_with_it,
+    an_app_logs_in_within_no_other_session,
+    no_app_is_left_behind_when_its_browser_session_ends_meanwhile,
     what_people_and_programs_choose_shows_as_text,
 }
 
@@ -341,6 +344,75 @@ async fn the_cookie_opens_pages_alone(server: Server) {
     for text in [&*owner.access, &owner.refresh, &secret.replace("ktb_", "ktd_"), &format!("{secret}A"), ""] {
         let other = Browser { cookies: vec![(COOKIE.to_owned(), text.to_owned())], ..Browser::new(&server) };
         assert_eq!(other.get(SESSIONS).await.status, 303, "{text}");
+    }
+}
+
+/// The id of the browser session of an account.
+async fn browser_session(server: &Endpoint, access: &str) -> String {
+    let sessions = server.sessions(access).await;
+    let sessions = sessions["sessions"].as_array().unwrap();
+    sessions.iter().find(|session| session["kind"] == "browser").unwrap()["id"].as_str().unwrap().to_owned()
+}
+
+fn within(server: &Endpoint, email: &str, parent: &str) -> Request {
+    let body = json!({"email": email, "password": PASSWORD, "parent_id": parent, "device_name": "The app"});
+    server.post("/api/v1/auth/login").json(&body)
+}
+
+async fn an_app_logs_in_within_a_browser_session_and_ends_with_it(server: Server) {
+    let Person { tokens: owner, recovery_codes: codes, .. } = person(&server, &server.clock).await;
+    let mut browser = Browser::new(&server);
+    let token = waiting(&mut browser, &owner.email).await;
+    browser.post("/login", &[("mfa_token", &token), ("code", &codes[0])]).await.assert_status(303);
+    let parent = browser_session(&server, &owner.access).await;
+    let begun = within(&server, &owner.email, &parent).send().await.assert_status(200).json();
+    let body = json!({"mfa_token": begun["mfa_token"], "method": "recovery_code", "code": codes[1]});
+    let app = server.post("/api/v1/auth/mfa").json(&body).send().await;
+    let app = crate::support::Tokens::of(app.assert_status(200));
+    let shown = server.get(&format!("/api/v1/sessions/{}", app.session)).bearer(&owner.access).send().await.json();
+    assert_eq!(shown["parent_id"], json!(parent), "{shown}");
+    let list = browser.list().await;
+    assert!(list.contains("<h3>Apps</h3>") && list.contains("The app"), "{list}");
+    let path = format!("/api/v1/sessions/{parent}");
+    server.delete(&path).bearer(&owner.access).send().await.assert_status(204);
+    server.me(&app.access).await.assert_problem(401, "invalid_token");
+    server.refreshing(&app.refresh).send().await.assert_problem(401, "session_revoked");
+    server.me(&owner.access).await.assert_status(200);
+}
+
+async fn an_app_logs_in_within_no_other_session(server: Server) {
+    let (owner, stranger) = (server.register().await, server.register().await);
+    let mut browser = Browser::logged_in(&server, &owner.email).await;
+    let _theirs = Browser::logged_in(&server, &stranger.email).await;
+    let own = browser_session(&server, &owner.access).await;
+    let theirs = browser_session(&server, &stranger.access).await;
+    let app = owner.session.0.to_string();
+    let before = server.count("sessions");
+    for parent in [&*theirs, &app, "00000000-0000-0000-0000-000000000000"] {
+        within(&server, &owner.email, parent).send().await.assert_problem(422, "invalid_input");
+    }
+    within(&server, &owner.email, "x").send().await.assert_status(422);
+    browser.post("/logout", &[]).await;
+    within(&server, &owner.email, &own).send().await.assert_problem(422, "invalid_input");
+    assert_eq!(server.count("sessions"), before);
+}
+
+async fn no_app_is_left_behind_when_its_browser_session_ends_meanwhile(backend: Backend) {
+    let server = Server::with(backend, &crate::mfa::NO_LIMITS).await;
+    let owner = server.register().await;
+    for _ in 0..3 {
+        let mut browser = Browser::logged_in(&server, &owner.email).await;
+        let parent = browser_session(&server, &owner.access).await;
+        let logins = (0..4).map(|_| within(&server, &owner.email, &parent));
+        let (answers, ended) = tokio::join!(crate::support::http::at_once(logins), browser.post("/logout", &[]));
+        assert_eq!(ended.status, 303);
+        for answer in answers {
+            assert!([200, 422].contains(&answer.status), "{answer:?}");
+            if answer.status == 200 {
+                let app = crate::support::Tokens::of(&answer);
+                server.me(&app.access).await.assert_problem(401, "invalid_token");
+            }
+        }
     }
 }
 

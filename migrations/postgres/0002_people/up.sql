@@ -102,7 +102,9 @@ CREATE TABLE mfa_challenges (
     attempts integer NOT NULL DEFAULT 0,
     transport text NOT NULL,
     device_name text,
-    dpop_jkt bytea
+    dpop_jkt bytea,
+    -- The browser session that the session ends with.
+    parent_id uuid
 );
 
 -- Devices that log in without a second factor, by the digest of their token.

@@ -92,7 +92,9 @@ CREATE TABLE mfa_challenges (
     attempts integer NOT NULL DEFAULT 0,
     transport text NOT NULL,
     device_name text,
-    dpop_jkt blob
+    dpop_jkt blob,
+    -- The browser session that the session ends with.
+    parent_id blob
 );
 
 -- Devices that log in without a second factor, by the digest of their token.

@@ -193,6 +193,13 @@ pub(super) fn find_browser(conn: &mut Conn, digest: &[u8]) -> DbResult<Option<(T
     Ok(token_family(conn, session)?.map(|family| (family, language)))
 }
 
+/// Returns whether a session is a browser's, and its own login of `user`.
+pub(super) fn is_browser_of(conn: &mut Conn, session: SessionId, user: UserId) -> DbResult<bool> {
+    let own = sessions::table.filter(sessions::id.eq(session)).filter(sessions::user_id.eq(user));
+    let own = own.filter(sessions::kind.eq(SessionKind::Browser.name())).filter(sessions::actor_id.is_null());
+    Ok(own.count().get_result::<i64>(conn)? == 1)
+}
+
 /// Records the use of a browser session, which ends at `expires_at` unless it is used again.
 pub(super) fn use_browser(conn: &mut Conn, session: SessionId, now: Timestamp, expires_at: Timestamp) -> DbResult<()> {
     let own = sessions::table.filter(sessions::id.eq(session)).filter(sessions::expires_at.lt(expires_at));

@@ -21,7 +21,9 @@ macro_rules! matching {
             }
             SessionSelector::OneOf(session, user) => {
                 let own = sessions::id.eq(session).and(sessions::user_id.eq(user));
-                let child = sessions::parent_id.eq(session).and(sessions::actor_id.eq(user));
+                let by_user =
+                    sessions::actor_id.eq(user).or(sessions::actor_id.is_null().and(sessions::user_id.eq(user)));
+                let child = sessions::parent_id.eq(session).and(by_user);
                 let $matches = own.or(child.assume_not_null());
                 $query
             }
