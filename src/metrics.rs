@@ -2,9 +2,10 @@
 
 mod process;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -28,6 +29,8 @@ struct Counters {
     checks: Family<Label<CheckSource>, Counter>,
     logins: Family<Label<LoginOutcome>, Counter>,
     limited: Family<Label<&'static str>, Counter>,
+    /// The same by their names, which a family does not tell.
+    limited_by_name: Mutex<BTreeMap<&'static str, u64>>,
     revocations: Counter,
     connections_refused: Counter,
     batches: Histogram,
@@ -225,6 +228,7 @@ impl Metrics {
             checks: Family::default(),
             logins: Family::default(),
             limited: Family::default(),
+            limited_by_name: Mutex::default(),
             revocations: Counter::default(),
             connections_refused: Counter::default(),
             batches: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
@@ -268,6 +272,9 @@ impl Metrics {
     /// Counts an attempt that the rate limit with this name refused.
     pub fn limited(&self, limit: &'static str) {
         self.counters.limited.get_or_create(&[("limit", limit)]).inc();
+        let mut by_name = self.counters.limited_by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        let total = by_name.entry(limit).or_default();
+        *total = total.saturating_add(1);
     }
 
     /// Counts revoked sessions.
@@ -304,8 +311,8 @@ impl Metrics {
         self.counters.request_seconds.observe(duration.as_secs_f64());
     }
 
-    /// Returns the numbers of logins and refreshes by outcome, without those that are zero. The names are such as
-    /// `login.succeeded` and `refresh.rotated`.
+    /// Returns the numbers of logins and refreshes by outcome, and of refusals by limit, without those that are zero.
+    /// The names are such as `login.succeeded`, `refresh.rotated` and `limit.login-account`.
     pub fn totals(&self) -> Vec<(String, u64)> {
         let logins = LoginOutcome::ALL.iter().filter_map(|outcome| {
             let total = self.counters.logins.get(&[("outcome", *outcome)])?.get();
@@ -315,7 +322,9 @@ impl Metrics {
             let total = self.counters.refreshes.get(&[("outcome", *outcome)])?.get();
             Some((format!("refresh.{}", outcome.name()), total))
         });
-        logins.chain(refreshes).collect()
+        let limited = self.counters.limited_by_name.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let limited = limited.into_iter().map(|(name, total)| (format!("limit.{name}"), total));
+        logins.chain(refreshes).chain(limited).collect()
     }
 
     /// Returns all metrics in the OpenMetrics text format.

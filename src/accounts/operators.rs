@@ -1,5 +1,7 @@
 //! Accounts as operators see them.
 
+use std::collections::HashMap;
+
 use super::Accounts;
 use super::store::{self, AccountRow};
 use crate::db::DbResult;
@@ -70,6 +72,12 @@ impl Accounts {
     pub(crate) async fn page(&self, after: Option<UserId>, limit: i64) -> DbResult<Vec<Account>> {
         let rows = self.db.read(move |conn| store::page(conn, after, limit)).await?;
         Ok(rows.iter().map(Account::from).collect())
+    }
+
+    /// Finds the email addresses of accounts. Those that do not exist are left out.
+    pub(crate) async fn emails(&self, users: Vec<UserId>) -> DbResult<HashMap<UserId, String>> {
+        let found = self.db.read(move |conn| store::emails(conn, &users)).await?;
+        Ok(found.into_iter().collect())
     }
 
     /// Counts all accounts.

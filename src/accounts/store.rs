@@ -324,6 +324,11 @@ pub(super) fn find(conn: &mut Conn, id: UserId) -> DbResult<Option<AccountRow>> 
     Ok(users::table.filter(users::id.eq(id)).select(AccountRow::as_select()).first(conn).optional()?)
 }
 
+/// Finds the email addresses of accounts.
+pub(super) fn emails(conn: &mut Conn, ids: &[UserId]) -> DbResult<Vec<(UserId, String)>> {
+    Ok(users::table.filter(users::id.eq_any(ids)).select((users::id, users::email)).load(conn)?)
+}
+
 /// Locks the enabled accounts with the role of an administrator that are not to be deleted and have a password, in the
 /// order of their ids, and returns these.
 pub(super) fn lock_administrators(conn: &mut Conn) -> DbResult<Vec<UserId>> {

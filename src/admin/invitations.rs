@@ -100,6 +100,21 @@ impl Admin {
         }
     }
 
+    /// Deletes the trusted devices of an account: each of them needs the second factor again. Returns how many were
+    /// deleted.
+    ///
+    /// # Errors
+    /// The account does not exist, or the caller is no administrator.
+    pub(crate) async fn delete_trusted_devices(&self, user: UserId, by: &Operator) -> Result<usize, AdminError> {
+        let mfa = self.two_step.mfa.clone();
+        let by = by.clone();
+        let deleted = self.db.transact(move |conn| {
+            lock(conn, user, &by)?;
+            Ok(mfa.delete_trusted_devices(conn, user, None, &by.actor())?)
+        });
+        deleted.await
+    }
+
     /// Disables two-step login of an account whose owner has lost the second factor, with its recovery codes, trusted
     /// devices and waiting logins. Sessions go on. The owner is told.
     ///

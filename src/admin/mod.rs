@@ -3,9 +3,11 @@
 
 mod clients;
 mod deletion;
+mod health;
 mod impersonation;
 mod invitations;
 mod keys;
+mod outbox;
 pub(crate) mod secrets;
 mod sessions;
 pub(crate) mod stats;
@@ -26,13 +28,14 @@ use crate::passwords::{HasherError, NewPasswordError, WeakPassword};
 use crate::random::Random;
 use crate::retention::Retention;
 use crate::sessions::{IssueError, Sessions};
-use crate::types::{ADMIN, Timestamp, UserId};
+use crate::types::{ADMIN, RolesError, Timestamp, UserId};
 
 pub(crate) use clients::{IssuedSecret, Replaced};
+pub(crate) use health::Health;
 pub(crate) use impersonation::{ImpersonationReason, ImpersonationReasonError};
 pub(crate) use invitations::NewUser;
 pub(crate) use sessions::Cleanup;
-pub(crate) use users::{UpdatedUser, UserChange};
+pub(crate) use users::{RoleChange, UpdatedUser, UserChange};
 
 /// The operations of operators. Clones share everything.
 #[derive(Clone)]
@@ -144,6 +147,9 @@ pub(crate) enum AdminError {
         /// The time after which one is sent again.
         retry_after: Duration,
     },
+    /// The account would have roles that it cannot have.
+    #[error(transparent)]
+    Roles(#[from] RolesError),
     /// The password is easy to guess.
     #[error(transparent)]
     Weak(#[from] WeakPassword),

@@ -3,7 +3,7 @@
 use super::{Admin, Operator};
 use crate::db::DbResult;
 use crate::revocations::Reason;
-use crate::sessions::{Session, SessionSelector};
+use crate::sessions::{OwnedSession, Session, SessionPage, SessionQuery, SessionSelector};
 use crate::types::{SessionId, UserId};
 
 /// The result of a cleanup.
@@ -23,6 +23,21 @@ impl Admin {
             return Ok(None);
         }
         Ok(Some(self.sessions.list(user, include_ended).await?))
+    }
+
+    /// Finds up to `limit` sessions of all accounts that follow the session `after`, newest first.
+    pub(crate) async fn search_sessions(
+        &self,
+        query: SessionQuery,
+        after: Option<SessionId>,
+        limit: usize,
+    ) -> DbResult<SessionPage> {
+        self.sessions.search(query, after, limit).await
+    }
+
+    /// Finds a session with its owner, whatever account it belongs to.
+    pub(crate) async fn find_session(&self, session: SessionId) -> DbResult<Option<OwnedSession>> {
+        self.sessions.find_owned(session).await
     }
 
     /// Revokes all sessions of an account. Returns how many; `None` if the account does not exist.

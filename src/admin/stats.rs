@@ -39,7 +39,7 @@ pub(crate) struct Stats {
     pub server_time: Timestamp,
 }
 
-/// The logins and refreshes of one hour. The counts of the last minute may be missing.
+/// The logins, refreshes and refusals of one hour. The counts of the last minute may be missing.
 #[derive(Clone, Debug)]
 pub(crate) struct HourlyStats {
     /// The beginning of the hour.
@@ -48,6 +48,8 @@ pub(crate) struct HourlyStats {
     pub logins: BTreeMap<String, i64>,
     /// Refreshes by outcome.
     pub refreshes: BTreeMap<String, i64>,
+    /// Attempts that were refused, by rate limit.
+    pub limited: BTreeMap<String, i64>,
 }
 
 /// The counts of accounts and sessions.
@@ -96,12 +98,14 @@ fn by_hour(rows: Vec<(Timestamp, String, i64)>) -> Vec<HourlyStats> {
     let mut hours: Vec<HourlyStats> = Vec::new();
     for (hour, name, count) in rows {
         if hours.last().is_none_or(|last| last.hour != hour) {
-            hours.push(HourlyStats { hour, logins: BTreeMap::new(), refreshes: BTreeMap::new() });
+            let none = BTreeMap::new;
+            hours.push(HourlyStats { hour, logins: none(), refreshes: none(), limited: none() });
         }
         let Some(last) = hours.last_mut() else { continue };
         match name.split_once('.') {
             Some(("login", outcome)) => last.logins.insert(outcome.to_owned(), count),
             Some(("refresh", outcome)) => last.refreshes.insert(outcome.to_owned(), count),
+            Some(("limit", limit)) => last.limited.insert(limit.to_owned(), count),
             _ => None,
         };
     }

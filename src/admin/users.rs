@@ -1,16 +1,19 @@
 //! Lists and changes accounts for operators.
 
+use std::collections::HashMap;
+
 use super::{Admin, AdminError, Operator, lock};
 use crate::accounts::deletion::lock_unless_last;
 use crate::accounts::password::SetPasswordError;
 use crate::accounts::{Account, AccountPage, AccountQuery, LockedAccount, Position};
 use crate::audit::{Actor, Event, Record};
 use crate::db::{Conn, DbResult};
+use crate::mfa::TrustedDevice;
 use crate::passwords::NewPassword;
 use crate::revocations::Reason;
 use crate::sessions::{RevokedSessions, SessionSelector};
 use crate::tokens::opaque::{self, Purpose};
-use crate::types::{ADMIN, EmailAddress, Label, Patch, Roles, UserId};
+use crate::types::{ADMIN, EmailAddress, Label, Patch, Role, Roles, USER, UserId};
 
 /// A change of an account.
 #[derive(Clone, Default)]
@@ -19,6 +22,8 @@ pub(crate) struct UserChange {
     pub disabled: Option<bool>,
     /// The new roles, which replace all current ones; `None` keeps them.
     pub roles: Option<Roles>,
+    /// A role that is given or taken, whatever the others are.
+    pub role: Option<RoleChange>,
     /// The new name.
     pub name: Patch<Label>,
     /// The new email address, which is not verified unless `verified` says so; `None` keeps it.
@@ -27,10 +32,20 @@ pub(crate) struct UserChange {
     pub verified: Option<bool>,
 }
 
+/// A change of one role of an account.
+#[derive(Clone)]
+pub(crate) enum RoleChange {
+    /// The account gets the role.
+    Give(Role),
+    /// The account loses the role.
+    Take(Role),
+}
+
 impl UserChange {
     /// Returns whether an administrator is none any more after the change.
     fn takes_administration(&self) -> bool {
-        self.disabled == Some(true) || self.roles.as_ref().is_some_and(|roles| !roles.contains(ADMIN))
+        let is_taken = matches!(&self.role, Some(RoleChange::Take(role)) if role.as_str() == ADMIN);
+        self.disabled == Some(true) || is_taken || self.roles.as_ref().is_some_and(|roles| !roles.contains(ADMIN))
     }
 }
 
@@ -61,6 +76,16 @@ impl Admin {
     /// Finds an account.
     pub(crate) async fn user(&self, user: UserId) -> DbResult<Option<Account>> {
         self.accounts.find(user).await
+    }
+
+    /// Finds the email addresses of accounts. Those that do not exist are left out.
+    pub(crate) async fn emails(&self, users: Vec<UserId>) -> DbResult<HashMap<UserId, String>> {
+        self.accounts.emails(users).await
+    }
+
+    /// Lists the devices from which an account logs in without a second factor, newest first.
+    pub(crate) async fn trusted_devices(&self, user: UserId) -> DbResult<Vec<TrustedDevice>> {
+        self.two_step.mfa.trusted_devices(user).await
     }
 
     /// Returns whether logins of an account need a second factor.
@@ -97,6 +122,15 @@ impl Admin {
                 admin.update_name(conn, &mut account, name.map(Label::into_string), &actor)?;
             }
             if let Some(roles) = change.roles {
+                revoked.extend(admin.update_roles(conn, &mut account, &roles, &actor)?);
+            }
+            if let Some(role) = change.role {
+                let roles = match &role {
+                    RoleChange::Give(role) => account.roles.with(role)?,
+                    // The role that every account has stays.
+                    RoleChange::Take(role) if role.as_str() == USER => account.roles.clone(),
+                    RoleChange::Take(role) => account.roles.clone().without(role.as_str()),
+                };
                 revoked.extend(admin.update_roles(conn, &mut account, &roles, &actor)?);
             }
             if let Some(disabled) = change.disabled {

@@ -201,7 +201,7 @@ pub(super) async fn update_user(
     let email = request.email.as_deref().map(EmailAddress::parse);
     let email = email.and_then(|parsed| fields.check("email", parsed, |error| EmailAddressError::code(*error)));
     fields.into_result()?;
-    let change = UserChange { disabled: request.disabled, roles, name, email, verified: request.verified };
+    let change = UserChange { disabled: request.disabled, roles, role: None, name, email, verified: request.verified };
     let updated = admin.update_user(user, change, &Operator::Administrator(caller.actor(&context))).await?;
     Ok(web::Json(updated.account.into()))
 }
@@ -322,7 +322,7 @@ pub(super) struct Stats {
     server_time: Timestamp,
 }
 
-/// The logins and refreshes of one hour, as far as servers have recorded them: up to a minute ago.
+/// The logins, refreshes and refusals of one hour, as far as servers have recorded them: up to a minute ago.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct HourlyStats {
     hour: Timestamp,
@@ -330,12 +330,14 @@ pub(super) struct HourlyStats {
     logins: BTreeMap<String, i64>,
     /// Refreshes by outcome.
     refreshes: BTreeMap<String, i64>,
+    /// Attempts that were refused, by rate limit.
+    limited: BTreeMap<String, i64>,
 }
 
 impl From<stats::HourlyStats> for HourlyStats {
     fn from(stats: stats::HourlyStats) -> Self {
-        let stats::HourlyStats { hour, logins, refreshes } = stats;
-        Self { hour, logins, refreshes }
+        let stats::HourlyStats { hour, logins, refreshes, limited } = stats;
+        Self { hour, logins, refreshes, limited }
     }
 }
 

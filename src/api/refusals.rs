@@ -222,6 +222,11 @@ impl From<AdminError> for Problem {
                 fields.refuse("signing_algorithm", "unsupported_algorithm", &error.to_string());
                 fields.into_problem()
             }
+            AdminError::Roles(error) => {
+                let mut fields = Fields::default();
+                fields.refuse("roles", error.code(), &error.to_string());
+                fields.into_problem()
+            }
             AdminError::Weak(error) => weak_password("password", &error),
             AdminError::Hasher(error) => error.into(),
             AdminError::Disabled => Self::conflict("account_disabled", "The account is disabled."),

@@ -158,6 +158,8 @@ events! {
     KeyRetired = "key.retired", Success;
     /// A signing key was revoked, and with it its access tokens. Details: `kid` and `algorithm`.
     KeyRevoked = "key.revoked", Success;
+    /// An operator had emails tried again at once. Details: their number, `emails`; the id of a single one, `email`.
+    EmailsRetried = "emails.retried", Success;
     /// A rate limit was exceeded. Details: `limit`. Logged at most once a minute for each limit and subject on each
     /// server.
     LimitExceeded = "rate_limit.exceeded", Failure;

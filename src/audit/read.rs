@@ -106,6 +106,12 @@ fn entries(rows: Vec<AuditRow>, devices: &Devices) -> Vec<Entry> {
 }
 
 impl Audit {
+    /// Finds the entry with this id.
+    pub async fn find(&self, id: AuditId) -> DbResult<Option<Entry>> {
+        let row = self.db.read(move |conn| store::find(conn, id)).await?;
+        Ok(entries(row.into_iter().collect(), &self.devices).pop())
+    }
+
     /// Reads a page of up to `limit` entries that follow the entry `after`.
     pub async fn page(&self, filter: &Filter, after: Option<AuditId>, limit: usize) -> DbResult<Page> {
         if filter.contradicts_itself() {

@@ -158,6 +158,11 @@ pub(super) fn page(conn: &mut Conn, filter: &Filter, after: Option<AuditId>, lim
     Ok(PageRows { rows, next, is_cut: last_scanned.is_some() })
 }
 
+/// Finds the entry with this id.
+pub(super) fn find(conn: &mut Conn, id: AuditId) -> DbResult<Option<AuditRow>> {
+    Ok(audit_log::table.find(id).select(AuditRow::as_select()).first(conn).optional()?)
+}
+
 /// Counts the rows that match the filter. Returns `None` if there are too many.
 pub(super) fn count(conn: &mut Conn, filter: &Filter) -> DbResult<Option<usize>> {
     let span = span(filter, None);

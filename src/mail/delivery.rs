@@ -34,9 +34,9 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(15);
 /// The maximum number of emails that one server delivers concurrently.
 const CONCURRENCY: usize = 4;
 
-/// How long a claim of an email is valid: longer than a delivery can take ([`super::smtp::TIMEOUT`]), plus the access
-/// to the database and a difference of a minute between clocks.
-const LEASE: Duration = Duration::from_secs(300);
+/// The time for which a claim of an email is valid: longer than a delivery can take ([`super::smtp::TIMEOUT`]), plus
+/// the access to the database and a difference of a minute between clocks.
+pub(super) const LEASE: Duration = Duration::from_secs(300);
 
 /// The delay after the first attempt. It doubles with each attempt.
 const FIRST_DELAY: Duration = Duration::from_secs(60);

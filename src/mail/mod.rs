@@ -9,6 +9,7 @@ mod email;
 mod files;
 mod limit;
 mod message;
+mod outbox;
 mod samples;
 mod smtp;
 mod store;
@@ -35,6 +36,7 @@ use crate::types::{EmailId, Timestamp};
 pub use activity::{Activity, DeviceName};
 pub use delivery::Delivery;
 pub use email::{Email, Link, LoginRisk, MfaChange};
+pub use outbox::{QueuedEmail, list_outbox};
 pub use templates::TemplateError;
 
 use limit::{Admission, EmailClass, Limits};

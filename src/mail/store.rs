@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 
 use diesel::prelude::*;
 
+use crate::db::connection::MultiBackend;
 use crate::db::schema::{email_counts, outbox, users};
 use crate::db::{Conn, DbResult};
 use crate::types::{EmailAddress, EmailId, Language, Timestamp, UserId};
@@ -33,6 +34,20 @@ pub(super) struct MailRow {
     pub expires_at: Option<Timestamp>,
     /// The number of attempts that were started.
     pub attempts: i32,
+}
+
+/// The row of an email in a list, without its message.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = outbox)]
+pub(super) struct OutboxRow {
+    pub id: EmailId,
+    pub kind: String,
+    pub recipient: String,
+    pub created_at: Timestamp,
+    pub next_attempt_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    pub attempts: i32,
+    pub last_error: Option<String>,
 }
 
 /// The recipient of an email.
@@ -172,6 +187,32 @@ pub(super) fn expire(conn: &mut Conn, before: Timestamp, limit: i64) -> DbResult
 pub(super) fn forget(conn: &mut Conn, addresses: &[String]) -> DbResult<()> {
     diesel::delete(outbox::table.filter(outbox::recipient.eq_any(addresses))).execute(conn)?;
     Ok(())
+}
+
+/// Finds up to `limit` emails that were queued before `after`, newest first: those that wait, or those that were given
+/// up.
+pub(super) fn list(conn: &mut Conn, is_waiting: bool, after: Option<EmailId>, limit: i64) -> DbResult<Vec<OutboxRow>> {
+    let mut emails = outbox::table.into_boxed::<MultiBackend>();
+    emails = match is_waiting {
+        true => emails.filter(outbox::next_attempt_at.is_not_null()),
+        false => emails.filter(outbox::next_attempt_at.is_null()),
+    };
+    if let Some(after) = after {
+        emails = emails.filter(outbox::id.lt(after));
+    }
+    Ok(emails.order(outbox::id.desc()).limit(limit).select(OutboxRow::as_select()).load(conn)?)
+}
+
+/// Lets the waiting email `id`, or all of them, be tried at `now` if the next attempt is later than `after`. Returns
+/// how many those are.
+pub(super) fn hasten(conn: &mut Conn, id: Option<EmailId>, after: Timestamp, now: Timestamp) -> DbResult<usize> {
+    let later = outbox::next_attempt_at.gt(after).assume_not_null();
+    Ok(match id {
+        Some(id) => {
+            diesel::update(outbox::table.find(id).filter(later)).set(outbox::next_attempt_at.eq(now)).execute(conn)?
+        }
+        None => diesel::update(outbox::table.filter(later)).set(outbox::next_attempt_at.eq(now)).execute(conn)?,
+    })
 }
 
 /// Finds up to `limit` waiting emails after `after`, by their ids: id, recipient and encrypted message.

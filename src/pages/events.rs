@@ -4,7 +4,7 @@ use crate::audit::{Entry, Event};
 use crate::texts::Text;
 
 /// The sentence of each event.
-static SENTENCES: [(Event, Text); 58] = [
+static SENTENCES: [(Event, Text); 59] = [
     (Event::AccountRegistered, Text::of("event-account-registered")),
     (Event::AccountInvited, Text::of("event-account-invited")),
     (Event::InvitationAccepted, Text::of("event-invitation-accepted")),
@@ -62,6 +62,7 @@ static SENTENCES: [(Event, Text); 58] = [
     (Event::KeyRotated, Text::of("event-key-rotated")),
     (Event::KeyRetired, Text::of("event-key-retired")),
     (Event::KeyRevoked, Text::of("event-key-revoked")),
+    (Event::EmailsRetried, Text::of("event-emails-retried")),
     (Event::LimitExceeded, Text::of("event-limit")),
 ];
 

@@ -60,6 +60,19 @@ page_responses! {
         "409" "The state of the account does not allow it", "408" "The form took too long to arrive", "413" "The form is too large", "415" "No form",
         "422" "A value is not valid", "429" "Too many requests", "500" "Something went wrong on the server",
         "503" "To be tried again";
+    /// The responses of a page of the console.
+    ConsolePageResponses = "200" "The page", "303" "To the login", "400" "A cookie cannot be read",
+        "403" "Only administrators may see it", "404" "There is no such person or entry",
+        "422" "A value is not valid", "429" "Too many requests", "500" "Something went wrong on the server",
+        "503" "To be tried again";
+    /// The responses to a form of the console.
+    ConsoleFormResponses = "200" "The question for password and code", "303" "Done, or to the login",
+        "400" "A cookie cannot be read", "401" "The password or the code is wrong",
+        "403" "The form was sent by another page, or only administrators may send it",
+        "404" "There is no such person", "408" "The form took too long to arrive",
+        "409" "The state of the account does not allow it", "413" "The form is too large", "415" "No form",
+        "422" "A value is not valid", "429" "Too many requests", "500" "Something went wrong on the server",
+        "503" "To be tried again";
     /// The responses to the form of a page.
     FormResponses = "200" "Done", "400" "The link is not valid any more",
         "408" "The form took too long to arrive", "409" "The state of the account does not allow it",

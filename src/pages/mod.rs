@@ -8,6 +8,7 @@
 
 pub(crate) mod account;
 pub(crate) mod activity;
+pub(crate) mod admin;
 pub(crate) mod assets;
 mod confirmation;
 mod events;

@@ -3,6 +3,7 @@
 use actix_web::ResponseError as _;
 use actix_web::http::StatusCode;
 
+use super::admin;
 use super::page::Page;
 use crate::http::Problem;
 use crate::passwords::{Password, WeakPassword};
@@ -41,7 +42,7 @@ pub(super) fn reason(problem: &Problem, site: &str) -> Text {
         "incomplete_body" | "request_timeout" => Text::of("refused-too-slow"),
         "body_too_large" => Text::of("refused-too-large"),
         "duplicate_cookie" | "malformed_cookie" => Text::of("refused-cookie"),
-        _ => Text::of("refused-other").with("site", site),
+        other => admin::refusal(other).unwrap_or_else(|| Text::of("refused-other").with("site", site)),
     }
 }
 

@@ -251,7 +251,7 @@ fn card(session: &Session, own: SessionId, refused: Option<&Refused<'_>>, now: T
 }
 
 /// Returns the name of the icon of a device.
-fn icon(session: &Session) -> &'static str {
+pub(super) fn icon(session: &Session) -> &'static str {
     match session.device.device_type.name() {
         "mobile" => "phone",
         "tablet" => "tablet",

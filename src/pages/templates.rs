@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use actix_web::web::Bytes;
 use minijinja::{Environment, Error, ErrorKind, HtmlEscape, UndefinedBehavior, Value, context};
 
+use super::admin;
 use super::assets::Assets;
 use crate::config::Config;
 use crate::texts::template::add_texts;
@@ -183,7 +184,8 @@ pub(super) fn environment(language: Language, look: &Arc<Look>) -> Environment<'
         let path = look.assets.path(&look.base, name);
         path.ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("no asset {name}")))
     });
-    for (name, template) in TEMPLATES {
+    // The console is built-in alone: whoever runs the server has no need to look like it.
+    for (name, template) in TEMPLATES.into_iter().chain(admin::TEMPLATES) {
         #[expect(clippy::expect_used, reason = "the templates are part of the program, and tests render them")]
         environment.add_template(name, template).expect("a valid template");
     }

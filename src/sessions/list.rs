@@ -56,7 +56,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    fn new(row: SessionRow, devices: &Devices, now: Timestamp) -> Self {
+    pub(super) fn new(row: SessionRow, devices: &Devices, now: Timestamp) -> Self {
         let expires_at = row.expires_at.min(row.ends_at);
         Self {
             id: row.id,

@@ -14,6 +14,7 @@ mod reauthentication;
 pub(crate) mod refresh;
 mod revoke;
 mod rotation;
+mod search;
 mod store;
 mod token_revocation;
 
@@ -48,6 +49,7 @@ pub(crate) use open::{BrowserCookie, LoggedIn, OpenedSession, SessionOptions};
 pub(crate) use reauthentication::Reauthenticated;
 pub(crate) use revoke::{RevokedSessions, SessionSelector, rewrite_revocations};
 pub(crate) use rotation::{Parts as RotatorParts, Rotator};
+pub(crate) use search::{OwnedSession, SessionPage, SessionQuery, SessionState};
 
 /// The `client_id` claim of access tokens (RFC 9068 §2.2 requires one): the name of this API's only client.
 pub(crate) const CLIENT_ID: &str = access::FIRST_PARTY;

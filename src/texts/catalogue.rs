@@ -8,17 +8,19 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use super::Language;
 use super::pseudo::{self, BRACKETS};
 
-const ENGLISH: [&str; 4] = [
+const ENGLISH: [&str; 5] = [
     include_str!("en/pages.ftl"),
     include_str!("en/account.ftl"),
     include_str!("en/events.ftl"),
     include_str!("en/emails.ftl"),
+    include_str!("en/admin.ftl"),
 ];
-const GERMAN: [&str; 4] = [
+const GERMAN: [&str; 5] = [
     include_str!("de/pages.ftl"),
     include_str!("de/account.ftl"),
     include_str!("de/events.ftl"),
     include_str!("de/emails.ftl"),
+    include_str!("de/admin.ftl"),
 ];
 
 /// Places in a text for values that are put in later. They are of the private use area, and removed from other values.

@@ -111,6 +111,14 @@ impl Roles {
         if roles.len() > Self::MAX { Err(RolesError::TooMany) } else { Ok(Self { names: roles }) }
     }
 
+    /// Returns these roles with another one.
+    ///
+    /// # Errors
+    /// They are too many then.
+    pub fn with(&self, role: &Role) -> Result<Self, RolesError> {
+        Self::parse(self.names.iter().chain([&role.name]).cloned().collect())
+    }
+
     /// Returns the roles that a token says, which were valid when it was issued.
     pub fn from_token(names: Vec<String>) -> Self {
         Self { names }

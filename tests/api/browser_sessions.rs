@@ -79,6 +79,11 @@ impl Browser {
         answer
     }
 
+    /// Sends a form as a page of another origin does.
+    pub async fn post_from(&self, path: &str, fields: &[(&str, &str)], origin: &str) -> Response {
+        self.request(form(&self.server, path, fields).header("origin", origin)).send().await
+    }
+
     fn secret(&self) -> &str {
         &self.cookies.iter().find(|(name, _)| name == COOKIE).unwrap().1
     }

@@ -151,7 +151,8 @@ async fn a_path_with_nul_leads_nowhere(backend: Backend) {
     let server = unlimited(backend).await;
     let by = administrator(&server).await;
     for ((method, path), operation) in operations(&document(&server).await) {
-        if path.contains("{id}") {
+        // The pages of the console lead whoever has no browser session to the login.
+        if path.contains("{id}") && !path.starts_with("/admin") {
             let body = json!({"name": null, "reason": "a question", "disabled": false});
             let path = path.replace("{id}", "a%00b");
             let request = server.request(&method, &path).bearer(&by.access);

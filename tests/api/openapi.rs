@@ -232,8 +232,8 @@ async fn a_query_has_the_limits_that_the_document_names(server: Server) {
                     let caller = if is_for_clients { client.clone() } else { format!("Bearer {}", admin.access) };
                     let answer = server.get(&target).header("authorization", &caller).send().await;
                     // A page sends a stranger to the login.
-                    let is_expected =
-                        answer.status == expected || (path.starts_with("/account/") && answer.status == 303);
+                    let is_page = path.starts_with("/account/") || path.starts_with("/admin");
+                    let is_expected = answer.status == expected || (is_page && answer.status == 303);
                     assert!(is_expected, "{target}: {} {}", answer.status, answer.text());
                 }
             }

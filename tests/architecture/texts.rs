@@ -98,9 +98,10 @@ fn named<'a>(text: &'a str, opening: &'a str) -> impl Iterator<Item = (String, &
 
 /// Returns the templates of pages and emails.
 fn templates() -> Vec<(PathBuf, String)> {
-    let folders = ["src/pages/templates", "src/mail/templates"];
+    let folders = ["src/pages/templates", "src/pages/templates/admin", "src/mail/templates"];
     let files =
         folders.into_iter().flat_map(|folder| entries(folder).into_iter().map(move |file| format!("{folder}/{file}")));
+    let files = files.filter(|path| path.contains('.'));
     let files: Vec<_> = files.map(|path| (Path::new(&path).to_owned(), document(&path))).collect();
     assert!(files.len() > 20, "the templates are not where they were");
     files

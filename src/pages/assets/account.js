@@ -13,6 +13,8 @@ const REST = 500;
  * @param {ParentNode} within
  */
 function localize(within) {
+  // Administrators compare times of many places: in the console they stay in UTC.
+  if (document.body.classList.contains("console")) return;
   const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "long", timeStyle: "short" });
   for (const time of within.querySelectorAll("time")) {
     const at = new Date(time.dateTime);
@@ -187,6 +189,35 @@ function judge(input) {
   });
 }
 
+/**
+ * Finds while somebody types what the form of a list would find.
+ * @param {HTMLFormElement} form
+ */
+function search(form) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  let asked = 0;
+
+  async function find() {
+    asked += 1;
+    const own = asked;
+    const query = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) if (value) query.set(name, String(value));
+    const url = `${form.action}?${query}`;
+    const found = (await load(url))?.getElementById("results");
+    const shown = document.getElementById("results");
+    if (!found || !shown || own !== asked) return;
+    shown.replaceWith(document.importNode(found, true));
+    history.replaceState(null, "", url);
+    announce(found.dataset.found ?? "");
+  }
+
+  form.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(find, REST);
+  });
+}
+
 /** Shows the buttons that need a script: copy and print. */
 function showButtons() {
   const status = document.querySelector("[data-status]");
@@ -209,6 +240,9 @@ localize(document);
 showButtons();
 for (const input of document.querySelectorAll("input")) {
   if (input.dataset.judge) judge(input);
+}
+for (const form of document.querySelectorAll("form")) {
+  if (form.getAttribute("role") === "search") search(form);
 }
 const live = document.body.dataset.live;
 if (live) follow(live);

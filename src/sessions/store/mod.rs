@@ -3,6 +3,7 @@
 
 mod queries;
 mod revoke;
+mod search;
 
 use std::net::IpAddr;
 
@@ -25,6 +26,7 @@ pub(super) use revoke::{
     RecordedRevocation, RevokedAccessTokens, owner, recorded_revocations, revoke, revoke_access_tokens,
     rewrite_revision, rewrite_revoked,
 };
+pub(super) use search::{OwnedRow, find_owned, search, window_end};
 
 /// A new session.
 pub(super) struct NewSession<'a> {

@@ -57,5 +57,6 @@ event-key-created = Ein Signaturschlüssel wurde erzeugt
 event-key-rotated = Ein Signaturschlüssel wird ersetzt
 event-key-retired = Ein Signaturschlüssel wurde stillgelegt
 event-key-revoked = Ein Signaturschlüssel wurde widerrufen
+event-emails-retried = E-Mails wurden noch einmal versucht
 event-limit = Es gab zu viele Versuche
 event-other = { $event }

@@ -57,5 +57,6 @@ event-key-created = A signing key was created
 event-key-rotated = A signing key is being replaced
 event-key-retired = A signing key was retired
 event-key-revoked = A signing key was revoked
+event-emails-retried = Emails were tried again
 event-limit = There were too many attempts
 event-other = { $event }

@@ -1,0 +1,283 @@
+//! `/admin`: the console for operators. Each page calls the operations that the API for administrators calls.
+
+pub(crate) mod audit;
+pub(crate) mod changes;
+mod chart;
+pub(crate) mod clients;
+pub(crate) mod dashboard;
+pub(crate) mod invitations;
+pub(crate) mod keys;
+pub(crate) mod outbox;
+pub(crate) mod sessions;
+pub(crate) mod users;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use minijinja::{Value, context};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use uuid::Uuid;
+
+use super::machine_readable;
+use super::reply::{Answer, Reply};
+use super::visitor::{HOME, SentForm, Visitor, state};
+use crate::admin::{Admin, Operator};
+use crate::audit::Event;
+use crate::http::body::FormBody;
+use crate::http::problem::Fields;
+use crate::http::{Problem, pagination, query};
+use crate::sessions::SessionSnapshot;
+use crate::texts::{Language, Text};
+use crate::types::{ADMIN, EmailAddress, Timestamp, UserId};
+
+/// The templates of the console by their names.
+pub(super) const TEMPLATES: [(&str, &str); 16] = [
+    ("admin/layout.html", include_str!("../templates/admin/layout.html")),
+    ("admin/parts.html", include_str!("../templates/admin/parts.html")),
+    ("admin/dashboard.html", include_str!("../templates/admin/dashboard.html")),
+    ("admin/users.html", include_str!("../templates/admin/users.html")),
+    ("admin/user.html", include_str!("../templates/admin/user.html")),
+    ("admin/change.html", include_str!("../templates/admin/change.html")),
+    ("admin/invitation.html", include_str!("../templates/admin/invitation.html")),
+    ("admin/sessions.html", include_str!("../templates/admin/sessions.html")),
+    ("admin/audit.html", include_str!("../templates/admin/audit.html")),
+    ("admin/clients.html", include_str!("../templates/admin/clients.html")),
+    ("admin/client.html", include_str!("../templates/admin/client.html")),
+    ("admin/new_client.html", include_str!("../templates/admin/new_client.html")),
+    ("admin/secret.html", include_str!("../templates/admin/secret.html")),
+    ("admin/keys.html", include_str!("../templates/admin/keys.html")),
+    ("admin/outbox.html", include_str!("../templates/admin/outbox.html")),
+    ("admin/entry.html", include_str!("../templates/admin/entry.html")),
+];
+
+/// The rows of a page of a list.
+const ROWS: usize = 20;
+
+/// A part of the console.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Section {
+    Dashboard,
+    Users,
+    Sessions,
+    Audit,
+    Clients,
+    Keys,
+    Outbox,
+}
+
+impl Section {
+    const ALL: [Self; 7] =
+        [Self::Dashboard, Self::Users, Self::Sessions, Self::Audit, Self::Clients, Self::Keys, Self::Outbox];
+
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Dashboard => "/admin",
+            Self::Users => "/admin/users",
+            Self::Sessions => "/admin/sessions",
+            Self::Audit => "/admin/audit",
+            Self::Clients => "/admin/clients",
+            Self::Keys => "/admin/keys",
+            Self::Outbox => "/admin/outbox",
+        }
+    }
+
+    const fn name(self) -> Text {
+        match self {
+            Self::Dashboard => Text::of("admin-dashboard"),
+            Self::Users => Text::of("admin-users"),
+            Self::Sessions => Text::of("admin-sessions"),
+            Self::Audit => Text::of("admin-audit"),
+            Self::Clients => Text::of("admin-clients"),
+            Self::Keys => Text::of("admin-keys"),
+            Self::Outbox => Text::of("admin-mail"),
+        }
+    }
+}
+
+/// A request of an administrator for a page of the console.
+struct Console<'a> {
+    visitor: &'a Visitor,
+    admin: web::Data<Admin>,
+    own: SessionSnapshot,
+}
+
+/// Answers the request of an administrator for a page. A stranger is sent to the login.
+async fn show(visitor: Visitor, work: impl AsyncFnOnce(&Console<'_>) -> Answer) -> HttpResponse {
+    let answer = async {
+        // Before all else: no query may contain NUL.
+        query::parameter(visitor.request(), "")?;
+        let own = visitor.person().await?;
+        work(&Console::new(&visitor, own)?).await
+    };
+    visitor.respond(answer.await)
+}
+
+/// Answers to the form of an administrator, who has to have authenticated a moment ago.
+async fn submit(
+    visitor: Visitor,
+    form: SentForm,
+    work: impl AsyncFnOnce(&Console<'_>, &FormBody) -> Answer,
+) -> HttpResponse {
+    let answer = async {
+        let form = form?;
+        // Nobody else is asked for a password.
+        Console::new(&visitor, visitor.sender().await?)?;
+        let own = visitor.recent(&form).await?;
+        work(&Console::new(&visitor, own)?, &form).await
+    };
+    visitor.respond(answer.await)
+}
+
+/// Returns what a page says of a refusal that is of the console; `None` if it is another one.
+pub(super) fn refusal(code: &str) -> Option<Text> {
+    Some(match code {
+        "forbidden" | "impersonated" => Text::of("admin-refused-forbidden"),
+        "not_found" => Text::of("admin-refused-missing"),
+        "own_account" => Text::of("admin-refused-own"),
+        "account_disabled" => Text::of("admin-refused-disabled"),
+        "account_deletion_pending" => Text::of("admin-refused-deletion"),
+        "no_deletion" => Text::of("admin-refused-no-deletion"),
+        "last_administrator" => Text::of("admin-refused-last"),
+        "password_set" => Text::of("admin-refused-password"),
+        "mfa_not_enabled" => Text::of("admin-refused-mfa"),
+        "too_many_secrets" => Text::of("admin-refused-secrets"),
+        "too_many_emails" => Text::of("admin-refused-emails"),
+        _ => return None,
+    })
+}
+
+impl<'a> Console<'a> {
+    /// Opens the console to an administrator in a session of their own.
+    ///
+    /// # Errors
+    /// Whoever is logged in is no administrator, or acts for somebody else.
+    fn new(visitor: &'a Visitor, own: SessionSnapshot) -> Result<Self, Problem> {
+        if own.actor.is_some() {
+            return Err(Problem::forbidden("impersonated", "Only the owner of the account may do this."));
+        }
+        if !own.subject.roles.contains(ADMIN) {
+            return Err(Problem::forbidden("forbidden", "Only administrators may do this."));
+        }
+        Ok(Self { visitor, admin: state(visitor.request())?, own })
+    }
+
+    /// Returns the administrator as the one who changes something.
+    fn operator(&self) -> Operator {
+        Operator::Administrator(self.visitor.actor(&self.own))
+    }
+
+    fn language(&self) -> Language {
+        self.visitor.language()
+    }
+
+    /// Returns a parameter of the query, unless it is empty: a form sends all of its fields.
+    fn parameter(&self, name: &str) -> Result<Option<String>, Problem> {
+        let value = query::parameter(self.visitor.request(), name)?;
+        Ok(value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()))
+    }
+
+    /// Returns the id in the path.
+    ///
+    /// # Errors
+    /// It is none, so there is nothing with it.
+    fn id(&self) -> Result<Uuid, Problem> {
+        let text = self.visitor.request().match_info().get("id").unwrap_or_default();
+        Uuid::try_parse(text).map_err(|_| Problem::not_found())
+    }
+
+    /// Returns the position that the query's cursor stands for.
+    ///
+    /// # Errors
+    /// It was not issued for this list.
+    fn cursor<T>(&self, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<Option<T>, Problem> {
+        let text = self.parameter("cursor")?;
+        let mut fields = Fields::default();
+        let position = pagination::cursor(&mut fields, text.as_deref(), parse);
+        fields.into_result()?;
+        Ok(position.flatten())
+    }
+
+    /// Finds the account with an id or an email address.
+    async fn find_user(&self, text: &str) -> Result<Option<UserId>, Problem> {
+        if let Ok(id) = Uuid::try_parse(text) {
+            return Ok(Some(UserId(id)));
+        }
+        match EmailAddress::parse(text) {
+            Ok(email) => Ok(self.admin.find_user(&email).await?),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Returns a page of the console.
+    fn page(&self, template: &'static str, section: Section, title: Value, values: Value) -> Reply {
+        self.page_with(StatusCode::OK, template, section, title, values)
+    }
+
+    /// Returns a page of the console with a status, because something that was sent is refused.
+    fn page_with(
+        &self,
+        status: StatusCode,
+        template: &'static str,
+        section: Section,
+        title: Value,
+        values: Value,
+    ) -> Reply {
+        let language = self.language();
+        let tab = |tab: Section| {
+            let href = self.visitor.path(tab.path());
+            context! { href, text => tab.name().value(language), is_current => tab == section }
+        };
+        let account = context! { href => self.visitor.path(HOME), text => Text::of("admin-own").value(language) };
+        let tabs: Vec<Value> = Section::ALL.into_iter().map(tab).chain([account]).collect();
+        Reply::refused(status, template, context! { title, tabs, ..values })
+    }
+
+    /// Asks whether to send a form with these fields to `action`.
+    fn ask(&self, section: Section, (title, question): (Text, Text), action: &str, fields: &[(&str, String)]) -> Reply {
+        let language = self.language();
+        let back = action.rsplit_once('/').map_or(action, |(page, _)| page);
+        let values = context! {
+            question => question.value(language),
+            action => self.visitor.path(action),
+            back => self.visitor.path(back),
+            fields => fields.iter().map(|(name, value)| context! { name => *name, value }).collect::<Vec<_>>(),
+        };
+        self.page("admin/change.html", section, title.value(language), values)
+    }
+
+    /// Leads back to a page after a change, which says what was done and links to the entry of the audit log.
+    async fn back(
+        &self,
+        to: &str,
+        user: impl Into<Option<UserId>>,
+        events: &[Event],
+        begun: Timestamp,
+    ) -> Result<Reply, Problem> {
+        let entry = changes::entry_of(self, user, events, begun).await?;
+        let entry = entry.map_or_else(|| "none".to_owned(), |entry| entry.to_string());
+        Ok(Reply::see_other(self.visitor.path(&format!("{to}?entry={entry}"))))
+    }
+
+    /// Returns the link to the page of a list that begins after `position`, with the filters that the query has.
+    fn next_page(&self, section: Section, filters: &[&str], position: &[u8]) -> Result<String, Problem> {
+        let mut link = format!("{}?", self.visitor.path(section.path()));
+        for name in filters {
+            if let Some(value) = self.parameter(name)? {
+                link.push_str(&format!("{name}={}&", utf8_percent_encode(&value, NON_ALPHANUMERIC)));
+            }
+        }
+        Ok(format!("{link}cursor={}", pagination::next_cursor(position)))
+    }
+}
+
+/// Returns a time for a table: to the minute, in UTC.
+fn short_time(time: Timestamp) -> Value {
+    let zoned =
+        jiff::Timestamp::from_millisecond(time.as_millis()).unwrap_or_default().to_zoned(jiff::tz::TimeZone::UTC);
+    context! { text => zoned.strftime("%Y-%m-%d %H:%M").to_string(), machine => machine_readable(time) }
+}
+
+/// Returns the choices of a filter, with the one that is chosen.
+fn choices<'a>(names: impl IntoIterator<Item = (&'a str, Value)>, chosen: Option<&str>) -> Vec<Value> {
+    let choice = |(name, text): (&'a str, Value)| context! { name, text, is_chosen => Some(name) == chosen };
+    names.into_iter().map(choice).collect()
+}

@@ -1,0 +1,249 @@
+# Texts of the console for operators.
+
+admin-navigation = Console
+admin-dashboard = Overview
+admin-users = People
+admin-sessions = Sessions
+admin-audit = Audit log
+admin-own = Your account
+admin-yes = Yes
+admin-no = No
+admin-filter = Show
+admin-found = { $count ->
+    [0] Nothing was found
+    [one] One row
+   *[other] { $count } rows
+}
+admin-none-here = Nothing was found here
+admin-none-here-more = There is more to look through on the next page.
+admin-time = Time (UTC)
+admin-person = Person
+admin-state = State
+
+## The overview
+
+admin-numbers = At the moment
+admin-accounts = Accounts
+admin-counted = Counted at { $at } UTC.
+admin-by-device = Live sessions by device
+admin-period = Period
+admin-period-day = 24 hours
+admin-period-week = 7 days
+admin-period-month = 31 days
+admin-logins = Logins
+admin-refreshes = Refreshes
+admin-limited = Refused by rate limits
+admin-plot-label = { $title } over time. The table below has the same numbers.
+admin-plot-table = As a table
+admin-plot-empty = There was nothing in this time.
+admin-health = Health
+admin-database = Database
+admin-database-well = { $engine } answers and can be written to.
+admin-database-read-only = { $engine } answers, but cannot be written to.
+admin-database-away = { $engine } does not answer.
+admin-cache = Cache
+admin-cache-memory = In the memory of this server.
+admin-cache-redis = Redis answers.
+admin-cache-away = Redis does not answer.
+admin-mail = Emails
+admin-mail-state = { $waiting } waiting, { $failed } given up in the last two weeks.
+admin-clock = Clock
+admin-clock-state = { $millis ->
+    [0] The same as the database’s.
+   *[other] { $millis } ms off the database’s.
+}
+admin-log = Revocations
+admin-log-state = Read { $seconds ->
+    [0] less than a second
+    [one] a second
+   *[other] { $seconds } seconds
+} ago.
+
+## People
+
+admin-search = Name or email address
+admin-role = Role
+admin-last-login = Last login
+admin-users-none = Nobody was found
+admin-state-active = Active
+admin-state-disabled = Disabled
+admin-state-deletion = To be deleted
+admin-state-unverified = Address not verified
+admin-state-invited = Without a password
+admin-verified = Address verified
+admin-id = Id
+admin-password-since = Since { $at }
+admin-two-steps = Two-step login
+admin-disabled-since = Disabled since
+admin-deleted-on = Will be deleted
+admin-devices = Trusted devices
+admin-devices-none = No device logs in without a code.
+admin-device-times = Trusted since { $created }, last used { $used }, until { $expires }
+
+## Sessions
+
+admin-session = Session
+admin-kind = Kind
+admin-kind-app = App
+admin-kind-browser = Browser
+admin-user-filter = Email address or id
+admin-sessions-live = Live sessions
+admin-sessions-ended = Ended sessions
+admin-sessions-none = No session was found
+admin-sessions-all = All sessions of this person
+
+## The audit log
+
+admin-event = Event
+admin-details = Details
+admin-by = By { $person }
+admin-actor = Done by
+admin-outcome = Outcome
+admin-outcome-success = Success
+admin-outcome-failure = Failure
+admin-session-filter = Id of a session
+admin-from = From (UTC)
+admin-to = To (UTC)
+admin-audit-none = No entry was found
+admin-audit-all = All entries about this person
+admin-audit-session = All entries about this session
+admin-entry = Entry of the audit log
+admin-request = Request
+
+## Changes
+
+admin-changes = Changes
+admin-do-it = Yes, do it
+admin-roles = Roles
+admin-roles-hint = Besides “user”, which everybody has. With spaces between them.
+admin-roles-refused = A role has up to 64 letters, digits and . _ : -, and there are 32 at most.
+admin-disable = Disable
+admin-disable-text = { $person } is logged out everywhere and cannot log in until the account is enabled again.
+admin-enable = Enable
+admin-enable-text = { $person } can log in again.
+admin-give-role = Give role
+admin-give-role-text = { $person } gets the role { $role }.
+admin-take-role = Take role
+admin-take-role-of = Take { $role }
+admin-take-role-text = { $person } loses the role { $role }.
+admin-end-session = End this session?
+admin-end-session-text = { $person } is logged out from { $session } at once.
+admin-end-sessions = End all sessions
+admin-end-sessions-text = { $person } is logged out everywhere at once.
+admin-reset-mfa = Reset two-step login
+admin-reset-mfa-text = { $person } logs in with the password alone from now on. Recovery codes and trusted devices are deleted, and an email says so.
+admin-delete-devices = Delete trusted devices
+admin-delete-devices-text = { $person } needs a code at the next login from each device.
+admin-delete = Delete
+admin-delete-text = { $person } is logged out everywhere. The account is deleted after a grace period, in which a link in an email keeps it.
+admin-delete-at-once = Delete at once
+admin-delete-at-once-text = The account of { $person } is deleted at once, with its data. Nobody can bring it back.
+admin-cancel-deletion = Keep the account
+admin-cancel-deletion-text = The account of { $person } is not deleted.
+admin-invite = Invite again
+admin-invite-text = { $person } gets an email with a link to choose a password. Earlier links end.
+admin-reset-password = Send a link for a new password
+admin-reset-password-text = { $person } gets an email with a link to set a new password. The present one stays valid until then.
+admin-invite-new = Invite a person
+admin-invite-new-text = An email with a link to choose a password goes to this address.
+admin-invite-button = Invite
+admin-done-entry = Entry in the audit log
+admin-done-nothing = Nothing had to be changed.
+admin-done = Done.
+admin-done-disabled = The account is disabled.
+admin-done-enabled = The account is enabled.
+admin-done-roles = The roles are changed.
+admin-done-ended = The sessions are ended.
+admin-done-mfa = Two-step login is reset.
+admin-done-devices = The trusted devices are deleted.
+admin-done-deletion = The deletion is under way.
+admin-done-kept = The account is kept.
+admin-done-email = An email is on its way.
+admin-done-retried = The emails are tried now.
+admin-done-rotated = New keys are published.
+admin-done-revoked = The key is revoked.
+
+## Clients
+
+admin-clients = Clients
+admin-client = Client
+admin-clients-none = No client is registered
+admin-clients-text = A client is a backend that asks about tokens, or a service with tokens of its own.
+admin-client-new = Register a client
+admin-client-button = Register
+admin-scopes = Scopes
+admin-scopes-hint = What it may do, with spaces between them. “introspect”, “revocations” and “token-exchange” are permissions on this server.
+admin-scopes-refused = These are not scopes.
+admin-audiences = Audiences
+admin-audiences-hint = Whom its tokens may be for, with spaces between them.
+admin-audiences-refused = These are not audiences.
+admin-lifetime = Lifetime of its tokens
+admin-seconds = { $seconds } seconds
+admin-algorithm = Algorithm
+admin-secrets = Secrets
+admin-secrets-text = There can be two, so that one can be replaced while it is in use.
+admin-secret-of = Secret { $number }, issued { $at }
+admin-secret-delete = Delete secret { $number }
+admin-add-secret = Issue another secret
+admin-add-secret-text = { $client } gets another secret, which is shown once. The present one stays valid.
+admin-delete-secret = Delete this secret?
+admin-delete-secret-text = { $client } cannot authenticate with secret { $number } any more.
+admin-client-disable = Disable
+admin-client-disable-text = { $client } is refused, and so are its access tokens, until it is enabled again.
+admin-client-enable = Enable
+admin-client-enable-text = { $client } is let in again.
+admin-client-delete = Delete
+admin-client-delete-text = { $client } is deleted with its secrets, and its access tokens are revoked.
+admin-secret-title = The secret of the client
+admin-secret-text = Keep it now: it is shown this once.
+admin-secret-kept = I have kept it
+
+## Signing keys
+
+admin-keys = Keys
+admin-keys-text = Keys sign access tokens. They are replaced by themselves; revoke one only if somebody else may have it.
+admin-key = Key
+admin-key-from = Signs from
+admin-key-ended = Signs until
+admin-key-next = Signs later
+admin-key-active = Signs
+admin-key-retired = Verifies only
+admin-key-removed = Ended
+admin-key-revoked = Revoked
+admin-rotate = Replace the keys
+admin-rotate-text = New keys are published now, and sign as soon as all backends can know them. Nobody is logged out.
+admin-revoke = Revoke this key?
+admin-revoke-key = Revoke { $key }
+admin-revoke-link = Revoke
+admin-revoke-text = All access tokens that the key { $key } has signed are refused at once. Apps get new ones by themselves.
+
+## Emails
+
+admin-mail-waiting = Waiting
+admin-mail-failed = Given up
+admin-mail-failed-text = Their messages are deleted, because they contained links. Open the person to send a new link.
+admin-mail-none = There are no such emails
+admin-recipient = Recipient
+admin-attempts = Attempts
+admin-next-attempt = Next attempt
+admin-last-error = Last error
+admin-retry = Try again now?
+admin-retry-one = This email is tried at once, unless it would be within five minutes anyway.
+admin-retry-all = All emails that wait are tried at once, except those that would be within five minutes anyway.
+admin-retry-button = Try all now
+admin-retry-link = Try now
+admin-retry-email = Try now: { $recipient }
+
+## Refusals
+
+admin-refused-forbidden = Only administrators may do this, in a session of their own.
+admin-refused-missing = There is nothing here. It may have been deleted.
+admin-refused-own = This is not possible with your own account.
+admin-refused-disabled = The account is disabled.
+admin-refused-deletion = The account is to be deleted.
+admin-refused-no-deletion = The account is not to be deleted, or it is too late to keep it.
+admin-refused-last = This is the last administrator. Give somebody else with a password the role “admin” first.
+admin-refused-password = The account has a password already. Send a link for a new one instead.
+admin-refused-mfa = Two-step login is not enabled.
+admin-refused-emails = This address was sent too many emails. Try again later.
+admin-refused-secrets = The client has two secrets. Delete one first.
