@@ -16,12 +16,14 @@ pub(crate) mod reauthentication;
 pub(crate) mod recovery;
 pub(crate) mod registration;
 mod search;
+pub(crate) mod setup;
 mod store;
 pub(crate) mod transfer;
 pub(crate) mod two_step;
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::audit::Audit;
 use crate::clock::Clock;
@@ -79,6 +81,8 @@ pub(crate) struct Inner {
     pub require_verified_email: bool,
     /// Whether registration is open.
     pub registration: bool,
+    /// Whether an administrator was found, after which the first one is not asked for any more.
+    pub is_set_up: AtomicBool,
     /// The clock.
     pub clock: Clock,
     /// The source of random bytes.

@@ -6,7 +6,7 @@ use crate::audit::{Actor, Event, Record};
 use crate::db::{Conn, DbError, DbResult};
 use crate::passwords::{HasherError, NO_PASSWORD, NewPassword, NewPasswordError, WeakPassword};
 use crate::sessions::{IssueError, LoggedIn, SessionOptions};
-use crate::types::{Amr, EmailAddress, Label, Requester, Roles, UserId};
+use crate::types::{Amr, EmailAddress, Label, Language, Requester, Roles, UserId};
 
 /// A new account.
 pub(crate) struct NewAccount {
@@ -21,6 +21,13 @@ pub(crate) struct NewAccount {
 /// The row of a new account, to be inserted.
 pub(crate) struct NewRow {
     row: AccountRow,
+}
+
+impl NewRow {
+    /// Returns the row with this language.
+    pub(super) fn speaking(self, language: Option<Language>) -> Self {
+        Self { row: self.row.speaking(language) }
+    }
 }
 
 /// The result of a registration.
@@ -85,8 +92,7 @@ impl Accounts {
         if !self.registration {
             return Err(RegisterError::Closed);
         }
-        let NewRow { row } = self.new_row(new, Some(password)).await?;
-        let row = row.speaking(requester.language);
+        let NewRow { row } = self.new_row(new, Some(password)).await?.speaking(requester.language);
         let is_bound = options.bound_to.is_some();
         let prepared = self.sessions.prepare(Amr::password(), requester, options);
         let mut record = Record::new(Event::AccountRegistered, &Actor::anonymous(requester)).on(row.id);

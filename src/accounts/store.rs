@@ -347,6 +347,20 @@ pub(super) fn lock_administrators(conn: &mut Conn) -> DbResult<Vec<UserId>> {
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
+/// Returns whether an account has the role of an administrator, in whatever state.
+pub(super) fn has_administrator(conn: &mut Conn) -> DbResult<bool> {
+    #[derive(QueryableByName)]
+    struct Found {
+        #[diesel(sql_type = SqlUuid)]
+        _id: UserId,
+    }
+    let found: Vec<Found> = diesel::sql_query(
+        "SELECT id AS _id FROM users WHERE roles <> '[\"user\"]' AND CAST(roles AS text) LIKE '%\"admin\"%' LIMIT 1",
+    )
+    .load(conn)?;
+    Ok(!found.is_empty())
+}
+
 /// Counts all accounts.
 pub(super) fn count(conn: &mut Conn) -> DbResult<i64> {
     Ok(users::table.count().get_result(conn)?)

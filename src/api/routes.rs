@@ -29,7 +29,7 @@ use crate::pages::admin::{
 use crate::pages::{
     account as account_pages, activity as activity_pages, assets, handlers as pages, live as live_pages,
     login as login_pages, registration as registration_pages, security as security_pages, sessions as session_pages,
-    two_step as two_step_pages,
+    setup as setup_pages, two_step as two_step_pages,
 };
 
 /// Declares the routes by their handlers: the document that describes them, and the function that registers them.
@@ -127,7 +127,8 @@ routes! {
     oauth::revoke_token,
     verify::verify_request,
     revocations::follow_revocations,
-    pages::show_welcome,
+    setup_pages::show_welcome,
+    setup_pages::submit_setup,
     docs::show_docs,
     assets::get_asset,
     pages::show_verify_email,

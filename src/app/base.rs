@@ -4,6 +4,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::available_parallelism;
 
 use keyturn_verify::Rules;
@@ -172,6 +173,7 @@ impl Base {
             mail: self.mail.clone(),
             require_verified_email: config.require_verified_email,
             registration: config.registration,
+            is_set_up: AtomicBool::new(false),
             clock: self.clock.clone(),
             random: self.random,
         })

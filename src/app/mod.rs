@@ -361,6 +361,7 @@ fn rules(config: &config::Retention, deletions: &Deletions) -> Rules {
         Rule { kept: ended, expire: Arc::new(move |conn, before, limit| deletions.expire(conn, before, limit)) },
         rule(ended, opaque::expire),
         rule(ended, accounts::expire_email_changes),
+        rule(ended, accounts::setup::expire),
         rule(throttle::FAILURES_KEPT, throttle::expire),
         rule(stats::KEPT, admin::expire_stats),
         rule(mail::FAILURES_KEPT, mail::expire),

@@ -12,6 +12,7 @@ use socket2::{Domain, Socket, Type};
 use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::config::{Config, Database};
+use crate::db::DbResult;
 use crate::random::Random;
 
 use super::launch::own_command;
@@ -45,6 +46,7 @@ pub(super) fn run(file: Option<PathBuf>) -> Outcome {
     let _lock = lock_database(config)?;
     actix_web::rt::System::new().block_on(async {
         let (app, background) = App::build(config, Clock::default()).await?;
+        offer_setup(&app, config).await?;
         if app::shares_no_cache(config) {
             tracing::warn!(
                 "without REDIS_URL this server shares no cache with others: run only one, or sessions that another \
@@ -81,6 +83,17 @@ pub(super) fn run(file: Option<PathBuf>) -> Outcome {
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Logs the code with which the first administrator is created, while there is none. Whoever reads the log runs the
+/// server; the code is valid once, and for an hour.
+async fn offer_setup(app: &App, config: &Config) -> DbResult<()> {
+    if let Some(code) = app.accounts.issue_setup_code().await? {
+        let url = config.public_url.as_str();
+        let code = code.expose();
+        tracing::info!(url, code, "there is no administrator yet: the page at this URL creates one with this code");
+    }
+    Ok(())
 }
 
 /// Takes the lock of an embedded database, which only one server may use. The system releases it when the process ends.

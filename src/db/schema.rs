@@ -31,6 +31,16 @@ diesel::table! {
 
 diesel::table! {
     use diesel::sql_types::*;
+    use super::SqlTime;
+
+    setup_codes (digest) {
+        digest -> Binary,
+        expires_at -> SqlTime,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
     use super::{SqlInet, SqlJson, SqlTime, SqlUuid};
 
     sessions (id) {

@@ -127,15 +127,6 @@ const RESET_PASSWORD: &str = crate::mail::Page::ResetPassword.path();
 /// The form that the button of a page sends.
 type SentForm = Result<FormBody, Problem>;
 
-/// Shows that the server works, where its documentation is, and what to do next.
-#[utoipa::path(get, path = "/", tag = "Pages", security(()), responses(
-    (status = 200, description = "The first page", body = String, content_type = "text/html")))]
-pub(crate) async fn show_welcome(request: HttpRequest, pages: web::Data<Pages>) -> Result<HttpResponse, Problem> {
-    let language = language::of_request(&request, pages.languages(), None);
-    let html = pages.render_welcome(language).map_err(|error| Problem::internal(&error))?;
-    Ok(html_response(StatusCode::OK, language).insert_header((CONTENT_SECURITY_POLICY, POLICY.as_str())).body(html))
-}
-
 /// Asks whether the visitor has created the account of an email address.
 #[utoipa::path(get, path = "/account/verify-email", tag = "Pages", security(()), responses(PageResponses))]
 pub(crate) async fn show_verify_email(visit: Visit) -> HttpResponse {

@@ -22,6 +22,7 @@ pub(crate) mod registration;
 pub(crate) mod reply;
 pub(crate) mod security;
 pub(crate) mod sessions;
+pub(crate) mod setup;
 mod step_up;
 mod templates;
 pub(crate) mod two_step;
@@ -146,14 +147,10 @@ impl Pages {
         self.fill("link.html", language, context! { person, ..page_values(page, language, "") })
     }
 
-    /// Renders the first page, at `/`.
-    ///
-    /// # Errors
-    /// The template fails, which is a defect.
-    pub(crate) fn render_welcome(&self, language: Language) -> Result<String, Error> {
+    /// Returns what the first page tells of the server.
+    fn welcome_values(&self) -> Value {
         let Self { issuer, audience, is_local, has_explorer, has_registration, .. } = self;
-        let values = context! { issuer, audience, is_local, has_docs => has_explorer, has_registration };
-        self.fill("welcome.html", language, values)
+        context! { issuer, audience, is_local, has_docs => has_explorer, has_registration }
     }
 
     /// Renders the API explorer with the groups of operations that `groups` returns. They are the same for each

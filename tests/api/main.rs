@@ -101,6 +101,7 @@ mod rotation;
 mod secrets;
 mod session_limit;
 mod sessions;
+mod setup;
 mod statements;
 mod step_up;
 mod strangers;

@@ -90,6 +90,7 @@ const ROOMS: &[(&str, &str)] = &[
 const TABLES: &[(&str, &str)] = &[
     ("users", "accounts"),
     ("email_changes", "accounts"),
+    ("setup_codes", "accounts"),
     ("sessions", "sessions"),
     ("signing_keys", "keys"),
     ("secrets", "keys"),

@@ -145,3 +145,11 @@ CREATE TABLE leases (
 
 INSERT INTO leases (name, holder, until) VALUES ('retention', '', '1970-01-01T00:00:00Z');
 INSERT INTO leases (name, holder, until) VALUES ('keys', '', '1970-01-01T00:00:00Z');
+
+-- The codes with which the first administrator is created, each from the log of a server.
+CREATE TABLE setup_codes (
+    digest bytea PRIMARY KEY,
+    expires_at timestamptz NOT NULL
+);
+
+COMMENT ON TABLE setup_codes IS 'codes with which the first administrator is created, by their SHA-256; none is left once there is one';

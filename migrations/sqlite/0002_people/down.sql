@@ -1,3 +1,4 @@
+DROP TABLE setup_codes;
 DROP TABLE leases;
 DROP TABLE hourly_counts;
 DROP TABLE login_failures;

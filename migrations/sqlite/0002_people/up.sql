@@ -135,3 +135,9 @@ CREATE TABLE leases (
 
 INSERT INTO leases (name, holder, until) VALUES ('retention', X'', 0);
 INSERT INTO leases (name, holder, until) VALUES ('keys', X'', 0);
+
+-- The codes with which the first administrator is created, each from the log of a server.
+CREATE TABLE setup_codes (
+    digest blob NOT NULL PRIMARY KEY,
+    expires_at bigint NOT NULL
+);

@@ -71,10 +71,9 @@ pub(super) enum Command {
     Import(transfer::ImportArguments),
     /// Export all accounts with their password hashes, as one JSON object on each line; or all that is stored about
     /// one person, as they can take it along themselves.
-    #[command(
-        after_help = "Examples:\n  keyturn user export people.ndjson\n  keyturn user export | gzip > people.ndjson.gz\n  \
-                            keyturn user export --user ada@example.com ada.json"
-    )]
+    #[command(after_help = "Examples:\n  keyturn user export people.ndjson\n  \
+                            keyturn user export | gzip > people.ndjson.gz\n  \
+                            keyturn user export --user ada@example.com ada.json")]
     Export(transfer::ExportArguments),
 }
 

@@ -167,3 +167,13 @@ device-on = { $program } unter { $on }
 device-browser-on = Browser unter { $on }
 device-app-on = App unter { $on }
 device-unknown = Unbekanntes Gerät
+
+## Die erste Administratorin, der erste Administrator
+
+setup-title = Ersten Administrator anlegen
+setup-text = Noch verwaltet niemand diesen Server. In seinem Log steht ein Code, der zeigt, dass Sie ihn betreiben.
+setup-code = Einrichtungscode
+setup-code-hint = Er beginnt mit kts_ und gilt einmal, eine Stunde lang nach dem Start des Servers. Ein Neustart erzeugt einen neuen.
+setup-code-wrong = Dieser Code ist falsch, wurde benutzt oder ist abgelaufen. Starten Sie den Server neu, um einen neuen zu bekommen.
+setup-taken = Ein anderes Konto hat diese E-Mail-Adresse. Wählen Sie eine andere, oder machen Sie jenes Konto auf der Kommandozeile zum Administrator.
+setup-button = Anlegen und anmelden

@@ -167,3 +167,13 @@ device-on = { $program } on { $on }
 device-browser-on = Browser on { $on }
 device-app-on = App on { $on }
 device-unknown = Unknown device
+
+## The first administrator
+
+setup-title = Create the first administrator
+setup-text = Nobody administers this server yet. Its log has a code, which shows that you run it.
+setup-code = Set-up code
+setup-code-hint = It begins with kts_, and is valid once, for an hour after the server was started. A restart makes a new one.
+setup-code-wrong = This code is wrong, was used or has expired. Restart the server for a new one.
+setup-taken = Another account has this email address. Choose another, or make that account an administrator on the command line.
+setup-button = Create and log in

@@ -35,6 +35,8 @@ pub enum Kind {
     TrustedDevice,
     /// The secret of a browser session, in its cookie.
     BrowserSession,
+    /// The code with which the first administrator is created.
+    SetUp,
 }
 
 impl Kind {
@@ -45,6 +47,7 @@ impl Kind {
             Self::MfaChallenge => "ktm_",
             Self::TrustedDevice => "ktd_",
             Self::BrowserSession => "ktb_",
+            Self::SetUp => "kts_",
         }
     }
 }
