@@ -76,7 +76,7 @@ async fn an_account_is_shown_without_its_password(server: Server) {
     let members: Vec<&str> = shown.as_object().unwrap().keys().map(String::as_str).collect();
     let times = "created_at password_changed_at last_login_at email_verified_at disabled_at deletes_at";
     let mut expected =
-        "id email name roles has_password mfa_enabled".split(' ').chain(times.split(' ')).collect::<Vec<_>>();
+        "id email name language roles has_password mfa_enabled".split(' ').chain(times.split(' ')).collect::<Vec<_>>();
     expected.sort_unstable();
     assert_eq!(members, expected);
     assert_eq!((&shown["id"], &shown["email"]), (&json!(person.user), &json!(person.email)));

@@ -41,16 +41,18 @@ async fn the_first_page_says_what_this_is_and_where_to_go_on(backend: Backend) {
 
 async fn the_first_page_of_a_public_server_sends_people_to_their_app(backend: Backend) {
     let server = Server::with(backend, &[("PUBLIC_URL", "https://keyturn.example/auth")]).await;
+    crate::audit::administrator(&server).await;
     let page = Shown::of(server.get("/").send().await, 200).0;
     let html = page.text();
-    assert!(html.contains("open the app or the website that sent you here"), "{html}");
-    for said in ["<script", "<form", "audience", "log of the server", "docs/guides"] {
+    assert!(html.contains("To log in to an app or a website, open it."), "{html}");
+    for said in ["<script>", "<form", "audience", "log of the server", "docs/guides"] {
         assert!(!html.contains(said), "{said}: {html}");
     }
     // Behind a proxy that strips the path of `PUBLIC_URL`.
     let style = between(&html, "<link rel=\"stylesheet\" href=\"", "\"").replace("&#x2f;", "/");
     for link in links(&page).into_iter().chain([style]) {
-        server.get(link.strip_prefix("/auth").unwrap()).send().await.assert_status(200);
+        let status = if link.ends_with("/account/sessions") { 303 } else { 200 };
+        server.get(link.strip_prefix("/auth").unwrap()).send().await.assert_status(status);
     }
 }
 
@@ -61,7 +63,9 @@ async fn the_explorer_has_every_operation_of_the_document(server: Server) {
             html.contains(&format!("<span class=\"method\">{method}</span> <code>{path}</code>")),
             "{method} {path}"
         );
-        let is_page = path.starts_with("/account/") || path.starts_with("/admin/") || path == "/login";
+        let is_page = path.starts_with("/account/")
+            || path.starts_with("/admin/")
+            || ["/", "/login", "/register", "/forgot"].contains(&&*path);
         let is_form = (is_page || path.starts_with("/oauth/")) && method == "POST";
         let form = format!("<form data-method=\"{method}\" data-path=\"{path}\"");
         assert_eq!(html.contains(&form), !is_form, "{method} {path}");

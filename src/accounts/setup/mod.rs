@@ -117,7 +117,7 @@ impl Accounts {
         let roles = Roles::parse(vec![ADMIN.to_owned()]).map_err(|error| DbError::Unexpected(error.to_string()))?;
         let new =
             self.new_row(NewAccount { email, name: None, roles }, Some(password)).await?.speaking(requester.language);
-        let options = SessionOptions { kind: SessionKind::Browser, device_name: None, bound_to: None };
+        let options = SessionOptions { kind: SessionKind::Browser, device_name: None, bound_to: None, parent: None };
         let prepared = self.sessions.prepare(Amr::password(), requester, options);
         let by = Actor::anonymous(requester);
         let accounts = self.clone();

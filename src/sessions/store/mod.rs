@@ -1,6 +1,7 @@
 //! The rows of sessions: inserted, changed and deleted here, revoked in [`mod@revoke`], and listed and counted in
 //! [`queries`].
 
+mod browser;
 mod queries;
 mod revoke;
 mod search;
@@ -18,6 +19,7 @@ use crate::db::types::{IpColumn, Json, SqlTime};
 use crate::db::{Conn, DbResult};
 use crate::types::{ADMIN, Amr, Jti, KeyThumbprint, Roles, SessionId, SessionKind, Timestamp, UserId};
 
+pub(super) use browser::{find_browser, is_browser_of, renew_browser, use_browser};
 pub(super) use queries::{
     ExcessSession, PastSession, SessionRow, count_by_device, count_ended, count_live, excess_sessions, exists, find,
     first_login, ips, issued_before, list, past_sessions, summary,
@@ -186,30 +188,6 @@ pub(super) fn token_family(conn: &mut Conn, session: SessionId) -> DbResult<Opti
     }))
 }
 
-/// Finds the session of a browser by the digest of its cookie, and the language of its account.
-pub(super) fn find_browser(conn: &mut Conn, digest: &[u8]) -> DbResult<Option<(TokenFamily, Option<String>)>> {
-    let own = sessions::table.inner_join(users::table).filter(sessions::cookie_digest.eq(digest));
-    let found: Option<(SessionId, Option<String>)> =
-        own.select((sessions::id, users::language)).first(conn).optional()?;
-    let Some((session, language)) = found else { return Ok(None) };
-    Ok(token_family(conn, session)?.map(|family| (family, language)))
-}
-
-/// Returns whether a session is a browser's, and its own login of `user`.
-pub(super) fn is_browser_of(conn: &mut Conn, session: SessionId, user: UserId) -> DbResult<bool> {
-    let own = sessions::table.filter(sessions::id.eq(session)).filter(sessions::user_id.eq(user));
-    let own = own.filter(sessions::kind.eq(SessionKind::Browser.name())).filter(sessions::actor_id.is_null());
-    Ok(own.count().get_result::<i64>(conn)? == 1)
-}
-
-/// Records the use of a browser session, which ends at `expires_at` unless it is used again.
-pub(super) fn use_browser(conn: &mut Conn, session: SessionId, now: Timestamp, expires_at: Timestamp) -> DbResult<()> {
-    let own = sessions::table.filter(sessions::id.eq(session)).filter(sessions::expires_at.lt(expires_at));
-    let live = own.filter(sessions::revoked_at.is_null()).filter(sessions::expires_at.gt(now));
-    diesel::update(live).set((sessions::last_active_at.eq(now), sessions::expires_at.eq(expires_at))).execute(conn)?;
-    Ok(())
-}
-
 /// Records that the current generation is issued again with a new access token, unless the row has changed since
 /// `family` was read. Returns whether it was recorded.
 pub(super) fn recover(
@@ -315,12 +293,6 @@ pub(super) fn reauthenticate(conn: &mut Conn, session: SessionId, amr: &Amr, now
         .set((sessions::authenticated_at.eq(now), sessions::amr.eq(amr), sessions::revision.eq(sessions::revision + 1)))
         .execute(conn)?;
     Ok(changed == 1)
-}
-
-/// Replaces the secret of a browser session. Returns whether the session has one.
-pub(super) fn renew_browser(conn: &mut Conn, session: SessionId, digest: &[u8]) -> DbResult<bool> {
-    let own = sessions::table.filter(sessions::id.eq(session)).filter(sessions::cookie_digest.is_not_null());
-    Ok(diesel::update(own).set(sessions::cookie_digest.eq(digest)).execute(conn)? == 1)
 }
 
 /// Records that a session's owner has shown another factor since the last authentication. Returns whether the session
