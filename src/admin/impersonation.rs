@@ -2,8 +2,9 @@
 
 use super::{Admin, AdminError, Operator, lock};
 use crate::audit::{Actor, Event, Record};
-use crate::sessions::{Impersonation, Impersonator, SessionSnapshot};
-use crate::types::{UserId, text};
+use crate::db::DbError;
+use crate::sessions::{BrowserCookie, Impersonation, Impersonator, LoggedIn, OpenedSession, SessionSnapshot};
+use crate::types::{SessionKind, UserId, text};
 
 /// The reason for an impersonation: 3 to 200 characters on one line. The user can read it in the audit log.
 #[derive(Clone, Debug)]
@@ -70,6 +71,37 @@ impl Admin {
         caller: &SessionSnapshot,
         by: &Actor,
     ) -> Result<Impersonation, AdminError> {
+        let opened = self.open_impersonation(user, reason, caller, SessionKind::App, by).await?;
+        Ok(self.sessions.issue_impersonation(opened).await?)
+    }
+
+    /// Opens an impersonation session as [`Self::impersonate`] does, in the browser of the administrator, and returns
+    /// its cookie.
+    ///
+    /// # Errors
+    /// Those of [`Self::impersonate`].
+    pub(crate) async fn impersonate_in_browser(
+        &self,
+        user: UserId,
+        reason: ImpersonationReason,
+        caller: &SessionSnapshot,
+        by: &Actor,
+    ) -> Result<BrowserCookie, AdminError> {
+        let opened = self.open_impersonation(user, reason, caller, SessionKind::Browser, by).await?;
+        match self.sessions.finish_login(opened).await? {
+            LoggedIn::Browser(cookie) => Ok(cookie),
+            LoggedIn::App(_) => Err(DbError::Unexpected("an app's session was opened in a browser".to_owned()).into()),
+        }
+    }
+
+    async fn open_impersonation(
+        &self,
+        user: UserId,
+        reason: ImpersonationReason,
+        caller: &SessionSnapshot,
+        kind: SessionKind,
+        by: &Actor,
+    ) -> Result<OpenedSession, AdminError> {
         let audit = self.audit.clone();
         let by = by.clone();
         let administrator = caller.subject.id;
@@ -79,6 +111,7 @@ impl Admin {
             amr: caller.amr.clone(),
             authenticated_at: caller.authenticated_at,
             bound_to: caller.bound_to,
+            kind,
         };
         let prepared = self.sessions.prepare_impersonation(impersonator, &by.requester);
         let opened = self.db.transact(move |conn| {
@@ -97,6 +130,6 @@ impl Admin {
             audit.append(conn, &record.with("reason", reason.0))?;
             Ok(prepared.insert(conn, &account)?)
         });
-        Ok(self.sessions.issue_impersonation(opened.await?).await?)
+        opened.await
     }
 }

@@ -22,9 +22,9 @@ use super::{
 };
 use crate::http::{HttpContext, Problem};
 use crate::pages::admin::{
-    audit as audit_console, changes as change_console, clients as client_console, dashboard as dashboard_console,
-    invitations as invitation_console, keys as key_console, outbox as outbox_console, sessions as session_console,
-    users as user_console,
+    acting as acting_console, audit as audit_console, changes as change_console, clients as client_console,
+    dashboard as dashboard_console, invitations as invitation_console, keys as key_console, outbox as outbox_console,
+    sessions as session_console, users as user_console,
 };
 use crate::pages::{
     account as account_pages, activity as activity_pages, assets, handlers as pages, live as live_pages,
@@ -179,6 +179,9 @@ routes! {
     dashboard_console::show_admin_dashboard,
     user_console::show_admin_users,
     user_console::show_admin_user,
+    acting_console::show_acting,
+    acting_console::submit_acting,
+    acting_console::submit_acting_end,
     change_console::show_admin_change,
     change_console::submit_admin_change,
     invitation_console::show_admin_invitation,

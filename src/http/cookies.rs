@@ -25,12 +25,16 @@ pub(crate) enum CookieError {
     Malformed,
 }
 
+/// How long a browser keeps the cookie of a session in which an administrator acts for somebody.
+const ACTING_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The cookies of a server.
 pub(crate) struct Cookies {
     access: Cookie,
     refresh: Cookie,
     trusted_device: Cookie,
     session: Cookie,
+    acting: Cookie,
 }
 
 /// A cookie's name and attributes.
@@ -72,6 +76,7 @@ impl Cookies {
             trusted_device: cookie("device", LOGIN_ROUTES.map(below).to_vec(), None, SameSite::Strict),
             // Not below the URL's path: only a cookie for every path can have the prefix `__Host-`.
             session: cookie("session", vec!["/".to_owned()], None, SameSite::Lax),
+            acting: cookie("acting", vec!["/".to_owned()], None, SameSite::Lax),
         }
     }
 
@@ -110,6 +115,25 @@ impl Cookies {
     /// There are two such cookies, or the cookie is malformed.
     pub(crate) fn session(&self, request: &HttpRequest) -> Result<Option<String>, CookieError> {
         self.session.find(request)
+    }
+
+    /// Returns the secret of a browser session in which an administrator acts for somebody.
+    ///
+    /// # Errors
+    /// There are two such cookies, or the cookie is malformed.
+    pub(crate) fn acting(&self, request: &HttpRequest) -> Result<Option<String>, CookieError> {
+        self.acting.find(request)
+    }
+
+    /// Sets the cookie of a browser session in which an administrator acts for somebody. It outlives the session: so
+    /// the end of that is told, and not taken for a page of their own.
+    pub(crate) fn set_acting(&self, response: &mut HttpResponseBuilder, secret: &str) {
+        self.acting.set(response, secret, ACTING_KEPT);
+    }
+
+    /// Deletes that cookie.
+    pub(crate) fn clear_acting(&self, response: &mut HttpResponseBuilder) {
+        self.acting.set(response, "", Duration::ZERO);
     }
 
     /// Sets the cookie of a browser session for as long as it can live.

@@ -6,7 +6,7 @@ use minijinja::{Value, context};
 
 use super::live::ended_text;
 use super::reply::{Answer, Reply, SessionCookie};
-use super::visitor::{HOME, SentForm, Visitor, state};
+use super::visitor::{HOME, SentForm, Visitor, require_owner, state};
 use crate::accounts::Logins;
 use crate::accounts::login::{LoginError, LoginOptions, LoginStep};
 use crate::accounts::login_completion::{CompleteError, SecondFactor};
@@ -221,6 +221,7 @@ pub(crate) async fn submit_logout(visitor: Visitor, form: SentForm) -> HttpRespo
         form?;
         visitor.context.require_own_page(visitor.request())?;
         if let Some(session) = visitor.session().await? {
+            require_owner(&session)?;
             let own = SessionSelector::One(session.session);
             visitor.sessions.revoke(own, Reason::Logout, &visitor.actor(&session)).await?;
         }

@@ -67,4 +67,8 @@ pub(crate) enum SessionCookie {
     Set(BrowserCookie, Option<OpaqueToken>),
     /// A logout.
     Clear,
+    /// An administrator acts for somebody from now on.
+    Act(BrowserCookie),
+    /// The administrator acts for nobody any more.
+    ClearActing,
 }

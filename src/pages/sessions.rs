@@ -9,7 +9,7 @@ use super::confirmation::Confirmation;
 use super::live::version;
 use super::machine_readable;
 use super::reply::{Answer, Detour, Reply};
-use super::visitor::{SentForm, Visitor, state};
+use super::visitor::{SentForm, Visitor, require_owner, state};
 use crate::accounts::Recovery;
 use crate::http::body::FormBody;
 use crate::http::{Problem, query};
@@ -140,6 +140,7 @@ pub(crate) async fn submit_end_session(visitor: Visitor, form: SentForm) -> Http
     let reply = async {
         let form = form?;
         let own = visitor.sender().await?;
+        require_owner(&own)?;
         let user = own.subject.id;
         // A form from which something is missing ends nothing.
         let selector = match form.get("all") {

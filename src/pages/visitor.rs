@@ -20,8 +20,8 @@ use crate::audit::Actor;
 use crate::http::body::FormBody;
 use crate::http::return_to::ReturnTo;
 use crate::http::{HttpContext, Problem, language, query};
-use crate::sessions::{Session, SessionSnapshot, Sessions};
-use crate::texts::Language;
+use crate::sessions::{Session, SessionSnapshot, Sessions, Subject};
+use crate::texts::{Language, Text};
 use crate::throttle::{Limit, Throttle};
 use crate::tokens::opaque::{Kind, OpaqueToken, Purpose};
 use crate::types::{ADMIN, Requester};
@@ -45,6 +45,8 @@ pub(crate) struct Visitor {
     found: RefCell<Option<SessionSnapshot>>,
     /// The change of cookies that the answer makes.
     cookie: RefCell<Option<SessionCookie>>,
+    /// Whether the browser has the cookie of a session in which an administrator acts for somebody.
+    is_acting: Cell<bool>,
     /// The language that the person has chosen, once the session was found.
     chosen: Cell<Option<Language>>,
 }
@@ -64,6 +66,14 @@ pub(super) fn state<T: 'static>(request: &HttpRequest) -> Result<web::Data<T>, P
     state.ok_or_else(|| Problem::internal(&format_args!("the state of pages lacks {}", std::any::type_name::<T>())))
 }
 
+/// Refuses an administrator who acts for the owner of an account.
+pub(super) fn require_owner(session: &SessionSnapshot) -> Result<(), Problem> {
+    match session.actor {
+        Some(_) => Err(Problem::forbidden("impersonated", "Only the owner of the account may do this.")),
+        None => Ok(()),
+    }
+}
+
 impl Visitor {
     fn new(request: &HttpRequest) -> Result<Self, Problem> {
         Ok(Self {
@@ -73,6 +83,7 @@ impl Visitor {
             request: request.clone(),
             found: RefCell::new(None),
             cookie: RefCell::new(None),
+            is_acting: Cell::new(false),
             chosen: Cell::new(None),
         })
     }
@@ -94,11 +105,23 @@ impl Visitor {
 
     /// Finds the session as [`Self::session`] does, without recording a use.
     pub(super) async fn find_session(&self) -> Result<Option<SessionSnapshot>, Problem> {
-        let Some(text) = self.context.cookies.session(&self.request)? else { return Ok(None) };
+        // The console is the administrator's own in any case.
+        let acting = self.context.cookies.acting(&self.request)?.filter(|_| !self.is_console());
+        self.is_acting.set(acting.is_some());
+        let cookie = match acting {
+            Some(acting) => Some(acting),
+            None => self.context.cookies.session(&self.request)?,
+        };
+        let Some(text) = cookie else { return Ok(None) };
         let Some(secret) = OpaqueToken::parse(Kind::BrowserSession, text) else { return Ok(None) };
         let Some((session, language)) = self.sessions.find_browser(&secret).await? else { return Ok(None) };
         self.chosen.set(language.as_deref().and_then(Language::find));
         Ok(Some(session))
+    }
+
+    fn is_console(&self) -> bool {
+        let route = self.request.match_pattern().unwrap_or_default();
+        route == "/admin" || route.starts_with("/admin/")
     }
 
     /// Finds the session of this browser if it has ended.
@@ -127,9 +150,7 @@ impl Visitor {
     /// for the owner may change nothing.
     pub(crate) async fn owner(&self) -> Result<SessionSnapshot, Detour> {
         let session = self.sender().await?;
-        if session.actor.is_some() {
-            return Err(Problem::forbidden("impersonated", "Only the owner of the account may do this.").into());
-        }
+        require_owner(&session)?;
         self.count(Limit::WriteAccount, &session).await?;
         Ok(session)
     }
@@ -201,8 +222,23 @@ impl Visitor {
         from.map_or_else(|| self.path(HOME), |page| page.as_str().to_owned())
     }
 
-    /// Sends a stranger to the login, which leads back to this page, or to the one whose form was sent.
+    /// Sends a stranger to the login, or an administrator who acts for nobody any more to the page that says so.
     pub(super) fn to_login(&self) -> Reply {
+        if !self.is_acting.get() {
+            return self.to_own_login();
+        }
+        self.set_cookie(SessionCookie::ClearActing);
+        let language = self.language();
+        let values = context! {
+            title => Text::of("acting-ended-title").value(language),
+            text => Text::of("acting-ended").value(language),
+            is_console => true,
+        };
+        Reply::refused(StatusCode::FORBIDDEN, "message.html", values)
+    }
+
+    /// Sends a stranger to the login, which leads back to this page, or to the one whose form was sent.
+    fn to_own_login(&self) -> Reply {
         let page = if self.request.method().is_safe() {
             self.request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned()
         } else {
@@ -243,9 +279,19 @@ impl Visitor {
             context! {
                 email => &session.subject.email,
                 name => &session.subject.name,
+                acting => session.actor.map(|_| self.acting_values(session)),
                 is_administrator => session.subject.roles.contains(ADMIN) && session.actor.is_none(),
             }
         })
+    }
+
+    /// Returns what the banner says while an administrator acts for the account.
+    fn acting_values(&self, session: &SessionSnapshot) -> Value {
+        let left = session.deadline().since(self.context.clock.now());
+        let minutes = i64::try_from(left.as_secs().div_ceil(60)).unwrap_or(i64::MAX);
+        let Subject { name, email, .. } = &session.subject;
+        let text = Text::of("acting-banner").with("person", name.as_ref().unwrap_or(email));
+        context! { text => text.with_number("minutes", minutes).value(self.language()) }
     }
 
     fn html(&self, status: StatusCode, form_target: Option<&str>) -> HttpResponseBuilder {
@@ -270,6 +316,8 @@ impl Visitor {
                 }
             }
             Some(SessionCookie::Clear) => cookies.clear_session(response),
+            Some(SessionCookie::Act(cookie)) => cookies.set_acting(response, cookie.secret.expose()),
+            Some(SessionCookie::ClearActing) => cookies.clear_acting(response),
             None => {}
         }
         response

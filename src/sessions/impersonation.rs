@@ -23,6 +23,8 @@ pub(crate) struct Impersonator {
     pub authenticated_at: Timestamp,
     /// The key that the administrator's own session is bound to.
     pub bound_to: Option<KeyThumbprint>,
+    /// The kind of the session: an app's has an access token, a browser's a cookie.
+    pub kind: SessionKind,
 }
 
 /// An impersonation session with its access token.
@@ -57,8 +59,8 @@ impl PreparedSession {
 impl Sessions {
     /// Prepares an impersonation session in which `impersonator` acts for the owner.
     pub(crate) fn prepare_impersonation(&self, impersonator: Impersonator, requester: &Requester) -> PreparedSession {
-        let Impersonator { user, session, amr, authenticated_at, bound_to } = impersonator;
-        let options = SessionOptions { kind: SessionKind::App, device_name: None, bound_to, parent: Some(session) };
+        let Impersonator { user, session, amr, authenticated_at, bound_to, kind } = impersonator;
+        let options = SessionOptions { kind, device_name: None, bound_to, parent: Some(session) };
         let mut prepared = self.prepare(amr, requester, options);
         prepared.ends_at = prepared.created_at.plus(self.policy.access_token_ttl.min(MAX_LIFETIME));
         prepared.authenticated_at = authenticated_at;

@@ -227,7 +227,7 @@ impl SessionSnapshot {
     }
 
     /// Returns when the session ends unless it is refreshed.
-    fn deadline(&self) -> Timestamp {
+    pub(crate) fn deadline(&self) -> Timestamp {
         self.expires_at.min(self.ends_at)
     }
 

@@ -84,6 +84,11 @@ impl Browser {
         self.request(form(&self.server, path, fields).header("origin", origin)).send().await
     }
 
+    /// Drops the cookie of a session in which an administrator acts for somebody.
+    pub fn forget_acting(&mut self) {
+        self.cookies.retain(|(name, _)| !name.ends_with("acting"));
+    }
+
     fn secret(&self) -> &str {
         &self.cookies.iter().find(|(name, _)| name == COOKIE).unwrap().1
     }

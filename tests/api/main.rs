@@ -35,6 +35,7 @@ mod clients;
 mod clocks;
 mod connections;
 mod console;
+mod console_acting;
 mod console_changes;
 mod console_pages;
 mod console_server;

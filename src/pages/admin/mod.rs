@@ -1,5 +1,6 @@
 //! `/admin`: the console for operators. Each page calls the operations that the API for administrators calls.
 
+pub(crate) mod acting;
 pub(crate) mod audit;
 pub(crate) mod changes;
 mod chart;
@@ -30,7 +31,8 @@ use crate::texts::{Language, Text};
 use crate::types::{ADMIN, EmailAddress, Timestamp, UserId};
 
 /// The templates of the console by their names.
-pub(super) const TEMPLATES: [(&str, &str); 16] = [
+pub(super) const TEMPLATES: [(&str, &str); 17] = [
+    ("admin/acting.html", include_str!("../templates/admin/acting.html")),
     ("admin/layout.html", include_str!("../templates/admin/layout.html")),
     ("admin/parts.html", include_str!("../templates/admin/parts.html")),
     ("admin/dashboard.html", include_str!("../templates/admin/dashboard.html")),

@@ -247,3 +247,20 @@ admin-refused-password = Das Konto hat schon ein Passwort. Schicken Sie stattdes
 admin-refused-mfa = Die Anmeldung in zwei Schritten ist nicht eingeschaltet.
 admin-refused-emails = An diese Adresse gingen zu viele E-Mails. Versuchen Sie es später noch einmal.
 admin-refused-secrets = Der Client hat zwei Geheimnisse. Löschen Sie zuerst eines.
+
+## Für jemanden handeln
+
+acting-title = Für diese Person handeln
+acting-text = Eine Viertelstunde lang sehen Sie die Seiten von { $email } wie diese Person selbst und können nichts ändern. Sie kann in ihrer Aktivität lesen, dass Sie es getan haben und warum.
+acting-reason = Grund
+acting-reason-hint = 3 bis 200 Zeichen, zum Beispiel die Nummer einer Anfrage.
+acting-reason-refused = Ein Grund hat 3 bis 200 Zeichen in einer Zeile.
+acting-button = Beginnen
+acting-banner = Sie handeln für { $person }. { $minutes ->
+    [one] Noch eine Minute.
+   *[other] Noch { $minutes } Minuten.
+}
+acting-end = Beenden
+acting-ended-title = Sie handeln für niemanden mehr
+acting-ended = Die Zeit ist vorbei, oder die Sitzung wurde beendet.
+acting-console = Zur Konsole

@@ -247,3 +247,20 @@ admin-refused-password = The account has a password already. Send a link for a n
 admin-refused-mfa = Two-step login is not enabled.
 admin-refused-emails = This address was sent too many emails. Try again later.
 admin-refused-secrets = The client has two secrets. Delete one first.
+
+## Acting for a person
+
+acting-title = Act for this person
+acting-text = For a quarter of an hour you see the pages of { $email } as they do, and can change nothing. They can read in their activity that you did, and why.
+acting-reason = Reason
+acting-reason-hint = 3 to 200 characters, such as the number of a ticket.
+acting-reason-refused = A reason has 3 to 200 characters on one line.
+acting-button = Begin
+acting-banner = You act for { $person }. { $minutes ->
+    [one] One minute left.
+   *[other] { $minutes } minutes left.
+}
+acting-end = End
+acting-ended-title = You act for nobody any more
+acting-ended = The time is over, or the session was ended.
+acting-console = To the console
