@@ -27,8 +27,11 @@ async fn walk(backend: Backend, way: &str) {
     let chromium = variable("KEYTURN_TEST_CHROMIUM");
     // Pictures for the documentation: see scripts/screenshots.
     let pictures = std::env::var("KEYTURN_TEST_PICTURES").ok().filter(|_| way == "mouse");
+    let administrator = crate::audit::administrator(&post.server).await.email;
+    let administrator = Some(administrator).filter(|_| way == "mouse");
     let given = json!({
         "chromium": chromium, "url": url, "outbox": outbox, "way": way, "pictures": pictures,
+        "administrator": administrator,
     });
     let report = node("people.mjs", given).await;
     assert_eq!(report["wrong"], json!([]), "{report:#}");

@@ -351,8 +351,35 @@ const ways = [
   { name: "keyboard", script: true, keyboard: true, language: "en", settings: narrow },
   { name: "no script", script: false, keyboard: false, language: "de", settings: narrow },
 ];
+// What administrators see of all this.
+async function administrate(way) {
+  const admin = await new Visitor(way, "mac").open();
+  await admin.logIn(given.administrator, password);
+  for (const [name, path] of [
+    ["console", "/admin"],
+    ["console-people", "/admin/users"],
+    ["console-sessions", "/admin/sessions"],
+    ["console-audit", "/admin/audit"],
+    ["console-keys", "/admin/keys"],
+  ]) {
+    await admin.go(path);
+    await admin.picture(name);
+  }
+  await admin.go("/admin/users?q=mouse");
+  await admin.leave("main table a");
+  await admin.picture("console-person");
+  await admin.leave('main a[href$="/act"]');
+  await admin.fill("reason", "Ticket 4711");
+  await admin.leave("main form button");
+  await admin.picture("acting");
+  await admin.leave(".acting button");
+  assert.match(admin.path(), /^\/admin\/users\//);
+}
+
 try {
-  await walk(ways.find(({ name }) => name === given.way));
+  const way = ways.find(({ name }) => name === given.way);
+  await walk(way);
+  if (given.administrator) await administrate(way);
 } catch (error) {
   report.wrong.push(error.stack);
 }

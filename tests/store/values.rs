@@ -8,7 +8,7 @@ use std::sync::Arc;
 use diesel::prelude::*;
 use keyturn::db::schema::{
     audit_log, client_secrets, clients, dpop_proofs, email_changes, email_counts, hourly_counts, leases,
-    login_failures, mfa_challenges, opaque_tokens, outbox, recovery_codes, revocations, secrets, sessions,
+    login_failures, mfa_challenges, opaque_tokens, outbox, recovery_codes, revocations, secrets, sessions, setup_codes,
     signing_keys, totp_secrets, trusted_devices, users, write_probes,
 };
 use keyturn::db::types::{IpColumn, Json};
@@ -327,7 +327,8 @@ async fn the_tables_have_the_columns_that_the_schema_has(deployment: Arc<Deploym
         write_probes,
         clients,
         client_secrets,
-        dpop_proofs
+        dpop_proofs,
+        setup_codes
     );
     for (table, query) in &own {
         let selected = query.split(" FROM ").next().unwrap();
