@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::http::header::{ACCEPT, ALLOW, HeaderValue, LOCATION};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route, guard, web};
 use utoipa::OpenApi;
@@ -20,6 +20,7 @@ use super::{
     accounts, admin, audit, clients, deletion, docs, email, export, invitations, keys, login, mfa, oauth, oauth_token,
     operations, recovery, refresh, revocations, routes, sessions, verify,
 };
+use crate::http::accept::accepts;
 use crate::http::{HttpContext, Problem};
 use crate::pages::admin::{
     acting as acting_console, audit as audit_console, changes as change_console, clients as client_console,
@@ -318,7 +319,25 @@ async fn not_found(request: HttpRequest) -> HttpResponse {
     refuse(&request, StatusCode::NOT_FOUND, "not_found", "Not found.".to_owned()).error_response()
 }
 
-async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
+/// Returns the page whose form is sent to a path: somebody has loaded the path itself.
+fn page_of_form(path: &str) -> Option<&'static str> {
+    const PAGES: [(&str, &str); 6] = [
+        ("/account/security/", "/account/security"),
+        ("/account/two-step/", "/account/security"),
+        ("/account/sessions/", "/account/sessions"),
+        ("/account/", "/account"),
+        ("/admin/", "/admin"),
+        ("/logout", "/login"),
+    ];
+    PAGES.iter().find(|(form, _)| path.starts_with(form)).map(|(_, page)| *page)
+}
+
+async fn method_not_allowed(request: HttpRequest, context: web::Data<HttpContext>) -> HttpResponse {
+    let is_page = accepts(request.headers().get(ACCEPT), "text/html") && request.method().is_safe();
+    if let Some(page) = page_of_form(request.path()).filter(|_| is_page) {
+        let to = format!("{}{page}", context.public_url);
+        return HttpResponse::SeeOther().insert_header((LOCATION, to)).finish();
+    }
     let detail = format!("{} is not possible here.", request.method());
     let refusal = refuse(&request, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
     let mut response = refusal.error_response();

@@ -45,6 +45,10 @@ impl ReturnTo {
         }
         let origin = url.origin();
         let is_own = origin == own.origin();
+        // What is left of dots, such as `/.//evil.example`: without the origin it would lead elsewhere.
+        if url.path().starts_with("//") {
+            return None;
+        }
         let is_allowed = is_own || context.is_allowed_origin(&origin.ascii_serialization());
         is_allowed.then_some(Self { url, is_own })
     }
@@ -101,7 +105,7 @@ mod tests {
     }
 
     #[rustfmt::skip]
-    const ELSEWHERE: [&str; 63] = [
+    const ELSEWHERE: [&str; 75] = [
         "", " ", "account", "//evil.example", "///evil.example", "////evil.example", "/\\evil.example",
         "\\\\evil.example", "\\/evil.example", "/\t/evil.example", "/\n/evil.example", "\t//evil.example",
         "/\r\n//evil.example", "/ok\r\nSet-Cookie: a=b", " https://auth.example/", "https://auth.example /",
@@ -116,7 +120,10 @@ mod tests {
         "https://app.example.evil.example/", "https://evil.example/app.example", "http://app.example/",
         "https://app.example:444/", "https://xn--uth-5na.example/", "https://\u{430}uth.example/", "/\u{2f}\u{2215}",
         "/a\u{0}b", "/a b", "/\u{e9}", "\u{feff}/account", "/\u{202e}", "?a=b", "#a", ".", "..", "./account",
-        "https://", "https:", ":", "://evil.example",
+        "https://", "https:", ":", "://evil.example", "/.//evil.example", "/..//evil.example", "/../..//evil.example",
+        "/x/..//evil.example", "/%2e//evil.example", "/%2E%2e//evil.example", "/.///evil.example",
+        "/a/%2e%2e//evil.example:8080/p?x=1", "https://auth.example//evil.example",
+        "https://auth.example/.//evil.example", "https://auth.example/a/..//evil.example", "https://app.example//evil",
     ];
 
     #[test]

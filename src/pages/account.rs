@@ -54,7 +54,7 @@ pub(crate) struct ProfileForm {
 pub(crate) async fn submit_name(visitor: Visitor, form: SentForm) -> HttpResponse {
     let answer = async {
         let form = form?;
-        let own = visitor.owner().await?;
+        let own = visitor.owner(&form).await?;
         let text = form.get("name").unwrap_or_default();
         let name = match text.trim() {
             "" => None,
@@ -82,7 +82,7 @@ pub(crate) async fn submit_name(visitor: Visitor, form: SentForm) -> HttpRespons
 pub(crate) async fn submit_language(visitor: Visitor, form: SentForm) -> HttpResponse {
     let answer = async {
         let form = form?;
-        let own = visitor.owner().await?;
+        let own = visitor.owner(&form).await?;
         let tag = form.get("language").unwrap_or_default();
         let language = match visitor.pages().languages().parse_offered(&tag) {
             _ if tag.is_empty() => Patch::Clear,
@@ -103,8 +103,8 @@ pub(crate) async fn submit_language(visitor: Visitor, form: SentForm) -> HttpRes
     responses(super::handlers::PeopleFormResponses))]
 pub(crate) async fn submit_resend_verification(visitor: Visitor, form: SentForm) -> HttpResponse {
     let answer = async {
-        form?;
-        let own = visitor.owner().await?;
+        let form = form?;
+        let own = visitor.owner(&form).await?;
         count_emails(&visitor, &own, &format!("verify {}", own.subject.id)).await?;
         state::<EmailChanges>(visitor.request())?
             .resend_verification(own.subject.id, visitor.requester().language)
@@ -153,8 +153,8 @@ async fn count_emails(visitor: &Visitor, own: &SessionSnapshot, subject: &str) -
     responses(super::handlers::PeopleFormResponses))]
 pub(crate) async fn submit_cancel_email(visitor: Visitor, form: SentForm) -> HttpResponse {
     let answer = async {
-        form?;
-        let own = visitor.owner().await?;
+        let form = form?;
+        let own = visitor.owner(&form).await?;
         let changes = state::<EmailChanges>(visitor.request())?;
         changes.cancel(own.subject.id, &visitor.actor(&own)).await?;
         Ok(done(&visitor, "email-cancelled"))

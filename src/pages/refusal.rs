@@ -42,6 +42,7 @@ pub(super) fn reason(problem: &Problem, site: &str) -> Text {
         "incomplete_body" | "request_timeout" => Text::of("refused-too-slow"),
         "body_too_large" => Text::of("refused-too-large"),
         "duplicate_cookie" | "malformed_cookie" => Text::of("refused-cookie"),
+        "origin_not_allowed" => Text::of("refused-origin").with("site", site),
         other => admin::refusal(other).unwrap_or_else(|| Text::of("refused-other").with("site", site)),
     }
 }

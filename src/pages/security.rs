@@ -70,7 +70,7 @@ pub(crate) struct SecurityForm {
 pub(crate) async fn submit_password(visitor: Visitor, form: SentForm) -> HttpResponse {
     let answer = async {
         let form = form?;
-        let own = visitor.owner().await?;
+        let own = visitor.owner(&form).await?;
         let current = Password::parse(form.get("current_password").unwrap_or_default()).ok();
         let new = NewPassword::parse(form.get("new_password").unwrap_or_default());
         let accounts = state::<Accounts>(visitor.request())?;
@@ -79,7 +79,10 @@ pub(crate) async fn submit_password(visitor: Visitor, form: SentForm) -> HttpRes
             Err(weak) => Err(weak.into()),
         };
         let typed = match changed {
-            Ok(_) => return Ok(done(&visitor, "password")),
+            Ok(_) => {
+                visitor.renew(&own).await?;
+                return Ok(done(&visitor, "password"));
+            }
             Err(SetPasswordError::Weak(weak)) => Typed::default().refuse("new_password", weakness(&weak)),
             Err(SetPasswordError::Password(PasswordError::Wrong)) => {
                 Typed::default().refuse("current_password", vec![Text::of("confirm-wrong")])
@@ -99,7 +102,7 @@ pub(crate) async fn submit_alerts(visitor: Visitor, form: SentForm) -> HttpRespo
     let answer = async {
         let form = form?;
         let alerts = form.get("alerts").is_some();
-        let own = if alerts { visitor.owner().await? } else { visitor.recent(&form).await? };
+        let own = if alerts { visitor.owner(&form).await? } else { visitor.recent(&form).await? };
         let change = ProfileChange { alerts: Some(alerts), ..ProfileChange::default() };
         let accounts = state::<Accounts>(visitor.request())?;
         accounts.update_profile(own.subject.id, change, &visitor.actor(&own)).await?;

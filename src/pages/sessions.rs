@@ -45,6 +45,9 @@ pub(crate) async fn show_end_session(visitor: Visitor) -> HttpResponse {
         let (title, question, field) = match named.as_deref().map(|text| Uuid::try_parse(text)) {
             None => {
                 let others = visitor.sessions.list(own.subject.id, false).await?.len().saturating_sub(1);
+                if others == 0 {
+                    return Ok(Reply::see_other(visitor.path(PATH)));
+                }
                 let count = i64::try_from(others).unwrap_or(i64::MAX);
                 let question = Text::of("end-others-question").with_number("count", count);
                 (Text::of("end-others-title"), question, ("all", "yes".to_owned()))
@@ -103,7 +106,7 @@ pub(crate) async fn show_report_session(visitor: Visitor) -> HttpResponse {
 pub(crate) async fn submit_report_session(visitor: Visitor, form: SentForm) -> HttpResponse {
     let answer = async {
         let form = form?;
-        let own = visitor.owner().await?;
+        let own = visitor.owner(&form).await?;
         let session = reported(&visitor, &own, &form.get("session").unwrap_or_default()).await?;
         let recovery = state::<Recovery>(visitor.request())?;
         recovery.report_session(own.subject.id, session.id, &visitor.actor(&own)).await?;
@@ -139,7 +142,7 @@ pub(crate) struct SessionForm {
 pub(crate) async fn submit_end_session(visitor: Visitor, form: SentForm) -> HttpResponse {
     let reply = async {
         let form = form?;
-        let own = visitor.sender().await?;
+        let own = visitor.sender(&form).await?;
         require_owner(&own)?;
         let user = own.subject.id;
         // A form from which something is missing ends nothing.
@@ -160,7 +163,7 @@ pub(crate) async fn submit_end_session(visitor: Visitor, form: SentForm) -> Http
 pub(crate) async fn submit_session_name(visitor: Visitor, form: SentForm) -> HttpResponse {
     let reply = async {
         let form = form?;
-        let own = visitor.owner().await?;
+        let own = visitor.owner(&form).await?;
         let session = session_of(&form)?;
         let typed = form.get("name").unwrap_or_default();
         let name = match typed.trim() {

@@ -34,7 +34,7 @@ impl Visitor {
     /// Returns the session of the owner of an account who has sent a form, if they have authenticated within the last
     /// ten minutes, with the second factor if the account has one. Otherwise the form is kept and asks for that first.
     pub(crate) async fn recent(&self, form: &FormBody) -> Result<SessionSnapshot, Detour> {
-        let own = self.owner().await?;
+        let own = self.owner(form).await?;
         let two_step = state::<TwoStep>(self.request())?;
         let needs_code = two_step.is_enabled(own.subject.id).await?;
         let since = self.context.clock.now().minus(RECENT_LOGIN);

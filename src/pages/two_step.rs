@@ -39,7 +39,10 @@ pub(crate) async fn submit_two_step_confirm(visitor: Visitor, form: SentForm) ->
         let confirmation = Confirmation { code, revoke_other_sessions: form.get("end_others").is_some() };
         let two_step = state::<TwoStep>(visitor.request())?;
         match two_step.confirm_totp(own.subject.id, confirmation, &visitor.actor(&own)).await {
-            Ok(enabled) => Ok(codes(&visitor, &enabled.recovery_codes, Text::of("two-step-done"))),
+            Ok(enabled) => {
+                visitor.renew(&own).await?;
+                Ok(codes(&visitor, &enabled.recovery_codes, Text::of("two-step-done")))
+            }
             Err(ConfirmTotpError::Mfa(MfaError::InvalidCode)) => {
                 let enrolment = two_step.pending_totp(own.subject.id).await?;
                 Ok(ask(&visitor, &enrolment, Some(Text::of("two-step-wrong")), StatusCode::UNPROCESSABLE_ENTITY))

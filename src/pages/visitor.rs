@@ -32,6 +32,9 @@ const RETURN_TO: &str = "return_to";
 /// The page that a login leads to, unless it says another.
 pub(super) const HOME: &str = "/account/sessions";
 
+/// The field of a form with the account that its page was shown to.
+const ACCOUNT: &str = "shown_to";
+
 /// The form of a page.
 pub(crate) type SentForm = Result<FormBody, Problem>;
 
@@ -72,6 +75,12 @@ pub(super) fn require_owner(session: &SessionSnapshot) -> Result<(), Problem> {
         Some(_) => Err(Problem::forbidden("impersonated", "Only the owner of the account may do this.")),
         None => Ok(()),
     }
+}
+
+/// Returns the field of a form with the account that its page is shown to.
+fn hidden_account(session: &SessionSnapshot) -> Value {
+    let id = session.subject.id;
+    Value::from_safe_string(format!("<input type=\"hidden\" name=\"{ACCOUNT}\" value=\"{id}\">"))
 }
 
 impl Visitor {
@@ -139,17 +148,29 @@ impl Visitor {
     }
 
     /// Returns the session of the person who has sent a form of one of the server's own pages, and counts the request
-    /// unless it ends a session. A stranger is sent to the login.
-    pub(super) async fn sender(&self) -> Result<SessionSnapshot, Detour> {
+    /// unless it ends a session. A stranger is sent to the login, and the form of a page that was another account's is
+    /// refused.
+    pub(super) async fn sender(&self, form: &FormBody) -> Result<SessionSnapshot, Detour> {
         self.context.require_own_page(&self.request)?;
         let Some(session) = self.session().await? else { return Err(self.to_login().into()) };
+        // A page that was loaded before somebody else logged in here must not change their account.
+        let shown = form.get(ACCOUNT);
+        if shown.is_some_and(|shown| *shown != session.subject.id.to_string()) {
+            return Err(self.message(StatusCode::CONFLICT, Text::of("other-title"), Text::of("other-text")).into());
+        }
         Ok(session)
+    }
+
+    fn message(&self, status: StatusCode, title: Text, text: Text) -> Reply {
+        let language = self.language();
+        let values = context! { title => title.value(language), text => text.value(language) };
+        Reply::refused(status, "message.html", values)
     }
 
     /// Returns the session of the owner of an account who has sent a form that changes it. An administrator who acts
     /// for the owner may change nothing.
-    pub(crate) async fn owner(&self) -> Result<SessionSnapshot, Detour> {
-        let session = self.sender().await?;
+    pub(crate) async fn owner(&self, form: &FormBody) -> Result<SessionSnapshot, Detour> {
+        let session = self.sender(form).await?;
         require_owner(&session)?;
         self.count(Limit::WriteAccount, &session).await?;
         Ok(session)
@@ -185,6 +206,14 @@ impl Visitor {
     /// Returns the language of the page.
     pub(super) fn language(&self) -> Language {
         language::of_request(&self.request, self.pages.languages(), self.chosen.get())
+    }
+
+    /// Gives the session a new secret, because its owner has changed how the account is protected.
+    pub(super) async fn renew(&self, own: &SessionSnapshot) -> Result<(), Problem> {
+        if let Some(cookie) = self.sessions.replace_cookie(own).await? {
+            self.set_cookie(SessionCookie::Set(cookie, None));
+        }
+        Ok(())
     }
 
     /// Changes the cookies of the browser with the answer, whatever that is.
@@ -277,6 +306,7 @@ impl Visitor {
     fn person_values(&self) -> Value {
         self.found.borrow().as_ref().map_or(Value::from(()), |session| {
             context! {
+                account => hidden_account(session),
                 email => &session.subject.email,
                 name => &session.subject.name,
                 acting => session.actor.map(|_| self.acting_values(session)),

@@ -45,6 +45,16 @@ impl Sessions {
         Ok(store::renew_browser(conn, session, &secret.digest())?.then_some(secret))
     }
 
+    /// Replaces the secret of a browser session after its owner has changed how the account is protected. Returns the
+    /// new cookie, or `None` if the session has ended.
+    pub(crate) async fn replace_cookie(&self, own: &SessionSnapshot) -> DbResult<Option<BrowserCookie>> {
+        let sessions = self.clone();
+        let session = own.session;
+        let secret = self.db.write(move |conn| sessions.renew_browser(conn, session)).await?;
+        let max_age = own.ends_at.since(self.clock.now());
+        Ok(secret.map(|secret| BrowserCookie { secret, max_age }))
+    }
+
     /// Returns the cookie of a browser session whose owner has authenticated again, after the commit.
     pub(crate) fn renewed_cookie(&self, reauthenticated: &Reauthenticated, secret: OpaqueToken) -> BrowserCookie {
         BrowserCookie { secret, max_age: reauthenticated.snapshot.ends_at.since(reauthenticated.at) }

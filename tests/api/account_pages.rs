@@ -33,6 +33,8 @@ both_backends! {
     a_new_password_is_judged_while_it_is_typed,
     what_people_choose_shows_as_text_on_every_page,
     password_managers_find_the_page,
+    a_page_of_another_account_changes_nothing,
+    where_a_form_is_sent_to_leads_to_its_page,
 }
 
 const PAGES: [&str; 5] = ["/account", "/account/sessions", "/account/security", "/account/activity", "/account/delete"];
@@ -236,7 +238,9 @@ async fn a_password_is_changed_and_others_are_logged_out(server: Server) {
     }
     server.me(&owner.access).await.assert_status(200);
     let fields = [("current_password", PASSWORD), ("new_password", NEW_PASSWORD)];
+    let copied = browser.clone();
     assert_eq!(to(&browser.post(PATH, &fields).await), "/account/security?done=password");
+    assert_eq!(copied.get("/account").await.status, 303, "the secret is a new one");
     server.me(&owner.access).await.assert_problem(401, "invalid_token");
     browser.get("/account").await.assert_status(200);
     server.try_login(&owner.email, NEW_PASSWORD).await.assert_status(200);
@@ -462,6 +466,43 @@ async fn what_people_choose_shows_as_text_on_every_page(backend: Backend) {
                 assert!(!page.contains(markup), "{markup}: {page}");
             }
         }
+    }
+}
+
+async fn a_page_of_another_account_changes_nothing(server: Server) {
+    let (first, second) = (server.register().await, server.register().await);
+    let mut browser = Browser::logged_in(&server, &first.email).await;
+    let shown = browser.get("/account/delete").await.text();
+    let shown = between(&shown, "name=\"shown_to\" value=\"", "\"");
+    assert_eq!(shown, first.user.to_string());
+    browser.post("/logout", &[]).await;
+    to(&browser.post("/login", &[("email", &second.email), ("password", PASSWORD)]).await);
+    let before = (server.rows("users"), server.count("sessions WHERE revoked_at IS NULL"));
+    for (path, field) in [
+        ("/account/delete", ("confirm_password", PASSWORD)),
+        ("/account/name", ("name", "Ada")),
+        ("/account/sessions/end", ("all", "yes")),
+        ("/account/two-step/begin", ("x", "y")),
+    ] {
+        let refused = browser.post(path, &[("shown_to", &*shown), field]).await;
+        assert!(refused.assert_status(409).text().contains("Another account is logged in now"), "{path}");
+    }
+    assert_eq!((server.rows("users"), server.count("sessions WHERE revoked_at IS NULL")), before);
+    let own = second.user.to_string();
+    to(&browser.post("/account/name", &[("shown_to", &own), ("name", "Ada")]).await);
+}
+
+async fn where_a_form_is_sent_to_leads_to_its_page(server: Server) {
+    for (form, page) in [
+        ("/account/security/password", "/account/security"),
+        ("/account/two-step/confirm", "/account/security"),
+        ("/account/name", "/account"),
+        ("/account/sessions/name", "/account/sessions"),
+        ("/logout", "/login"),
+    ] {
+        let loaded = server.get(form).header("accept", "text/html,*/*;q=0.8").send().await;
+        assert_eq!(loaded.header("location"), Some(&*format!("https://keyturn.example{page}")), "{form}");
+        server.get(form).send().await.assert_problem(405, "method_not_allowed");
     }
 }
 

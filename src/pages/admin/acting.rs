@@ -74,8 +74,8 @@ async fn page(console: &Console<'_>, typed: &str, is_refused: bool) -> Answer {
 #[utoipa::path(post, path = "/account/acting/end", tag = "Pages", security(()), responses(PeopleFormResponses))]
 pub(crate) async fn submit_acting_end(visitor: Visitor, form: SentForm) -> HttpResponse {
     let answer = async {
-        form?;
-        let own = visitor.sender().await?;
+        let form = form?;
+        let own = visitor.sender(&form).await?;
         let to = match own.actor {
             Some(_) => {
                 let selector = SessionSelector::One(own.session);

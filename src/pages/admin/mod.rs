@@ -122,7 +122,7 @@ async fn submit(
     let answer = async {
         let form = form?;
         // Nobody else is asked for a password.
-        Console::new(&visitor, visitor.sender().await?)?;
+        Console::new(&visitor, visitor.sender(&form).await?)?;
         let own = visitor.recent(&form).await?;
         work(&Console::new(&visitor, own)?, &form).await
     };

@@ -218,3 +218,5 @@ ended-text-plain = Dieser Browser ist nicht mehr angemeldet.
 ended-login = Wieder anmelden
 password-accepted = Dieses Passwort ist schwer zu erraten.
 sessions-changed = Die Liste hat sich geändert.
+other-title = Jetzt ist ein anderes Konto angemeldet
+other-text = Es hat sich nichts geändert. Die Seite gehörte zu einem anderen Konto als dem, das in diesem Browser jetzt angemeldet ist: Laden Sie sie neu.

@@ -159,6 +159,7 @@ refused-repeated = Ein Feld des Formulars wurde zweimal gesendet. Gehen Sie zur�
 refused-too-slow = Das Formular brauchte zu lange, um anzukommen. Prüfen Sie Ihre Verbindung und versuchen Sie es dann noch einmal.
 refused-too-large = Das Formular ist zu groß.
 refused-cookie = Ein Cookie dieser Website kann nicht gelesen werden. Löschen Sie die Cookies dieser Website und versuchen Sie es dann noch einmal.
+refused-origin = Das Formular kam von einer anderen Adresse als der von { $site }. Öffnen Sie die Seite dort und senden Sie es noch einmal.
 refused-other = Etwas ist schiefgegangen. Wenn es wieder vorkommt, wenden Sie sich an die Betreiber von { $site }.
 
 ## Geräte

@@ -218,3 +218,5 @@ ended-text-plain = This browser is not logged in any more.
 ended-login = Log in again
 password-accepted = This password is hard to guess.
 sessions-changed = The list has changed.
+other-title = Another account is logged in now
+other-text = Nothing has changed. The page was shown to another account than the one that this browser is logged in to now: load it again.

@@ -159,6 +159,7 @@ refused-repeated = A field of the form was sent twice. Go back, load the page ag
 refused-too-slow = The form took too long to arrive. Check your connection, then try again.
 refused-too-large = The form is too large.
 refused-cookie = A cookie of this site cannot be read. Delete the cookies of this site, then try again.
+refused-origin = The form was sent from another address than that of { $site }. Open the page there, and send it again.
 refused-other = Something went wrong. If it happens again, tell those who run { $site }.
 
 ## Devices
