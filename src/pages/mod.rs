@@ -1,7 +1,8 @@
-//! The pages that links in emails lead to, the first page and the API explorer.
+//! The pages for people and administrators, those that links in emails lead to, the first page and the API explorer.
 //!
-//! The page of a link explains an operation, has a button for it, and shows the result. Mail scanners follow links, so
-//! only the button has an effect. All pages are HTML without scripts, but for the explorer, which sends requests.
+//! A page shows, and only a form has an effect: it calls the operation that the API calls. The page of a link explains
+//! an operation and has a button for it, as mail scanners follow links. All pages work without a script, but for the
+//! explorer, which sends requests.
 //!
 //! Each is a template that extends `base.html` and is made of the components in `components.html`; its texts are in
 //! [`crate::texts`], its style in one file for all.

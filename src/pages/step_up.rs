@@ -7,7 +7,7 @@ use minijinja::context;
 
 use super::refusal::reason;
 use super::reply::{Detour, Reply, SessionCookie};
-use super::visitor::{Visitor, state};
+use super::visitor::{ACCOUNT, Visitor, state};
 use crate::accounts::reauthentication::ReauthenticateError;
 use crate::accounts::{Logins, RECENT_LOGIN, TwoStep};
 use crate::http::Problem;
@@ -88,7 +88,8 @@ impl Visitor {
     fn ask_again(&self, form: &FormBody, own: &SessionSnapshot, needs_code: bool, refused: Refused) -> Reply {
         let language = self.language();
         let said = |text: Option<Text>| text.map(|text| text.value(language));
-        let fields = form.fields().filter(|(name, _)| !name.starts_with(PREFIX));
+        // The question has these itself.
+        let fields = form.fields().filter(|(name, _)| !name.starts_with(PREFIX) && name != ACCOUNT);
         let fields = fields.map(|(name, value)| context! { name, value => value.as_str() });
         let values = context! {
             title => Text::of("confirm-title").value(language),

@@ -33,7 +33,7 @@ const RETURN_TO: &str = "return_to";
 pub(super) const HOME: &str = "/account/sessions";
 
 /// The field of a form with the account that its page was shown to.
-const ACCOUNT: &str = "shown_to";
+pub(super) const ACCOUNT: &str = "shown_to";
 
 /// The form of a page.
 pub(crate) type SentForm = Result<FormBody, Problem>;

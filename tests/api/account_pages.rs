@@ -165,8 +165,11 @@ async fn what_needs_a_recent_login_keeps_the_form_and_asks_for_it(server: Server
     let mut browser = Browser::logged_in(&server, &owner.email).await;
     server.advance(601);
     let new = address();
-    let asked = browser.post("/account/email", &[("new_email", &new)]).await.assert_status(200).text();
-    assert!(asked.contains("action=\"&#x2f;account&#x2f;email\"") || asked.contains("action=\"/account/email\""));
+    let own = owner.user.to_string();
+    let fields = [("shown_to", &*own), ("new_email", &*new)];
+    let asked = browser.post("/account/email", &fields).await.assert_status(200).text();
+    let sent = asked.split_once("action=\"&#x2f;account&#x2f;email\"").map_or("", |(_, form)| form);
+    assert_eq!(sent.matches("name=\"shown_to\"").count(), 1, "{asked}");
     assert!(asked.contains(&format!("name=\"new_email\" value=\"{new}\"")), "{asked}");
     assert!(asked.contains("name=\"confirm_password\"") && !asked.contains("name=\"confirm_code\""), "{asked}");
     assert_eq!(server.count("email_changes"), 0);
