@@ -151,7 +151,8 @@ fn cookie(logged_in: LoggedIn) -> Result<BrowserCookie, Problem> {
     }
 }
 
-fn home(visitor: &Visitor, return_to: Option<&ReturnTo>) -> String {
+/// Returns where a login leads to.
+pub(super) fn home(visitor: &Visitor, return_to: Option<&ReturnTo>) -> String {
     return_to.map_or_else(|| visitor.path(HOME), |to| to.as_str().to_owned())
 }
 

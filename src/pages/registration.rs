@@ -4,10 +4,11 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use minijinja::context;
 
+use super::login::home;
 use super::refusal::weakness;
 use super::reply::{Answer, Reply, SessionCookie};
 use super::typed::Typed;
-use super::visitor::{HOME, SentForm, Visitor, state};
+use super::visitor::{SentForm, Visitor, state};
 use crate::accounts::registration::{NewAccount, RegisterError, Registered};
 use crate::accounts::{Accounts, Recovery};
 use crate::audit::Actor;
@@ -96,7 +97,7 @@ async fn register(visitor: &Visitor, form: &FormBody) -> Answer {
         }
         Ok(Registered::Unverified) => {
             let text = Text::of("registered-text").with("email", typed.value("email"));
-            Ok(message(visitor, Text::of("registered-title"), text))
+            Ok(visitor.message(StatusCode::OK, Text::of("registered-title"), text))
         }
         Err(RegisterError::Closed) => Ok(closed(visitor)),
         Err(RegisterError::EmailTaken) => {
@@ -109,10 +110,6 @@ async fn register(visitor: &Visitor, form: &FormBody) -> Answer {
         }
         Err(error) => Err(error.into()),
     }
-}
-
-fn home(visitor: &Visitor, return_to: Option<&ReturnTo>) -> String {
-    return_to.map_or_else(|| visitor.path(HOME), |to| to.as_str().to_owned())
 }
 
 fn ask(visitor: &Visitor, return_to: Option<&ReturnTo>, typed: &Typed, status: StatusCode) -> Reply {
@@ -129,17 +126,7 @@ fn ask(visitor: &Visitor, return_to: Option<&ReturnTo>, typed: &Typed, status: S
 }
 
 fn closed(visitor: &Visitor) -> Reply {
-    let language = visitor.language();
-    let values = context! {
-        title => Text::of("register-closed-title").value(language),
-        text => Text::of("register-closed").value(language),
-    };
-    Reply::refused(StatusCode::FORBIDDEN, "message.html", values)
-}
-
-fn message(visitor: &Visitor, title: Text, text: Text) -> Reply {
-    let language = visitor.language();
-    Reply::page("message.html", context! { title => title.value(language), text => text.value(language) })
+    visitor.message(StatusCode::FORBIDDEN, Text::of("register-closed-title"), Text::of("register-closed"))
 }
 
 /// Asks for the email address of the account whose password was forgotten.
@@ -168,7 +155,7 @@ pub(crate) async fn submit_forgot(visitor: Visitor, form: SentForm) -> HttpRespo
         throttle.count(Limit::ForgotAccount, email.normalized().as_bytes(), &Actor::anonymous(&requester)).await?;
         state::<Recovery>(visitor.request())?.forgot_password(&email, &requester).await?;
         let text = Text::of("forgot-done-text").with("email", typed.value("email"));
-        Ok(message(&visitor, Text::of("forgot-done-title"), text))
+        Ok(visitor.message(StatusCode::OK, Text::of("forgot-done-title"), text))
     };
     visitor.respond(answer.await)
 }

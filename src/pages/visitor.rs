@@ -46,8 +46,8 @@ pub(crate) struct Visitor {
     pub(super) sessions: web::Data<Sessions>,
     /// The session of the person who is logged in, once it was found.
     found: RefCell<Option<SessionSnapshot>>,
-    /// The change of cookies that the answer makes.
-    cookie: RefCell<Option<SessionCookie>>,
+    /// The changes of cookies that the answer makes.
+    cookies: RefCell<Vec<SessionCookie>>,
     /// Whether the browser has the cookie of a session in which an administrator acts for somebody.
     is_acting: Cell<bool>,
     /// The language that the person has chosen, once the session was found.
@@ -91,7 +91,7 @@ impl Visitor {
             sessions: state(request)?,
             request: request.clone(),
             found: RefCell::new(None),
-            cookie: RefCell::new(None),
+            cookies: RefCell::default(),
             is_acting: Cell::new(false),
             chosen: Cell::new(None),
         })
@@ -161,7 +161,8 @@ impl Visitor {
         Ok(session)
     }
 
-    fn message(&self, status: StatusCode, title: Text, text: Text) -> Reply {
+    /// Returns a page that says what was done, or why it was not.
+    pub(super) fn message(&self, status: StatusCode, title: Text, text: Text) -> Reply {
         let language = self.language();
         let values = context! { title => title.value(language), text => text.value(language) };
         Reply::refused(status, "message.html", values)
@@ -216,9 +217,14 @@ impl Visitor {
         Ok(())
     }
 
-    /// Changes the cookies of the browser with the answer, whatever that is.
+    /// Changes a cookie of the browser with the answer, whatever that is: that of the person's own session, or that of
+    /// the one in which an administrator acts. A later change of the same cookie takes the place of an earlier one.
     pub(super) fn set_cookie(&self, cookie: SessionCookie) {
-        self.cookie.replace(Some(cookie));
+        let is_of_acting =
+            |cookie: &SessionCookie| matches!(cookie, SessionCookie::Act(_) | SessionCookie::ClearActing);
+        let mut cookies = self.cookies.borrow_mut();
+        cookies.retain(|former| is_of_acting(former) != is_of_acting(&cookie));
+        cookies.push(cookie);
     }
 
     /// Shows the answer as to a stranger: the session has ended.
@@ -338,17 +344,18 @@ impl Visitor {
 
     fn with_cookie<'a>(&self, response: &'a mut HttpResponseBuilder) -> &'a mut HttpResponseBuilder {
         let cookies = &self.context.cookies;
-        match self.cookie.take() {
-            Some(SessionCookie::Set(cookie, device)) => {
-                cookies.set_session(response, cookie.secret.expose(), cookie.max_age);
-                if let Some(device) = device {
-                    cookies.set_trusted_device(response, device.expose(), Purpose::TrustedDevice.lifetime());
+        for change in self.cookies.take() {
+            match change {
+                SessionCookie::Set(cookie, device) => {
+                    cookies.set_session(response, cookie.secret.expose(), cookie.max_age);
+                    if let Some(device) = device {
+                        cookies.set_trusted_device(response, device.expose(), Purpose::TrustedDevice.lifetime());
+                    }
                 }
+                SessionCookie::Clear => cookies.clear_session(response),
+                SessionCookie::Act(cookie) => cookies.set_acting(response, cookie.secret.expose()),
+                SessionCookie::ClearActing => cookies.clear_acting(response),
             }
-            Some(SessionCookie::Clear) => cookies.clear_session(response),
-            Some(SessionCookie::Act(cookie)) => cookies.set_acting(response, cookie.secret.expose()),
-            Some(SessionCookie::ClearActing) => cookies.clear_acting(response),
-            None => {}
         }
         response
     }

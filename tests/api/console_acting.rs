@@ -11,6 +11,7 @@ both_backends! {
     acting_ends_with_its_time_and_says_so,
     acting_ends_with_the_session_of_the_administrator,
     reasons_are_required,
+    who_authenticates_again_to_act_stays_logged_in,
 }
 
 const BANNER: &str = "class=\"acting\"";
@@ -104,6 +105,17 @@ async fn acting_ends_with_the_session_of_the_administrator(server: Server) {
     assert!(shown.assert_status(403).text().contains("You act for nobody any more"), "{}", shown.text());
     browser.post("/account/acting/end", &[]).await;
     assert_eq!(server.count("sessions WHERE actor_id IS NOT NULL AND revoked_at IS NULL"), 0);
+}
+
+async fn who_authenticates_again_to_act_stays_logged_in(server: Server) {
+    let person = server.register().await;
+    let (mut browser, _) = console(&server).await;
+    server.advance(601);
+    let fields = [("reason", "ticket 4711"), ("confirm_password", crate::support::PASSWORD)];
+    let answer = browser.post(&format!("/admin/users/{}/act", person.user), &fields).await;
+    assert_eq!(answer.all_headers("set-cookie").len(), 2, "{answer:?}");
+    assert!(page(&browser, "/account").await.contains(BANNER));
+    assert!(!page(&browser, "/admin").await.contains(BANNER));
 }
 
 async fn reasons_are_required(backend: Backend) {
