@@ -12,9 +12,11 @@ pub struct Connection {
     buffer: Vec<u8>,
 }
 
-/// What the server answered. Headers are not kept.
+/// What the server answered.
 pub struct Answer<'a> {
     pub status: u16,
+    /// The status line and the headers.
+    pub head: &'a [u8],
     pub body: &'a [u8],
 }
 
@@ -40,7 +42,9 @@ impl Connection {
             self.read_more().await?;
         }
         let body = self.buffer.get(head.length..end).unwrap_or_default();
-        Ok(Answer { status: head.status, body })
+        let status = head.status;
+        let head = self.buffer.get(..head.length).unwrap_or_default();
+        Ok(Answer { status, head, body })
     }
 
     async fn read_more(&mut self) -> Result<()> {
@@ -52,6 +56,15 @@ impl Connection {
 }
 
 impl Answer<'_> {
+    /// The first cookie that the answer sets, as the header `Cookie` has it.
+    pub fn cookie(&self) -> Option<&str> {
+        let head = std::str::from_utf8(self.head).ok()?;
+        let set = head
+            .lines()
+            .find_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")));
+        set?.1.split(';').next()
+    }
+
     /// The string that the JSON body has under `key`, by its raw bytes: for values that need no unescaping, such as
     /// tokens.
     pub fn string(&self, key: &str) -> Option<&[u8]> {

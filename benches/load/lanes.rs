@@ -36,8 +36,10 @@ pub enum Work {
     Verify(Vec<Session>),
     /// With the `Authorization` header of a client.
     Introspect(Arc<str>, Vec<Session>),
-    /// The page at this path.
+    /// The page of the API at this path.
     Get(&'static str, Vec<Session>),
+    /// The page for browsers at this path, with the header `Cookie` of a login.
+    Page(&'static str, Arc<str>),
     Empty,
 }
 
@@ -100,6 +102,20 @@ pub async fn complete(address: SocketAddr, works: impl Iterator<Item = Work>) ->
         sessions.extend(lane.map_err(|_| format!("setting up took longer than {PATIENCE:?}"))???);
     }
     Ok(sessions)
+}
+
+/// Logs in on the page for it. Returns what the header `Cookie` says from then on.
+pub async fn log_in_on_page(address: SocketAddr, account: &Account) -> Result<Arc<str>> {
+    let Account { email, password } = account;
+    let body = format!("email={}&password={password}", email.replace('@', "%40"));
+    let request = format!(
+        "POST /login HTTP/1.1\r\nHost: localhost\r\nSec-Fetch-Site: same-origin\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut connection = Connection::open(address).await?;
+    let answer = connection.exchange(request.as_bytes()).await?;
+    Ok(answer.cookie().ok_or_else(|| format!("a login without a cookie: {}", answer.status))?.into())
 }
 
 /// Deals items out to `lanes` hands, as evenly as they go.
@@ -188,7 +204,7 @@ impl Work {
             | Self::Verify(sessions)
             | Self::Introspect(_, sessions)
             | Self::Get(_, sessions) => sessions.len(),
-            Self::Empty => 1,
+            Self::Page(..) | Self::Empty => 1,
         }
     }
 
@@ -198,7 +214,7 @@ impl Work {
             | Self::Verify(sessions)
             | Self::Introspect(_, sessions)
             | Self::Get(_, sessions) => sessions,
-            Self::Register(_) | Self::Login(_) | Self::Empty => Vec::new(),
+            Self::Register(_) | Self::Login(_) | Self::Page(..) | Self::Empty => Vec::new(),
         }
     }
 
@@ -216,6 +232,11 @@ impl Work {
                 write_introspection(request, client, &pick(sessions, turn).access_token);
             }
             Self::Get(path, sessions) => write_get(request, path, pick(sessions, turn)),
+            Self::Page(path, cookie) => {
+                for part in ["GET ", path, " HTTP/1.1\r\nHost: localhost\r\nCookie: ", cookie, "\r\n\r\n"] {
+                    request.extend_from_slice(part.as_bytes());
+                }
+            }
             Self::Empty => request.extend_from_slice(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         }
     }
@@ -235,7 +256,7 @@ impl Work {
                 sessions.get_mut(turn).map_or(Ok(()), |session| session.replace_by(answer))
             }
             Self::Introspect(..) if answer.string("sub").is_none() => Err("a token that is not active".into()),
-            Self::Introspect(..) | Self::Verify(_) | Self::Get(..) | Self::Empty => Ok(()),
+            Self::Introspect(..) | Self::Verify(_) | Self::Get(..) | Self::Page(..) | Self::Empty => Ok(()),
         }
     }
 }

@@ -91,12 +91,19 @@ impl Report {
         under: (&str, usize),
         figure: fn(&Round) -> f64,
     ) -> Vec<f64> {
-        let figures = |(what, connections): (&str, usize)| {
-            let row =
-                self.rows.iter().find(|row| (row.backend, row.what, row.connections) == (backend, what, connections));
-            row.into_iter().flat_map(|row| &row.rounds).map(figure)
-        };
-        figures(over).zip(figures(under)).map(|(over, under)| over / under).collect()
+        let (over, under) = (self.figures(backend, over, figure), self.figures(backend, under, figure));
+        over.into_iter().zip(under).map(|(over, under)| over / under).collect()
+    }
+
+    /// The figure of a row, round by round.
+    pub fn figures(
+        &self,
+        backend: &'static str,
+        (what, connections): (&str, usize),
+        figure: fn(&Round) -> f64,
+    ) -> Vec<f64> {
+        let row = self.rows.iter().find(|row| (row.backend, row.what, row.connections) == (backend, what, connections));
+        row.into_iter().flat_map(|row| &row.rounds).map(figure).collect()
     }
 }
 

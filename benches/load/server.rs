@@ -49,7 +49,14 @@ impl Server {
             ("LOG".to_owned(), "warn".to_owned()),
             ("DATA_DIR".to_owned(), folder.path().join("data").display().to_string()),
         ];
-        for limit in ["LOGIN_ACCOUNT", "LOGIN_ADDRESS", "REGISTER_ADDRESS", "REFRESH_SESSION", "REFRESH_ADDRESS"] {
+        for limit in [
+            "LOGIN_ACCOUNT",
+            "LOGIN_ADDRESS",
+            "REGISTER_ADDRESS",
+            "REFRESH_SESSION",
+            "REFRESH_ADDRESS",
+            "SEARCH_ACCOUNT",
+        ] {
             settings.push((format!("LIMIT_{limit}"), "1000000/1".to_owned()));
         }
         if let Backend::Postgres(_, database) = backend {

@@ -1,6 +1,7 @@
 //! What the size of the database costs: the same requests to a server with an empty database and to one with a full
 //! one, side by side.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::RunQueryDsl as _;
@@ -35,16 +36,31 @@ const PAGES: [(&str, &str, &str); 4] = [
     ),
 ];
 
+/// The pages for browsers, each with the longest time in which it is to be there, in milliseconds.
+const BROWSER_PAGES: [(&str, &str, f64); 6] = [
+    ("/account/sessions", "page of 50 own sessions, full database", 10.0),
+    ("/account/activity", "page of own activity, full database", 10.0),
+    ("/admin/users", "console: people, full database", 100.0),
+    ("/admin/users?q=size-5", "console: people found, full database", 100.0),
+    ("/admin/sessions", "console: sessions, full database", 100.0),
+    ("/admin/audit", "console: audit log, full database", 100.0),
+];
+
+/// The sessions of the person whose list a browser shows.
+const LISTED: usize = 50;
+
 /// A server on a backend of its own, with the sessions that ask it.
 struct Side {
     /// Before the backend, so that it is ended before its data is removed.
     server: Server,
     _backend: Backend,
     sessions: Vec<Session>,
+    /// The cookie of an administrator with [`LISTED`] sessions.
+    cookie: Arc<str>,
 }
 
-/// Measures `rounds` times on `empty` and on `full`, into which `rows` audited events, a tenth as many sessions and a
-/// hundredth as many accounts are put.
+/// Measures `rounds` times on `empty` and on `full`, into which `rows` audited events, as many sessions and a tenth as
+/// many accounts are put.
 pub async fn run(
     (empty, full): (Backend, Backend),
     rows: u64,
@@ -69,7 +85,17 @@ pub async fn run(
         let ratio = report.ratio(name, (at_full, CONNECTIONS), (at_empty, CONNECTIONS), |round| round.p50);
         report.goal(name, format!("p50 of {at_full} / empty"), ratio, Bound::AtMost(1.5));
     }
-    report.note(format!("{name}, full: {rows} audited events, {} sessions, {} accounts", rows / 10, rows / 100));
+    let [_, full] = &sides;
+    for (path, what, longest) in BROWSER_PAGES {
+        full.show(name, (path, what), length, report).await?;
+        report.goal(
+            name,
+            format!("p99 of {what}, ms"),
+            report.figures(name, (what, 1), |round| round.p99),
+            Bound::AtMost(longest),
+        );
+    }
+    report.note(format!("{name}, full: {rows} audited events, {rows} sessions, {} accounts", rows / 10));
     Ok(())
 }
 
@@ -86,7 +112,29 @@ impl Side {
         let logins = accounts.iter().cycle().take(ACCOUNTS * SESSIONS_EACH).cloned();
         let hands = deal(logins, CONNECTIONS);
         let sessions = lanes::complete(server.address, hands.into_iter().map(Work::Login)).await?;
-        Ok(Self { server, _backend: backend, sessions })
+        let owner = accounts.first().ok_or("there are no accounts")?;
+        let others = LISTED - SESSIONS_EACH - 2;
+        lanes::complete(server.address, [Work::Login(vec![owner.clone(); others])].into_iter()).await?;
+        let cookie = lanes::log_in_on_page(server.address, owner).await?;
+        Ok(Self { server, _backend: backend, sessions, cookie })
+    }
+
+    /// Asks for a page for browsers, one after the other.
+    async fn show(
+        &self,
+        backend: &'static str,
+        (path, what): (&'static str, &'static str),
+        length: Duration,
+        report: &mut Report,
+    ) -> Result<()> {
+        let work = Work::Page(path, Arc::clone(&self.cookie));
+        for outcome in lanes::measure(&self.server, length, vec![vec![work]]).await? {
+            for (failure, count) in outcome.failures {
+                report.fail(format!("{backend}: {what}: {failure}"), count);
+            }
+            report.record(backend, what, 1, outcome.round);
+        }
+        Ok(())
     }
 
     async fn load(
@@ -147,8 +195,8 @@ fn fill(conn: &mut Conn, rows: u64) -> Result<()> {
     }
     for statement in statements {
         let statement = statement.replace("EVENTS", &rows.to_string());
-        let statement = statement.replace("SESSIONS", &(rows / 10).to_string());
-        conn.batch_execute(&statement.replace("ACCOUNTS", &(rows / 100).max(1).to_string()))?;
+        let statement = statement.replace("SESSIONS", &rows.to_string());
+        conn.batch_execute(&statement.replace("ACCOUNTS", &(rows / 10).max(1).to_string()))?;
     }
     for index in &indexes {
         conn.batch_execute(&index.sql)?;

@@ -102,7 +102,8 @@ impl Links {
             | Purpose::ReportLogin
             | Purpose::CancelDeletion
             | Purpose::MfaChallenge
-            | Purpose::TrustedDevice => None,
+            | Purpose::TrustedDevice
+            | Purpose::SentForm => None,
         };
         let sessions = self.sessions.clone();
         let first = self.db.read(move |conn| sessions.first_login(conn, user)).await?;

@@ -12,7 +12,7 @@ use crate::db::{Committed, Conn, DbError};
 use crate::mail::MfaChange;
 use crate::mfa::{Method, Owner};
 use crate::passwords::{HasherError, Password};
-use crate::sessions::{BrowserCookie, IssueError, IssuedTokens, Reauthenticated};
+use crate::sessions::{BrowserCookie, IssueError, IssuedTokens, Reauthenticated, SessionSnapshot, Sessions};
 use crate::throttle::{AttemptError, CodeAttempt};
 use crate::tokens::access::Claims;
 use crate::tokens::opaque::OpaqueToken;
@@ -77,27 +77,28 @@ impl Logins {
         code: Option<Zeroizing<String>>,
         by: &Actor,
     ) -> Result<IssuedTokens, ReauthenticateError> {
-        let session = Renewal { user: presented.sub, session: presented.sid, is_browser: false };
+        let session = Renewal { user: presented.sub, session: presented.sid, cookie: None };
         let renewed = self.renew(session, password, code, by).await?;
         let issued = self.sessions.issue_reauthenticated(renewed.reauthenticated, presented).await;
         Ok(issued.map_err(IssueError::from)?)
     }
 
-    /// Reauthenticates the owner of a browser session, and replaces its secret in the same transaction.
+    /// Reauthenticates the owner of a browser session, and replaces the secret that was presented in the same
+    /// transaction. Of several requests with the same secret only one gets a new cookie.
     ///
     /// # Errors
     /// The password or the code is wrong, a code is missing, or the session has ended.
     pub(crate) async fn reauthenticate_browser(
         &self,
-        user: UserId,
-        session: SessionId,
+        own: &SessionSnapshot,
+        presented: OpaqueToken,
         password: Option<Password>,
         code: Option<Zeroizing<String>>,
         by: &Actor,
-    ) -> Result<BrowserCookie, ReauthenticateError> {
-        let renewed = self.renew(Renewal { user, session, is_browser: true }, password, code, by).await?;
-        let secret = renewed.secret.ok_or(ReauthenticateError::Ended)?;
-        Ok(self.sessions.renewed_cookie(&renewed.reauthenticated, secret))
+    ) -> Result<(SessionSnapshot, Option<BrowserCookie>), ReauthenticateError> {
+        let session = Renewal { user: own.subject.id, session: own.session, cookie: Some(presented) };
+        let Renewed { reauthenticated, secret } = *self.renew(session, password, code, by).await?;
+        Ok(Sessions::renewed_browser(reauthenticated, secret))
     }
 
     async fn renew(
@@ -179,7 +180,10 @@ impl Logins {
         }
         let reauthenticated = self.sessions.reauthenticate(conn, renewal.session, &amr)?;
         let reauthenticated = reauthenticated.ok_or(ReauthenticateError::Ended)?;
-        let secret = if renewal.is_browser { self.sessions.renew_browser(conn, renewal.session)? } else { None };
+        let secret = match &renewal.cookie {
+            Some(presented) => self.sessions.renew_browser(conn, renewal.session, presented)?,
+            None => None,
+        };
         self.audit.append(conn, &Record::new(Event::Reauthenticated, by))?;
         Ok(Committed::Accepted(Box::new(Renewed { reauthenticated, secret })))
     }
@@ -189,14 +193,14 @@ impl Logins {
 struct Renewal {
     user: UserId,
     session: SessionId,
-    /// Whether it is a browser's, which gets a new secret.
-    is_browser: bool,
+    /// The secret that a browser has presented, which is replaced.
+    cookie: Option<OpaqueToken>,
 }
 
 /// A session whose owner has authenticated again.
 struct Renewed {
     reauthenticated: Reauthenticated,
-    /// The new secret of a browser session.
+    /// The new secret of a browser session, unless another request has replaced the former one.
     secret: Option<OpaqueToken>,
 }
 

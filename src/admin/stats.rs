@@ -9,6 +9,7 @@ use crate::cache::latest::Latest;
 use crate::clock::Clock;
 use crate::db::{Db, DbError, DbResult};
 use crate::metrics::Metrics;
+use crate::sessions::Sessions;
 use crate::types::Timestamp;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -18,6 +19,9 @@ const CACHED_FOR: Duration = Duration::from_secs(60);
 
 /// How often a server writes its counts to the database.
 const RECORD_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The first part of the names under which live sessions are recorded.
+const LIVE: &str = "live";
 
 /// The time that the counts of an hour are kept: 90 days.
 pub(crate) const KEPT: Duration = Duration::from_secs(90 * 86_400);
@@ -39,7 +43,8 @@ pub(crate) struct Stats {
     pub server_time: Timestamp,
 }
 
-/// The logins, refreshes and refusals of one hour. The counts of the last minute may be missing.
+/// The logins, refreshes and refusals of one hour, and the sessions at its beginning. The counts of the last minute may
+/// be missing.
 #[derive(Clone, Debug)]
 pub(crate) struct HourlyStats {
     /// The beginning of the hour.
@@ -50,6 +55,8 @@ pub(crate) struct HourlyStats {
     pub refreshes: BTreeMap<String, i64>,
     /// Attempts that were refused, by rate limit.
     pub limited: BTreeMap<String, i64>,
+    /// The sessions that were live when the hour began, or when a server was started in it, by the type of their device.
+    pub live: BTreeMap<String, i64>,
 }
 
 /// The counts of accounts and sessions.
@@ -99,13 +106,14 @@ fn by_hour(rows: Vec<(Timestamp, String, i64)>) -> Vec<HourlyStats> {
     for (hour, name, count) in rows {
         if hours.last().is_none_or(|last| last.hour != hour) {
             let none = BTreeMap::new;
-            hours.push(HourlyStats { hour, logins: none(), refreshes: none(), limited: none() });
+            hours.push(HourlyStats { hour, logins: none(), refreshes: none(), limited: none(), live: none() });
         }
         let Some(last) = hours.last_mut() else { continue };
         match name.split_once('.') {
             Some(("login", outcome)) => last.logins.insert(outcome.to_owned(), count),
             Some(("refresh", outcome)) => last.refreshes.insert(outcome.to_owned(), count),
             Some(("limit", limit)) => last.limited.insert(limit.to_owned(), count),
+            Some((LIVE, device)) => last.live.insert(device.to_owned(), count),
             _ => None,
         };
     }
@@ -123,24 +131,43 @@ pub(crate) struct StatsRecorder {
     db: Db,
     clock: Clock,
     metrics: Metrics,
+    sessions: Sessions,
     /// The counts that are already recorded.
     recorded: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
 impl StatsRecorder {
     /// Creates a recorder of the counts in `metrics`.
-    pub(crate) fn new(db: Db, clock: Clock, metrics: Metrics) -> Self {
-        Self { db, clock, metrics, recorded: Arc::default() }
+    pub(crate) fn new(db: Db, clock: Clock, metrics: Metrics, sessions: Sessions) -> Self {
+        Self { db, clock, metrics, sessions, recorded: Arc::default() }
     }
 
-    /// Records the counts every minute, until the future is dropped.
+    /// Records the counts every minute, and the live sessions every hour, until the future is dropped.
     pub(crate) async fn run(self) {
+        let mut counted = None;
         loop {
+            let hour = start_of_hour(self.clock.now());
+            if counted != Some(hour) {
+                match self.count_live(hour).await {
+                    Ok(()) => counted = Some(hour),
+                    Err(error) => tracing::warn!(%error, "live sessions were not counted: they will be in a minute"),
+                }
+            }
             tokio::time::sleep(RECORD_INTERVAL).await;
             if let Err(error) = self.record().await {
                 tracing::warn!(%error, "statistics were not recorded: they will be recorded later");
             }
         }
+    }
+
+    /// Records how many sessions are live, unless a server has done so in this hour: it reads every row.
+    async fn count_live(&self, hour: Timestamp) -> DbResult<()> {
+        if self.db.read(move |conn| store::has_counts(conn, hour, LIVE)).await? {
+            return Ok(());
+        }
+        let live = self.sessions.count_by_device().await?;
+        let counts: Vec<_> = live.into_iter().map(|(device, count)| (format!("{LIVE}.{device}"), count)).collect();
+        self.db.write(move |conn| store::set_counts(conn, hour, &counts)).await
     }
 
     /// Records the counts since the last call in one transaction, if there are any. After an error they are recorded by

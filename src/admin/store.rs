@@ -12,6 +12,20 @@ use crate::types::Timestamp;
 pub(super) fn add_counts(conn: &mut Conn, hour: Timestamp, counts: &[(String, i64)]) -> DbResult<()> {
     let statement = "INSERT INTO hourly_counts (hour, name, count) VALUES ($1, $2, $3) \
                      ON CONFLICT (hour, name) DO UPDATE SET count = hourly_counts.count + excluded.count";
+    insert(conn, statement, hour, counts)
+}
+
+/// Sets those counts of `hour` that are not there yet.
+pub(super) fn set_counts(conn: &mut Conn, hour: Timestamp, counts: &[(String, i64)]) -> DbResult<()> {
+    insert(
+        conn,
+        "INSERT INTO hourly_counts (hour, name, count) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        hour,
+        counts,
+    )
+}
+
+fn insert(conn: &mut Conn, statement: &str, hour: Timestamp, counts: &[(String, i64)]) -> DbResult<()> {
     for (name, count) in counts {
         diesel::sql_query(statement)
             .bind::<SqlTime, _>(hour)
@@ -20,6 +34,13 @@ pub(super) fn add_counts(conn: &mut Conn, hour: Timestamp, counts: &[(String, i6
             .execute(conn)?;
     }
     Ok(())
+}
+
+/// Returns whether `hour` has counts of which the first part of the name is `kind`.
+pub(super) fn has_counts(conn: &mut Conn, hour: Timestamp, kind: &str) -> DbResult<bool> {
+    let counts = hourly_counts::table.filter(hourly_counts::hour.eq(hour));
+    let counts = counts.filter(hourly_counts::name.like(format!("{kind}.%"))).select(hourly_counts::name);
+    Ok(counts.first::<String>(conn).optional()?.is_some())
 }
 
 /// Finds the counts of the hours from `from` on, oldest first.

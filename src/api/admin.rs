@@ -332,12 +332,14 @@ pub(super) struct HourlyStats {
     refreshes: BTreeMap<String, i64>,
     /// Attempts that were refused, by rate limit.
     limited: BTreeMap<String, i64>,
+    /// The sessions that were live when the hour began, or when a server was started in it, by the type of their device.
+    live: BTreeMap<String, i64>,
 }
 
 impl From<stats::HourlyStats> for HourlyStats {
     fn from(stats: stats::HourlyStats) -> Self {
-        let stats::HourlyStats { hour, logins, refreshes, limited } = stats;
-        Self { hour, logins, refreshes, limited }
+        let stats::HourlyStats { hour, logins, refreshes, limited, live } = stats;
+        Self { hour, logins, refreshes, limited, live }
     }
 }
 

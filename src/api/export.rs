@@ -21,10 +21,11 @@ use crate::accounts::{Accounts, EmailChanges, TwoStep};
 use crate::audit::{Actor, Audit, Event, Filter, Record};
 use crate::db::DbResult;
 use crate::http::{HttpContext, Problem};
-use crate::pages::account::ProfileForm;
+use crate::pages::account::{self, ProfileForm};
 use crate::pages::reply::Reply;
 use crate::pages::visitor::{SentForm, Visitor};
 use crate::sessions::Sessions;
+use crate::texts::Text;
 use crate::types::{AuditId, SessionId, Timestamp, UserId};
 
 /// The end of the document, after the last entry.
@@ -68,7 +69,11 @@ pub(super) async fn export_me(
 pub(super) async fn submit_export(stores: Stores, visitor: Visitor, form: SentForm) -> HttpResponse {
     let answer = async {
         let form = form?;
-        let own = visitor.recent(&form).await?;
+        let own = visitor.recent(&form, Text::of("data-export")).await?;
+        // A browser that is sent a file stays on the page that it came from, here the question.
+        if Visitor::has_confirmed(&form) {
+            return Ok(account::ask_to_download(&visitor));
+        }
         let file = export(stores, own.session, &visitor.actor(&own), visitor.context.clock.now()).await?;
         Ok(Reply::Whole(file))
     };

@@ -166,7 +166,7 @@ impl App {
         let (app, base, reader) = Self::on(config, clock, Tables::Migrated).await?;
         let delivery =
             Delivery::new(base.mail.clone(), config, base.db.clone(), base.clock.clone(), base.metrics.clone())?;
-        let recorder = StatsRecorder::new(base.db, base.clock, base.metrics);
+        let recorder = StatsRecorder::new(base.db, base.clock, base.metrics, app.sessions.clone());
         let tasks = vec![
             tokio::spawn(base.cache.clone().run()),
             tokio::spawn(recorder.clone().run()),

@@ -184,6 +184,12 @@ impl Problem {
         self.code
     }
 
+    /// Returns the time after which the same request may succeed, in seconds; `None` if it cannot.
+    pub(crate) fn retry_after(&self) -> Option<i64> {
+        let header = self.headers.iter().find(|(name, _)| name == RETRY_AFTER).filter(|_| self.retryable);
+        header.and_then(|(_, seconds)| seconds.to_str().ok()?.parse().ok())
+    }
+
     /// Returns the headers of the response.
     pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers

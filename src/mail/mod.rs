@@ -79,7 +79,7 @@ impl Page {
             Purpose::ChangeEmailOld | Purpose::ChangeEmailNew => Some(Self::ConfirmEmailChange),
             Purpose::ReportLogin => Some(Self::ReportLogin),
             Purpose::CancelDeletion => Some(Self::CancelDeletion),
-            Purpose::MfaChallenge | Purpose::TrustedDevice => None,
+            Purpose::MfaChallenge | Purpose::TrustedDevice | Purpose::SentForm => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use minijinja::context;
 
 use super::confirmation::Confirmation;
 use super::reply::{Answer, Detour, Reply, SessionCookie};
-use super::typed::Typed;
+use super::typed::{Typed, required};
 use super::visitor::{SentForm, Visitor, state};
 use crate::accounts::deletion::DeleteError;
 use crate::accounts::email_change::ChangeEmailError;
@@ -43,8 +43,10 @@ pub(crate) struct ProfileForm {
     new_email: Option<String>,
     /// Where the login was too long ago: the password, once more.
     confirm_password: Option<String>,
-    /// A code of the app or a recovery code, where two-step login is on.
+    /// A code of the app, where two-step login is on.
     confirm_code: Option<String>,
+    /// A recovery code, in place of a code of the app.
+    confirm_recovery_code: Option<String>,
 }
 
 /// Changes the name, or removes it.
@@ -55,7 +57,7 @@ pub(crate) async fn submit_name(visitor: Visitor, form: SentForm) -> HttpRespons
     let answer = async {
         let form = form?;
         let own = visitor.owner(&form).await?;
-        let text = form.get("name").unwrap_or_default();
+        let text = required(&form, "name")?;
         let name = match text.trim() {
             "" => None,
             text => match Label::parse(text) {
@@ -83,7 +85,7 @@ pub(crate) async fn submit_language(visitor: Visitor, form: SentForm) -> HttpRes
     let answer = async {
         let form = form?;
         let own = visitor.owner(&form).await?;
-        let tag = form.get("language").unwrap_or_default();
+        let tag = required(&form, "language")?;
         let language = match visitor.pages().languages().parse_offered(&tag) {
             _ if tag.is_empty() => Patch::Clear,
             Ok(language) => Patch::Set(language),
@@ -121,12 +123,13 @@ pub(crate) async fn submit_resend_verification(visitor: Visitor, form: SentForm)
 pub(crate) async fn submit_new_email(visitor: Visitor, form: SentForm) -> HttpResponse {
     let answer = async {
         let form = form?;
-        let own = visitor.recent(&form).await?;
+        let own = visitor.owner(&form).await?;
         let refused = |text| Typed::keep(&form, &["new_email"]).refuse("new_email", vec![text]);
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         let Ok(new) = EmailAddress::parse(&form.get("new_email").unwrap_or_default()) else {
             return page(&visitor, &own, refused(Text::of("login-no-email")), status).await;
         };
+        let own = visitor.require_recent(&form, own, Text::of("profile-email-change")).await?;
         count_emails(&visitor, &own, &format!("change {}", own.subject.id)).await?;
         count_emails(&visitor, &own, &format!("change {}", new.normalized())).await?;
         let changes = state::<EmailChanges>(visitor.request())?;
@@ -180,7 +183,7 @@ pub(crate) async fn show_delete_account(visitor: Visitor) -> HttpResponse {
 pub(crate) async fn submit_delete_account(visitor: Visitor, form: SentForm) -> HttpResponse {
     let answer = async {
         let form = form?;
-        let own = visitor.recent(&form).await?;
+        let own = visitor.recent(&form, Text::of("delete-button")).await?;
         let language = visitor.language();
         let by = visitor.actor(&own);
         let deletions = state::<Deletions>(visitor.request())?;
@@ -210,11 +213,28 @@ fn deletion(own: &SessionSnapshot, error: Option<Text>) -> Confirmation {
         title: Text::of("delete-title"),
         question: Text::of("delete-text").with("email", &own.subject.email),
         button: Text::of("delete-button"),
+        kind: "danger",
         action: "/account/delete",
         back: PATH,
         fields: Vec::new(),
         error,
     }
+}
+
+/// Returns the page whose button downloads the file with all that is stored about the owner, who has authenticated.
+pub(crate) fn ask_to_download(visitor: &Visitor) -> Reply {
+    let confirmation = Confirmation {
+        section: "account",
+        title: Text::of("data-export"),
+        question: Text::of("data-ready"),
+        button: Text::of("data-export"),
+        kind: "primary",
+        action: "/account/export",
+        back: PATH,
+        fields: Vec::new(),
+        error: None,
+    };
+    confirmation.reply(visitor, StatusCode::OK)
 }
 
 /// Leads back to the page, which says what was done.

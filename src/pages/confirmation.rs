@@ -1,4 +1,4 @@
-//! The question before something that cannot be undone.
+//! The question before something that cannot be undone, or takes one more step.
 
 use actix_web::http::StatusCode;
 use minijinja::context;
@@ -17,6 +17,8 @@ pub(super) struct Confirmation {
     pub question: Text,
     /// The text of the button.
     pub button: Text,
+    /// The kind of the button: `danger`, unless nothing is lost.
+    pub kind: &'static str,
     /// The path to which the form is sent.
     pub action: &'static str,
     /// The path of the page to which one can go back.
@@ -36,6 +38,7 @@ impl Confirmation {
             title => self.title.value(language),
             question => self.question.value(language),
             button => self.button.value(language),
+            kind => self.kind,
             action => self.action,
             back => self.back,
             fields => self.fields.iter().map(|(name, value)| context! { name => *name, value }).collect::<Vec<_>>(),

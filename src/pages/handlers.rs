@@ -276,7 +276,7 @@ impl Visit {
         Ok(Self {
             request: request.clone(),
             language: language::of_request(request, pages.languages(), None),
-            keeps_language: language::is_in_url(request),
+            keeps_language: language::in_url(request).is_some(),
             pages,
             links: state(request)?,
             email_changes: state(request)?,

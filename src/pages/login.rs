@@ -5,7 +5,9 @@ use actix_web::http::StatusCode;
 use minijinja::{Value, context};
 
 use super::live::ended_text;
+use super::refusal::show_again;
 use super::reply::{Answer, Reply, SessionCookie};
+use super::step_up::second_factor;
 use super::visitor::{HOME, SentForm, Visitor, require_owner, state};
 use crate::accounts::Logins;
 use crate::accounts::login::{LoginError, LoginOptions, LoginStep};
@@ -50,6 +52,8 @@ pub(crate) struct LoginForm {
     /// Of the second step: the login that waits for it.
     mfa_token: Option<String>,
     code: Option<String>,
+    /// Of the second step, in place of a code.
+    recovery_code: Option<String>,
     /// Of the second step: whether this browser needs no code the next time.
     remember_device: Option<String>,
 }
@@ -63,21 +67,31 @@ pub(crate) async fn submit_login(visitor: Visitor, form: SentForm) -> HttpRespon
         let form = form?;
         visitor.context.require_own_page(visitor.request())?;
         let return_to = visitor.return_to_of(&form);
-        if form.get("mfa_token").is_some() {
-            return complete(&visitor, &form, return_to.as_ref()).await;
+        let return_to = return_to.as_ref();
+        if let Some(token) = form.get("mfa_token") {
+            let Some(challenge) = OpaqueToken::parse(Kind::MfaChallenge, token) else {
+                return Ok(begin_again(&visitor, return_to));
+            };
+            let answer = complete(&visitor, &form, &challenge, return_to).await;
+            return show_again(&visitor, answer, |text, status| {
+                ask_code(&visitor, return_to, &challenge, Some(text), status)
+            });
         }
-        let throttle = state::<Throttle>(visitor.request())?;
-        throttle.count_ip(Limit::LoginAddress, &visitor.requester()).await?;
-        log_in(&visitor, &form, return_to.as_ref()).await
+        let typed = form.get("email").unwrap_or_default();
+        let answer = log_in(&visitor, &form, &typed, return_to).await;
+        show_again(&visitor, answer, |text, status| {
+            ask(&visitor, return_to, Said { email: &typed, error: Some(text), ..Said::default() }, status)
+        })
     };
     visitor.respond(reply.await)
 }
 
-async fn log_in(visitor: &Visitor, form: &FormBody, return_to: Option<&ReturnTo>) -> Answer {
-    let typed = form.get("email").unwrap_or_default();
-    let Ok(email) = EmailAddress::parse(&typed) else {
+async fn log_in(visitor: &Visitor, form: &FormBody, typed: &str, return_to: Option<&ReturnTo>) -> Answer {
+    let throttle = state::<Throttle>(visitor.request())?;
+    throttle.count_ip(Limit::LoginAddress, &visitor.requester()).await?;
+    let Ok(email) = EmailAddress::parse(typed) else {
         let refusal = Text::of("login-no-email");
-        let said = Said { email: &typed, error: Some(refusal), ..Said::default() };
+        let said = Said { email: typed, error: Some(refusal), ..Said::default() };
         return Ok(ask(visitor, return_to, said, StatusCode::UNPROCESSABLE_ENTITY));
     };
     let device = visitor.context.cookies.trusted_device(visitor.request())?;
@@ -87,24 +101,25 @@ async fn log_in(visitor: &Visitor, form: &FormBody, return_to: Option<&ReturnTo>
     let password = Password::parse(form.get("password").unwrap_or_default()).ok();
     let logins = state::<Logins>(visitor.request())?;
     match logins.login(&email, password, &options, &visitor.requester()).await {
-        Ok(LoginStep::Complete(logged_in)) => Ok(leave(visitor, return_to, cookie(logged_in)?, None)),
+        Ok(LoginStep::Complete(logged_in)) => leave(visitor, return_to, logged_in, None).await,
         Ok(LoginStep::SecondFactorRequired(token)) => Ok(ask_code(visitor, return_to, &token, None, StatusCode::OK)),
         Err(error) => {
             let (status, text) = refused(visitor, error)?;
-            Ok(ask(visitor, return_to, Said { email: &typed, error: Some(text), ..Said::default() }, status))
+            Ok(ask(visitor, return_to, Said { email: typed, error: Some(text), ..Said::default() }, status))
         }
     }
 }
 
 /// Completes a login with its second factor.
-async fn complete(visitor: &Visitor, form: &FormBody, return_to: Option<&ReturnTo>) -> Answer {
-    let challenge = form.get("mfa_token").and_then(|text| OpaqueToken::parse(Kind::MfaChallenge, text));
+async fn complete(visitor: &Visitor, form: &FormBody, challenge: &OpaqueToken, return_to: Option<&ReturnTo>) -> Answer {
     let logins = state::<Logins>(visitor.request())?;
-    let Some(challenge) = challenge else { return Ok(begin_again(visitor, return_to)) };
     // One that an app has begun gives out tokens.
-    let begun = logins.find_challenge(&challenge).await?.filter(|begun| begun.transport == Transport::Pages);
+    let begun = logins.find_challenge(challenge).await?.filter(|begun| begun.transport == Transport::Pages);
     let Some(begun) = begun else { return Ok(begin_again(visitor, return_to)) };
-    let code = form.get("code").unwrap_or_default();
+    let Some(code) = second_factor(form, "code", "recovery_code") else {
+        let text = Text::of("code-missing");
+        return Ok(ask_code(visitor, return_to, challenge, Some(text), StatusCode::UNPROCESSABLE_ENTITY));
+    };
     let factor = SecondFactor {
         challenge: challenge.clone(),
         method: Method::from_code(&code),
@@ -113,11 +128,11 @@ async fn complete(visitor: &Visitor, form: &FormBody, return_to: Option<&ReturnT
         proven: None,
     };
     match logins.complete(begun.user, factor, &visitor.requester()).await {
-        Ok(completed) => Ok(leave(visitor, return_to, cookie(completed.logged_in)?, completed.trusted_device)),
+        Ok(completed) => leave(visitor, return_to, completed.logged_in, completed.trusted_device).await,
         Err(CompleteError::NoChallenge) => Ok(begin_again(visitor, return_to)),
         Err(CompleteError::InvalidCode) => {
             let text = Text::of("code-wrong");
-            Ok(ask_code(visitor, return_to, &challenge, Some(text), StatusCode::UNAUTHORIZED))
+            Ok(ask_code(visitor, return_to, challenge, Some(text), StatusCode::UNAUTHORIZED))
         }
         Err(error) => Err(error.into()),
     }
@@ -140,31 +155,44 @@ fn refused(visitor: &Visitor, error: LoginError) -> Result<(StatusCode, Text), P
     })
 }
 
-/// Returns the cookie of a browser session that was opened.
-///
-/// # Errors
-/// The login was an app's, which is a defect.
-fn cookie(logged_in: LoggedIn) -> Result<BrowserCookie, Problem> {
-    match logged_in {
-        LoggedIn::Browser(cookie) => Ok(cookie),
-        LoggedIn::App(_) => Err(Problem::internal(&"a login on a page has opened the session of an app")),
-    }
-}
-
 /// Returns where a login leads to.
 pub(super) fn home(visitor: &Visitor, return_to: Option<&ReturnTo>) -> String {
     return_to.map_or_else(|| visitor.path(HOME), |to| to.as_str().to_owned())
 }
 
 /// Leads to where the login was asked for, with the cookie of the new session.
-fn leave(
+///
+/// # Errors
+/// The login was an app's, which is a defect, or the database fails.
+pub(super) async fn leave(
     visitor: &Visitor,
     return_to: Option<&ReturnTo>,
-    cookie: BrowserCookie,
+    logged_in: LoggedIn,
     trusted_device: Option<OpaqueToken>,
-) -> Reply {
+) -> Answer {
+    let LoggedIn::Browser(cookie) = logged_in else {
+        return Err(Problem::internal(&"a login on a page has opened the session of an app").into());
+    };
+    end_former(visitor, &cookie).await?;
     visitor.set_cookie(SessionCookie::Set(cookie, trusted_device));
-    Reply::see_other(home(visitor, return_to))
+    Ok(Reply::see_other(home(visitor, return_to)))
+}
+
+/// Ends the session that this browser has had until now, because nothing keeps its cookie any more. One of the same
+/// account stays if apps are logged in within it: whoever logs in twice, in two tabs, is not logged out of them.
+async fn end_former(visitor: &Visitor, new: &BrowserCookie) -> Result<(), Problem> {
+    let Some(former) = visitor.find_session().await? else { return Ok(()) };
+    let owner = former.subject.id;
+    let new = visitor.sessions.find_browser(&new.secret).await?;
+    if new.is_some_and(|(new, _)| new.subject.id == owner) {
+        let live = visitor.sessions.list(owner, false).await?;
+        if live.iter().any(|session| session.parent == Some(former.session)) {
+            return Ok(());
+        }
+    }
+    let end = SessionSelector::One(former.session);
+    visitor.sessions.revoke(end, Reason::Logout, &visitor.actor(&former)).await?;
+    Ok(())
 }
 
 /// The words of the form besides its fields.
@@ -186,7 +214,7 @@ fn ask(visitor: &Visitor, return_to: Option<&ReturnTo>, said: Said<'_>, status: 
     let error = error.map(|error| error.value(language));
     let notice = notice.map(|notice| notice.value(language));
     let has_registration = visitor.pages().has_registration();
-    form_page("login.html", return_to, context! { title, email, error, notice, has_registration }, status)
+    form_page(visitor, "login.html", return_to, context! { title, email, error, notice, has_registration }, status)
 }
 
 /// Asks for the code of the second step, with what was wrong the time before.
@@ -199,14 +227,24 @@ fn ask_code(
 ) -> Reply {
     let title = Text::of("code-title").value(visitor.language());
     let error = error.map(|error| error.value(visitor.language()));
-    form_page("code.html", return_to, context! { title, mfa_token => challenge.expose(), error }, status)
+    form_page(visitor, "code.html", return_to, context! { title, mfa_token => challenge.expose(), error }, status)
 }
 
-/// Returns the page of a form that leads to where the login was asked for.
-fn form_page(template: &'static str, return_to: Option<&ReturnTo>, values: Value, status: StatusCode) -> Reply {
-    let values = context! { return_to => return_to.map(ReturnTo::as_str), ..values };
-    let form_target = return_to.and_then(ReturnTo::foreign_origin);
-    Reply::Page { status, template, values, form_target }
+/// Returns the page of a form of strangers, whose links keep the language and the place that the login leads to.
+pub(super) fn form_page(
+    visitor: &Visitor,
+    template: &'static str,
+    return_to: Option<&ReturnTo>,
+    values: Value,
+    status: StatusCode,
+) -> Reply {
+    let values = context! {
+        return_to => return_to.map(ReturnTo::as_str),
+        locales => visitor.carried(None),
+        carried => visitor.carried(return_to),
+        ..values
+    };
+    Reply::refused(status, template, values).leading_to(return_to.and_then(ReturnTo::foreign_origin))
 }
 
 /// Asks for the password again, because the login has waited too long for its second factor.

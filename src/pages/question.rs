@@ -40,7 +40,9 @@ pub(super) fn question<'a>(site: &str, link: &'a LinkInfo, token: &'a str, error
         Purpose::CancelDeletion => Page::new(Text::of("keep-title"), vec![Text::of("keep-text").with("site", site)])
             .with_form(form("cancel-deletion", Text::of("keep-button"))),
         // No link has such a token.
-        Purpose::MfaChallenge | Purpose::TrustedDevice => Page::new(Text::of("refused-title"), Vec::new()),
+        Purpose::MfaChallenge | Purpose::TrustedDevice | Purpose::SentForm => {
+            Page::new(Text::of("refused-title"), Vec::new())
+        }
     }
 }
 

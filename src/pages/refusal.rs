@@ -5,6 +5,8 @@ use actix_web::http::StatusCode;
 
 use super::admin;
 use super::page::Page;
+use super::reply::{Answer, Detour, Reply};
+use super::visitor::Visitor;
 use crate::http::Problem;
 use crate::passwords::{Password, WeakPassword};
 use crate::texts::Text;
@@ -30,12 +32,27 @@ fn title(problem: &Problem) -> Text {
     }
 }
 
+/// Shows a form again where the server cannot judge it now: there were too many attempts, or it is busy. `show` is
+/// given the reason.
+pub(super) fn show_again(visitor: &Visitor, answer: Answer, show: impl FnOnce(Text, StatusCode) -> Reply) -> Answer {
+    match answer {
+        Err(Detour::Problem(problem)) if problem.retry_after().is_some() => {
+            let text = reason(&problem, visitor.pages().site());
+            Ok(show(text, problem.status_code()).with_headers_of(&problem))
+        }
+        answer => answer,
+    }
+}
+
 /// Returns why something was refused.
 pub(super) fn reason(problem: &Problem, site: &str) -> Text {
     match problem.code() {
         INVALID_LINK => Text::of("refused-link"),
         "email_taken" => Text::of("refused-taken"),
-        "too_many_requests" | "too_many_failures" => Text::of("refused-too-many"),
+        "too_many_requests" | "too_many_failures" => {
+            let seconds = problem.retry_after().unwrap_or_default().max(1);
+            Text::of("refused-too-many").with_number("minutes", seconds.saturating_add(59) / 60)
+        }
         "busy" | "clock_skew" | "database_unavailable" => Text::of("refused-unavailable"),
         "malformed_form" => Text::of("refused-repeated"),
         "invalid_input" | "unsupported_media_type" => Text::of("refused-form"),

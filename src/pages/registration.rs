@@ -4,19 +4,18 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use minijinja::context;
 
-use super::login::home;
-use super::refusal::weakness;
-use super::reply::{Answer, Reply, SessionCookie};
+use super::login::{form_page, home, leave};
+use super::refusal::{show_again, weakness};
+use super::reply::{Answer, Detour, Reply};
 use super::typed::Typed;
 use super::visitor::{SentForm, Visitor, state};
 use crate::accounts::registration::{NewAccount, RegisterError, Registered};
 use crate::accounts::{Accounts, Recovery};
 use crate::audit::Actor;
-use crate::http::Problem;
 use crate::http::body::FormBody;
 use crate::http::return_to::ReturnTo;
 use crate::passwords::NewPassword;
-use crate::sessions::{LoggedIn, SessionOptions};
+use crate::sessions::SessionOptions;
 use crate::texts::Text;
 use crate::throttle::{Limit, Throttle};
 use crate::types::{EmailAddress, Label, Roles, SessionKind};
@@ -58,15 +57,19 @@ pub(crate) async fn submit_register(visitor: Visitor, form: SentForm) -> HttpRes
     let answer = async {
         let form = form?;
         visitor.context.require_own_page(visitor.request())?;
-        let throttle = state::<Throttle>(visitor.request())?;
-        throttle.count_ip(Limit::RegisterAddress, &visitor.requester()).await?;
-        register(&visitor, &form).await
+        let return_to = visitor.return_to_of(&form);
+        let answer = register(&visitor, &form, return_to.as_ref()).await;
+        show_again(&visitor, answer, |text, status| {
+            let typed = Typed::keep(&form, &["email", "name"]).warn(text);
+            ask(&visitor, return_to.as_ref(), &typed, status)
+        })
     };
     visitor.respond(answer.await)
 }
 
-async fn register(visitor: &Visitor, form: &FormBody) -> Answer {
-    let return_to = visitor.return_to_of(form);
+async fn register(visitor: &Visitor, form: &FormBody, return_to: Option<&ReturnTo>) -> Answer {
+    let throttle = state::<Throttle>(visitor.request())?;
+    throttle.count_ip(Limit::RegisterAddress, &visitor.requester()).await?;
     let mut typed = Typed::keep(form, &["email", "name"]);
     let email = EmailAddress::parse(&form.get("email").unwrap_or_default());
     if email.is_err() {
@@ -82,19 +85,13 @@ async fn register(visitor: &Visitor, form: &FormBody) -> Answer {
         typed = typed.refuse("new_password", weakness(weak));
     }
     let (Ok(email), Ok(name), Ok(password)) = (email, name, password) else {
-        return Ok(ask(visitor, return_to.as_ref(), &typed, StatusCode::UNPROCESSABLE_ENTITY));
+        return Ok(ask(visitor, return_to, &typed, StatusCode::UNPROCESSABLE_ENTITY));
     };
     let new = NewAccount { email, name, roles: Roles::default() };
     let options = SessionOptions { kind: SessionKind::Browser, device_name: None, bound_to: None, parent: None };
     let accounts = state::<Accounts>(visitor.request())?;
     match accounts.register(new, password, options, &visitor.requester()).await {
-        Ok(Registered::LoggedIn(LoggedIn::Browser(cookie))) => {
-            visitor.set_cookie(SessionCookie::Set(cookie, None));
-            Ok(Reply::see_other(home(visitor, return_to.as_ref())))
-        }
-        Ok(Registered::LoggedIn(LoggedIn::App(_))) => {
-            Err(Problem::internal(&"a registration on a page has opened the session of an app").into())
-        }
+        Ok(Registered::LoggedIn(logged_in)) => leave(visitor, return_to, logged_in, None).await,
         Ok(Registered::Unverified) => {
             let text = Text::of("registered-text").with("email", typed.value("email"));
             Ok(visitor.message(StatusCode::OK, Text::of("registered-title"), text))
@@ -102,11 +99,11 @@ async fn register(visitor: &Visitor, form: &FormBody) -> Answer {
         Err(RegisterError::Closed) => Ok(closed(visitor)),
         Err(RegisterError::EmailTaken) => {
             let typed = typed.refuse("email", vec![Text::of("register-taken")]);
-            Ok(ask(visitor, return_to.as_ref(), &typed, StatusCode::CONFLICT))
+            Ok(ask(visitor, return_to, &typed, StatusCode::CONFLICT))
         }
         Err(RegisterError::Weak(weak)) => {
             let typed = typed.refuse("new_password", weakness(&weak));
-            Ok(ask(visitor, return_to.as_ref(), &typed, StatusCode::UNPROCESSABLE_ENTITY))
+            Ok(ask(visitor, return_to, &typed, StatusCode::UNPROCESSABLE_ENTITY))
         }
         Err(error) => Err(error.into()),
     }
@@ -119,10 +116,8 @@ fn ask(visitor: &Visitor, return_to: Option<&ReturnTo>, typed: &Typed, status: S
         typed => typed.values(),
         errors => typed.errors(language),
         alert => typed.alert(language),
-        return_to => return_to.map(ReturnTo::as_str),
     };
-    let form_target = return_to.and_then(ReturnTo::foreign_origin);
-    Reply::Page { status, template: "register.html", values, form_target }
+    form_page(visitor, "register.html", return_to, values, status)
 }
 
 fn closed(visitor: &Visitor) -> Reply {
@@ -133,7 +128,8 @@ fn closed(visitor: &Visitor) -> Reply {
 #[utoipa::path(get, path = "/forgot", tag = "Pages", security(()),
     responses(super::handlers::PeoplePageResponses))]
 pub(crate) async fn show_forgot(visitor: Visitor) -> HttpResponse {
-    visitor.respond(Ok(ask_address(&visitor, &Typed::default(), StatusCode::OK)))
+    let answer = visitor.return_to().map(|to| ask_address(&visitor, to.as_ref(), &Typed::default(), StatusCode::OK));
+    visitor.respond(answer.map_err(Detour::from))
 }
 
 /// Sends an email with a link to set a new password, if the address has an account.
@@ -144,23 +140,31 @@ pub(crate) async fn submit_forgot(visitor: Visitor, form: SentForm) -> HttpRespo
     let answer = async {
         let form = form?;
         visitor.context.require_own_page(visitor.request())?;
-        let throttle = state::<Throttle>(visitor.request())?;
-        let requester = visitor.requester();
-        throttle.count_ip(Limit::LoginAddress, &requester).await?;
-        let typed = Typed::keep(&form, &["email"]);
-        let Ok(email) = EmailAddress::parse(&form.get("email").unwrap_or_default()) else {
-            let typed = typed.refuse("email", vec![Text::of("login-no-email")]);
-            return Ok(ask_address(&visitor, &typed, StatusCode::UNPROCESSABLE_ENTITY));
-        };
-        throttle.count(Limit::ForgotAccount, email.normalized().as_bytes(), &Actor::anonymous(&requester)).await?;
-        state::<Recovery>(visitor.request())?.forgot_password(&email, &requester).await?;
-        let text = Text::of("forgot-done-text").with("email", typed.value("email"));
-        Ok(visitor.message(StatusCode::OK, Text::of("forgot-done-title"), text))
+        let return_to = visitor.return_to_of(&form);
+        let answer = send_link(&visitor, &form, return_to.as_ref()).await;
+        show_again(&visitor, answer, |text, status| {
+            ask_address(&visitor, return_to.as_ref(), &Typed::keep(&form, &["email"]).warn(text), status)
+        })
     };
     visitor.respond(answer.await)
 }
 
-fn ask_address(visitor: &Visitor, typed: &Typed, status: StatusCode) -> Reply {
+async fn send_link(visitor: &Visitor, form: &FormBody, return_to: Option<&ReturnTo>) -> Answer {
+    let throttle = state::<Throttle>(visitor.request())?;
+    let requester = visitor.requester();
+    throttle.count_ip(Limit::LoginAddress, &requester).await?;
+    let typed = Typed::keep(form, &["email"]);
+    let Ok(email) = EmailAddress::parse(typed.value("email")) else {
+        let typed = typed.refuse("email", vec![Text::of("login-no-email")]);
+        return Ok(ask_address(visitor, return_to, &typed, StatusCode::UNPROCESSABLE_ENTITY));
+    };
+    throttle.count(Limit::ForgotAccount, email.normalized().as_bytes(), &Actor::anonymous(&requester)).await?;
+    state::<Recovery>(visitor.request())?.forgot_password(&email, &requester).await?;
+    let text = Text::of("forgot-done-text").with("email", typed.value("email"));
+    Ok(visitor.message(StatusCode::OK, Text::of("forgot-done-title"), text))
+}
+
+fn ask_address(visitor: &Visitor, return_to: Option<&ReturnTo>, typed: &Typed, status: StatusCode) -> Reply {
     let language = visitor.language();
     let values = context! {
         title => Text::of("forgot-title").value(language),
@@ -168,5 +172,5 @@ fn ask_address(visitor: &Visitor, typed: &Typed, status: StatusCode) -> Reply {
         errors => typed.errors(language),
         alert => typed.alert(language),
     };
-    Reply::refused(status, "forgot.html", values)
+    form_page(visitor, "forgot.html", return_to, values, status)
 }

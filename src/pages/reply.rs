@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use minijinja::Value;
 
 use crate::http::Problem;
@@ -10,8 +11,8 @@ use crate::tokens::opaque::OpaqueToken;
 
 /// The answer of a page, before it is rendered.
 pub(crate) enum Reply {
-    /// A template with its values, and the origin that its form may lead to.
-    Page { status: StatusCode, template: &'static str, values: Value, form_target: Option<String> },
+    /// A page.
+    Page(PageReply),
     /// Another page, after something was done or because of a login that is missing.
     SeeOther(String),
     /// A file, or a part of a page that a script has asked for.
@@ -21,18 +22,44 @@ pub(crate) enum Reply {
 impl Reply {
     /// Returns a page.
     pub(crate) fn page(template: &'static str, values: Value) -> Self {
-        Self::Page { status: StatusCode::OK, template, values, form_target: None }
+        Self::refused(StatusCode::OK, template, values)
     }
 
     /// Returns a page again, because something that was sent is refused.
     pub(crate) fn refused(status: StatusCode, template: &'static str, values: Value) -> Self {
-        Self::Page { status, template, values, form_target: None }
+        Self::Page(PageReply { status, template, values, form_target: None, headers: Vec::new() })
+    }
+
+    /// Returns the page of a form whose answer may lead to another origin.
+    pub(crate) fn leading_to(self, form_target: Option<String>) -> Self {
+        match self {
+            Self::Page(page) => Self::Page(PageReply { form_target, ..page }),
+            other => other,
+        }
+    }
+
+    /// Adds the headers of a refusal that the page shows.
+    pub(crate) fn with_headers_of(self, problem: &Problem) -> Self {
+        match self {
+            Self::Page(page) => Self::Page(PageReply { headers: problem.headers().to_vec(), ..page }),
+            other => other,
+        }
     }
 
     /// Returns a redirect to another page of this server.
     pub(crate) fn see_other(to: impl Into<String>) -> Self {
         Self::SeeOther(to.into())
     }
+}
+
+/// A page, before it is rendered.
+pub(crate) struct PageReply {
+    pub status: StatusCode,
+    pub template: &'static str,
+    pub values: Value,
+    /// The origin that the page's form may lead to.
+    pub form_target: Option<String>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// An answer in place of the one that was asked for.

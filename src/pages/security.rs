@@ -59,8 +59,10 @@ pub(crate) struct SecurityForm {
     end_others: Option<String>,
     /// Where the login was too long ago: the password, once more.
     confirm_password: Option<String>,
-    /// A code of the app or a recovery code, where two-step login is on.
+    /// A code of the app, where two-step login is on.
     confirm_code: Option<String>,
+    /// A recovery code, in place of a code of the app.
+    confirm_recovery_code: Option<String>,
 }
 
 /// Changes the password, and ends all other sessions.
@@ -102,7 +104,10 @@ pub(crate) async fn submit_alerts(visitor: Visitor, form: SentForm) -> HttpRespo
     let answer = async {
         let form = form?;
         let alerts = form.get("alerts").is_some();
-        let own = if alerts { visitor.owner(&form).await? } else { visitor.recent(&form).await? };
+        let mut own = visitor.owner(&form).await?;
+        if !alerts {
+            own = visitor.require_recent(&form, own, Text::of("alerts-title")).await?;
+        }
         let change = ProfileChange { alerts: Some(alerts), ..ProfileChange::default() };
         let accounts = state::<Accounts>(visitor.request())?;
         accounts.update_profile(own.subject.id, change, &visitor.actor(&own)).await?;
@@ -118,11 +123,12 @@ pub(crate) async fn submit_alerts(visitor: Visitor, form: SentForm) -> HttpRespo
 pub(crate) async fn submit_trusted_devices(visitor: Visitor, form: SentForm) -> HttpResponse {
     let answer = async {
         let form = form?;
-        let own = visitor.recent(&form).await?;
+        let own = visitor.owner(&form).await?;
         let device = match form.get("all") {
             Some(_) => None,
             None => Some(named_device(&form.get("device").unwrap_or_default())?),
         };
+        let own = visitor.require_recent(&form, own, Text::of("devices-title")).await?;
         let two_step = state::<TwoStep>(visitor.request())?;
         let by = visitor.actor(&own);
         two_step.delete_trusted_devices(own.subject.id, device, own.amr, &by).await?;

@@ -9,6 +9,7 @@ use super::confirmation::Confirmation;
 use super::live::version;
 use super::machine_readable;
 use super::reply::{Answer, Detour, Reply};
+use super::typed::required;
 use super::visitor::{SentForm, Visitor, require_owner, state};
 use crate::accounts::Recovery;
 use crate::http::body::FormBody;
@@ -64,6 +65,7 @@ pub(crate) async fn show_end_session(visitor: Visitor) -> HttpResponse {
             title,
             question,
             button: Text::of("end-button"),
+            kind: "danger",
             action: "/account/sessions/end",
             back: PATH,
             fields: vec![field],
@@ -88,6 +90,7 @@ pub(crate) async fn show_report_session(visitor: Visitor) -> HttpResponse {
             title: Text::of("not-me-title"),
             question: Text::of("not-me-question").with("session", label(&session, visitor.language())),
             button: Text::of("not-me-button"),
+            kind: "danger",
             action: "/account/sessions/not-me",
             back: PATH,
             fields: vec![("session", session.id.to_string())],
@@ -148,7 +151,11 @@ pub(crate) async fn submit_end_session(visitor: Visitor, form: SentForm) -> Http
         // A form from which something is missing ends nothing.
         let selector = match form.get("all") {
             Some(_) => SessionSelector::AllOfExcept(user, own.session),
-            None => SessionSelector::OneOf(session_of(&form)?, user),
+            None => {
+                let session = session_of(&form)?;
+                visitor.sessions.find(session, user).await?.ok_or_else(Problem::not_found)?;
+                SessionSelector::OneOf(session, user)
+            }
         };
         visitor.sessions.revoke(selector, Reason::EndedByOwner, &visitor.actor(&own)).await?;
         Ok(Reply::see_other(visitor.path(PATH)))
@@ -165,7 +172,7 @@ pub(crate) async fn submit_session_name(visitor: Visitor, form: SentForm) -> Htt
         let form = form?;
         let own = visitor.owner(&form).await?;
         let session = session_of(&form)?;
-        let typed = form.get("name").unwrap_or_default();
+        let typed = required(&form, "name")?;
         let name = match typed.trim() {
             "" => None,
             text => match Label::parse(text) {
@@ -219,7 +226,7 @@ async fn list(visitor: &Visitor, own: &SessionSnapshot, refused: Option<Refused<
         others => live.len().saturating_sub(1),
         ended => ended.iter().map(|session| card(session)).collect::<Vec<_>>(),
     };
-    Ok(Reply::Page { status, template: "sessions.html", values, form_target: None })
+    Ok(Reply::refused(status, "sessions.html", values))
 }
 
 /// Returns the name of a session, or else that of its device.

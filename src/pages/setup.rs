@@ -1,11 +1,11 @@
 //! `/`: the first page, and on it the set-up of the first administrator.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, ResponseError as _};
 use minijinja::{Value, context};
 
-use super::refusal::weakness;
-use super::reply::{Answer, Reply, SessionCookie};
+use super::refusal::{reason, weakness};
+use super::reply::{Answer, Detour, Reply, SessionCookie};
 use super::typed::Typed;
 use super::visitor::{HOME, SentForm, Visitor, state};
 use crate::accounts::Accounts;
@@ -46,16 +46,23 @@ pub(crate) async fn submit_setup(visitor: Visitor, form: SentForm) -> HttpRespon
     let answer = async {
         let form = form?;
         visitor.context.require_own_page(visitor.request())?;
-        let throttle = state::<Throttle>(visitor.request())?;
-        throttle.count_ip(Limit::LoginAddress, &visitor.requester()).await?;
-        set_up(&visitor, &form).await
+        // The code is long, and of no use to anybody who can see the page but whoever has pasted it.
+        let typed = || Typed::keep(&form, &["setup_code", "email"]);
+        match set_up(&visitor, &form, typed()).await {
+            Err(Detour::Problem(problem)) if problem.retry_after().is_some() => {
+                let text = reason(&problem, visitor.pages().site());
+                let page = refused(&visitor, typed().warn(text), problem.status_code()).await;
+                Ok(page.with_headers_of(&problem))
+            }
+            answer => answer,
+        }
     };
     visitor.respond(answer.await)
 }
 
-async fn set_up(visitor: &Visitor, form: &FormBody) -> Answer {
-    // The code is long, and of no use to anybody who can see the page but whoever has pasted it.
-    let mut typed = Typed::keep(form, &["setup_code", "email"]);
+async fn set_up(visitor: &Visitor, form: &FormBody, mut typed: Typed) -> Answer {
+    let throttle = state::<Throttle>(visitor.request())?;
+    throttle.count_ip(Limit::LoginAddress, &visitor.requester()).await?;
     let code = OpaqueToken::parse(Kind::SetUp, typed.value("setup_code").trim().to_owned());
     if code.is_none() {
         typed = typed.refuse("setup_code", vec![Text::of("setup-code-wrong")]);

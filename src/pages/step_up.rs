@@ -4,9 +4,10 @@
 use actix_web::ResponseError as _;
 use actix_web::http::StatusCode;
 use minijinja::context;
+use zeroize::Zeroizing;
 
 use super::refusal::reason;
-use super::reply::{Detour, Reply, SessionCookie};
+use super::reply::{Detour, Reply};
 use super::visitor::{ACCOUNT, Visitor, state};
 use crate::accounts::reauthentication::ReauthenticateError;
 use crate::accounts::{Logins, RECENT_LOGIN, TwoStep};
@@ -20,6 +21,13 @@ use crate::texts::Text;
 const PREFIX: &str = "confirm_";
 const PASSWORD: &str = "confirm_password";
 const CODE: &str = "confirm_code";
+const RECOVERY_CODE: &str = "confirm_recovery_code";
+
+/// Returns the code of a form that has a field for codes of an app and one for recovery codes. An empty field is none:
+/// the answer says that the code is missing.
+pub(super) fn second_factor(form: &FormBody, code: &str, recovery_code: &str) -> Option<Zeroizing<String>> {
+    [code, recovery_code].into_iter().filter_map(|name| form.get(name)).find(|code| !code.trim().is_empty())
+}
 
 /// What the question says besides.
 #[derive(Default)]
@@ -31,10 +39,21 @@ struct Refused {
 }
 
 impl Visitor {
-    /// Returns the session of the owner of an account who has sent a form, if they have authenticated within the last
-    /// ten minutes, with the second factor if the account has one. Otherwise the form is kept and asks for that first.
-    pub(crate) async fn recent(&self, form: &FormBody) -> Result<SessionSnapshot, Detour> {
+    /// Returns the session of the owner of an account who has sent a form, as [`Self::require_recent`] does.
+    pub(crate) async fn recent(&self, form: &FormBody, act: Text) -> Result<SessionSnapshot, Detour> {
         let own = self.owner(form).await?;
+        self.require_recent(form, own, act).await
+    }
+
+    /// Returns the session of the owner of an account who has sent a form, if they have authenticated within the last
+    /// ten minutes, with the second factor if the account has one. Otherwise the form is kept, and a page that is
+    /// headed by what is to be done asks for that first: call it after all else that can refuse the form.
+    pub(super) async fn require_recent(
+        &self,
+        form: &FormBody,
+        own: SessionSnapshot,
+        act: Text,
+    ) -> Result<SessionSnapshot, Detour> {
         let two_step = state::<TwoStep>(self.request())?;
         let needs_code = two_step.is_enabled(own.subject.id).await?;
         let since = self.context.clock.now().minus(RECENT_LOGIN);
@@ -42,25 +61,27 @@ impl Visitor {
             return Ok(own);
         }
         let Some(password) = form.get(PASSWORD) else {
-            return Err(self.ask_again(form, &own, needs_code, Refused::default()).into());
+            return Err(self.ask_again(form, &own, act, needs_code, Refused::default()).into());
         };
-        // An empty field is none: the answer says that the code is missing.
-        let code = form.get(CODE).filter(|code| !code.is_empty());
+        let code = second_factor(form, CODE, RECOVERY_CODE);
         let logins = state::<Logins>(self.request())?;
         let by = self.actor(&own);
-        let user = own.subject.id;
-        match logins.reauthenticate_browser(user, own.session, Password::parse(password).ok(), code, &by).await {
-            Ok(cookie) => {
-                let renewed = self.sessions.find_browser(&cookie.secret).await?;
-                self.set_cookie(SessionCookie::Set(cookie, None));
-                let (renewed, _) = renewed.ok_or_else(|| self.to_login())?;
+        let password = Password::parse(password).ok();
+        match logins.reauthenticate_browser(&own, self.secret()?, password, code, &by).await {
+            Ok((renewed, cookie)) => {
+                self.renewed(cookie);
                 Ok(renewed)
             }
             Err(error) => {
                 let refused = self.refused(error)?;
-                Err(self.ask_again(form, &own, needs_code, refused).into())
+                Err(self.ask_again(form, &own, act, needs_code, refused).into())
             }
         }
+    }
+
+    /// Returns whether a form comes from the page that has asked to authenticate again.
+    pub(crate) fn has_confirmed(form: &FormBody) -> bool {
+        form.get(PASSWORD).is_some()
     }
 
     /// Returns what the question says of an answer that was refused.
@@ -85,14 +106,21 @@ impl Visitor {
         })
     }
 
-    fn ask_again(&self, form: &FormBody, own: &SessionSnapshot, needs_code: bool, refused: Refused) -> Reply {
+    fn ask_again(
+        &self,
+        form: &FormBody,
+        own: &SessionSnapshot,
+        act: Text,
+        needs_code: bool,
+        refused: Refused,
+    ) -> Reply {
         let language = self.language();
         let said = |text: Option<Text>| text.map(|text| text.value(language));
         // The question has these itself.
         let fields = form.fields().filter(|(name, _)| !name.starts_with(PREFIX) && name != ACCOUNT);
         let fields = fields.map(|(name, value)| context! { name, value => value.as_str() });
         let values = context! {
-            title => Text::of("confirm-title").value(language),
+            title => act.value(language),
             action => self.request().path(),
             back => self.former_page(),
             fields => fields.collect::<Vec<_>>(),

@@ -12,7 +12,7 @@ use crate::texts::template::add_texts;
 use crate::texts::{CustomError, CustomTemplates, Language};
 
 /// The built-in templates by their names.
-pub(super) const TEMPLATES: [(&str, &str); 19] = [
+pub(super) const TEMPLATES: [(&str, &str); 20] = [
     ("base.html", include_str!("templates/base.html")),
     ("components.html", include_str!("templates/components.html")),
     ("icons.html", include_str!("templates/icons.html")),
@@ -20,6 +20,7 @@ pub(super) const TEMPLATES: [(&str, &str); 19] = [
     ("welcome.html", include_str!("templates/welcome.html")),
     ("docs.html", include_str!("templates/docs.html")),
     ("login.html", include_str!("templates/login.html")),
+    ("later.html", include_str!("templates/later.html")),
     ("code.html", include_str!("templates/code.html")),
     ("sessions.html", include_str!("templates/sessions.html")),
     ("confirm.html", include_str!("templates/confirm.html")),

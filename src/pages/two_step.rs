@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use minijinja::{Value, context};
+use sha2::{Digest as _, Sha256};
 
 use super::reply::{Answer, Reply};
 use super::security::{SecurityForm, done};
@@ -19,7 +20,7 @@ use crate::texts::Text;
 pub(crate) async fn submit_two_step_begin(visitor: Visitor, form: SentForm) -> HttpResponse {
     let answer = async {
         let form = form?;
-        let own = visitor.recent(&form).await?;
+        let own = visitor.recent(&form, Text::of("two-step-title")).await?;
         let two_step = state::<TwoStep>(visitor.request())?;
         let enrolment = two_step.enrol_totp(own.subject.id).await?;
         Ok(ask(&visitor, &enrolment, None, StatusCode::OK))
@@ -34,7 +35,7 @@ pub(crate) async fn submit_two_step_begin(visitor: Visitor, form: SentForm) -> H
 pub(crate) async fn submit_two_step_confirm(visitor: Visitor, form: SentForm) -> HttpResponse {
     let answer = async {
         let form = form?;
-        let own = visitor.recent(&form).await?;
+        let own = visitor.recent(&form, Text::of("two-step-title")).await?;
         let code = form.get("code").unwrap_or_default();
         let confirmation = Confirmation { code, revoke_other_sessions: form.get("end_others").is_some() };
         let two_step = state::<TwoStep>(visitor.request())?;
@@ -45,7 +46,13 @@ pub(crate) async fn submit_two_step_confirm(visitor: Visitor, form: SentForm) ->
             }
             Err(ConfirmTotpError::Mfa(MfaError::InvalidCode)) => {
                 let enrolment = two_step.pending_totp(own.subject.id).await?;
-                Ok(ask(&visitor, &enrolment, Some(Text::of("two-step-wrong")), StatusCode::UNPROCESSABLE_ENTITY))
+                let is_shown = form.get("shown").is_none_or(|shown| *shown == fingerprint(&enrolment));
+                let refused = if is_shown { Refused::Code } else { Refused::OtherSecret };
+                Ok(ask(&visitor, &enrolment, Some(refused), StatusCode::UNPROCESSABLE_ENTITY))
+            }
+            // The page with the recovery codes was loaded again.
+            Err(ConfirmTotpError::Mfa(MfaError::AlreadyEnabled)) => {
+                Ok(visitor.message(StatusCode::CONFLICT, Text::of("two-step-done"), Text::of("once-text")))
             }
             Err(error) => Err(error.into()),
         }
@@ -60,7 +67,8 @@ pub(crate) async fn submit_two_step_confirm(visitor: Visitor, form: SentForm) ->
 pub(crate) async fn submit_recovery_codes(visitor: Visitor, form: SentForm) -> HttpResponse {
     let answer = async {
         let form = form?;
-        let own = visitor.recent(&form).await?;
+        let own = visitor.recent(&form, Text::of("codes-replace")).await?;
+        visitor.require_first(&form, &own).await?;
         let two_step = state::<TwoStep>(visitor.request())?;
         let by = visitor.actor(&own);
         let new = two_step.replace_recovery_codes(own.subject.id, own.amr, &by).await?;
@@ -76,7 +84,7 @@ pub(crate) async fn submit_recovery_codes(visitor: Visitor, form: SentForm) -> H
 pub(crate) async fn submit_two_step_off(visitor: Visitor, form: SentForm) -> HttpResponse {
     let answer: Answer = async {
         let form = form?;
-        let own = visitor.recent(&form).await?;
+        let own = visitor.recent(&form, Text::of("two-step-turn-off")).await?;
         let two_step = state::<TwoStep>(visitor.request())?;
         let by = visitor.actor(&own);
         two_step.disable_own(own.subject.id, own.amr, &by).await?;
@@ -86,9 +94,22 @@ pub(crate) async fn submit_two_step_off(visitor: Visitor, form: SentForm) -> Htt
     visitor.respond(answer)
 }
 
+/// Why the first code of an app is refused.
+enum Refused {
+    /// It is wrong.
+    Code,
+    /// The page has shown another secret, which was replaced since.
+    OtherSecret,
+}
+
 /// Shows the secret as a QR code and as text, and asks for the first code.
-fn ask(visitor: &Visitor, enrolment: &TotpEnrolment, error: Option<Text>, status: StatusCode) -> Reply {
+fn ask(visitor: &Visitor, enrolment: &TotpEnrolment, refused: Option<Refused>, status: StatusCode) -> Reply {
     let language = visitor.language();
+    let (alert, error) = match refused {
+        None => (None, None),
+        Some(Refused::Code) => (Some(Text::of("form-refused")), Some(Text::of("two-step-wrong"))),
+        Some(Refused::OtherSecret) => (Some(Text::of("two-step-replaced")), None),
+    };
     let values = context! {
         title => Text::of("two-step-title").value(language),
         section => "security",
@@ -96,9 +117,16 @@ fn ask(visitor: &Visitor, enrolment: &TotpEnrolment, error: Option<Text>, status
         qr => Value::from_safe_string(enrolment.qr_svg.to_string()),
         secret => in_groups(&enrolment.secret),
         uri => enrolment.otpauth_uri.as_str(),
+        shown => fingerprint(enrolment),
+        alert => alert.map(|text| text.value(language)),
         error => error.map(|text| text.value(language)),
     };
     Reply::refused(status, "totp.html", values)
+}
+
+/// Returns a text by which a secret is recognized again, and from which nobody can compute it.
+fn fingerprint(enrolment: &TotpEnrolment) -> String {
+    Sha256::digest(enrolment.secret.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Returns a secret in groups of four, as people type it.

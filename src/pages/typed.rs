@@ -3,13 +3,26 @@
 use std::collections::BTreeMap;
 
 use minijinja::Value;
+use zeroize::Zeroizing;
 
+use crate::http::Problem;
 use crate::http::body::FormBody;
+use crate::http::problem::FieldError;
 use crate::texts::{Language, Text};
+
+/// Returns the value of a field that an empty value clears.
+///
+/// # Errors
+/// The form lacks the field, and says nothing about it.
+pub(super) fn required(form: &FormBody, name: &str) -> Result<Zeroizing<String>, Problem> {
+    form.get(name).ok_or_else(|| Problem::invalid(vec![FieldError::new(name, "missing", "is required")]))
+}
 
 /// A form with what was typed and what of it was refused; or none.
 #[derive(Default)]
 pub(super) struct Typed {
+    /// Why the form as a whole was not accepted.
+    warning: Option<Text>,
     values: Vec<(&'static str, String)>,
     errors: Vec<(&'static str, Vec<Text>)>,
 }
@@ -26,6 +39,12 @@ impl Typed {
     pub(super) fn refuse(mut self, field: &'static str, sentences: Vec<Text>) -> Self {
         self.errors.push((field, sentences));
         self
+    }
+
+    /// Refuses the form as a whole.
+    #[must_use]
+    pub(super) fn warn(self, warning: Text) -> Self {
+        Self { warning: Some(warning), ..self }
     }
 
     /// Returns what was typed into a field.
@@ -46,8 +65,9 @@ impl Typed {
         Value::from(errors.collect::<BTreeMap<_, _>>())
     }
 
-    /// Returns what the page says at its top, if a field was refused.
+    /// Returns what the page says at its top, if the form or a field was refused.
     pub(super) fn alert(&self, language: Language) -> Option<Value> {
-        (!self.errors.is_empty()).then(|| Text::of("form-refused").value(language))
+        let refused = || (!self.errors.is_empty()).then(|| Text::of("form-refused"));
+        self.warning.clone().or_else(refused).map(|text| text.value(language))
     }
 }

@@ -1,30 +1,28 @@
 //! Whoever sends a request for a page: a stranger, or a person who is logged in here.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
-};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError as _, web};
-use minijinja::{Value, context};
+use actix_web::{FromRequest, HttpRequest, web};
+use minijinja::context;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use zeroize::Zeroizing;
 
 use super::Pages;
-use super::page::Page;
-use super::refusal::refusal;
-use super::reply::{Answer, Detour, Reply, SessionCookie};
+use super::reply::{Detour, Reply, SessionCookie};
 use crate::audit::Actor;
 use crate::http::body::FormBody;
+use crate::http::language::{self, UI_LOCALES};
 use crate::http::return_to::ReturnTo;
-use crate::http::{HttpContext, Problem, language, query};
-use crate::sessions::{Session, SessionSnapshot, Sessions, Subject};
+use crate::http::{HttpContext, Problem, query};
+use crate::sessions::{BrowserCookie, Session, SessionSnapshot, Sessions};
 use crate::texts::{Language, Text};
 use crate::throttle::{Limit, Throttle};
-use crate::tokens::opaque::{Kind, OpaqueToken, Purpose};
-use crate::types::{ADMIN, Requester};
+use crate::tokens::opaque::{Kind, OpaqueToken};
+use crate::types::Requester;
 
 /// The parameter that says where a login leads back to.
 const RETURN_TO: &str = "return_to";
@@ -35,19 +33,26 @@ pub(super) const HOME: &str = "/account/sessions";
 /// The field of a form with the account that its page was shown to.
 pub(super) const ACCOUNT: &str = "shown_to";
 
+/// The field of a form that may be sent once.
+pub(super) const MARK: &str = "form";
+
 /// The form of a page.
 pub(crate) type SentForm = Result<FormBody, Problem>;
 
 /// A request for a page.
 pub(crate) struct Visitor {
-    request: HttpRequest,
-    pages: web::Data<Pages>,
+    pub(super) request: HttpRequest,
+    pub(super) pages: web::Data<Pages>,
     pub(crate) context: web::Data<HttpContext>,
     pub(super) sessions: web::Data<Sessions>,
+    /// The secret of the session of this browser, once the session was found, or that which has replaced it.
+    secret: RefCell<Option<OpaqueToken>>,
     /// The session of the person who is logged in, once it was found.
-    found: RefCell<Option<SessionSnapshot>>,
+    pub(super) found: RefCell<Option<SessionSnapshot>>,
+    /// The fields of the form that was sent, if the page of a refusal may keep them.
+    pub(super) sent: RefCell<Option<Vec<(String, Zeroizing<String>)>>>,
     /// The changes of cookies that the answer makes.
-    cookies: RefCell<Vec<SessionCookie>>,
+    pub(super) cookies: RefCell<Vec<SessionCookie>>,
     /// Whether the browser has the cookie of a session in which an administrator acts for somebody.
     is_acting: Cell<bool>,
     /// The language that the person has chosen, once the session was found.
@@ -77,12 +82,6 @@ pub(super) fn require_owner(session: &SessionSnapshot) -> Result<(), Problem> {
     }
 }
 
-/// Returns the field of a form with the account that its page is shown to.
-fn hidden_account(session: &SessionSnapshot) -> Value {
-    let id = session.subject.id;
-    Value::from_safe_string(format!("<input type=\"hidden\" name=\"{ACCOUNT}\" value=\"{id}\">"))
-}
-
 impl Visitor {
     fn new(request: &HttpRequest) -> Result<Self, Problem> {
         Ok(Self {
@@ -90,7 +89,9 @@ impl Visitor {
             context: state(request)?,
             sessions: state(request)?,
             request: request.clone(),
+            secret: RefCell::new(None),
             found: RefCell::new(None),
+            sent: RefCell::new(None),
             cookies: RefCell::default(),
             is_acting: Cell::new(false),
             chosen: Cell::new(None),
@@ -125,6 +126,7 @@ impl Visitor {
         let Some(secret) = OpaqueToken::parse(Kind::BrowserSession, text) else { return Ok(None) };
         let Some((session, language)) = self.sessions.find_browser(&secret).await? else { return Ok(None) };
         self.chosen.set(language.as_deref().and_then(Language::find));
+        self.secret.replace(Some(secret));
         Ok(Some(session))
     }
 
@@ -158,7 +160,15 @@ impl Visitor {
         if shown.is_some_and(|shown| *shown != session.subject.id.to_string()) {
             return Err(self.message(StatusCode::CONFLICT, Text::of("other-title"), Text::of("other-text")).into());
         }
+        self.keep(form);
         Ok(session)
+    }
+
+    /// Keeps the fields of a form for the page of a refusal, unless one of them is a secret, which is typed again.
+    fn keep(&self, form: &FormBody) {
+        let is_secret = |name: &str| name.contains("password") || name.contains("code");
+        let fields: Vec<_> = form.fields().filter(|(name, _)| name != ACCOUNT).collect();
+        self.sent.replace((!fields.iter().any(|(name, _)| is_secret(name))).then_some(fields));
     }
 
     /// Returns a page that says what was done, or why it was not.
@@ -175,6 +185,17 @@ impl Visitor {
         require_owner(&session)?;
         self.count(Limit::WriteAccount, &session).await?;
         Ok(session)
+    }
+
+    /// Refuses a form that was sent before: what it does shows a secret once, and reloading that page sends the form
+    /// again. Call it after all else that can refuse the form.
+    pub(super) async fn require_first(&self, form: &FormBody, own: &SessionSnapshot) -> Result<(), Detour> {
+        let mark = form.get(MARK).and_then(|text| OpaqueToken::parse(Kind::Form, text));
+        let Some(mark) = mark else { return Ok(()) };
+        if self.sessions.claim_form(own, mark).await? {
+            return Ok(());
+        }
+        Err(self.message(StatusCode::CONFLICT, Text::of("once-title"), Text::of("once-text")).into())
     }
 
     async fn count(&self, limit: Limit, session: &SessionSnapshot) -> Result<(), Problem> {
@@ -210,11 +231,24 @@ impl Visitor {
     }
 
     /// Gives the session a new secret, because its owner has changed how the account is protected.
-    pub(super) async fn renew(&self, own: &SessionSnapshot) -> Result<(), Problem> {
-        if let Some(cookie) = self.sessions.replace_cookie(own).await? {
+    pub(super) async fn renew(&self, own: &SessionSnapshot) -> Result<(), Detour> {
+        let cookie = self.sessions.replace_cookie(own, self.secret()?).await?;
+        self.renewed(cookie);
+        Ok(())
+    }
+
+    /// Returns the secret of the session of this browser. Without one the visitor is a stranger.
+    pub(super) fn secret(&self) -> Result<OpaqueToken, Detour> {
+        let secret = self.secret.borrow().clone();
+        Ok(secret.ok_or_else(|| self.to_login())?)
+    }
+
+    /// Gives the browser the cookie that has replaced that of its session, if this request has got it.
+    pub(super) fn renewed(&self, cookie: Option<BrowserCookie>) {
+        if let Some(cookie) = cookie {
+            self.secret.replace(Some(cookie.secret.clone()));
             self.set_cookie(SessionCookie::Set(cookie, None));
         }
-        Ok(())
     }
 
     /// Changes a cookie of the browser with the answer, whatever that is: that of the person's own session, or that of
@@ -244,6 +278,19 @@ impl Visitor {
     /// Returns where a form leads back to, if that is a place to follow.
     pub(super) fn return_to_of(&self, form: &FormBody) -> Option<ReturnTo> {
         ReturnTo::parse(&form.get(RETURN_TO)?, &self.context)
+    }
+
+    /// Returns the query of links among the pages of strangers: the place that a login leads to, and the languages that
+    /// the query of this request names.
+    pub(super) fn carried(&self, return_to: Option<&ReturnTo>) -> String {
+        let locales = language::in_url(&self.request);
+        let kept = [(RETURN_TO, return_to.map(ReturnTo::as_str)), (UI_LOCALES, locales.as_deref().map(String::as_str))];
+        let mut query = String::new();
+        for (name, value) in kept.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            let mark = if query.is_empty() { '?' } else { '&' };
+            let _ = write!(query, "{mark}{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
+        }
+        query
     }
 
     /// Returns the path of a page of this server.
@@ -281,104 +328,5 @@ impl Visitor {
         };
         let page = utf8_percent_encode(&page, NON_ALPHANUMERIC);
         Reply::see_other(self.path(&format!("/login?{RETURN_TO}={page}")))
-    }
-
-    /// Answers with a page, a redirect, a file, or the page of a refusal.
-    pub(crate) fn respond(&self, answer: Answer) -> HttpResponse {
-        let answer = match answer {
-            Err(Detour::Reply(reply)) => Ok(*reply),
-            Ok(reply) => Ok(reply),
-            Err(Detour::Problem(problem)) => Err(*problem),
-        };
-        let response = answer.and_then(|reply| match reply {
-            Reply::Page { status, template, values, form_target } => {
-                let values = context! { person => self.person_values(), is_improved => true, ..values };
-                let html = self.pages.fill(template, self.language(), values);
-                let html = html.map_err(|error| Problem::internal(&error))?;
-                let mut response = self.html(status, form_target.as_deref());
-                Ok(self.with_cookie(&mut response).body(html))
-            }
-            Reply::SeeOther(to) => {
-                let mut response = HttpResponse::SeeOther();
-                response.insert_header((LOCATION, to)).insert_header((CACHE_CONTROL, "no-store"));
-                Ok(self.with_cookie(&mut response).finish())
-            }
-            Reply::Whole(response) => Ok(self.whole(response)),
-        });
-        response.unwrap_or_else(|problem| self.refuse(&problem))
-    }
-
-    /// Returns what the layout shows of the person who is logged in.
-    fn person_values(&self) -> Value {
-        self.found.borrow().as_ref().map_or(Value::from(()), |session| {
-            context! {
-                account => hidden_account(session),
-                email => &session.subject.email,
-                name => &session.subject.name,
-                acting => session.actor.map(|_| self.acting_values(session)),
-                is_administrator => session.subject.roles.contains(ADMIN) && session.actor.is_none(),
-            }
-        })
-    }
-
-    /// Returns what the banner says while an administrator acts for the account.
-    fn acting_values(&self, session: &SessionSnapshot) -> Value {
-        let left = session.deadline().since(self.context.clock.now());
-        let minutes = i64::try_from(left.as_secs().div_ceil(60)).unwrap_or(i64::MAX);
-        let Subject { name, email, .. } = &session.subject;
-        let text = Text::of("acting-banner").with("person", name.as_ref().unwrap_or(email));
-        context! { text => text.with_number("minutes", minutes).value(self.language()) }
-    }
-
-    fn html(&self, status: StatusCode, form_target: Option<&str>) -> HttpResponseBuilder {
-        let form_action = form_target.map_or_else(|| "'self'".to_owned(), |origin| format!("'self' {origin}"));
-        let mut response = HttpResponse::build(status);
-        response
-            .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
-            .insert_header((CONTENT_LANGUAGE, self.language().tag()))
-            .insert_header((CONTENT_SECURITY_POLICY, super::content_security_policy(&form_action)))
-            // With `no-referrer` a browser would not say from which page a form comes.
-            .insert_header((REFERRER_POLICY, "same-origin"));
-        response
-    }
-
-    fn with_cookie<'a>(&self, response: &'a mut HttpResponseBuilder) -> &'a mut HttpResponseBuilder {
-        let cookies = &self.context.cookies;
-        for change in self.cookies.take() {
-            match change {
-                SessionCookie::Set(cookie, device) => {
-                    cookies.set_session(response, cookie.secret.expose(), cookie.max_age);
-                    if let Some(device) = device {
-                        cookies.set_trusted_device(response, device.expose(), Purpose::TrustedDevice.lifetime());
-                    }
-                }
-                SessionCookie::Clear => cookies.clear_session(response),
-                SessionCookie::Act(cookie) => cookies.set_acting(response, cookie.secret.expose()),
-                SessionCookie::ClearActing => cookies.clear_acting(response),
-            }
-        }
-        response
-    }
-
-    /// Adds the change of cookies to a response that was built elsewhere.
-    fn whole(&self, mut response: HttpResponse) -> HttpResponse {
-        let mut changed = HttpResponse::Ok();
-        let changed = self.with_cookie(&mut changed).finish();
-        for (name, value) in changed.headers() {
-            response.headers_mut().append(name.clone(), value.clone());
-        }
-        response
-    }
-
-    fn refuse(&self, problem: &Problem) -> HttpResponse {
-        let language = self.language();
-        let page: Page<'_> = refusal(problem, self.pages.site(), false);
-        let html = self.pages.render_for(&page, language, self.person_values()).unwrap_or_default();
-        let mut response = self.html(problem.status_code(), None);
-        let mut response = self.with_cookie(&mut response).body(html);
-        for (name, value) in problem.headers() {
-            response.headers_mut().append(name.clone(), value.clone());
-        }
-        response
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{BrowserCookie, Reauthenticated, Session, SessionSnapshot, Sessions, store};
 use crate::db::{Conn, DbResult};
-use crate::tokens::opaque::{Kind, OpaqueToken};
+use crate::tokens::opaque::{self, Kind, OpaqueToken, Purpose, TokenRecord};
 use crate::types::{SessionId, Timestamp, UserId};
 
 /// How often the use of a browser session is recorded.
@@ -38,26 +38,54 @@ impl Sessions {
         Ok(session.filter(|session| session.has_ended))
     }
 
-    /// Replaces the secret of a browser session in the caller's transaction, so that a copy of the former one opens
-    /// nothing after its owner has authenticated again. Returns the new one, or `None` if there is no such session.
-    pub(crate) fn renew_browser(&self, conn: &mut Conn, session: SessionId) -> DbResult<Option<OpaqueToken>> {
+    /// Replaces the secret of a browser session in the caller's transaction, so that a copy of the `presented` one
+    /// opens nothing after its owner has authenticated again. Returns the new one, or `None` if another request has
+    /// replaced the presented one: its answer brings the browser the cookie that counts.
+    pub(crate) fn renew_browser(
+        &self,
+        conn: &mut Conn,
+        session: SessionId,
+        presented: &OpaqueToken,
+    ) -> DbResult<Option<OpaqueToken>> {
         let secret = OpaqueToken::generate(Kind::BrowserSession, &self.random);
-        Ok(store::renew_browser(conn, session, &secret.digest())?.then_some(secret))
+        Ok(store::renew_browser(conn, session, &presented.digest(), &secret.digest())?.then_some(secret))
     }
 
-    /// Replaces the secret of a browser session after its owner has changed how the account is protected. Returns the
-    /// new cookie, or `None` if the session has ended.
-    pub(crate) async fn replace_cookie(&self, own: &SessionSnapshot) -> DbResult<Option<BrowserCookie>> {
+    /// Replaces the `presented` secret of a browser session after its owner has changed how the account is protected.
+    /// Returns the new cookie, or `None` if another request has replaced the secret.
+    pub(crate) async fn replace_cookie(
+        &self,
+        own: &SessionSnapshot,
+        presented: OpaqueToken,
+    ) -> DbResult<Option<BrowserCookie>> {
         let sessions = self.clone();
         let session = own.session;
-        let secret = self.db.write(move |conn| sessions.renew_browser(conn, session)).await?;
+        let secret = self.db.write(move |conn| sessions.renew_browser(conn, session, &presented)).await?;
         let max_age = own.ends_at.since(self.clock.now());
         Ok(secret.map(|secret| BrowserCookie { secret, max_age }))
     }
 
-    /// Returns the cookie of a browser session whose owner has authenticated again, after the commit.
-    pub(crate) fn renewed_cookie(&self, reauthenticated: &Reauthenticated, secret: OpaqueToken) -> BrowserCookie {
-        BrowserCookie { secret, max_age: reauthenticated.snapshot.ends_at.since(reauthenticated.at) }
+    /// Returns a browser session whose owner has authenticated again, after the commit, with its new cookie if it has
+    /// got one.
+    pub(crate) fn renewed_browser(
+        reauthenticated: Reauthenticated,
+        secret: Option<OpaqueToken>,
+    ) -> (SessionSnapshot, Option<BrowserCookie>) {
+        let Reauthenticated { snapshot, at } = reauthenticated;
+        let max_age = snapshot.ends_at.since(at);
+        (snapshot, secret.map(|secret| BrowserCookie { secret, max_age }))
+    }
+
+    /// Returns a mark for a form that may be sent once.
+    pub(crate) fn mark_form(&self) -> OpaqueToken {
+        OpaqueToken::generate(Kind::Form, &self.random)
+    }
+
+    /// Records that the form with a mark was sent in a session. Returns whether it was not sent before.
+    pub(crate) async fn claim_form(&self, own: &SessionSnapshot, mark: OpaqueToken) -> DbResult<bool> {
+        let record = TokenRecord { purpose: Purpose::SentForm, user: own.subject.id, session: Some(own.session) };
+        let now = self.clock.now();
+        self.db.write(move |conn| opaque::claim(conn, &mark, record, now)).await
     }
 
     /// Locks a browser session in the caller's transaction, so that it cannot end before a session within it is there.

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::audit::administrator;
 use crate::support::deployment::PUBLIC_URL;
-use crate::support::{Endpoint, PASSWORD, Request, Response, Server, Servers, Tokens, http::at_once};
+use crate::support::{Endpoint, PASSWORD, Request, Response, Server, Servers, Tokens, http::at_once, until};
 
 pub const USERS: &str = "/api/v1/admin/users";
 
@@ -29,6 +29,7 @@ both_backends! {
     a_cookie_administers_from_its_own_origin_alone,
     figures_tell_of_users_sessions_and_devices,
     figures_tell_of_each_hour_after_a_restart_too,
+    figures_tell_how_many_sessions_an_hour_began_with,
 }
 
 pub fn user(id: impl std::fmt::Display) -> String {
@@ -433,6 +434,33 @@ async fn figures_tell_of_users_sessions_and_devices(server: Server) {
     assert_eq!(stats(&server, &admin).await["counted_at"], figures["counted_at"]);
     server.advance(60);
     assert_eq!(stats(&server, &admin).await["active_sessions"], 2);
+}
+
+async fn figures_tell_how_many_sessions_an_hour_began_with(server: Server) {
+    let admin = administrator(&server).await;
+    server.advance(3600);
+    let further = server.another().await;
+    let admin = server.refreshed(&admin).await;
+    let live = until("the sessions of the hour", async || {
+        let figures = stats(&server, &admin).await;
+        figures["hours"].as_array().unwrap().last().map(|hour| hour["live"].clone())
+    });
+    assert_eq!(live.await, json!({"unknown": 1}));
+    drop(further);
+    // Whoever logs in meanwhile is counted in the next hour.
+    server.login(&admin.email).await;
+    let _further = server.another().await;
+    server.advance(3600);
+    let _last = server.another().await;
+    let admin = server.refreshed(&admin).await;
+    let figures = until("the next hour", async || {
+        let figures = stats(&server, &admin).await;
+        (figures["hours"].as_array().unwrap().iter().filter(|hour| hour["live"] != json!({})).count() == 2)
+            .then_some(figures)
+    });
+    let figures = figures.await;
+    let live: Vec<_> = figures["hours"].as_array().unwrap().iter().map(|hour| hour["live"].clone()).collect();
+    assert!(live.contains(&json!({"unknown": 1})) && live.contains(&json!({"unknown": 2})), "{figures}");
 }
 
 async fn figures_tell_of_each_hour_after_a_restart_too(server: Server) {

@@ -1,13 +1,17 @@
 //! The look of pages and emails, as operators set it.
 
+use serde_json::json;
+
 use crate::pages::between;
 use crate::recovery::{Post, VERIFICATION};
+use crate::support::clients::{node, own_address};
 use crate::support::folder::Folder;
 use crate::support::process::{command, try_serve};
-use crate::support::{Backend, Deployment, Process, Server, until};
+use crate::support::{Backend, Deployment, Process, Server, until, variable};
 
 embedded_only! {
     name_and_colour_are_those_of_the_brand,
+    pages_have_the_brand_from_the_first_paint_on,
     the_logo_is_a_file_that_runs_nothing,
     what_cannot_be_read_or_shown_stops_the_start,
     templates_of_pages_take_the_places_of_those_of_their_names,
@@ -37,6 +41,20 @@ async fn name_and_colour_are_those_of_the_brand(backend: Backend) {
     assert!(
         email.html().contains("background:#5b21b6;color:#ffffff") && email.html().contains("Ann&#x27;s &lt;Shop&gt;")
     );
+}
+
+async fn pages_have_the_brand_from_the_first_paint_on(backend: Backend) {
+    let folder = Folder::new();
+    let logo = folder.path().join("logo.svg");
+    std::fs::write(&logo, SVG).unwrap();
+    let (own, url) = own_address();
+    let own: Vec<(&str, &str)> = own.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let brand = [("BRAND_NAME", "Shop"), ("BRAND_COLOR", "#5b21b6"), ("BRAND_LOGO", logo.to_str().unwrap())];
+    let _server = Server::with(backend, &[&own[..], &brand].concat()).await;
+    let paths = ["/login", "/register", "/forgot"];
+    let given = json!({"chromium": variable("KEYTURN_TEST_CHROMIUM"), "url": url, "paths": paths});
+    let report = node("first_paint.mjs", given).await;
+    assert_eq!(report, json!({"/login": true, "/register": true, "/forgot": true}));
 }
 
 async fn the_logo_is_a_file_that_runs_nothing(backend: Backend) {

@@ -100,6 +100,7 @@ mod retention;
 mod revocation_lifetime;
 mod rotation;
 mod secrets;
+mod sent_again;
 mod session_limit;
 mod sessions;
 mod setup;

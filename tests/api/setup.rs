@@ -3,13 +3,15 @@
 use serde_json::json;
 
 use crate::browser_sessions::Browser;
+use crate::support::clients::{node, own_address};
 use crate::support::deployment::PUBLIC_URL;
 use crate::support::http::at_once;
-use crate::support::{Backend, Deployment, Endpoint, PASSWORD, Process, Request, Response, until};
+use crate::support::{Backend, Deployment, Endpoint, PASSWORD, Process, Request, Response, until, variable};
 use url::form_urlencoded::Serializer;
 
 both_backends! {
     the_code_of_the_log_makes_the_first_administrator,
+    a_browser_sets_a_server_up_on_one_page,
     of_several_at_once_one_becomes_administrator,
     what_was_typed_wrong_is_told_at_its_field,
     a_code_is_valid_for_an_hour_and_on_all_servers,
@@ -62,6 +64,21 @@ async fn the_code_of_the_log_makes_the_first_administrator(process: Process) {
     let again = form(&process, &code, "second@example.com", PASSWORD).send().await;
     assert_eq!((again.status, again.header("location")), (303, Some("/login")));
     assert_eq!((process.count("users"), process.count("setup_codes")), (1, 0));
+}
+
+async fn a_browser_sets_a_server_up_on_one_page(backend: Backend) {
+    for script in [true, false] {
+        let deployment = Deployment::new(backend);
+        let (own, url) = own_address();
+        let own: Vec<(&str, &str)> = own.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let process = Process::start(&deployment, &own);
+        let code = code(&process).await;
+        let chromium = variable("KEYTURN_TEST_CHROMIUM");
+        let given = json!({"chromium": chromium, "url": url, "code": code, "password": PASSWORD, "script": script});
+        let report = node("set_up.mjs", given).await;
+        assert_eq!((&report["path"], &report["wrong"]), (&json!("/admin"), &json!([])), "{report}");
+        assert_eq!(report["heading"], "Overview");
+    }
 }
 
 async fn of_several_at_once_one_becomes_administrator(backend: Backend) {

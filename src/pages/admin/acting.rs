@@ -31,8 +31,10 @@ pub(crate) struct ActingForm {
     reason: String,
     /// Where the login was too long ago: the password, once more.
     confirm_password: Option<String>,
-    /// A code of the app or a recovery code, where two-step login is on.
+    /// A code of the app, where two-step login is on.
     confirm_code: Option<String>,
+    /// A recovery code, in place of a code of the app.
+    confirm_recovery_code: Option<String>,
 }
 
 /// Begins to act for a person: their pages can be seen, and nothing on them changed.
@@ -48,8 +50,9 @@ async fn act(console: &Console<'_>, form: &FormBody) -> Answer {
     let user = UserId(console.id()?);
     let typed = form.get("reason").unwrap_or_default();
     let Ok(reason) = ImpersonationReason::parse(&typed) else { return page(console, &typed, true).await };
-    let by = console.visitor.actor(&console.own);
-    let cookie = console.admin.impersonate_in_browser(user, reason, &console.own, &by).await?;
+    let own = console.visitor.require_recent(form, console.own.clone(), Text::of("acting-title")).await?;
+    let by = console.visitor.actor(&own);
+    let cookie = console.admin.impersonate_in_browser(user, reason, &own, &by).await?;
     console.visitor.set_cookie(SessionCookie::Act(cookie));
     Ok(Reply::see_other(console.visitor.path(HOME)))
 }

@@ -201,8 +201,10 @@ pub(crate) struct AdminChangeForm {
     session: Option<Uuid>,
     /// Where the login was too long ago: the password, once more.
     confirm_password: Option<String>,
-    /// A code of the app or a recovery code, where two-step login is on.
+    /// A code of the app, where two-step login is on.
     confirm_code: Option<String>,
+    /// A recovery code, in place of a code of the app.
+    confirm_recovery_code: Option<String>,
 }
 
 /// Changes the account of a person.
@@ -220,8 +222,10 @@ async fn carry_out(console: &Console<'_>, form: &FormBody) -> Answer {
         let found = console.admin.find_session(session).await?.filter(|found| found.user == user);
         found.ok_or_else(Problem::not_found)?;
     }
+    let (act, _) = change.question("", "");
+    let by = console.operator(form, act).await?;
     let begun = console.visitor.context.clock.now();
-    change.carry_out(console, user, &console.operator()).await?;
+    change.carry_out(console, user, &by).await?;
     if console.admin.user(user).await?.is_some() {
         return Ok(console.back(&format!("/admin/users/{user}"), user, change.events(), begun).await?);
     }

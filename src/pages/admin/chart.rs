@@ -26,14 +26,34 @@ pub(super) struct Bucket<'a> {
 }
 
 impl Bucket<'_> {
+    /// Keeps the last hour that has counts.
+    fn keep_last(&mut self) {
+        self.counts = self.counts.iter().rev().find(|counts| !counts.is_empty()).copied().into_iter().collect();
+    }
+
     fn count(&self, name: &str) -> i64 {
         self.counts.iter().filter_map(|counts| counts.get(name)).fold(0, |sum, count| sum.saturating_add(*count))
     }
 }
 
-/// Returns a plot with a bar for each bucket, made of the counts of each name: the most frequent at the bottom.
+/// Returns a plot with a bar for each bucket, made of the events of each name: the most frequent at the bottom.
 pub(super) fn chart(buckets: &[Bucket<'_>]) -> Value {
-    let names = names(buckets);
+    draw(buckets, &names(buckets))
+}
+
+/// Returns a plot with a bar for each bucket, made of how much there was of each name at its last hour with counts. The
+/// totals are those of the last bar.
+pub(super) fn chart_of_states(mut buckets: Vec<Bucket<'_>>) -> Value {
+    buckets.iter_mut().for_each(Bucket::keep_last);
+    let last = buckets.iter().rposition(|bucket| !bucket.counts.is_empty()).unwrap_or_default();
+    let mut names = names(&buckets);
+    for (name, total) in &mut names {
+        *total = buckets.get(last).map_or(0, |bucket| bucket.count(name));
+    }
+    draw(&buckets, &names)
+}
+
+fn draw(buckets: &[Bucket<'_>], names: &[(String, i64)]) -> Value {
     let total_of =
         |bucket: &Bucket<'_>| names.iter().fold(0_i64, |sum, (name, _)| sum.saturating_add(bucket.count(name)));
     let highest = buckets.iter().map(total_of).max().unwrap_or_default().max(1);
@@ -125,6 +145,21 @@ mod tests {
         );
         assert_eq!(parts(2), &serde_json::json!([]));
         assert_eq!(plot["rows"].as_array().unwrap().len(), 2, "an hour without anything is not listed");
+    }
+
+    #[test]
+    fn a_plot_of_states_adds_nothing_up() {
+        let [night, noon] = [5, 8].map(|live| BTreeMap::from([("desktop".to_owned(), live), ("mobile".to_owned(), 1)]));
+        let none = BTreeMap::new();
+        let at = Timestamp::from_secs;
+        let buckets = vec![
+            Bucket { begins: at(0), counts: vec![&noon, &night, &none] },
+            Bucket { begins: at(3600), counts: vec![&noon] },
+            Bucket { begins: at(7200), counts: vec![] },
+        ];
+        let plot = serde_json::to_value(chart_of_states(buckets)).unwrap();
+        assert_eq!((&plot["highest"], &plot["legend"][0]["total"]), (&serde_json::json!(9), &serde_json::json!(8)));
+        assert_eq!(plot["rows"][0]["counts"], serde_json::json!([5, 1]));
     }
 
     #[test]

@@ -87,8 +87,10 @@ pub(crate) struct AdminClientForm {
     audiences: Option<String>,
     /// Where the login was too long ago: the password, once more.
     confirm_password: Option<String>,
-    /// A code of the app or a recovery code, where two-step login is on.
+    /// A code of the app, where two-step login is on.
     confirm_code: Option<String>,
+    /// A recovery code, in place of a code of the app.
+    confirm_recovery_code: Option<String>,
 }
 
 /// Registers a client, and shows its secret this once.
@@ -116,7 +118,9 @@ async fn create(console: &Console<'_>, form: &FormBody) -> Answer {
         }
     };
     let new = NewClient { name, scopes, audiences, access_token_ttl: None, signing_algorithm: None };
-    let issued = console.admin.create_client(new, &console.operator()).await?;
+    let by = console.operator(form, Text::of("admin-client-new")).await?;
+    console.visitor.require_first(form, &console.own).await?;
+    let issued = console.admin.create_client(new, &by).await?;
     Ok(secret_page(console, &issued))
 }
 
@@ -222,8 +226,10 @@ pub(crate) struct AdminClientChangeForm {
     number: Option<i32>,
     /// Where the login was too long ago: the password, once more.
     confirm_password: Option<String>,
-    /// A code of the app or a recovery code, where two-step login is on.
+    /// A code of the app, where two-step login is on.
     confirm_code: Option<String>,
+    /// A recovery code, in place of a code of the app.
+    confirm_recovery_code: Option<String>,
 }
 
 /// Changes a client. Another secret is shown this once.
@@ -239,15 +245,17 @@ async fn carry_out(console: &Console<'_>, form: &FormBody) -> Answer {
     let name = form.get("change");
     let number = form.get("number");
     let change = Change::read(name.as_deref().map(String::as_str), number.as_deref().map(String::as_str))?;
+    let (act, _) = change.question("");
+    let by = console.operator(form, act).await?;
     let begun = console.visitor.context.clock.now();
     let admin = &console.admin;
-    let by = console.operator();
     let update = async |disabled| {
         let change = ClientChange { disabled: Some(disabled), ..ClientChange::default() };
         admin.update_client(client, change, &by).await.map(drop)
     };
     let event = match change {
         Change::AddSecret => {
+            console.visitor.require_first(form, &console.own).await?;
             let issued = admin.add_client_secret(client, Replaced::Nothing, &by).await?;
             return Ok(secret_page(console, &issued));
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::HttpResponse;
 use minijinja::{Value, context};
 
-use super::chart::{Bucket, chart, shares};
+use super::chart::{Bucket, chart, chart_of_states, shares};
 use super::{Console, Section, short_time, show};
 use crate::admin::Health;
 use crate::admin::stats::{HourlyStats, Stats};
@@ -57,6 +57,7 @@ async fn dashboard(console: &Console<'_>) -> Answer {
         logins => plot(|hour| &hour.logins),
         refreshes => plot(|hour| &hour.refreshes),
         limited => plot(|hour| &hour.limited),
+        live => chart_of_states(buckets(&stats, hours, step, |hour| &hour.live)),
         health => health(&console.admin.health().await?, stats.server_time, language),
         version => env!("CARGO_PKG_VERSION"),
     };

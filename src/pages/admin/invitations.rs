@@ -31,8 +31,10 @@ pub(crate) struct AdminInvitationForm {
     roles: Option<String>,
     /// Where the login was too long ago: the password, once more.
     confirm_password: Option<String>,
-    /// A code of the app or a recovery code, where two-step login is on.
+    /// A code of the app, where two-step login is on.
     confirm_code: Option<String>,
+    /// A recovery code, in place of a code of the app.
+    confirm_recovery_code: Option<String>,
 }
 
 /// Creates the account of a person, whom an email invites to choose a password.
@@ -69,9 +71,10 @@ async fn invite(console: &Console<'_>, form: &FormBody) -> Answer {
             return Ok(page(console, Some(form), refused));
         }
     };
+    let by = console.operator(form, Text::of("admin-invite-new")).await?;
     let begun = console.visitor.context.clock.now();
     let new = NewUser { account: NewAccount { email, name, roles }, password: None, verified: false };
-    let account = match console.admin.create_user(new, &console.operator()).await {
+    let account = match console.admin.create_user(new, &by).await {
         Ok(account) => account,
         Err(AdminError::EmailTaken) => {
             let refused = Refused { email: Some(Text::of("refused-taken")), ..Refused::default() };

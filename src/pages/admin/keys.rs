@@ -54,6 +54,7 @@ fn row(key: &KeyStatus, console: &Console<'_>) -> Value {
 }
 
 /// A change of the keys.
+#[derive(Clone, Copy)]
 enum Change {
     Rotate,
     Revoke(KeyId),
@@ -71,6 +72,13 @@ impl Change {
             _ => Err(Problem::not_found()),
         }
     }
+
+    fn question(self) -> (Text, Text) {
+        match self {
+            Self::Rotate => (Text::of("admin-rotate"), Text::of("admin-rotate-text")),
+            Self::Revoke(key) => (Text::of("admin-revoke"), Text::of("admin-revoke-text").with("key", key.to_string())),
+        }
+    }
 }
 
 /// Asks whether to replace the keys, or to revoke one.
@@ -84,17 +92,11 @@ pub(crate) async fn show_admin_key_change(visitor: Visitor) -> HttpResponse {
 
 async fn ask(console: &Console<'_>) -> Answer {
     let change = Change::read(console.parameter("change")?.as_deref(), console.parameter("key")?.as_deref())?;
-    let (question, fields) = match change {
-        Change::Rotate => {
-            let question = (Text::of("admin-rotate"), Text::of("admin-rotate-text"));
-            (question, vec![("change", "rotate".to_owned())])
-        }
-        Change::Revoke(key) => {
-            let question = (Text::of("admin-revoke"), Text::of("admin-revoke-text").with("key", key.to_string()));
-            (question, vec![("change", "revoke".to_owned()), ("key", key.to_string())])
-        }
+    let fields = match change {
+        Change::Rotate => vec![("change", "rotate".to_owned())],
+        Change::Revoke(key) => vec![("change", "revoke".to_owned()), ("key", key.to_string())],
     };
-    Ok(console.ask(Section::Keys, question, CHANGE, &fields))
+    Ok(console.ask(Section::Keys, change.question(), CHANGE, &fields))
 }
 
 /// The fields of the form that changes the keys.
@@ -107,8 +109,10 @@ pub(crate) struct AdminKeyForm {
     key: Option<Uuid>,
     /// Where the login was too long ago: the password, once more.
     confirm_password: Option<String>,
-    /// A code of the app or a recovery code, where two-step login is on.
+    /// A code of the app, where two-step login is on.
     confirm_code: Option<String>,
+    /// A recovery code, in place of a code of the app.
+    confirm_recovery_code: Option<String>,
 }
 
 /// Replaces the keys, or revokes one.
@@ -122,14 +126,17 @@ pub(crate) async fn submit_admin_key_change(visitor: Visitor, form: SentForm) ->
 async fn carry_out(console: &Console<'_>, form: &FormBody) -> Answer {
     let name = form.get("change");
     let key = form.get("key");
+    let change = Change::read(name.as_deref().map(String::as_str), key.as_deref().map(String::as_str))?;
+    let (act, _) = change.question();
+    let by = console.operator(form, act).await?;
     let begun = console.visitor.context.clock.now();
-    let event = match Change::read(name.as_deref().map(String::as_str), key.as_deref().map(String::as_str))? {
+    let event = match change {
         Change::Rotate => {
-            console.admin.rotate_keys(&console.operator()).await?;
+            console.admin.rotate_keys(&by).await?;
             Event::KeyRotated
         }
         Change::Revoke(key) => {
-            console.admin.revoke_key(key, &console.operator()).await?;
+            console.admin.revoke_key(key, &by).await?;
             Event::KeyRevoked
         }
     };

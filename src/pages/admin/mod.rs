@@ -19,7 +19,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
 use super::machine_readable;
-use super::reply::{Answer, Reply};
+use super::reply::{Answer, Detour, Reply};
 use super::visitor::{HOME, SentForm, Visitor, state};
 use crate::admin::{Admin, Operator};
 use crate::audit::Event;
@@ -113,7 +113,7 @@ async fn show(visitor: Visitor, work: impl AsyncFnOnce(&Console<'_>) -> Answer) 
     visitor.respond(answer.await)
 }
 
-/// Answers to the form of an administrator, who has to have authenticated a moment ago.
+/// Answers to the form of an administrator. What changes something asks for [`Console::operator`] first.
 async fn submit(
     visitor: Visitor,
     form: SentForm,
@@ -121,9 +121,7 @@ async fn submit(
 ) -> HttpResponse {
     let answer = async {
         let form = form?;
-        // Nobody else is asked for a password.
-        Console::new(&visitor, visitor.sender(&form).await?)?;
-        let own = visitor.recent(&form).await?;
+        let own = visitor.owner(&form).await?;
         work(&Console::new(&visitor, own)?, &form).await
     };
     visitor.respond(answer.await)
@@ -162,9 +160,11 @@ impl<'a> Console<'a> {
         Ok(Self { visitor, admin: state(visitor.request())?, own })
     }
 
-    /// Returns the administrator as the one who changes something.
-    fn operator(&self) -> Operator {
-        Operator::Administrator(self.visitor.actor(&self.own))
+    /// Returns the administrator as the one who changes something, if they have authenticated a moment ago. Otherwise
+    /// the form is kept and asks for that first, under the name of the `act`.
+    async fn operator(&self, form: &FormBody, act: Text) -> Result<Operator, Detour> {
+        let own = self.visitor.require_recent(form, self.own.clone(), act).await?;
+        Ok(Operator::Administrator(self.visitor.actor(&own)))
     }
 
     fn language(&self) -> Language {

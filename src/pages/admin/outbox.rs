@@ -101,8 +101,10 @@ pub(crate) struct AdminRetryForm {
     all: Option<String>,
     /// Where the login was too long ago: the password, once more.
     confirm_password: Option<String>,
-    /// A code of the app or a recovery code, where two-step login is on.
+    /// A code of the app, where two-step login is on.
     confirm_code: Option<String>,
+    /// A recovery code, in place of a code of the app.
+    confirm_recovery_code: Option<String>,
 }
 
 /// Has one email, or all that wait, tried at once.
@@ -122,7 +124,8 @@ async fn retry(console: &Console<'_>, form: &FormBody) -> Answer {
             Some(EmailId(id))
         }
     };
+    let by = console.operator(form, Text::of("admin-retry")).await?;
     let begun = console.visitor.context.clock.now();
-    console.admin.retry_emails(email, &console.operator()).await?;
+    console.admin.retry_emails(email, &by).await?;
     Ok(console.back(Section::Outbox.path(), None, &[Event::EmailsRetried], begun).await?)
 }

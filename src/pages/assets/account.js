@@ -76,6 +76,9 @@ async function update(main) {
   const children = [...present.children].map((child) => {
     const old = child.id ? document.getElementById(child.id) : null;
     if (old && isBusy(old)) return old;
+    // What has not changed keeps the focus, such as the heading.
+    const same = [...main.children].find((former) => former.isEqualNode(child));
+    if (same) return same;
     const adopted = document.importNode(child, true);
     adopted.querySelector("[autofocus]")?.removeAttribute("autofocus");
     if (adopted.hasAttribute("autofocus")) adopted.removeAttribute("autofocus");

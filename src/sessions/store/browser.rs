@@ -31,8 +31,8 @@ pub(crate) fn use_browser(conn: &mut Conn, session: SessionId, now: Timestamp, e
     Ok(())
 }
 
-/// Replaces the secret of a browser session. Returns whether the session has one.
-pub(crate) fn renew_browser(conn: &mut Conn, session: SessionId, digest: &[u8]) -> DbResult<bool> {
-    let own = sessions::table.filter(sessions::id.eq(session)).filter(sessions::cookie_digest.is_not_null());
+/// Replaces the secret of a browser session by its digest. Returns whether the session still has the `former` one.
+pub(crate) fn renew_browser(conn: &mut Conn, session: SessionId, former: &[u8], digest: &[u8]) -> DbResult<bool> {
+    let own = sessions::table.filter(sessions::id.eq(session)).filter(sessions::cookie_digest.eq(former));
     Ok(diesel::update(own).set(sessions::cookie_digest.eq(digest)).execute(conn)? == 1)
 }

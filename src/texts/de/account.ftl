@@ -17,7 +17,11 @@ login-unverified = Diese E-Mail-Adresse ist noch nicht bestätigt. Wir haben Ihn
 login-deleted = Dieses Konto wird am { $at } gelöscht. Der Link in der E-Mail dazu erhält es.
 code-title = Noch ein Schritt
 code = Code
-code-hint = Sechs Ziffern aus Ihrer Authenticator-App oder einer Ihrer Wiederherstellungscodes.
+code-hint = Sechs Ziffern aus Ihrer Authenticator-App.
+code-recovery-instead = Stattdessen einen Wiederherstellungscode verwenden
+code-recovery = Wiederherstellungscode
+code-recovery-hint = Jeder Ihrer Wiederherstellungscodes gilt einmal.
+code-missing = Geben Sie einen Code ein.
 code-remember = Auf diesem Gerät 30 Tage lang nach keinem Code fragen
 code-button = Anmelden
 code-wrong = Dieser Code ist falsch oder wurde schon benutzt.
@@ -79,11 +83,12 @@ to-login = Anmelden
 login-forgot = Passwort vergessen?
 login-register = Konto anlegen
 
-confirm-title = Bestätigen Sie, dass Sie es sind
-confirm-text = Geben Sie vorher noch einmal das Passwort von { $email } ein. Ihre Eingaben bleiben erhalten.
+confirm-text = Bestätigen Sie mit dem Passwort von { $email }, dass Sie es sind. Ihre Eingaben bleiben erhalten.
 confirm-wrong = Dieses Passwort ist falsch.
 confirm-no-code = Geben Sie auch einen Code ein.
 confirm-button = Bestätigen
+once-title = Das ist bereits geschehen
+once-text = Das Formular wurde schon gesendet, deshalb ist nichts noch einmal geschehen. Ein Geheimnis wird nur einmal angezeigt: Wenn Sie es nicht aufbewahrt haben, erzeugen Sie ein neues.
 
 register-title = Konto anlegen
 register-name = Name (freiwillig)
@@ -126,6 +131,7 @@ profile-email-unchanged = Das ist schon Ihre Adresse.
 data-title = Ihre Daten
 data-text = Eine Datei im Format JSON mit allem, was über Sie gespeichert ist, außer Passwörtern und Geheimnissen.
 data-export = Meine Daten herunterladen
+data-ready = Die Datei ist bereit.
 data-delete = Mein Konto löschen
 
 delete-title = Konto löschen?
@@ -161,6 +167,7 @@ two-step-enter = Geben Sie den Code ein, den die App zeigt.
 two-step-end-others = Alle anderen Geräte abmelden
 two-step-end-others-hint = Sie wurden ohne Code angemeldet.
 two-step-wrong = Dieser Code ist falsch. Geben Sie den ein, den die App jetzt zeigt. Geht die Uhr des Telefons richtig?
+two-step-replaced = Das Bild wurde ersetzt, weil diese Seite noch einmal geöffnet wurde. Scannen Sie das folgende.
 two-step-done = Die Anmeldung in zwei Schritten ist ein.
 
 codes-title = Ihre Wiederherstellungscodes

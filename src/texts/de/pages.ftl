@@ -151,7 +151,11 @@ refused-link-another = Wenn Sie Ihr Passwort vergessen haben, fordern Sie dort, 
 refused-taken-title = Diese E-Mail-Adresse ist vergeben
 refused-taken = Ein anderes Konto hat diese E-Mail-Adresse.
 refused-later-title = Bitte versuchen Sie es gleich noch einmal
-refused-too-many = Es waren zu viele Versuche. Warten Sie ein wenig und versuchen Sie es dann noch einmal.
+refused-too-many = Es waren zu viele Versuche. Versuchen Sie es { $minutes ->
+    [one] in einer Minute
+   *[other] in { $minutes } Minuten
+} noch einmal.
+later-button = Noch einmal versuchen
 refused-unavailable = Der Server kann das im Moment nicht ausführen. Es hat sich nichts geändert.
 refused-title = Das hat nicht geklappt
 refused-form = Das Formular konnte nicht gelesen werden. Gehen Sie zurück, laden Sie die Seite neu und senden Sie es noch einmal ab.

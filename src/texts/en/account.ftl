@@ -17,7 +17,11 @@ login-unverified = This email address is not verified yet. We have sent you an e
 login-deleted = This account is to be deleted on { $at }. The link in the email that tells of it keeps the account.
 code-title = One more step
 code = Code
-code-hint = Six digits from your authenticator app, or one of your recovery codes.
+code-hint = Six digits from your authenticator app.
+code-recovery-instead = Use a recovery code instead
+code-recovery = Recovery code
+code-recovery-hint = Each of your recovery codes is valid once.
+code-missing = Enter a code.
 code-remember = Ask for no code on this device for 30 days
 code-button = Log in
 code-wrong = This code is wrong, or was used before.
@@ -79,11 +83,12 @@ to-login = Log in
 login-forgot = Forgot your password?
 login-register = Create an account
 
-confirm-title = Confirm that it is you
-confirm-text = Before this is done, enter the password of { $email } again. What you entered is kept.
+confirm-text = To confirm that it is you, enter the password of { $email } again. What you entered is kept.
 confirm-wrong = This password is wrong.
 confirm-no-code = Enter a code, too.
 confirm-button = Confirm
+once-title = This was done already
+once-text = The form was sent before, so nothing was done again. A secret is shown only once: if you have not kept it, make a new one.
 
 register-title = Create an account
 register-name = Name (optional)
@@ -126,6 +131,7 @@ profile-email-unchanged = This is your address already.
 data-title = Your data
 data-text = A file in the format JSON with all that is stored about you, except passwords and secrets.
 data-export = Download my data
+data-ready = The file is ready.
 data-delete = Delete my account
 
 delete-title = Delete your account?
@@ -161,6 +167,7 @@ two-step-enter = Enter the code that the app shows.
 two-step-end-others = Log out all other devices
 two-step-end-others-hint = They were logged in without a code.
 two-step-wrong = This code is wrong. Enter the one that the app shows now. Is the clock of the phone right?
+two-step-replaced = The picture was replaced, because this page was opened once more. Scan the one below.
 two-step-done = Two-step login is on.
 
 codes-title = Your recovery codes

@@ -151,7 +151,11 @@ refused-link-another = If you have forgotten your password, ask for another emai
 refused-taken-title = This email address is taken
 refused-taken = Another account has this email address.
 refused-later-title = Please try again in a moment
-refused-too-many = There were too many attempts. Wait a little, then try again.
+refused-too-many = There were too many attempts. Try again { $minutes ->
+    [one] in one minute
+   *[other] in { $minutes } minutes
+}.
+later-button = Try again
 refused-unavailable = The server cannot do this at the moment. Nothing has changed.
 refused-title = That did not work
 refused-form = The form could not be read. Go back, load the page again and send it once more.

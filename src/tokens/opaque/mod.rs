@@ -37,6 +37,8 @@ pub enum Kind {
     BrowserSession,
     /// The code with which the first administrator is created.
     SetUp,
+    /// The mark of a form that may be sent once.
+    Form,
 }
 
 impl Kind {
@@ -48,6 +50,7 @@ impl Kind {
             Self::TrustedDevice => "ktd_",
             Self::BrowserSession => "ktb_",
             Self::SetUp => "kts_",
+            Self::Form => "ktf_",
         }
     }
 }
@@ -74,10 +77,12 @@ pub enum Purpose {
     MfaChallenge,
     /// Logs in without a second factor.
     TrustedDevice,
+    /// Marks a form that was sent, so that it has no effect again.
+    SentForm,
 }
 
 impl Purpose {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::VerifyEmail,
         Self::ResetPassword,
         Self::Invitation,
@@ -87,6 +92,7 @@ impl Purpose {
         Self::CancelDeletion,
         Self::MfaChallenge,
         Self::TrustedDevice,
+        Self::SentForm,
     ];
 
     /// Returns the name in the database.
@@ -101,6 +107,7 @@ impl Purpose {
             Self::CancelDeletion => "cancel_deletion",
             Self::MfaChallenge => "mfa_challenge",
             Self::TrustedDevice => "trusted_device",
+            Self::SentForm => "sent_form",
         }
     }
 
@@ -121,6 +128,7 @@ impl Purpose {
             | Self::CancelDeletion => Kind::Link,
             Self::MfaChallenge => Kind::MfaChallenge,
             Self::TrustedDevice => Kind::TrustedDevice,
+            Self::SentForm => Kind::Form,
         }
     }
 
@@ -129,7 +137,8 @@ impl Purpose {
         match self {
             Self::VerifyEmail | Self::ChangeEmailOld | Self::ChangeEmailNew => Duration::from_secs(DAY_SECS),
             Self::ResetPassword => Duration::from_secs(30 * MINUTE_SECS),
-            Self::ReportLogin | Self::Invitation => Duration::from_secs(7 * DAY_SECS),
+            // A browser keeps a page, and can send its form again, for as long as its tab is open.
+            Self::ReportLogin | Self::Invitation | Self::SentForm => Duration::from_secs(7 * DAY_SECS),
             Self::MfaChallenge => Duration::from_secs(5 * MINUTE_SECS),
             Self::TrustedDevice | Self::CancelDeletion => Duration::from_secs(30 * DAY_SECS),
         }
@@ -145,7 +154,7 @@ impl Purpose {
             | Self::ChangeEmailNew
             | Self::CancelDeletion => true,
             // Each alert has its own link, and an account has several logins and devices.
-            Self::ReportLogin | Self::MfaChallenge | Self::TrustedDevice => false,
+            Self::ReportLogin | Self::MfaChallenge | Self::TrustedDevice | Self::SentForm => false,
         }
     }
 }
@@ -225,6 +234,12 @@ pub fn issue_until(
     let token = OpaqueToken::generate(record.purpose.kind(), random);
     store::insert(conn, &token.digest(), record, now, expires_at)?;
     Ok(IssuedToken { token, expires_at })
+}
+
+/// Records in the caller's transaction that a token which was given away without a record is used. Returns whether it
+/// was not used before.
+pub fn claim(conn: &mut Conn, token: &OpaqueToken, record: TokenRecord, now: Timestamp) -> DbResult<bool> {
+    store::claim(conn, &token.digest(), record, now, now.plus(record.purpose.lifetime()))
 }
 
 /// Finds the data of a token if it is valid at `now` for one of `purposes`. The token stays valid.

@@ -1,9 +1,11 @@
 //! Opaque tokens as rows.
 
 use diesel::prelude::*;
+use diesel::sql_types::{Binary, Nullable, Text};
 
 use super::{Purpose, TokenRecord};
 use crate::db::schema::opaque_tokens;
+use crate::db::types::{SqlTime, SqlUuid};
 use crate::db::{Conn, DbError, DbResult};
 use crate::types::{SessionId, Timestamp, UserId};
 
@@ -26,6 +28,27 @@ pub(super) fn insert(
         ))
         .execute(conn)?;
     Ok(())
+}
+
+/// Inserts a token unless there is one with this digest. Returns whether there was none.
+pub(super) fn claim(
+    conn: &mut Conn,
+    digest: &[u8],
+    record: TokenRecord,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+) -> DbResult<bool> {
+    // Diesel has no ON CONFLICT that is valid for both engines.
+    let query = "INSERT INTO opaque_tokens (digest, purpose, user_id, session_id, created_at, expires_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+    let insertion = diesel::sql_query(query)
+        .bind::<Binary, _>(digest)
+        .bind::<Text, _>(record.purpose.name())
+        .bind::<SqlUuid, _>(record.user)
+        .bind::<Nullable<SqlUuid>, _>(record.session)
+        .bind::<SqlTime, _>(created_at)
+        .bind::<SqlTime, _>(expires_at);
+    Ok(insertion.execute(conn)? == 1)
 }
 
 /// Finds a token that has not expired.
