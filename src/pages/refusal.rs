@@ -49,10 +49,13 @@ pub(super) fn reason(problem: &Problem, site: &str) -> Text {
 
 /// Returns why a password is refused, sentence by sentence.
 pub(super) fn weakness(weak: &WeakPassword) -> Vec<Text> {
-    let bytes = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+    // A character has a byte or more: the texts are true for those who count characters.
+    let number = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
     match weak {
-        WeakPassword::TooShort => vec![Text::of("password-too-short").with_number("bytes", bytes(Password::MIN_BYTES))],
-        WeakPassword::TooLong => vec![Text::of("password-too-long").with_number("bytes", bytes(Password::MAX_BYTES))],
+        WeakPassword::TooShort => {
+            vec![Text::of("password-too-short").with_number("count", number(Password::MIN_BYTES))]
+        }
+        WeakPassword::TooLong => vec![Text::of("password-too-long").with_number("count", number(Password::MAX_BYTES))],
         WeakPassword::Guessable(advice) => [&[Text::of("password-guessable")], advice.texts()].concat(),
     }
 }

@@ -97,11 +97,11 @@ changed-title = Ihre E-Mail-Adresse ist geändert
 changed-text = Melden Sie sich ab jetzt mit der neuen Adresse an.
 
 report-title = Waren Sie das nicht?
-report-one = Die Anmeldung bei Ihrem Konto bei { $site } wird sofort beendet, und Sie bekommen eine E-Mail mit einem Link, um ein neues Passwort festzulegen.
-report-all = Alle Anmeldungen bei Ihrem Konto bei { $site } werden sofort beendet, auch Ihre eigene, und Sie bekommen eine E-Mail mit einem Link, um ein neues Passwort festzulegen.
+report-one = Wir melden dieses Gerät sofort von Ihrem Konto bei { $site } ab und schicken Ihnen eine E-Mail mit einem Link, um ein neues Passwort zu wählen.
+report-all = Wir melden sofort alle Geräte von Ihrem Konto bei { $site } ab, auch Ihres, und schicken Ihnen eine E-Mail mit einem Link, um ein neues Passwort zu wählen.
 report-button = Das war ich nicht
-reported-title = Abgemeldet
-reported-text = Eine E-Mail mit einem Link für ein neues Passwort ist unterwegs. Wählen Sie eines, das Sie nirgendwo sonst verwenden.
+reported-title = Das fremde Gerät ist abgemeldet
+reported-text = Ihr Passwort könnte weiterhin bekannt sein. Wir haben Ihnen eine E-Mail mit einem Link geschickt: Wählen Sie jetzt ein neues, das Sie nirgends sonst benutzen.
 
 keep-title = Ihr Konto behalten?
 keep-text = Ihr Konto bei { $site } soll mit seinen Daten gelöscht werden. Sie können es behalten, wie es ist.
@@ -111,8 +111,8 @@ kept-text = Sie können sich wieder anmelden, mit demselben Passwort wie zuvor. 
 
 ## Abgelehnte Passwörter
 
-password-too-short = Ein Passwort hat mindestens { $bytes } Bytes. Ein paar Wörter, die nicht zusammengehören, lassen sich leicht merken.
-password-too-long = Ein Passwort hat höchstens { $bytes } Bytes.
+password-too-short = Ein Passwort hat mindestens { $count } Zeichen. Ein paar Wörter, die nicht zusammengehören, sind leicht zu merken.
+password-too-long = Dieses Passwort ist zu lang. Es kann { $count } Zeichen haben, mit Umlauten, Emoji oder anderen Schriften weniger.
 password-guessable = Dieses Passwort ist leicht zu erraten.
 password-personal = Wer rät, probiert zuerst häufige Wörter und persönliche Angaben.
 password-rows-of-keys = Gerade Reihen von Tasten sind leicht zu erraten.

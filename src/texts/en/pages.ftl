@@ -97,11 +97,11 @@ changed-title = Your email address is changed
 changed-text = Log in with the new address from now on.
 
 report-title = Was this not you?
-report-one = The login to your account at { $site } is ended at once, and you get an email with a link to set a new password.
-report-all = All logins to your account at { $site } are ended at once, including yours, and you get an email with a link to set a new password.
-report-button = It was not me
-reported-title = They are logged out
-reported-text = An email with a link to set a new password is on its way. Choose one that you use nowhere else.
+report-one = We log that device out of your account at { $site } at once, and send you an email with a link to choose a new password.
+report-all = We log all devices out of your account at { $site } at once, yours too, and send you an email with a link to choose a new password.
+report-button = This wasn’t me
+reported-title = We have logged them out
+reported-text = They may still know your password. We have sent you an email with a link to choose a new one: do it now, and take one that you use nowhere else.
 
 keep-title = Keep your account?
 keep-text = Your account at { $site } is to be deleted, with its data. You can keep it as it is.
@@ -111,8 +111,8 @@ kept-text = You can log in again, with the same password as before. If you did n
 
 ## Passwords that are refused
 
-password-too-short = A password has at least { $bytes } bytes. A few words that do not belong together are easy to keep in mind.
-password-too-long = A password has at most { $bytes } bytes.
+password-too-short = A password has at least { $count } characters. A few words that do not belong together are easy to keep in mind.
+password-too-long = This password is too long. It can have { $count } characters, and fewer with accents, emoji or other scripts.
 password-guessable = This password is easy to guess.
 password-personal = Guessers try common words and personal details first.
 password-rows-of-keys = Straight rows of keys are easy to guess.
