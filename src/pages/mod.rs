@@ -21,6 +21,7 @@ mod question;
 mod refusal;
 pub(crate) mod registration;
 pub(crate) mod reply;
+pub(crate) mod respond;
 pub(crate) mod security;
 pub(crate) mod sessions;
 pub(crate) mod setup;

@@ -25,6 +25,7 @@ fn title(problem: &Problem) -> Text {
     match (problem.code(), problem.status_code()) {
         (INVALID_LINK, _) => Text::of("refused-link-title"),
         ("email_taken", _) => Text::of("refused-taken-title"),
+        ("not_found", _) => Text::of("refused-missing-title"),
         (_, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => Text::of("refused-later-title"),
         _ => Text::of("refused-title"),
     }
@@ -42,6 +43,7 @@ pub(super) fn reason(problem: &Problem, site: &str) -> Text {
         "incomplete_body" | "request_timeout" => Text::of("refused-too-slow"),
         "body_too_large" => Text::of("refused-too-large"),
         "duplicate_cookie" | "malformed_cookie" => Text::of("refused-cookie"),
+        "method_not_allowed" => Text::of("refused-method"),
         "origin_not_allowed" => Text::of("refused-origin").with("site", site),
         other => admin::refusal(other).unwrap_or_else(|| Text::of("refused-other").with("site", site)),
     }

@@ -106,6 +106,7 @@ mod setup;
 mod statements;
 mod step_up;
 mod strangers;
+mod strays;
 mod strictness;
 mod stuck_connections;
 mod tls;

@@ -28,6 +28,7 @@ icon-unknown = Unbekanntes Gerät
 icon-warning = Warnung
 icon-check = Erledigt
 page-previous = Vorige Seite
+to-first-page = Zur Startseite
 page-next = Nächste Seite
 page-navigation = Seiten
 
@@ -154,7 +155,9 @@ refused-later-title = Bitte versuchen Sie es gleich noch einmal
 refused-too-many = Es waren zu viele Versuche. Warten Sie ein wenig und versuchen Sie es dann noch einmal.
 refused-unavailable = Der Server kann das im Moment nicht ausführen. Es hat sich nichts geändert.
 refused-title = Das hat nicht geklappt
+refused-missing-title = Nicht gefunden
 refused-form = Das Formular konnte nicht gelesen werden. Gehen Sie zurück, laden Sie die Seite neu und senden Sie es noch einmal ab.
+refused-method = Unter dieser Adresse lässt sich nichts öffnen: Sie nimmt nur ein Formular entgegen. Öffnen Sie die Seite des Formulars, und schicken Sie es von dort.
 refused-repeated = Ein Feld des Formulars wurde zweimal gesendet. Gehen Sie zurück, laden Sie die Seite neu und senden Sie es noch einmal ab.
 refused-too-slow = Das Formular brauchte zu lange, um anzukommen. Prüfen Sie Ihre Verbindung und versuchen Sie es dann noch einmal.
 refused-too-large = Das Formular ist zu groß.

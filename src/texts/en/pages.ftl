@@ -28,6 +28,7 @@ icon-unknown = Unknown device
 icon-warning = Warning
 icon-check = Done
 page-previous = Previous page
+to-first-page = To the first page
 page-next = Next page
 page-navigation = Pages
 
@@ -154,7 +155,9 @@ refused-later-title = Please try again in a moment
 refused-too-many = There were too many attempts. Wait a little, then try again.
 refused-unavailable = The server cannot do this at the moment. Nothing has changed.
 refused-title = That did not work
+refused-missing-title = Not found
 refused-form = The form could not be read. Go back, load the page again and send it once more.
+refused-method = Nothing can be opened at this address: it only receives a form. Open the page of the form, and send it from there.
 refused-repeated = A field of the form was sent twice. Go back, load the page again and send it once more.
 refused-too-slow = The form took too long to arrive. Check your connection, then try again.
 refused-too-large = The form is too large.
