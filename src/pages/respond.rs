@@ -104,6 +104,9 @@ impl Visitor {
                 SessionCookie::ClearActing => cookies.clear_acting(response),
             }
         }
+        if let Some(notice) = self.notice.take() {
+            cookies.set_notice(response, &notice);
+        }
         response
     }
 

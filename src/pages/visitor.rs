@@ -27,6 +27,9 @@ const RETURN_TO: &str = "return_to";
 /// The page that a login leads to, unless it says another.
 pub(super) const HOME: &str = "/account/sessions";
 
+/// The page of the console that administrators begin with.
+pub(super) const CONSOLE: &str = "/admin";
+
 /// The field of a form with the account that its page was shown to.
 pub(super) const ACCOUNT: &str = "shown_to";
 
@@ -43,6 +46,8 @@ pub(crate) struct Visitor {
     pub(super) found: RefCell<Option<SessionSnapshot>>,
     /// The changes of cookies that the answer makes.
     pub(super) cookies: RefCell<Vec<SessionCookie>>,
+    /// What the answer says of the notice for the next page: another one, or none if it is empty.
+    pub(super) notice: RefCell<Option<String>>,
     /// Whether the browser has the cookie of a session in which an administrator acts for somebody.
     is_acting: Cell<bool>,
     /// The language that the person has chosen, once the session was found.
@@ -91,6 +96,7 @@ impl Visitor {
             request: request.clone(),
             found: RefCell::new(None),
             cookies: RefCell::default(),
+            notice: RefCell::default(),
             is_acting: Cell::new(false),
             chosen: Cell::new(None),
         })
@@ -224,6 +230,19 @@ impl Visitor {
         let mut cookies = self.cookies.borrow_mut();
         cookies.retain(|former| is_of_acting(former) != is_of_acting(&cookie));
         cookies.push(cookie);
+    }
+
+    /// Leads to a page of this server, which shows the notice once. It is left in a cookie, as a link can have any query.
+    pub(super) fn notify(&self, page: &str, notice: impl Into<String>) -> Reply {
+        self.notice.replace(Some(notice.into()));
+        Reply::see_other(self.path(page))
+    }
+
+    /// Takes the notice that the answer to a form has left, if `read` knows it: it is not shown again.
+    pub(super) fn take_notice<T>(&self, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let taken = read(&self.context.cookies.notice(&self.request)?)?;
+        self.notice.replace(Some(String::new()));
+        Some(taken)
     }
 
     /// Shows the answer as to a stranger: the session has ended.

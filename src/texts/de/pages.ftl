@@ -181,3 +181,4 @@ setup-code-hint = Er beginnt mit kts_ und gilt einmal, eine Stunde lang nach dem
 setup-code-wrong = Dieser Code ist falsch, wurde benutzt oder ist abgelaufen. Starten Sie den Server neu, um einen neuen zu bekommen.
 setup-taken = Ein anderes Konto hat diese E-Mail-Adresse. Wählen Sie eine andere, oder machen Sie jenes Konto auf der Kommandozeile zum Administrator.
 setup-button = Anlegen und anmelden
+setup-closed = Inzwischen hat jemand anderes diesen Server eingerichtet. Wenn es jemand aus Ihrem Team war, bitten Sie dort um ein Konto.

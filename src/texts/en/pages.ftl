@@ -181,3 +181,4 @@ setup-code-hint = It begins with kts_, and is valid once, for an hour after the 
 setup-code-wrong = This code is wrong, was used or has expired. Restart the server for a new one.
 setup-taken = Another account has this email address. Choose another, or make that account an administrator on the command line.
 setup-button = Create and log in
+setup-closed = Somebody else has set up this server in the meantime. If it was somebody on your team, ask them for an account.
