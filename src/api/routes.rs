@@ -169,6 +169,7 @@ routes! {
     two_step_pages::submit_two_step_off,
     activity_pages::show_activity,
     audit::export_activity,
+    audit::export_console_audit,
     session_pages::show_sessions,
     session_pages::show_end_session,
     session_pages::submit_end_session,

@@ -13,8 +13,9 @@ use super::Pages;
 use super::reply::{Detour, Reply, SessionCookie};
 use crate::audit::Actor;
 use crate::http::body::FormBody;
+use crate::http::problem::Fields;
 use crate::http::return_to::ReturnTo;
-use crate::http::{HttpContext, Problem, language, query};
+use crate::http::{HttpContext, Problem, language, pagination, query};
 use crate::sessions::{Session, SessionSnapshot, Sessions};
 use crate::texts::{Language, Text};
 use crate::throttle::{Limit, Throttle};
@@ -173,6 +174,22 @@ impl Visitor {
         Reply::refused(status, "message.html", values)
     }
 
+    /// Returns the position in the list at `path` that the cursor of the query stands for. Leads to the first page if
+    /// it was not issued for this list.
+    pub(super) fn cursor<T>(&self, path: &str, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<Option<T>, Detour> {
+        let text = query::parameter(&self.request, "cursor")?.filter(|text| !text.is_empty());
+        let position = pagination::cursor(&mut Fields::default(), text.as_deref().map(String::as_str), parse);
+        position.ok_or_else(|| {
+            let language = self.language();
+            let values = context! {
+                title => Text::of("cursor-title").value(language),
+                text => Text::of("cursor-text").value(language),
+                link => context! { href => self.path(path), text => Text::of("cursor-first").value(language) },
+            };
+            Reply::refused(StatusCode::UNPROCESSABLE_ENTITY, "message.html", values).into()
+        })
+    }
+
     /// Returns the session of the owner of an account who has sent a form that changes it. An administrator who acts
     /// for the owner may change nothing.
     pub(crate) async fn owner(&self, form: &FormBody) -> Result<SessionSnapshot, Detour> {
@@ -232,7 +249,8 @@ impl Visitor {
         cookies.push(cookie);
     }
 
-    /// Leads to a page of this server, which shows the notice once. It is left in a cookie, as a link can have any query.
+    /// Leads to a page of this server, which shows the notice once. It is left in a cookie, as a link can have any
+    /// query.
     pub(super) fn notify(&self, page: &str, notice: impl Into<String>) -> Reply {
         self.notice.replace(Some(notice.into()));
         Reply::see_other(self.path(page))

@@ -37,6 +37,7 @@ mod connections;
 mod console;
 mod console_acting;
 mod console_changes;
+mod console_lists;
 mod console_pages;
 mod console_server;
 mod conventions;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use minijinja::{Value, context};
 
-use super::short_time;
+use super::words::{Words, word};
+use crate::pages::time_value;
+use crate::texts::Language;
 use crate::types::Timestamp;
 
 /// The height of a plot, in its own units.
@@ -31,8 +33,9 @@ impl Bucket<'_> {
     }
 }
 
-/// Returns a plot with a bar for each bucket, made of the counts of each name: the most frequent at the bottom.
-pub(super) fn chart(buckets: &[Bucket<'_>]) -> Value {
+/// Returns a plot with a bar for each bucket, made of the counts of each name: the most frequent at the bottom. `words`
+/// are those for the names.
+pub(super) fn chart(buckets: &[Bucket<'_>], words: &Words, language: Language) -> Value {
     let names = names(buckets);
     let total_of =
         |bucket: &Bucket<'_>| names.iter().fold(0_i64, |sum, (name, _)| sum.saturating_add(bucket.count(name)));
@@ -51,9 +54,10 @@ pub(super) fn chart(buckets: &[Bucket<'_>]) -> Value {
     });
     let rows = buckets.iter().filter(|bucket| total_of(bucket) > 0).map(|bucket| {
         let counts = names.iter().map(|(name, _)| bucket.count(name)).collect::<Vec<_>>();
-        context! { begins => short_time(bucket.begins), counts }
+        context! { begins => time_value(bucket.begins, language), counts }
     });
     let legend = names.iter().enumerate().map(|(series, (name, total))| {
+        let name = word(words, name).value(language);
         context! { name, total, colour => series.min(COLOURS - 1) }
     });
     context! {
@@ -62,8 +66,8 @@ pub(super) fn chart(buckets: &[Bucket<'_>]) -> Value {
         bars => bars.collect::<Vec<_>>(),
         rows => rows.collect::<Vec<_>>(),
         legend => legend.collect::<Vec<_>>(),
-        begins => buckets.first().map(|bucket| short_time(bucket.begins)),
-        ends => buckets.last().map(|bucket| short_time(bucket.begins)),
+        begins => buckets.first().map(|bucket| time_value(bucket.begins, language)),
+        ends => buckets.last().map(|bucket| time_value(bucket.begins, language)),
         is_empty => names.is_empty(),
     }
 }
@@ -81,11 +85,12 @@ fn names(buckets: &[Bucket<'_>]) -> Vec<(String, i64)> {
 }
 
 /// Returns shares of a whole as widths of bars, from 0 to 100.
-pub(super) fn shares(counts: &BTreeMap<String, i64>) -> Vec<Value> {
+pub(super) fn shares(counts: &BTreeMap<String, i64>, words: &Words, language: Language) -> Vec<Value> {
     let total = counts.values().fold(0_i64, |sum, count| sum.saturating_add(*count)).max(1);
     let mut sorted: Vec<(&String, &i64)> = counts.iter().collect();
     sorted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let share = |(name, count): (&String, &i64)| {
+        let name = word(words, name).value(language);
         context! { name, count, width => rounded(number(*count) / number(total) * 100.0) }
     };
     sorted.into_iter().map(share).collect()
@@ -104,6 +109,11 @@ fn rounded(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pages::admin::words::LOGINS;
+
+    fn plot(buckets: &[Bucket<'_>]) -> serde_json::Value {
+        serde_json::to_value(chart(buckets, &LOGINS, Language::English)).unwrap()
+    }
 
     #[test]
     fn bars_fill_the_plot_up_to_the_highest() {
@@ -115,7 +125,7 @@ mod tests {
             Bucket { begins: at(3600), counts: vec![&idle] },
             Bucket { begins: at(7200), counts: vec![] },
         ];
-        let plot = serde_json::to_value(chart(&buckets)).unwrap();
+        let plot = plot(&buckets);
         let parts = |index: usize| &plot["bars"][index]["parts"];
         assert_eq!((&plot["highest"], &plot["width"]), (&serde_json::json!(40), &serde_json::json!("30.0")));
         assert_eq!((&parts(0)[0]["y"], &parts(0)[1]["y"]), (&serde_json::json!("25.0"), &serde_json::json!("0.0")));
@@ -129,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_plot_of_nothing_says_so() {
-        let plot = serde_json::to_value(chart(&[])).unwrap();
+        let plot = plot(&[]);
         assert_eq!(plot["is_empty"], serde_json::json!(true));
     }
 }

@@ -19,6 +19,12 @@ time = { $day }. { $month ->
 
 skip-to-content = Zum Inhalt springen
 form-refused = Bitte prüfen Sie Ihre Eingabe.
+choice-refused = Wählen Sie etwas aus der Liste.
+day-refused = Geben Sie einen Tag ein, zum Beispiel 2026-12-31.
+days-reversed = Der letzte Tag liegt vor dem ersten.
+cursor-title = Diese Seite der Liste gibt es nicht mehr
+cursor-text = Die Liste hat sich geändert, oder der Link ist unvollständig.
+cursor-first = Zur ersten Seite
 icon-phone = Telefon
 icon-tablet = Tablet
 icon-desktop = Computer

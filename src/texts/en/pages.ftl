@@ -19,6 +19,12 @@ time = { $day } { $month ->
 
 skip-to-content = Skip to the content
 form-refused = Please check what you entered.
+choice-refused = Choose one from the list.
+day-refused = Enter a day such as 2026-12-31.
+days-reversed = The last day is before the first.
+cursor-title = This page of the list does not exist any more
+cursor-text = The list has changed, or the link is not complete.
+cursor-first = To the first page
 icon-phone = Phone
 icon-tablet = Tablet
 icon-desktop = Computer
