@@ -74,6 +74,7 @@ mod metrics;
 mod mfa;
 mod mfa_guesses;
 mod mfa_step_up;
+mod names;
 mod new_passwords;
 mod nul;
 mod oauth_libraries;
