@@ -5,7 +5,7 @@ use super::store::LockedAccount;
 use crate::audit::Actor;
 use crate::db::{Conn, DbResult};
 use crate::devices::Devices;
-use crate::mail::{Activity, Email, Mail, Queued};
+use crate::mail::{Activity, Email, Mail, Queued, ResetCause};
 use crate::tokens::opaque::{self, Purpose, TokenRecord};
 use crate::types::{Language, Timestamp};
 
@@ -48,18 +48,17 @@ pub(super) fn verify_email(
     mail.queue_link(conn, &account.email, asked, record, |link| Email::VerifyEmail { link, is_new }, now)
 }
 
-/// Queues the email with a link to set a new password, which somebody has asked for or an operator sends. Earlier links
-/// become invalid.
+/// Queues the email with a link to set a new password. Earlier links become invalid.
 pub(crate) fn reset_password(
     conn: &mut Conn,
     account: &LockedAccount,
-    by_operator: bool,
+    cause: ResetCause,
     asked: Option<Language>,
     mail: &Mail,
     now: Timestamp,
 ) -> DbResult<Queued> {
     let record = TokenRecord { purpose: Purpose::ResetPassword, user: account.id, session: None };
-    mail.queue_link(conn, &account.email, asked, record, |link| Email::ResetPassword { link, by_operator }, now)
+    mail.queue_link(conn, &account.email, asked, record, |link| Email::ResetPassword { link, cause }, now)
 }
 
 /// Queues the email that invites the owner of an account's address to set the first password. Earlier invitations

@@ -11,7 +11,7 @@ use crate::audit::{Actor, Audit, Event, Record};
 use crate::clock::Clock;
 use crate::db::{Conn, Db, DbError, DbResult};
 use crate::devices::Devices;
-use crate::mail::Mail;
+use crate::mail::{Mail, ResetCause};
 use crate::mfa::Mfa;
 use crate::passwords::{Hasher, HasherError, NewPassword, NewPasswordError, WeakPassword};
 use crate::revocations::Reason;
@@ -102,8 +102,9 @@ impl Recovery {
             match account {
                 Some(account) => {
                     // Nobody learns whether the email is dropped.
-                    let _ =
-                        notices::reset_password(conn, &account, false, asked, &recovery.mail, recovery.clock.now())?;
+                    let mail = &recovery.mail;
+                    let now = recovery.clock.now();
+                    let _ = notices::reset_password(conn, &account, ResetCause::Asked, asked, mail, now)?;
                     Ok(())
                 }
                 None => Ok(()),
@@ -226,7 +227,9 @@ impl Recovery {
             selector = SessionSelector::OneOf(session, account.id);
         }
         self.audit.append(conn, &record)?;
-        let _ = notices::reset_password(conn, account, false, by.requester.language, &self.mail, self.clock.now())?;
+        let asked = by.requester.language;
+        let now = self.clock.now();
+        let _ = notices::reset_password(conn, account, ResetCause::Report, asked, &self.mail, now)?;
         self.sessions.revoke_in(conn, selector, Reason::ReportedByOwner, by)
     }
 }

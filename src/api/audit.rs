@@ -14,8 +14,9 @@ use crate::audit::{Audit, Entry, Event, Filter, Outcome, Record};
 use crate::http::field_text::{NO_TIME, NO_UUID, must_be};
 use crate::http::problem::Fields;
 use crate::http::{HttpContext, Problem, Query, pagination};
+use crate::pages::admin::audit::{AdminAuditForm, submit_export};
 use crate::pages::reply::Reply;
-use crate::pages::visitor::Visitor;
+use crate::pages::visitor::{SentForm, Visitor};
 use crate::types::{AuditId, SessionId, Timestamp, UserId};
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -187,6 +188,22 @@ pub(super) async fn export_activity(visitor: Visitor, audit: web::Data<Audit>) -
         Ok(Reply::Whole(export(Audit::clone(&audit), filter, Format::Csv, now)))
     };
     visitor.respond(answer.await)
+}
+
+/// Returns the entries of the console's list as a file, which is audited.
+#[utoipa::path(post, path = "/admin/audit/export", tag = "Pages", security(()),
+    request_body(content = AdminAuditForm, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        crate::pages::handlers::ConsoleFormResponses,
+        (status = 200, body = String, content_type = "text/csv", example = "id,at,event_type,status\r\n")))]
+pub(super) async fn export_console_audit(visitor: Visitor, form: SentForm, audit: web::Data<Audit>) -> HttpResponse {
+    let now = visitor.context.clock.now();
+    submit_export(visitor, form, async |filter, by| {
+        let record = Record::new(Event::AuditExported, by).with("format", Format::Csv.name());
+        audit.append_alone(record).await?;
+        Ok(export(Audit::clone(&audit), filter, Format::Csv, now))
+    })
+    .await
 }
 
 async fn read_page(

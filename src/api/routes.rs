@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT, ALLOW, HeaderValue, LOCATION};
+use actix_web::http::header::{ALLOW, HeaderValue, LOCATION};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError, Route, guard, web};
 use utoipa::OpenApi;
@@ -20,13 +20,14 @@ use super::{
     accounts, admin, audit, clients, deletion, docs, email, export, invitations, keys, login, mfa, oauth, oauth_token,
     operations, recovery, refresh, revocations, routes, sessions, verify,
 };
-use crate::http::accept::accepts;
+use crate::http::accept::prefers_page;
 use crate::http::{HttpContext, Problem};
 use crate::pages::admin::{
     acting as acting_console, audit as audit_console, changes as change_console, clients as client_console,
     dashboard as dashboard_console, invitations as invitation_console, keys as key_console, outbox as outbox_console,
     sessions as session_console, users as user_console,
 };
+use crate::pages::response::refuse_stray;
 use crate::pages::{
     account as account_pages, activity as activity_pages, assets, handlers as pages, live as live_pages,
     login as login_pages, registration as registration_pages, security as security_pages, sessions as session_pages,
@@ -168,6 +169,7 @@ routes! {
     two_step_pages::submit_two_step_off,
     activity_pages::show_activity,
     audit::export_activity,
+    audit::export_console_audit,
     session_pages::show_sessions,
     session_pages::show_end_session,
     session_pages::submit_end_session,
@@ -316,7 +318,7 @@ fn resource(
 }
 
 async fn not_found(request: HttpRequest) -> HttpResponse {
-    refuse(&request, StatusCode::NOT_FOUND, "not_found", "Not found.".to_owned()).error_response()
+    refuse(&request, StatusCode::NOT_FOUND, "not_found", "Not found.".to_owned()).await
 }
 
 /// Returns the page whose form is sent to a path: somebody has loaded the path itself.
@@ -333,26 +335,35 @@ fn page_of_form(path: &str) -> Option<&'static str> {
 }
 
 async fn method_not_allowed(request: HttpRequest, context: web::Data<HttpContext>) -> HttpResponse {
-    let is_page = accepts(request.headers().get(ACCEPT), "text/html") && request.method().is_safe();
-    if let Some(page) = page_of_form(request.path()).filter(|_| is_page) {
+    let is_opened = prefers_page(request.headers()) && request.method().is_safe();
+    if let Some(page) = page_of_form(request.path()).filter(|_| is_opened) {
         let to = format!("{}{page}", context.public_url);
         return HttpResponse::SeeOther().insert_header((LOCATION, to)).finish();
     }
     let detail = format!("{} is not possible here.", request.method());
-    let refusal = refuse(&request, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
-    let mut response = refusal.error_response();
+    let mut response = refuse(&request, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).await;
     if let Ok(allowed) = HeaderValue::from_str(&allowed_methods(&request.match_pattern().unwrap_or_default())) {
         response.headers_mut().insert(ALLOW, allowed);
     }
     response
 }
 
-/// Returns the refusal of a request that no handler serves: among the standard endpoints in their form.
-fn refuse(request: &HttpRequest, status: StatusCode, code: &'static str, detail: String) -> Box<dyn ResponseError> {
+/// Refuses a request that no handler serves: among the standard endpoints in their form, and outside of the API with a
+/// page for those who open one.
+async fn refuse(request: &HttpRequest, status: StatusCode, code: &'static str, detail: String) -> HttpResponse {
     if request.path().starts_with(OAUTH) {
-        return Box::new(OAuthError::of_status(status, detail));
+        return OAuthError::of_status(status, detail).error_response();
     }
-    Box::new(Problem::new(status, code, detail))
+    let problem = Problem::new(status, code, detail);
+    if prefers_page(request.headers()) && !is_of_api(request.path()) {
+        return refuse_stray(request, problem).await;
+    }
+    problem.error_response()
+}
+
+/// Returns whether a path is for programs alone.
+fn is_of_api(path: &str) -> bool {
+    path == "/api" || path.starts_with("/api/")
 }
 
 /// Returns the methods of a path as `Allow` lists them (RFC 9110 §10.2.1).

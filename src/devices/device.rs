@@ -44,6 +44,10 @@ pub enum DeviceType {
 }
 
 impl DeviceType {
+    /// Every type.
+    pub const ALL: [Self; 8] =
+        [Self::Desktop, Self::Mobile, Self::Tablet, Self::Tv, Self::Console, Self::Bot, Self::Program, Self::Unknown];
+
     /// Returns the name in JSON.
     pub const fn name(self) -> &'static str {
         match self {
@@ -158,8 +162,7 @@ mod tests {
 
     #[test]
     fn every_type_has_its_name_in_json() {
-        use DeviceType::{Bot, Console, Desktop, Mobile, Program, Tablet, Tv, Unknown};
-        for device_type in [Desktop, Mobile, Tablet, Tv, Console, Bot, Program, Unknown] {
+        for device_type in DeviceType::ALL {
             assert_eq!(json!(device_type), device_type.name());
         }
     }

@@ -28,6 +28,9 @@ pub(crate) enum CookieError {
 /// How long a browser keeps the cookie of a session in which an administrator acts for somebody.
 const ACTING_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long a browser keeps the cookie of a notice, which the page that a form leads to shows at once.
+const NOTICE_KEPT: Duration = Duration::from_secs(60);
+
 /// The cookies of a server.
 pub(crate) struct Cookies {
     access: Cookie,
@@ -35,6 +38,7 @@ pub(crate) struct Cookies {
     trusted_device: Cookie,
     session: Cookie,
     acting: Cookie,
+    notice: Cookie,
 }
 
 /// A cookie's name and attributes.
@@ -77,6 +81,7 @@ impl Cookies {
             // Not below the URL's path: only a cookie for every path can have the prefix `__Host-`.
             session: cookie("session", vec!["/".to_owned()], None, SameSite::Lax),
             acting: cookie("acting", vec!["/".to_owned()], None, SameSite::Lax),
+            notice: cookie("notice", vec!["/".to_owned()], None, SameSite::Lax),
         }
     }
 
@@ -134,6 +139,18 @@ impl Cookies {
     /// Deletes that cookie.
     pub(crate) fn clear_acting(&self, response: &mut HttpResponseBuilder) {
         self.acting.set(response, "", Duration::ZERO);
+    }
+
+    /// Returns the notice that the answer to a form has left for the page that it leads to. One that cannot be read is
+    /// none.
+    pub(crate) fn notice(&self, request: &HttpRequest) -> Option<String> {
+        self.notice.find(request).ok().flatten()
+    }
+
+    /// Leaves a notice for the next page, or deletes it if it is empty.
+    pub(crate) fn set_notice(&self, response: &mut HttpResponseBuilder, notice: &str) {
+        let kept = if notice.is_empty() { Duration::ZERO } else { NOTICE_KEPT };
+        self.notice.set(response, notice, kept);
     }
 
     /// Sets the cookie of a browser session for as long as it can live.

@@ -1,11 +1,11 @@
 //! Where forward authentication sends a browser that has to log in.
 
 use actix_web::http::Method;
-use actix_web::http::header::{ACCEPT, HeaderMap, LOCATION};
+use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse};
 use url::Url;
 
-use super::accept::accepts;
+use super::accept::prefers_page;
 use super::context::HttpContext;
 use super::original_url::original_url;
 
@@ -14,7 +14,7 @@ impl HttpContext {
     /// opens a page. The page of the login learns where to return to only for the own origin and `ALLOWED_ORIGINS`.
     pub(crate) fn login_redirect(&self, request: &HttpRequest, method: &Method) -> Option<HttpResponse> {
         let mut login = self.verify_login_url.clone()?;
-        if !matches!(*method, Method::GET | Method::HEAD) || !accepts_pages(request.headers()) {
+        if !matches!(*method, Method::GET | Method::HEAD) || !prefers_page(request.headers()) {
             return None;
         }
         let is_trusted = |url: &Url| self.is_trusted_origin(&url.origin().ascii_serialization());
@@ -23,8 +23,4 @@ impl HttpContext {
         }
         Some(HttpResponse::Found().insert_header((LOCATION, login.as_str())).finish())
     }
-}
-
-fn accepts_pages(headers: &HeaderMap) -> bool {
-    accepts(headers.get(ACCEPT), "text/html")
 }

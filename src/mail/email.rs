@@ -23,8 +23,8 @@ pub enum Email {
     ResetPassword {
         /// The link to set a new password.
         link: Link,
-        /// Whether an operator has sent it, and nobody has asked for it.
-        by_operator: bool,
+        /// Why it is sent.
+        cause: ResetCause,
     },
     /// An invitation to an account that an operator has created.
     Invitation {
@@ -152,6 +152,17 @@ pub enum LoginRisk {
     ImpossibleTravel,
 }
 
+/// Why a link to set a new password is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetCause {
+    /// Somebody has asked for it.
+    Asked,
+    /// An operator has sent it.
+    Operator,
+    /// The owner has reported a login as somebody else's.
+    Report,
+}
+
 /// A change of the second factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MfaChange {
@@ -276,7 +287,10 @@ impl Email {
         let mut variables = Variables { language, by_name: BTreeMap::new() };
         match self {
             Self::VerifyEmail { link, is_new } => variables.link(link).set("is_new", *is_new),
-            Self::ResetPassword { link, by_operator } => variables.link(link).set("by_operator", *by_operator),
+            Self::ResetPassword { link, cause } => {
+                variables.link(link).set("by_operator", *cause == ResetCause::Operator);
+                variables.set("is_reported", *cause == ResetCause::Report);
+            }
             Self::Invitation { link } | Self::ChangeEmailNew { link } => {
                 variables.link(link);
             }

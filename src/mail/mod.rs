@@ -35,7 +35,7 @@ use crate::types::{EmailId, Timestamp};
 
 pub use activity::{Activity, DeviceName};
 pub use delivery::Delivery;
-pub use email::{Email, Link, LoginRisk, MfaChange};
+pub use email::{Email, Link, LoginRisk, MfaChange, ResetCause};
 pub use outbox::{QueuedEmail, list_outbox};
 pub use templates::TemplateError;
 

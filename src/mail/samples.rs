@@ -1,7 +1,7 @@
 //! Emails of each kind, with which templates are tested when they are loaded.
 
 use super::activity::{Activity, DeviceName};
-use super::email::{Email, Link, LoginRisk, MfaChange};
+use super::email::{Email, Link, LoginRisk, MfaChange, ResetCause};
 use crate::devices::{Device, DeviceType};
 use crate::types::Timestamp;
 
@@ -10,7 +10,7 @@ pub(super) const TOKEN: &str = "kto_0000sample0000";
 
 impl Email {
     /// Returns an email of each kind, in each form that templates have to render.
-    pub(super) fn samples() -> Vec<Self> {
+    pub(crate) fn samples() -> Vec<Self> {
         let at = Timestamp::from_secs(1_700_000_000);
         let link = || Link { url: format!("https://auth.example/account/page?token={TOKEN}"), expires_at: at };
         let new_email = || "new@auth.example".to_owned();
@@ -26,8 +26,9 @@ impl Email {
         let mut samples = vec![
             Self::VerifyEmail { link: link(), is_new: true },
             Self::VerifyEmail { link: link(), is_new: false },
-            Self::ResetPassword { link: link(), by_operator: false },
-            Self::ResetPassword { link: link(), by_operator: true },
+            Self::ResetPassword { link: link(), cause: ResetCause::Asked },
+            Self::ResetPassword { link: link(), cause: ResetCause::Operator },
+            Self::ResetPassword { link: link(), cause: ResetCause::Report },
             Self::Invitation { link: link() },
             Self::ChangeEmailOld { link: link(), new_email: new_email() },
             Self::ChangeEmailNew { link: link() },

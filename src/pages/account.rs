@@ -12,9 +12,9 @@ use crate::accounts::deletion::DeleteError;
 use crate::accounts::email_change::ChangeEmailError;
 use crate::accounts::profile::ProfileChange;
 use crate::accounts::{Accounts, Deletions, EmailChanges};
-use crate::http::{Problem, query};
+use crate::http::Problem;
 use crate::sessions::SessionSnapshot;
-use crate::texts::{Language, Text, in_words};
+use crate::texts::{Language, Text};
 use crate::throttle::{Limit, Throttle};
 use crate::types::{EmailAddress, Label, Patch};
 
@@ -197,7 +197,7 @@ pub(crate) async fn submit_delete_account(visitor: Visitor, form: SentForm) -> H
         };
         visitor.set_cookie(SessionCookie::Clear);
         visitor.forget();
-        let text = Text::of("deleted-text").with("at", in_words(at, language));
+        let text = Text::of("deleted-text").with_time("at", at);
         let values = context! {
             title => Text::of("deleted-title").value(language),
             text => text.value(language),
@@ -237,9 +237,9 @@ pub(crate) fn ask_to_download(visitor: &Visitor) -> Reply {
     confirmation.reply(visitor, StatusCode::OK)
 }
 
-/// Leads back to the page, which says what was done.
+/// Leads back to the page, which says once what was done.
 fn done(visitor: &Visitor, what: &str) -> Reply {
-    Reply::see_other(visitor.path(&format!("{PATH}?done={what}")))
+    visitor.notify(PATH, what)
 }
 
 /// Returns what the page says of the form that was sent before.
@@ -257,7 +257,7 @@ fn success(what: &str) -> Option<Text> {
 /// Shows the page, with what was typed into a form that is refused.
 async fn page(visitor: &Visitor, own: &SessionSnapshot, typed: Typed, status: StatusCode) -> Answer {
     let language = visitor.language();
-    let success = query::parameter(visitor.request(), "done")?.and_then(|what| success(&what));
+    let success = visitor.take_notice(success);
     let pending = state::<EmailChanges>(visitor.request())?.pending(own.subject.id).await?;
     let accounts = state::<Accounts>(visitor.request())?;
     let profile = accounts.profile(own.subject.id).await?.ok_or_else(|| visitor.to_login())?;

@@ -1,55 +1,41 @@
 //! `/account/activity`: what happened to an account, as sentences.
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use minijinja::{Value, context};
 use uuid::Uuid;
 
 use super::events::{is_personal, of_entry, sentence};
-use super::machine_readable;
 use super::reply::{Answer, Reply};
 use super::sessions::reason;
+use super::time_value;
+use super::typed::Typed;
 use super::visitor::{Visitor, state};
-use crate::audit::{Audit, Entry, Event, Filter, Outcome};
-use crate::http::problem::Fields;
-use crate::http::{Problem, pagination, query};
+use crate::audit::{Audit, Entry, Event, Filter, Outcome, Page};
+use crate::http::pagination;
 use crate::sessions::SessionSnapshot;
-use crate::texts::{Language, Text, in_words};
-use crate::types::{AuditId, Timestamp};
+use crate::texts::{Language, Text};
+use crate::types::AuditId;
+
+/// The path of the page.
+const PATH: &str = "/account/activity";
 
 /// The entries of a page.
-const PAGE: usize = 25;
+const ENTRIES: usize = 25;
 
-/// What the page is asked for, as it was typed.
-struct Asked {
-    event: String,
-    status: String,
-    from: String,
-    to: String,
-}
+/// The parameters of the list besides the cursor.
+const FILTERS: [&str; 4] = ["event", "status", "from", "to"];
 
-impl Asked {
-    fn read(visitor: &Visitor) -> Result<Self, Problem> {
-        let read = |name| query::parameter(visitor.request(), name).map(|text| text.unwrap_or_default().to_string());
-        Ok(Self { event: read("event")?, status: read("status")?, from: read("from")?, to: read("to")? })
-    }
-
-    /// Returns the filter. What is not understood filters nothing: the form shows what it took.
-    fn filter(&self, own: &SessionSnapshot) -> Filter {
-        Filter {
-            user: Some(own.subject.id),
-            event: Event::parse(&self.event),
-            outcome: Outcome::parse(&self.status),
-            from: Timestamp::parse(&format!("{}T00:00:00Z", self.from)),
-            to: Timestamp::parse(&format!("{}T23:59:59.999Z", self.to)),
-            ..Filter::default()
-        }
-    }
-
-    /// Returns the query that asks for the same once more, from a position on.
-    fn query(&self, cursor: &str) -> String {
-        let fields = [("event", &*self.event), ("status", &self.status), ("from", &self.from), ("to", &self.to)];
-        let given = fields.into_iter().filter(|(_, value)| !value.is_empty());
-        query::write(given.chain([("cursor", cursor)]))
+/// Reads the filter of the list.
+fn filter(typed: &mut Typed, own: &SessionSnapshot) -> Filter {
+    let [from, to] = typed.days();
+    Filter {
+        user: Some(own.subject.id),
+        event: typed.read("event", Event::parse, Text::of("choice-refused")),
+        outcome: typed.read("status", Outcome::parse, Text::of("choice-refused")),
+        from,
+        to,
+        ..Filter::default()
     }
 }
 
@@ -64,46 +50,53 @@ impl Asked {
     responses(super::handlers::PeoplePageResponses))]
 pub(crate) async fn show_activity(visitor: Visitor) -> HttpResponse {
     let answer = async {
-        let asked = Asked::read(&visitor)?;
-        let cursor = query::parameter(visitor.request(), "cursor")?;
+        let typed = Typed::of_query(visitor.request(), &FILTERS)?;
         let own = visitor.person().await?;
-        let mut fields = Fields::default();
-        let position = |bytes: &[u8]| Uuid::from_slice(bytes).ok().map(AuditId);
-        let after = pagination::cursor(&mut fields, cursor.as_deref().map(|text| text.as_str()), position);
-        fields.into_result()?;
-        list(&visitor, &own, &asked, after.flatten()).await
+        list(&visitor, &own, typed).await
     };
     visitor.respond(answer.await)
 }
 
-async fn list(visitor: &Visitor, own: &SessionSnapshot, asked: &Asked, after: Option<AuditId>) -> Answer {
+async fn list(visitor: &Visitor, own: &SessionSnapshot, mut typed: Typed) -> Answer {
     let language = visitor.language();
-    let audit = state::<Audit>(visitor.request())?;
-    let page = audit.page(&asked.filter(own), after, PAGE).await?;
-    let next = page.next.map(|id| {
-        let query = asked.query(&pagination::next_cursor(id.0.as_bytes()));
-        visitor.path(&format!("/account/activity?{query}"))
+    let filter = filter(&mut typed, own);
+    let after = visitor.cursor(PATH, |bytes| Uuid::from_slice(bytes).ok().map(AuditId))?;
+    let found = if typed.is_refused() {
+        Page { entries: Vec::new(), next: None, total: None }
+    } else {
+        state::<Audit>(visitor.request())?.page(&filter, after, ENTRIES).await?
+    };
+    let query = typed.query();
+    let next = found.next.map(|id| {
+        let and = if query.is_empty() { "" } else { "&" };
+        visitor.path(&format!("{PATH}?{query}{and}cursor={}", pagination::next_cursor(id.0.as_bytes())))
     });
     let choice = |event: &Event| {
         let text = sentence(*event).value(language);
-        context! { name => event.name(), text, is_chosen => event.name() == asked.event }
+        context! { name => event.name(), text, is_chosen => filter.event == Some(*event) }
     };
     let events = Event::ALL.iter().filter(|event| is_personal(**event));
+    let outcomes =
+        [(Outcome::Failure, Text::of("activity-failed")), (Outcome::Success, Text::of("activity-succeeded"))];
+    let outcomes = outcomes.map(|(outcome, text)| {
+        let is_chosen = filter.outcome == Some(outcome);
+        context! { name => outcome.name(), text => text.value(language), is_chosen }
+    });
     let values = context! {
+        outcomes => outcomes.to_vec(),
         title => Text::of("activity-title").value(language),
         section => "activity",
-        entries => page.entries.iter().map(|entry| line(entry, language)).collect::<Vec<_>>(),
+        entries => found.entries.iter().map(|entry| line(entry, language)).collect::<Vec<_>>(),
         next,
         is_first => after.is_none(),
         events => events.map(choice).collect::<Vec<_>>(),
-        is_filtered => !(asked.event.is_empty() && asked.status.is_empty() && asked.from.is_empty()
-            && asked.to.is_empty()),
-        event => &asked.event,
-        status => &asked.status,
-        from => &asked.from,
-        to => &asked.to,
+        is_filtered => !query.is_empty(),
+        typed => typed.values(),
+        errors => typed.errors(language),
+        alert => typed.alert(language),
     };
-    Ok(Reply::page("activity.html", values))
+    let status = if typed.is_refused() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    Ok(Reply::refused(status, "activity.html", values))
 }
 
 fn line(entry: &Entry, language: Language) -> Value {
@@ -111,7 +104,7 @@ fn line(entry: &Entry, language: Language) -> Value {
     let why = entry.metadata.get("reason").and_then(|reason| reason.as_str()).filter(|_| is_end);
     context! {
         text => of_entry(entry).value(language),
-        time => context! { text => in_words(entry.at, language), machine => machine_readable(entry.at) },
+        time => time_value(entry.at, language),
         is_failure => entry.outcome == Outcome::Failure.name(),
         is_others => entry.actor.is_some(),
         device => entry.device.as_ref().map(|device| device.in_language(language)),

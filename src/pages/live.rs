@@ -16,7 +16,7 @@ use crate::accounts::Accounts;
 use crate::http::Problem;
 use crate::passwords::{NewPassword, NewPasswordError};
 use crate::sessions::Session;
-use crate::texts::{Text, in_words};
+use crate::texts::Text;
 use crate::throttle::{Limit, Throttle};
 
 /// The sessions of the person who is logged in, as far as a script has to know.
@@ -66,9 +66,9 @@ fn told(visitor: &Visitor, ended: Option<&Session>) -> EndedLogin {
 pub(super) fn ended_text(visitor: &Visitor) -> impl Fn(&Session) -> Text + '_ {
     |session| {
         let language = visitor.language();
-        let at = in_words(session.revoked_at.unwrap_or(session.expires_at), language);
+        let at = session.revoked_at.unwrap_or(session.expires_at);
         let why = reason(session.revoked_reason.as_deref()).in_language(language);
-        Text::of("ended-text").with("session", label(session, language)).with("at", at).with("reason", why)
+        Text::of("ended-text").with("session", label(session, language)).with_time("at", at).with("reason", why)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::mfa::Method;
 use crate::passwords::Password;
 use crate::revocations::Reason;
 use crate::sessions::{BrowserCookie, LoggedIn, SessionSelector};
-use crate::texts::{Text, in_words};
+use crate::texts::Text;
 use crate::throttle::{Limit, Throttle};
 use crate::tokens::opaque::{Kind, OpaqueToken};
 use crate::types::{EmailAddress, Transport};
@@ -33,7 +33,8 @@ pub(crate) async fn show_login(visitor: Visitor) -> HttpResponse {
             Some(_) => Reply::see_other(home(&visitor, return_to.as_ref())),
             None => {
                 let ended = visitor.ended_session().await?;
-                let said = ended.as_ref().map(ended_text(&visitor));
+                let said =
+                    visitor.take_notice(super::setup::closed).or_else(|| ended.as_ref().map(ended_text(&visitor)));
                 ask(&visitor, return_to.as_ref(), Said { notice: said, ..Said::default() }, StatusCode::OK)
             }
         })
@@ -104,7 +105,7 @@ async fn log_in(visitor: &Visitor, form: &FormBody, typed: &str, return_to: Opti
         Ok(LoginStep::Complete(logged_in)) => leave(visitor, return_to, logged_in, None).await,
         Ok(LoginStep::SecondFactorRequired(token)) => Ok(ask_code(visitor, return_to, &token, None, StatusCode::OK)),
         Err(error) => {
-            let (status, text) = refused(visitor, error)?;
+            let (status, text) = refused(error)?;
             Ok(ask(visitor, return_to, Said { email: typed, error: Some(text), ..Said::default() }, status))
         }
     }
@@ -142,15 +143,12 @@ async fn complete(visitor: &Visitor, form: &FormBody, challenge: &OpaqueToken, r
 ///
 /// # Errors
 /// The failure has nothing to do with what was typed.
-fn refused(visitor: &Visitor, error: LoginError) -> Result<(StatusCode, Text), Problem> {
+fn refused(error: LoginError) -> Result<(StatusCode, Text), Problem> {
     Ok(match error {
         LoginError::InvalidCredentials => (StatusCode::UNAUTHORIZED, Text::of("login-wrong")),
         LoginError::AccountDisabled => (StatusCode::FORBIDDEN, Text::of("login-disabled")),
         LoginError::EmailNotVerified => (StatusCode::FORBIDDEN, Text::of("login-unverified")),
-        LoginError::DeletionPending(at) => {
-            let at = in_words(at, visitor.language());
-            (StatusCode::FORBIDDEN, Text::of("login-deleted").with("at", at))
-        }
+        LoginError::DeletionPending(at) => (StatusCode::FORBIDDEN, Text::of("login-deleted").with_time("at", at)),
         other => return Err(other.into()),
     })
 }

@@ -21,7 +21,7 @@ mod question;
 mod refusal;
 pub(crate) mod registration;
 pub(crate) mod reply;
-mod response;
+pub(crate) mod response;
 pub(crate) mod security;
 pub(crate) mod sessions;
 pub(crate) mod setup;
@@ -38,7 +38,7 @@ use minijinja::{Error, Value, context};
 use serde::Serialize;
 
 use crate::config::{self, Config};
-use crate::texts::{Language, Languages};
+use crate::texts::{Language, Languages, in_words, machine_readable};
 use crate::types::Timestamp;
 use assets::Assets;
 use page::{Detail, Form, Page};
@@ -203,14 +203,14 @@ fn detail_values(name: Value, detail: &Detail, language: Language) -> Value {
     match detail {
         Detail::Chosen(value) => context! { name, value },
         Detail::Time(time) => {
-            context! { name, value => crate::texts::in_words(*time, language), time => machine_readable(*time) }
+            context! { name, value => in_words(*time, language), time => machine_readable(*time) }
         }
     }
 }
 
-/// Returns a time for the attribute `datetime`.
-fn machine_readable(time: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(time.as_millis()).unwrap_or_default().to_string()
+/// Returns a time as all pages show it: in words, and for the attribute `datetime`.
+fn time_value(time: Timestamp, language: Language) -> Value {
+    context! { text => in_words(time, language), machine => machine_readable(time) }
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ fn title(problem: &Problem) -> Text {
     match (problem.code(), problem.status_code()) {
         (INVALID_LINK, _) => Text::of("refused-link-title"),
         ("email_taken", _) => Text::of("refused-taken-title"),
+        ("not_found", _) => Text::of("refused-missing-title"),
         (_, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) => Text::of("refused-later-title"),
         _ => Text::of("refused-title"),
     }
@@ -59,6 +60,7 @@ pub(super) fn reason(problem: &Problem, site: &str) -> Text {
         "incomplete_body" | "request_timeout" => Text::of("refused-too-slow"),
         "body_too_large" => Text::of("refused-too-large"),
         "duplicate_cookie" | "malformed_cookie" => Text::of("refused-cookie"),
+        "method_not_allowed" => Text::of("refused-method"),
         "origin_not_allowed" => Text::of("refused-origin").with("site", site),
         other => admin::refusal(other).unwrap_or_else(|| Text::of("refused-other").with("site", site)),
     }
@@ -66,10 +68,13 @@ pub(super) fn reason(problem: &Problem, site: &str) -> Text {
 
 /// Returns why a password is refused, sentence by sentence.
 pub(super) fn weakness(weak: &WeakPassword) -> Vec<Text> {
-    let bytes = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+    // A character has a byte or more: the texts are true for those who count characters.
+    let number = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
     match weak {
-        WeakPassword::TooShort => vec![Text::of("password-too-short").with_number("bytes", bytes(Password::MIN_BYTES))],
-        WeakPassword::TooLong => vec![Text::of("password-too-long").with_number("bytes", bytes(Password::MAX_BYTES))],
+        WeakPassword::TooShort => {
+            vec![Text::of("password-too-short").with_number("count", number(Password::MIN_BYTES))]
+        }
+        WeakPassword::TooLong => vec![Text::of("password-too-long").with_number("count", number(Password::MAX_BYTES))],
         WeakPassword::Guessable(advice) => [&[Text::of("password-guessable")], advice.texts()].concat(),
     }
 }

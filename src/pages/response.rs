@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
 };
-use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError as _};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError as _};
 use minijinja::{Value, context};
 
 use super::page::Page;
@@ -20,6 +20,18 @@ use crate::types::ADMIN;
 /// Returns a hidden field of a form, whose value needs no escaping.
 fn hidden(name: &str, value: &str) -> Value {
     Value::from_safe_string(format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">"))
+}
+
+/// Shows the refusal of a request that no page serves, to somebody who is logged in as one of theirs.
+pub(crate) async fn refuse_stray(request: &HttpRequest, problem: Problem) -> HttpResponse {
+    match Visitor::new(request) {
+        Ok(visitor) => {
+            // Where the sessions cannot be read, whoever asks is a stranger.
+            let _ = visitor.session().await;
+            visitor.respond(Err(problem.into()))
+        }
+        Err(problem) => problem.error_response(),
+    }
 }
 
 impl Visitor {
@@ -103,6 +115,9 @@ impl Visitor {
                 SessionCookie::Act(cookie) => cookies.set_acting(response, cookie.secret.expose()),
                 SessionCookie::ClearActing => cookies.clear_acting(response),
             }
+        }
+        if let Some(notice) = self.notice.take() {
+            cookies.set_notice(response, &notice);
         }
         response
     }

@@ -5,19 +5,19 @@ use actix_web::http::StatusCode;
 use minijinja::{Value, context};
 use uuid::Uuid;
 
-use super::machine_readable;
 use super::refusal::weakness;
 use super::reply::{Answer, Detour, Reply};
+use super::time_value;
 use super::typed::Typed;
 use super::visitor::{SentForm, Visitor, state};
 use crate::accounts::password::SetPasswordError;
 use crate::accounts::profile::ProfileChange;
 use crate::accounts::{Accounts, PasswordError, TwoStep};
-use crate::http::{Problem, query};
+use crate::http::Problem;
 use crate::mfa::TrustedDevice;
 use crate::passwords::{NewPassword, Password};
 use crate::sessions::SessionSnapshot;
-use crate::texts::{Language, Text, in_words};
+use crate::texts::{Language, Text};
 use crate::types::TrustedDeviceId;
 
 /// The path of the page.
@@ -141,9 +141,9 @@ fn named_device(text: &str) -> Result<TrustedDeviceId, Problem> {
     Uuid::try_parse(text).map(TrustedDeviceId).map_err(|_| Problem::not_found())
 }
 
-/// Leads back to the page, which says what was done.
+/// Leads back to the page, which says once what was done.
 pub(super) fn done(visitor: &Visitor, what: &str) -> Reply {
-    Reply::see_other(visitor.path(&format!("{PATH}?done={what}")))
+    visitor.notify(PATH, what)
 }
 
 /// Returns what the page says of the form that was sent before.
@@ -167,7 +167,7 @@ pub(super) async fn page(visitor: &Visitor, own: &SessionSnapshot, typed: Typed,
     let profile = accounts.profile(user).await?.ok_or_else(|| Detour::from(visitor.to_login()))?;
     let trusted = two_step.mfa.trusted_devices(user).await?;
     let codes = if profile.mfa_enabled { two_step.count_recovery_codes(user).await? } else { 0 };
-    let success = query::parameter(visitor.request(), "done")?.and_then(|what| success(&what));
+    let success = visitor.take_notice(success);
     let values = context! {
         title => Text::of("security-title").value(language),
         section => "security",
@@ -184,12 +184,11 @@ pub(super) async fn page(visitor: &Visitor, own: &SessionSnapshot, typed: Typed,
 }
 
 fn device_values(device: &TrustedDevice, language: Language) -> Value {
-    let time = |time| context! { text => in_words(time, language), machine => machine_readable(time) };
     context! {
         id => device.id.to_string(),
         label => device.device.in_language(language),
         ip => device.ip.map(|ip| ip.to_string()),
-        last_used => time(device.last_used_at),
-        expires => time(device.expires_at),
+        last_used => time_value(device.last_used_at, language),
+        expires => time_value(device.expires_at, language),
     }
 }

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::confirmation::Confirmation;
 use super::live::version;
-use super::machine_readable;
 use super::reply::{Answer, Detour, Reply};
+use super::time_value;
 use super::typed::required;
 use super::visitor::{SentForm, Visitor, require_owner, state};
 use crate::accounts::Recovery;
@@ -16,7 +16,7 @@ use crate::http::body::FormBody;
 use crate::http::{Problem, query};
 use crate::revocations::Reason;
 use crate::sessions::{Session, SessionSelector, SessionSnapshot};
-use crate::texts::{Language, Text, in_words};
+use crate::texts::{Language, Text};
 use crate::types::{Label, SessionId, SessionKind, Timestamp};
 
 const PATH: &str = "/account/sessions";
@@ -235,7 +235,7 @@ pub(super) fn label(session: &Session, language: Language) -> String {
 }
 
 fn card(session: &Session, own: SessionId, refused: Option<&Refused<'_>>, now: Timestamp, language: Language) -> Value {
-    let time = |time: Timestamp| context! { text => in_words(time, language), machine => machine_readable(time) };
+    let time = |time| time_value(time, language);
     let refused = refused.filter(|refused| refused.session == session.id);
     let is_two_steps = session.amr.has_second_factor();
     let method = if is_two_steps { Text::of("session-two-steps") } else { Text::of("session-password") };

@@ -7,7 +7,7 @@ use minijinja::{Value, context};
 use super::refusal::{reason, weakness};
 use super::reply::{Answer, Detour, Reply, SessionCookie};
 use super::typed::Typed;
-use super::visitor::{HOME, SentForm, Visitor, state};
+use super::visitor::{CONSOLE, SentForm, Visitor, state};
 use crate::accounts::Accounts;
 use crate::accounts::setup::SetupError;
 use crate::http::Problem;
@@ -18,6 +18,9 @@ use crate::texts::Text;
 use crate::throttle::{Limit, Throttle};
 use crate::tokens::opaque::{Kind, OpaqueToken};
 use crate::types::EmailAddress;
+
+/// The notice that there is an administrator already.
+const CLOSED: &str = "set-up-closed";
 
 /// Shows that the server works, where its documentation is, and what to do next: first of all, to set up an
 /// administrator while there is none.
@@ -82,14 +85,14 @@ async fn set_up(visitor: &Visitor, form: &FormBody, mut typed: Typed) -> Answer 
     match accounts.set_up(&code, email, password, &visitor.requester()).await {
         Ok(LoggedIn::Browser(cookie)) => {
             visitor.set_cookie(SessionCookie::Set(cookie, None));
-            Ok(Reply::see_other(visitor.path(HOME)))
+            Ok(Reply::see_other(visitor.path(CONSOLE)))
         }
         Ok(LoggedIn::App(_)) => Err(Problem::internal(&"the set-up has opened the session of an app").into()),
         Err(SetupError::InvalidCode) => {
             let typed = typed.refuse("setup_code", vec![Text::of("setup-code-wrong")]);
             Ok(refused(visitor, typed, StatusCode::FORBIDDEN).await)
         }
-        Err(SetupError::Closed) => Ok(Reply::see_other(visitor.path("/login"))),
+        Err(SetupError::Closed) => Ok(late(visitor)),
         Err(SetupError::EmailTaken) => {
             let typed = typed.refuse("email", vec![Text::of("setup-taken")]);
             Ok(refused(visitor, typed, StatusCode::CONFLICT).await)
@@ -107,8 +110,18 @@ async fn set_up(visitor: &Visitor, form: &FormBody, mut typed: Typed) -> Answer 
 async fn refused(visitor: &Visitor, typed: Typed, status: StatusCode) -> Reply {
     match needs_set_up(visitor).await {
         true => welcome(visitor, &typed, status).await,
-        false => Reply::see_other(visitor.path("/login")),
+        false => late(visitor),
     }
+}
+
+/// Leads to the login, which says that somebody else was first.
+fn late(visitor: &Visitor) -> Reply {
+    visitor.notify("/login", CLOSED)
+}
+
+/// Returns what the login says to those who came too late.
+pub(super) fn closed(notice: &str) -> Option<Text> {
+    (notice == CLOSED).then(|| Text::of("setup-closed"))
 }
 
 /// Returns whether there is no administrator yet. The page does not depend on the database.
@@ -128,6 +141,8 @@ async fn welcome(visitor: &Visitor, typed: &Typed, status: StatusCode) -> Reply 
             alert => typed.alert(language),
         }
     });
+    // Whoever is logged in finds the way to their pages. The page does not depend on the database.
+    let _ = visitor.session().await;
     let values: Value = context! { setup, ..visitor.pages().welcome_values() };
     Reply::refused(status, "welcome.html", values)
 }

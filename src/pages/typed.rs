@@ -1,14 +1,17 @@
-//! What was typed into a form that is refused: the page shows it again, each refusal at its field.
+//! What was typed into a form, or into the filter of a list: where it is refused, the page shows it again, each refusal
+//! at its field.
 
 use std::collections::BTreeMap;
 
+use actix_web::HttpRequest;
 use minijinja::Value;
 use zeroize::Zeroizing;
 
-use crate::http::Problem;
 use crate::http::body::FormBody;
 use crate::http::problem::FieldError;
+use crate::http::{Problem, query};
 use crate::texts::{Language, Text};
+use crate::types::Timestamp;
 
 /// Returns the value of a field that an empty value clears.
 ///
@@ -32,6 +35,56 @@ impl Typed {
     pub(super) fn keep(form: &FormBody, fields: &[&'static str]) -> Self {
         let value = |name: &&'static str| Some((*name, form.get(name)?.as_str().to_owned()));
         Self { values: fields.iter().filter_map(value).collect(), ..Self::default() }
+    }
+
+    /// Keeps the parameters of a query, without white space around them. A form sends all of its fields, so an empty
+    /// one is none.
+    ///
+    /// # Errors
+    /// The query cannot be read.
+    pub(super) fn of_query(request: &HttpRequest, fields: &[&'static str]) -> Result<Self, Problem> {
+        let mut values = Vec::new();
+        for name in fields {
+            let value = query::parameter(request, name)?.map(|value| value.trim().to_owned());
+            values.extend(value.filter(|value| !value.is_empty()).map(|value| (*name, value)));
+        }
+        Ok(Self { values, ..Self::default() })
+    }
+
+    /// Returns what was typed into a field, as `parse` reads it. Returns `None` if nothing was, or if it is refused.
+    pub(super) fn read<T>(
+        &mut self,
+        field: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+        refusal: Text,
+    ) -> Option<T> {
+        let text = Some(self.value(field)).filter(|text| !text.is_empty())?;
+        let read = parse(text);
+        if read.is_none() {
+            self.errors.push((field, vec![refusal]));
+        }
+        read
+    }
+
+    /// Returns the beginning of the day in the field `from` and the end of the one in `to`, both in UTC.
+    pub(super) fn days(&mut self) -> [Option<Timestamp>; 2] {
+        let moment = |time: &'static str| move |day: &str| Timestamp::parse(&format!("{day}T{time}Z"));
+        let from = self.read("from", moment("00:00:00.000"), Text::of("day-refused"));
+        let to = self.read("to", moment("23:59:59.999"), Text::of("day-refused"));
+        if from.zip(to).is_some_and(|(from, to)| from > to) {
+            self.errors.push(("to", vec![Text::of("days-reversed")]));
+        }
+        [from, to]
+    }
+
+    /// Returns whether a field was refused.
+    pub(super) fn is_refused(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// Returns the query that asks for the same once more.
+    pub(super) fn query(&self) -> String {
+        query::write(self.values.iter().map(|(name, value)| (*name, value.as_str())))
     }
 
     /// Refuses a field, sentence by sentence.
@@ -67,7 +120,7 @@ impl Typed {
 
     /// Returns what the page says at its top, if the form or a field was refused.
     pub(super) fn alert(&self, language: Language) -> Option<Value> {
-        let refused = || (!self.errors.is_empty()).then(|| Text::of("form-refused"));
+        let refused = || self.is_refused().then(|| Text::of("form-refused"));
         self.warning.clone().or_else(refused).map(|text| text.value(language))
     }
 }

@@ -16,8 +16,9 @@ use super::reply::{Detour, Reply, SessionCookie};
 use crate::audit::Actor;
 use crate::http::body::FormBody;
 use crate::http::language::{self, UI_LOCALES};
+use crate::http::problem::Fields;
 use crate::http::return_to::ReturnTo;
-use crate::http::{HttpContext, Problem, query};
+use crate::http::{HttpContext, Problem, pagination, query};
 use crate::sessions::{BrowserCookie, Session, SessionSnapshot, Sessions};
 use crate::texts::{Language, Text};
 use crate::throttle::{Limit, Throttle};
@@ -29,6 +30,9 @@ const RETURN_TO: &str = "return_to";
 
 /// The page that a login leads to, unless it says another.
 pub(super) const HOME: &str = "/account/sessions";
+
+/// The page of the console that administrators begin with.
+pub(super) const CONSOLE: &str = "/admin";
 
 /// The field of a form with the account that its page was shown to.
 pub(super) const ACCOUNT: &str = "shown_to";
@@ -53,6 +57,8 @@ pub(crate) struct Visitor {
     pub(super) sent: RefCell<Option<Vec<(String, Zeroizing<String>)>>>,
     /// The changes of cookies that the answer makes.
     pub(super) cookies: RefCell<Vec<SessionCookie>>,
+    /// What the answer says of the notice for the next page: another one, or none if it is empty.
+    pub(super) notice: RefCell<Option<String>>,
     /// Whether the browser has the cookie of a session in which an administrator acts for somebody.
     is_acting: Cell<bool>,
     /// The language that the person has chosen, once the session was found.
@@ -83,7 +89,11 @@ pub(super) fn require_owner(session: &SessionSnapshot) -> Result<(), Problem> {
 }
 
 impl Visitor {
-    fn new(request: &HttpRequest) -> Result<Self, Problem> {
+    /// Creates the visitor of a request.
+    ///
+    /// # Errors
+    /// The server lacks what pages share, which is a defect.
+    pub(super) fn new(request: &HttpRequest) -> Result<Self, Problem> {
         Ok(Self {
             pages: state(request)?,
             context: state(request)?,
@@ -93,6 +103,7 @@ impl Visitor {
             found: RefCell::new(None),
             sent: RefCell::new(None),
             cookies: RefCell::default(),
+            notice: RefCell::default(),
             is_acting: Cell::new(false),
             chosen: Cell::new(None),
         })
@@ -178,6 +189,22 @@ impl Visitor {
         Reply::refused(status, "message.html", values)
     }
 
+    /// Returns the position in the list at `path` that the cursor of the query stands for. Leads to the first page if
+    /// it was not issued for this list.
+    pub(super) fn cursor<T>(&self, path: &str, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<Option<T>, Detour> {
+        let text = query::parameter(&self.request, "cursor")?.filter(|text| !text.is_empty());
+        let position = pagination::cursor(&mut Fields::default(), text.as_deref().map(String::as_str), parse);
+        position.ok_or_else(|| {
+            let language = self.language();
+            let values = context! {
+                title => Text::of("cursor-title").value(language),
+                text => Text::of("cursor-text").value(language),
+                link => context! { href => self.path(path), text => Text::of("cursor-first").value(language) },
+            };
+            Reply::refused(StatusCode::UNPROCESSABLE_ENTITY, "message.html", values).into()
+        })
+    }
+
     /// Returns the session of the owner of an account who has sent a form that changes it. An administrator who acts
     /// for the owner may change nothing.
     pub(crate) async fn owner(&self, form: &FormBody) -> Result<SessionSnapshot, Detour> {
@@ -259,6 +286,20 @@ impl Visitor {
         let mut cookies = self.cookies.borrow_mut();
         cookies.retain(|former| is_of_acting(former) != is_of_acting(&cookie));
         cookies.push(cookie);
+    }
+
+    /// Leads to a page of this server, which shows the notice once. It is left in a cookie, as a link can have any
+    /// query.
+    pub(super) fn notify(&self, page: &str, notice: impl Into<String>) -> Reply {
+        self.notice.replace(Some(notice.into()));
+        Reply::see_other(self.path(page))
+    }
+
+    /// Takes the notice that the answer to a form has left, if `read` knows it: it is not shown again.
+    pub(super) fn take_notice<T>(&self, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let taken = read(&self.context.cookies.notice(&self.request)?)?;
+        self.notice.replace(Some(String::new()));
+        Some(taken)
     }
 
     /// Shows the answer as to a stranger: the session has ended.

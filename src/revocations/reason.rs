@@ -8,6 +8,10 @@ macro_rules! reasons {
         pub(crate) enum Reason { $($(#[$meta])+ $reason),+ }
 
         impl Reason {
+            /// Every reason.
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$reason),+];
+
             /// Returns the name in the database and the API.
             pub(crate) const fn name(self) -> &'static str {
                 match self { $(Self::$reason => $name),+ }

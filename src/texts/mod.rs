@@ -14,6 +14,6 @@ mod text;
 pub use custom::CustomError;
 pub(crate) use custom::CustomTemplates;
 pub use language::Languages;
-pub(crate) use text::{Text, in_words, without_isolation};
+pub(crate) use text::{Text, in_words, machine_readable, without_isolation};
 
 pub use crate::types::Language;

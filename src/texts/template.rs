@@ -4,6 +4,7 @@ use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, HtmlEscape, Value};
 
 use super::catalogue::{self, PLACES};
+use super::text::{TextValue, in_words, machine_readable};
 use super::{Language, Text};
 
 /// Gives the templates of an environment the texts of a language: the function `t("key", name=value)`, and the
@@ -37,9 +38,14 @@ fn text(language: Language, key: &str, values: &Kwargs) -> Result<Value, Error> 
         };
         arguments.push((name, argument));
     }
+    Ok(fill(language, key, arguments, &markup))
+}
+
+/// Returns a text with markup at its places, which is safe, or a plain text if there is none.
+fn fill(language: Language, key: &str, arguments: Vec<(&str, catalogue::Value)>, markup: &[(char, String)]) -> Value {
     let text = catalogue::format(language, key, arguments);
     if markup.is_empty() {
-        return Ok(Value::from(text));
+        return Value::from(text);
     }
     let mut html = String::new();
     for c in HtmlEscape(&text).to_string().chars() {
@@ -48,13 +54,29 @@ fn text(language: Language, key: &str, values: &Kwargs) -> Result<Value, Error> 
             None => html.push(c),
         }
     }
-    Ok(Value::from_safe_string(html))
+    Value::from_safe_string(html)
 }
 
 impl Text {
-    /// Returns the text in a language as a value for templates.
+    /// Returns the text in a language as a value for templates: its times are elements of a page.
     pub(crate) fn value(&self, language: Language) -> Value {
-        Value::from(self.in_language(language))
+        let mut places = PLACES;
+        let mut markup = Vec::new();
+        let arguments = self.values.iter().map(|(name, value)| match (value, places.next()) {
+            (TextValue::Time(time), Some(place)) => {
+                let words = in_words(*time, language);
+                let element = format!(
+                    "<time datetime=\"{}\">{}</time>",
+                    HtmlEscape(&machine_readable(*time)),
+                    HtmlEscape(&words)
+                );
+                markup.push((place, element));
+                (*name, catalogue::Value::Place(place))
+            }
+            (value, _) => (*name, value.in_language(language)),
+        });
+        let arguments = arguments.collect();
+        fill(language, self.key, arguments, &markup)
     }
 }
 
@@ -73,5 +95,14 @@ mod tests {
             environment.get_template("page.html").unwrap().render(minijinja::context! { site => "<s>&" }).unwrap();
         assert!(html.contains("&lt;s&gt;&amp;") && !html.contains("<s>"), "{html}");
         assert!(html.contains("\u{2068}<i>x</i>\u{2069}") && html.ends_with("en ltr"), "{html}");
+    }
+
+    #[test]
+    fn a_time_in_a_text_is_an_element_of_a_page() {
+        let at = crate::types::Timestamp::from_secs(1_700_000_000);
+        let text = Text::of("ended-text").with("session", "<b>").with_time("at", at).with("reason", "x");
+        let html = text.value(Language::English).to_string();
+        assert!(html.contains("<time datetime=\"2023-11-14T22:13:20Z\">") && html.contains("&lt;b&gt;"), "{html}");
+        assert!(!text.in_language(Language::English).contains("<time"));
     }
 }

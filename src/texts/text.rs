@@ -7,15 +7,16 @@ use crate::types::Timestamp;
 /// A text of the catalogues, with its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Text {
-    key: &'static str,
-    values: Vec<(&'static str, TextValue)>,
+    pub(super) key: &'static str,
+    pub(super) values: Vec<(&'static str, TextValue)>,
 }
 
 /// A value in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum TextValue {
+pub(super) enum TextValue {
     Plain(String),
     Number(i64),
+    Time(Timestamp),
 }
 
 impl Text {
@@ -36,16 +37,27 @@ impl Text {
         self
     }
 
+    /// Adds a time. Pages show it as such, and other texts in words.
+    pub(crate) fn with_time(mut self, name: &'static str, time: Timestamp) -> Self {
+        self.values.push((name, TextValue::Time(time)));
+        self
+    }
+
     /// Returns the text in a language.
     pub(crate) fn in_language(&self, language: Language) -> String {
-        let values = self.values.iter().map(|(name, value)| {
-            let value = match value {
-                TextValue::Plain(text) => Value::Text(text.clone()),
-                TextValue::Number(number) => Value::Number(*number),
-            };
-            (*name, value)
-        });
+        let values = self.values.iter().map(|(name, value)| (*name, value.in_language(language)));
         catalogue::format(language, self.key, values)
+    }
+}
+
+impl TextValue {
+    /// Returns the value as a part of a text.
+    pub(super) fn in_language(&self, language: Language) -> Value {
+        match self {
+            Self::Plain(text) => Value::Text(text.clone()),
+            Self::Number(number) => Value::Number(*number),
+            Self::Time(time) => Value::Text(in_words(*time, language)),
+        }
     }
 }
 
@@ -61,6 +73,11 @@ pub(crate) fn in_words(time: Timestamp, language: Language) -> String {
         ("time", Value::Text(time.strftime("%H:%M").to_string())),
     ];
     catalogue::format(language, TIME.key, parts)
+}
+
+/// Returns a time for programs, as the attribute `datetime` of pages has it.
+pub(crate) fn machine_readable(time: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(time.as_millis()).unwrap_or_default().to_string()
 }
 
 /// Removes the marks that isolate values from a text in which nothing is written from right to left: programs for

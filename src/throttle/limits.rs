@@ -41,7 +41,8 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    const ALL: [Self; 9] = [
+    /// Every limit.
+    pub(crate) const ALL: [Self; 9] = [
         Self::LoginAccount,
         Self::LoginAddress,
         Self::RegisterAddress,

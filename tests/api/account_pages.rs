@@ -25,6 +25,7 @@ both_backends! {
     two_step_login_is_turned_on_and_off,
     trusted_devices_and_alerts_are_changed,
     what_happened_is_told_in_sentences,
+    a_filter_that_is_not_understood_is_told,
     all_that_is_stored_is_downloaded,
     an_account_is_deleted_by_its_owner,
     a_session_that_is_not_known_is_reported,
@@ -130,33 +131,36 @@ async fn a_profile_is_changed_on_its_page(backend: Backend) {
     let post = Post::on(backend).await;
     let owner = post.server.register().await;
     let mut browser = Browser::logged_in(&post.server, &owner.email).await;
-    assert_eq!(to(&browser.post("/account/name", &[("name", "Ada Lovelace")]).await), "/account?done=name");
-    let page = browser.get("/account?done=name").await.text();
+    assert_eq!(to(&browser.post("/account/name", &[("name", "Ada Lovelace")]).await), "/account");
+    let page = browser.get("/account").await.text();
     assert!(page.contains("value=\"Ada Lovelace\"") && page.contains("Your name is saved."), "{page}");
-    assert!(!browser.get("/account?done=anything").await.text().contains("role=\"status\""));
+    // It is told once, and to nobody who follows a link.
+    for path in ["/account", "/account?done=name"] {
+        assert!(!browser.get(path).await.text().contains("role=\"status\""), "{path}");
+    }
     let long = "x".repeat(101);
     let refused = browser.post("/account/name", &[("name", &long)]).await.assert_status(422).text();
     assert!(!error(&refused, "name").is_empty() && refused.contains(&long));
-    assert_eq!(to(&browser.post("/account/name", &[("name", "")]).await), "/account?done=name");
+    assert_eq!(to(&browser.post("/account/name", &[("name", "")]).await), "/account");
     assert_eq!(post.server.me(&owner.access).await.json()["user"]["name"], Value::Null);
 
-    assert_eq!(to(&browser.post("/account/language", &[("language", "de")]).await), "/account?done=language");
+    assert_eq!(to(&browser.post("/account/language", &[("language", "de")]).await), "/account");
     assert!(browser.get("/account").await.text().contains("<html lang=\"de\""));
     browser.post("/account/language", &[("language", "xx")]).await.assert_status(404);
-    assert_eq!(to(&browser.post("/account/language", &[("language", "")]).await), "/account?done=language");
+    assert_eq!(to(&browser.post("/account/language", &[("language", "")]).await), "/account");
     post.email(&owner.email, VERIFICATION, 1).await;
-    assert_eq!(to(&browser.post("/account/email/resend", &[]).await), "/account?done=verification");
+    assert_eq!(to(&browser.post("/account/email/resend", &[]).await), "/account");
     post.email(&owner.email, VERIFICATION, 2).await;
     for wrong in ["no address", &owner.email] {
         let refused = browser.post("/account/email", &[("new_email", wrong)]).await.assert_status(422).text();
         assert!(!error(&refused, "new_email").is_empty() && refused.contains(&format!("value=\"{wrong}\"")));
     }
     let new = address();
-    assert_eq!(to(&browser.post("/account/email", &[("new_email", &new)]).await), "/account?done=email");
+    assert_eq!(to(&browser.post("/account/email", &[("new_email", &new)]).await), "/account");
     post.email(&owner.email, TO_OLD, 1).await;
     post.email(&new, TO_NEW, 1).await;
     assert!(browser.get("/account").await.text().contains("waits for both addresses"));
-    assert_eq!(to(&browser.post("/account/email/cancel", &[]).await), "/account?done=email-cancelled");
+    assert_eq!(to(&browser.post("/account/email/cancel", &[]).await), "/account");
     assert!(!browser.get("/account").await.text().contains("waits for both addresses"));
 }
 
@@ -179,10 +183,10 @@ async fn what_needs_a_recent_login_keeps_the_form_and_asks_for_it(server: Server
     assert!(again.contains(&format!("name=\"new_email\" value=\"{new}\"")) && !again.contains("not the password"));
     assert_eq!(server.count("email_changes"), 0);
     let fields = [("new_email", &*new), ("confirm_password", PASSWORD)];
-    assert_eq!(to(&browser.post("/account/email", &fields).await), "/account?done=email");
+    assert_eq!(to(&browser.post("/account/email", &fields).await), "/account");
     assert_eq!(server.count("email_changes"), 1);
     // It counts for ten minutes more.
-    assert_eq!(to(&browser.post("/account/email", &[("new_email", &address())]).await), "/account?done=email");
+    assert_eq!(to(&browser.post("/account/email", &[("new_email", &address())]).await), "/account");
 }
 
 async fn who_authenticates_again_gets_a_new_secret(server: Server) {
@@ -191,7 +195,7 @@ async fn who_authenticates_again_gets_a_new_secret(server: Server) {
     let copied = browser.clone();
     server.advance(601);
     let answer = browser.post("/account/security/alerts", &[("confirm_password", PASSWORD)]).await;
-    assert_eq!(to(&answer), "/account/security?done=alerts");
+    assert_eq!(to(&answer), "/account/security");
     assert!(answer.header("set-cookie").unwrap().starts_with("__Host-keyturn_session=ktb_"));
     assert_eq!((copied.get("/account").await.status, browser.get("/account").await.status), (303, 200));
     let sessions = server.sessions(&server.login(&owner.email).await.access).await;
@@ -212,7 +216,7 @@ async fn with_two_step_login_the_password_alone_confirms_nothing(server: Server)
     }
     let code = app.code(server.clock.now(), 0);
     let fields = [("confirm_password", PASSWORD), ("confirm_code", &*code)];
-    assert_eq!(to(&browser.post("/account/two-step/off", &fields).await), "/account/security?done=two-step-off");
+    assert_eq!(to(&browser.post("/account/two-step/off", &fields).await), "/account/security");
     server.try_login(&owner.email, PASSWORD).await.assert_status(200).json()["access_token"].as_str().unwrap();
 }
 
@@ -242,7 +246,7 @@ async fn a_password_is_changed_and_others_are_logged_out(server: Server) {
     server.me(&owner.access).await.assert_status(200);
     let fields = [("current_password", PASSWORD), ("new_password", NEW_PASSWORD)];
     let copied = browser.clone();
-    assert_eq!(to(&browser.post(PATH, &fields).await), "/account/security?done=password");
+    assert_eq!(to(&browser.post(PATH, &fields).await), "/account/security");
     assert_eq!(copied.get("/account").await.status, 303, "the secret is a new one");
     server.me(&owner.access).await.assert_problem(401, "invalid_token");
     browser.get("/account").await.assert_status(200);
@@ -272,7 +276,7 @@ async fn two_step_login_is_turned_on_and_off(server: Server) {
     let code = between(&codes, "<li><code dir=\"ltr\">", "</code>");
     assert!(!done.contains(&code), "new ones");
     two_steps(&server, &owner, &code).await;
-    assert_eq!(to(&browser.post("/account/two-step/off", &[]).await), "/account/security?done=two-step-off");
+    assert_eq!(to(&browser.post("/account/two-step/off", &[]).await), "/account/security");
     assert!(browser.get("/account/security").await.text().contains("Turn on"));
 }
 
@@ -283,12 +287,12 @@ async fn trusted_devices_and_alerts_are_changed(server: Server) {
     let page = browser.get("/account/security").await.text();
     let device = between(&page, "name=\"device\" value=\"", "\"");
     for (fields, left) in [([("device", &*device)], 1), ([("all", "yes")], 0)] {
-        assert_eq!(to(&browser.post("/account/security/devices", &fields).await), "/account/security?done=devices");
+        assert_eq!(to(&browser.post("/account/security/devices", &fields).await), "/account/security");
         assert_eq!(server.count("trusted_devices"), left);
     }
     browser.post("/account/security/devices", &[]).await.assert_status(404);
     for (fields, wanted) in [(&[][..], false), (&[("alerts", "yes")], true)] {
-        assert_eq!(to(&browser.post("/account/security/alerts", fields).await), "/account/security?done=alerts");
+        assert_eq!(to(&browser.post("/account/security/alerts", fields).await), "/account/security");
         assert_eq!(server.me(&owner.access).await.json()["alerts"], wanted);
     }
 }
@@ -304,12 +308,14 @@ async fn what_happened_is_told_in_sentences(server: Server) {
     }
     let german = browser.get("/account/activity?ui_locales=de").await.text();
     assert!(german.contains("Eine Anmeldung ist gescheitert") && !german.contains("A login failed"), "{german}");
-    let refused = browser.get("/account/activity?status=failure&from=2020-01-01&to=nonsense").await.text();
+    let refused = browser.get("/account/activity?status=failure&from=2020-01-01").await.text();
     assert!(refused.contains("A login failed") && !refused.contains("The account was created</p>"), "{refused}");
     let one = browser.get("/account/activity?event=account.registered").await.text();
     assert_eq!(one.matches("class=\"event\"").count(), 1, "{one}");
     assert!(browser.get("/account/activity?to=2020-01-01").await.text().contains("There is nothing to show."));
-    browser.get("/account/activity?cursor=x").await.assert_status(422);
+    let lost = browser.get("/account/activity?cursor=zzz").await.assert_status(422).text();
+    assert!(lost.contains("This page of the list does not exist any more"), "{lost}");
+    assert!(lost.contains("href=\"&#x2f;account&#x2f;activity\""), "{lost}");
     for _ in 0..30 {
         let fields = [("session", &*owner.session.0.to_string()), ("name", "")];
         browser.post("/account/sessions/name", &fields).await;
@@ -325,13 +331,32 @@ async fn what_happened_is_told_in_sentences(server: Server) {
     assert!(file.text().contains("account.registered") && file.text().contains("event_type"));
 }
 
+async fn a_filter_that_is_not_understood_is_told(server: Server) {
+    let owner = server.register().await;
+    let browser = Browser::logged_in(&server, &owner.email).await;
+    for (field, typed, told) in [
+        ("event", "nonsense", "Choose one from the list."),
+        ("status", "nonsense", "Choose one from the list."),
+        ("from", "yesterday", "Enter a day such as 2026-12-31."),
+        ("to", "2026-02-30", "Enter a day such as 2026-12-31."),
+        ("to", "2019-12-31", "The last day is before the first."),
+    ] {
+        let other = if field == "to" { "from=2020-01-01" } else { "to=2999-12-31" };
+        let query = format!("/account/activity?{other}&{field}={typed}");
+        let refused = browser.get(&query).await.assert_status(422).text();
+        assert_eq!(error(&refused, field), told, "{query}");
+        assert!(refused.contains(&format!("value=\"{typed}\"")), "{query}: {refused}");
+        assert!(!refused.contains("class=\"event\"") && !refused.contains("There is nothing to show."), "{refused}");
+    }
+}
+
 async fn all_that_is_stored_is_downloaded(server: Server) {
     let owner = server.register().await;
     let mut browser = Browser::logged_in(&server, &owner.email).await;
     server.advance(601);
     assert!(browser.post("/account/export", &[]).await.assert_status(200).text().contains("confirm_password"));
-    let confirmed = browser.post("/account/export", &[("confirm_password", PASSWORD)]).await.assert_status(200);
-    assert!(confirmed.header("set-cookie").is_some(), "the session has a new secret");
+    let confirmed = browser.post("/account/export", &[("confirm_password", PASSWORD)]).await;
+    assert!(confirmed.assert_status(200).header("set-cookie").is_some(), "the session has a new secret");
     let file = browser.post("/account/export", &[]).await;
     assert!(file.assert_status(200).header("content-disposition").unwrap().starts_with("attachment"));
     let data = file.json();
@@ -370,7 +395,7 @@ async fn a_session_that_is_not_known_is_reported(backend: Backend) {
     assert!(asked.contains("Was this not you?") && asked.contains(&session), "{asked}");
     server.me(&owner.access).await.assert_status(200);
     let answer = browser.post("/account/sessions/not-me", &[("session", &session)]).await;
-    assert_eq!(to(&answer), "/account/security?done=reported");
+    assert_eq!(to(&answer), "/account/security");
     server.me(&owner.access).await.assert_problem(401, "invalid_token");
     assert!(browser.list().await.contains("you reported it"));
     post.email(&owner.email, RESET_LINK, 1).await;
@@ -456,7 +481,9 @@ async fn what_people_choose_shows_as_text_on_every_page(backend: Backend) {
         for path in PAGES {
             let query = ["done", "event", "from", "ui_locales"].map(|name| (name, text));
             let query = Serializer::new(String::new()).extend_pairs(query).finish();
-            pages.push(browser.get(&format!("{path}?{query}")).await.assert_status(200).text());
+            // The filter of the activity is refused.
+            let status = if path == "/account/activity" { 422 } else { 200 };
+            pages.push(browser.get(&format!("{path}?{query}")).await.assert_status(status).text());
         }
         for (path, field) in [("/register", "name"), ("/forgot", "email"), ("/register", "email")] {
             pages.push(browser.post(path, &[(field, text)]).await.text());

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use deadpool_redis::redis;
 use keyturn::clock::Clock;
-use keyturn::mail::{Email, Page};
+use keyturn::mail::{Email, Page, ResetCause};
 use keyturn::secret::hkdf_sha256;
 
 use crate::support::servers::free_port;
@@ -69,7 +69,7 @@ async fn no_part_of_a_mail_is_at_rest(deployment: Arc<Deployment>) {
     let (now, token) = (server.clock.now(), random_hex::<32>());
     let email = Email::ResetPassword {
         link: mail.link(Page::ResetPassword, &token, now.plus(Duration::from_secs(60))),
-        by_operator: false,
+        cause: ResetCause::Asked,
     };
     server.conn().write(|conn| mail.queue(conn, "person@example.com", None, &email, now)).unwrap();
     let dump = Dump::of(&server);

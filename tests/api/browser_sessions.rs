@@ -1,5 +1,7 @@
 //! Logins on this server's own pages, as a browser without script uses them.
 
+use std::sync::Mutex;
+
 use serde_json::json;
 use url::form_urlencoded::Serializer;
 
@@ -32,15 +34,20 @@ const COOKIE: &str = "__Host-keyturn_session";
 const FIREFOX: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:141.0) Gecko/20100101 Firefox/141.0";
 
 /// A browser with its cookies.
-#[derive(Clone)]
 pub struct Browser {
     server: Endpoint,
-    cookies: Vec<(String, String)>,
+    cookies: Mutex<Vec<(String, String)>>,
+}
+
+impl Clone for Browser {
+    fn clone(&self) -> Self {
+        Self { server: self.server.clone(), cookies: Mutex::new(self.cookies()) }
+    }
 }
 
 impl Browser {
     pub fn new(server: &Endpoint) -> Self {
-        Self { server: server.clone(), cookies: Vec::new() }
+        Self { server: server.clone(), cookies: Mutex::default() }
     }
 
     /// A browser in which the owner of an account has logged in.
@@ -51,31 +58,43 @@ impl Browser {
         browser
     }
 
+    fn cookies(&self) -> Vec<(String, String)> {
+        self.cookies.lock().unwrap().clone()
+    }
+
+    /// Keeps the cookies of an answer.
+    fn keep(&self, answer: &Response) {
+        let mut cookies = self.cookies.lock().unwrap();
+        for set in answer.all_headers("set-cookie") {
+            let (name, value) = set.split(';').next().unwrap().split_once('=').unwrap();
+            cookies.retain(|(own, _)| own != name);
+            if !value.is_empty() {
+                cookies.push((name.to_owned(), value.to_owned()));
+            }
+        }
+    }
+
     /// The value of the header `Cookie`.
     pub fn cookie(&self) -> String {
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies: Vec<String> = self.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect();
         cookies.join("; ")
     }
 
     fn request(&self, request: Request) -> Request {
         let request = request.header("user-agent", FIREFOX);
-        if self.cookies.is_empty() { request } else { request.header("cookie", &self.cookie()) }
+        if self.cookies().is_empty() { request } else { request.header("cookie", &self.cookie()) }
     }
 
     pub async fn get(&self, path: &str) -> Response {
-        self.request(self.server.get(path)).send().await
+        let answer = self.request(self.server.get(path)).send().await;
+        self.keep(&answer);
+        answer
     }
 
     /// Sends a form of one of the pages.
     pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Response {
         let answer = self.request(form(&self.server, path, fields).header("origin", ORIGIN)).send().await;
-        for set in answer.all_headers("set-cookie") {
-            let (name, value) = set.split(';').next().unwrap().split_once('=').unwrap();
-            self.cookies.retain(|(own, _)| own != name);
-            if !value.is_empty() {
-                self.cookies.push((name.to_owned(), value.to_owned()));
-            }
-        }
+        self.keep(&answer);
         answer
     }
 
@@ -86,11 +105,11 @@ impl Browser {
 
     /// Drops the cookie of a session in which an administrator acts for somebody.
     pub fn forget_acting(&mut self) {
-        self.cookies.retain(|(name, _)| !name.ends_with("acting"));
+        self.cookies.lock().unwrap().retain(|(name, _)| !name.ends_with("acting"));
     }
 
-    fn secret(&self) -> &str {
-        &self.cookies.iter().find(|(name, _)| name == COOKIE).unwrap().1
+    fn secret(&self) -> String {
+        self.cookies().into_iter().find(|(name, _)| name == COOKIE).unwrap().1
     }
 
     /// The list of sessions as text.
@@ -143,10 +162,10 @@ async fn a_login_on_a_page_opens_a_browser_session(server: Server) {
     for table in ["sessions", "audit_log"] {
         assert!(!json!(server.rows(table)).to_string().contains(&browser.secret()[4..]), "{table}");
     }
-    let before = browser.secret().to_owned();
+    let before = browser.secret();
     let answer = browser.post("/logout", &[]).await;
     assert_eq!((answer.status, answer.header("location")), (303, Some("/login")));
-    browser.cookies = vec![(COOKIE.to_owned(), before)];
+    browser.cookies = Mutex::new(vec![(COOKIE.to_owned(), before)]);
     assert_eq!(browser.get(SESSIONS).await.status, 303);
 }
 
@@ -257,7 +276,7 @@ async fn a_session_that_was_ended_elsewhere_opens_no_page_on_any_server(servers:
     let other = servers.another().await;
     let owner = servers.register().await;
     let browser = Browser::logged_in(&servers, &owner.email).await;
-    let there = Browser { cookies: browser.cookies.clone(), ..Browser::new(&other) };
+    let there = Browser { cookies: Mutex::new(browser.cookies()), ..Browser::new(&other) };
     assert_eq!((browser.get(SESSIONS).await.status, there.get(SESSIONS).await.status), (200, 200));
     let sessions = servers.sessions(&owner.access).await;
     let session = sessions["sessions"].as_array().unwrap().iter().find(|session| session["kind"] == "browser").unwrap();
@@ -347,12 +366,13 @@ async fn the_cookie_opens_pages_alone(server: Server) {
     let owner = server.register().await;
     let browser = Browser::logged_in(&server, &owner.email).await;
     browser.get("/api/v1/auth/me").await.assert_problem(401, "missing_token");
-    let secret = browser.secret();
+    let secret = &*browser.secret();
     server.me(secret).await.assert_problem(401, "invalid_token");
     server.refreshing(secret).send().await.assert_problem(401, "invalid_refresh_token");
     // And no token opens a page.
     for text in [&*owner.access, &owner.refresh, &secret.replace("ktb_", "ktd_"), &format!("{secret}A"), ""] {
-        let other = Browser { cookies: vec![(COOKIE.to_owned(), text.to_owned())], ..Browser::new(&server) };
+        let other =
+            Browser { cookies: Mutex::new(vec![(COOKIE.to_owned(), text.to_owned())]), ..Browser::new(&server) };
         assert_eq!(other.get(SESSIONS).await.status, 303, "{text}");
     }
 }

@@ -1,16 +1,19 @@
 //! What administrators change in the console: each asked for, done once, and in the audit log.
 
+use url::form_urlencoded::Serializer;
+
 use crate::audit::administrator;
 use crate::browser_sessions::Browser;
 use crate::console::{console, page};
 use crate::mfa::person;
-use crate::support::{PASSWORD, Server, Tokens};
+use crate::support::{PASSWORD, Response, Server, Tokens};
 
 both_backends! {
     each_change_is_asked_for_done_and_recorded,
     a_change_that_changes_nothing_says_so,
     a_person_is_deleted_at_once,
     roles_are_given_and_taken_one_by_one,
+    a_role_that_is_none_is_refused_at_its_field,
     a_session_of_somebody_else_is_not_ended_by_the_way,
     a_change_needs_a_recent_login_and_keeps_its_form,
     a_change_needs_the_second_factor_of_the_administrator,
@@ -57,7 +60,7 @@ async fn each_change_is_asked_for_done_and_recorded(server: Server) {
         (&[("change", "give_role"), ("role", "editor")], "account.roles_changed", "The roles are changed."),
         (&[("change", "disable")], "account.disabled", "The account is disabled."),
         (&[("change", "enable")], "account.enabled", "The account is enabled."),
-        (&[("change", "delete")], "account.deletion_requested", "The deletion is under way."),
+        (&[("change", "delete")], "account.deletion_requested", "The account will be deleted on"),
         (&[("change", "cancel_deletion")], "account.deletion_cancelled", "The account is kept."),
     ] {
         let shown = change(&mut browser, &owner, fields).await;
@@ -102,6 +105,7 @@ async fn a_person_is_deleted_at_once(server: Server) {
     let owner = server.register().await;
     let (mut browser, _) = console(&server).await;
     let shown = change(&mut browser, &owner, &[("change", "delete_at_once")]).await;
+    assert!(shown.contains("The account and its data are deleted."), "{shown}");
     assert!(entry(&browser, &shown).await.contains("account.deletion_requested"));
     assert_eq!(server.count(&format!("users WHERE email = '{}'", owner.email)), 0);
     browser.get(&path(&owner)).await.assert_status(404);
@@ -119,6 +123,26 @@ async fn roles_are_given_and_taken_one_by_one(server: Server) {
     change(&mut browser, &owner, &[("change", "take_role"), ("role", "user")]).await;
     let roles = server.rows("users").into_iter().find(|row| row["email"] == owner.email.as_str()).unwrap();
     assert!(roles["roles"].to_string().contains("user") && roles["roles"].to_string().contains("billing"), "{roles}");
+}
+
+async fn a_role_that_is_none_is_refused_at_its_field(server: Server) {
+    let owner = server.register().await;
+    let (mut browser, _) = console(&server).await;
+    let change = format!("{}/change", path(&owner));
+    let refused = |answer: &Response, typed: &str| {
+        let shown = answer.assert_status(422).text();
+        assert!(shown.contains("id=\"role-error\">A role has up to 64 letters"), "{typed}: {shown}");
+        assert!(shown.contains(&format!("value=\"{typed}\"")) && shown.contains("role=\"alert\""), "{shown}");
+    };
+    for typed in ["two words", "ro\u{200b}le", "!"] {
+        let query = Serializer::new(String::new()).append_pair("role", typed).finish();
+        refused(&browser.get(&format!("{change}?change=give_role&{query}")).await, typed);
+        refused(&browser.post(&change, &[("change", "give_role"), ("role", typed)]).await, typed);
+    }
+    let roles: String = (0..31).map(|number| format!(",\"role{number}\"")).collect();
+    let condition = format!("id = {}", server.literal(owner.user.0));
+    server.sql(&format!("UPDATE users SET roles = '[\"user\"{roles}]' WHERE {condition}"));
+    refused(&browser.post(&change, &[("change", "give_role"), ("role", "one-more")]).await, "one-more");
 }
 
 async fn a_session_of_somebody_else_is_not_ended_by_the_way(server: Server) {
@@ -212,12 +236,22 @@ async fn a_message_is_only_of_ones_own_changes(server: Server) {
     let (mut browser, _) = console(&server).await;
     let done = browser.post(&format!("{}/change", path(&owner)), &[("change", "disable")]).await;
     let location = done.header("location").unwrap().to_owned();
-    assert!(page(&browser, &location).await.contains("The account is disabled."));
+    let cookie =
+        done.all_headers("set-cookie").into_iter().find(|set| set.starts_with("__Host-keyturn_notice=")).unwrap();
     let (other, _) = console(&server).await;
-    for query in [location.as_str(), &format!("{}?entry=%3Cb%3E", path(&owner))] {
-        let shown = page(&other, query).await;
-        assert!(!shown.contains("role=\"status\"") && !shown.contains("<b>"), "{shown}");
+    // Neither a link nor the cookie of another administrator makes a page say something.
+    let (_, entry) = cookie.split(';').next().unwrap().split_once("entry:").unwrap();
+    let links = [location.clone(), format!("{location}?entry={entry}"), format!("{location}?done=entry:{entry}")];
+    for link in links {
+        let shown = page(&other, &link).await;
+        assert!(!shown.contains("role=\"status\""), "{link}: {shown}");
     }
+    let cookies = format!("{}; {}", other.cookie(), cookie.split(';').next().unwrap());
+    let shown = server.get(&location).header("cookie", &cookies).send().await.assert_status(200).text();
+    assert!(!shown.contains("role=\"status\""), "{shown}");
+    // It is told once.
+    assert!(page(&browser, &location).await.contains("The account is disabled."));
+    assert!(!page(&browser, &location).await.contains("role=\"status\""));
 }
 
 async fn people_are_invited(server: Server) {

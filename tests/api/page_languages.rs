@@ -82,7 +82,7 @@ async fn a_weak_password_is_explained_in_the_language_of_the_page(backend: Backe
     let person = server.register().await;
     let token = post.reset_token(&person.email, 1).await;
     for (password, reason) in [
-        ("short", "Ein Passwort hat mindestens 8 Bytes."),
+        ("short", "Ein Passwort hat mindestens 8 Zeichen."),
         (
             "password",
             "Dieses Passwort ist leicht zu erraten. Es ist eines der zehn häufigsten Passwörter. Fügen Sie noch",

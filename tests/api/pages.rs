@@ -158,7 +158,7 @@ async fn who_was_not_it_says_so_on_a_page(backend: Backend) {
     let link = post.email(&tokens.email, crate::recovery::CHANGED, 1).await.link();
     let page = Shown::of(follow(server, &link).await, 200);
     let done = Shown::of(page.press(server, link.path(), &[]).send().await, 200);
-    assert_eq!(done.title(), "They are logged out");
+    assert_eq!(done.title(), "We have logged them out");
     server.me(&again.access).await.assert_problem(401, "invalid_token");
     post.email(&tokens.email, RESET_LINK, 2).await;
 }

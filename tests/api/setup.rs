@@ -52,7 +52,12 @@ async fn the_code_of_the_log_makes_the_first_administrator(process: Process) {
     let mut browser = Browser::new(&process);
     let fields = [("setup_code", &*code), ("email", "root@example.com"), ("new_password", PASSWORD)];
     let made = browser.post("/", &fields).await;
-    assert_eq!((made.status, made.header("location")), (303, Some("/account/sessions")), "{}", made.text());
+    assert_eq!((made.status, made.header("location")), (303, Some("/admin")), "{}", made.text());
+    browser.get("/admin").await.assert_status(200);
+    let links =
+        |page: &Response| ["&#x2f;admin", "&#x2f;login"].map(|to| page.text().contains(&format!("href=\"{to}\"")));
+    assert_eq!(links(&browser.get("/").await), [true, false]);
+    assert_eq!(links(&process.get("/").send().await), [false, false]);
     assert!(browser.get("/account/sessions").await.assert_status(200).text().contains("root@example.com"));
     assert!(!is_open(&process.get("/").send().await));
     let tokens = process.login("root@example.com").await;
@@ -61,8 +66,12 @@ async fn the_code_of_the_log_makes_the_first_administrator(process: Process) {
     assert_eq!((&me["user"]["email_verified"], &me["user"]["roles"]), (&json!(true), &json!(["user", "admin"])));
     assert_eq!(process.audited("event = 'account.registered' AND CAST(metadata AS text) LIKE '%admin%'").len(), 1);
     // It was used.
-    let again = form(&process, &code, "second@example.com", PASSWORD).send().await;
+    let fields = [("setup_code", &*code), ("email", "second@example.com"), ("new_password", PASSWORD)];
+    let mut late = Browser::new(&process);
+    let again = late.post("/", &fields).await;
     assert_eq!((again.status, again.header("location")), (303, Some("/login")));
+    assert!(late.get("/login").await.text().contains("Somebody else has set up this server"));
+    assert!(!late.get("/login").await.text().contains("Somebody else"));
     assert_eq!((process.count("users"), process.count("setup_codes")), (1, 0));
 }
 
@@ -96,7 +105,7 @@ async fn of_several_at_once_one_becomes_administrator(backend: Backend) {
         }
     }
     let answers = at_once(requests).await;
-    let made = answers.iter().filter(|answer| answer.header("location") == Some("/account/sessions")).count();
+    let made = answers.iter().filter(|answer| answer.header("location") == Some("/admin")).count();
     let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
     assert_eq!((made, deployment.count("users"), deployment.count("setup_codes")), (1, 1, 0), "{statuses:?}");
     assert!(statuses.iter().all(|status| *status < 500), "{statuses:?}");
@@ -123,7 +132,7 @@ async fn what_was_typed_wrong_is_told_at_its_field(process: Process) {
     foreign.send().await.assert_status(403);
     assert_eq!(process.count("users"), 1);
     let padded = form(&process, &format!("  {code}\n"), "root@example.com", PASSWORD).send().await;
-    assert_eq!(padded.header("location"), Some("/account/sessions"));
+    assert_eq!(padded.header("location"), Some("/admin"));
 }
 
 async fn a_code_is_valid_for_an_hour_and_on_all_servers(backend: Backend) {
@@ -143,7 +152,7 @@ async fn a_code_is_valid_for_an_hour_and_on_all_servers(backend: Backend) {
     assert_ne!(old, new);
     form(&second, &old, "root@example.com", PASSWORD).send().await.assert_status(403);
     let made = form(&second, &new, "root@example.com", PASSWORD).send().await;
-    assert_eq!(made.header("location"), Some("/account/sessions"));
+    assert_eq!(made.header("location"), Some("/admin"));
 }
 
 async fn once_there_is_an_administrator_there_is_no_code(backend: Backend) {

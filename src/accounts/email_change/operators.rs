@@ -5,7 +5,7 @@ use crate::accounts::notices;
 use crate::accounts::store::LockedAccount;
 use crate::audit::{Actor, Event, Record};
 use crate::db::{Conn, DbResult};
-use crate::mail::{Email, Queued};
+use crate::mail::{Email, Queued, ResetCause};
 use crate::sessions::RevokedSessions;
 use crate::tokens::opaque;
 use crate::types::EmailAddress;
@@ -74,7 +74,7 @@ impl EmailChanges {
         let now = self.clock.now();
         let asked = by.requester.language;
         if account.has_password() {
-            notices::reset_password(conn, account, true, asked, &self.mail, now)
+            notices::reset_password(conn, account, ResetCause::Operator, asked, &self.mail, now)
         } else {
             notices::invitation(conn, account, asked, &self.mail, now)
         }

@@ -6,17 +6,23 @@ use actix_web::HttpResponse;
 use minijinja::{Value, context};
 use uuid::Uuid;
 
-use super::{Console, ROWS, Section, choices, short_time, show};
-use crate::audit::{Audit, Entry, Event, Filter, Outcome, Page};
+use super::words::{self, ENDS, LIMITS, word};
+use super::{Console, Section, choices, show, submit};
+use crate::audit::{Actor, Audit, Entry, Event, Filter, Outcome, Page};
 use crate::http::Problem;
+use crate::http::body::FormBody;
 use crate::pages::handlers::ConsolePageResponses;
-use crate::pages::reply::Answer;
-use crate::pages::visitor::{Visitor, state};
-use crate::texts::{Language, Text};
-use crate::types::{AuditId, SessionId, Timestamp, UserId};
+use crate::pages::reply::{Answer, Reply};
+use crate::pages::typed::Typed;
+use crate::pages::visitor::{SentForm, Visitor, state};
+use crate::texts::Text;
+use crate::types::{AuditId, SessionId, UserId};
 
 /// The parameters of the list besides the cursor.
 const FILTERS: [&str; 6] = ["event_type", "status", "user", "session_id", "from", "to"];
+
+/// The entries of a page: fewer than other lists have rows, because they are sentences.
+const ENTRIES: usize = 16;
 
 /// Lists the audit log, newest first.
 #[utoipa::path(get, path = "/admin/audit", tag = "Pages", security(()),
@@ -31,52 +37,77 @@ pub(crate) async fn show_admin_audit(visitor: Visitor) -> HttpResponse {
 
 async fn list(console: &Console<'_>) -> Answer {
     let language = console.language();
-    let typed_user = console.parameter("user")?;
-    let typed_session = console.parameter("session_id")?;
-    let [from, to] = [console.parameter("from")?, console.parameter("to")?];
-    let user = match &typed_user {
-        Some(text) => console.find_user(text).await?,
-        None => None,
-    };
-    let session = typed_session.as_deref().and_then(|text| Uuid::try_parse(text).ok()).map(SessionId);
-    let filter = Filter {
-        user,
-        session,
-        event: console.parameter("event_type")?.as_deref().and_then(Event::parse),
-        outcome: console.parameter("status")?.as_deref().and_then(Outcome::parse),
-        from: from.as_deref().and_then(|day| moment(day, "00:00:00.000")),
-        to: to.as_deref().and_then(|day| moment(day, "23:59:59.999")),
-    };
-    let after = console.cursor(|bytes| Uuid::from_slice(bytes).ok().map(AuditId))?;
-    // Somebody who does not exist has no entries, in place of those of all.
-    let is_impossible = (typed_user.is_some() && user.is_none()) || (typed_session.is_some() && session.is_none());
-    let found = if is_impossible {
-        Page { entries: Vec::new(), next: None, total: Some(0) }
+    let mut typed = Typed::of_query(console.visitor.request(), &FILTERS)?;
+    let filter = filter(console, &mut typed).await?;
+    let after = console.cursor(Section::Audit, |bytes| Uuid::from_slice(bytes).ok().map(AuditId))?;
+    let found = if typed.is_refused() {
+        Page { entries: Vec::new(), next: None, total: None }
     } else {
-        state::<Audit>(console.visitor.request())?.page(&filter, after, ROWS).await?
+        state::<Audit>(console.visitor.request())?.page(&filter, after, ENTRIES).await?
     };
-    let next = found.next.map(|next| console.next_page(Section::Audit, &FILTERS, next.0.as_bytes())).transpose()?;
+    let next = found.next.map(|next| console.next_page(Section::Audit, &typed, next.0.as_bytes()));
     let outcomes = [
         (Outcome::Success.name(), Text::of("admin-outcome-success").value(language)),
         (Outcome::Failure.name(), Text::of("admin-outcome-failure").value(language)),
     ];
-    let events = Event::ALL.iter().map(|event| (event.name(), Value::from(event.name())));
+    let events = Event::ALL.iter().map(|event| (event.name(), words::event(event.name()).value(language)));
     let values = context! {
         events => choices(events, filter.event.map(Event::name)),
         outcomes => choices(outcomes, filter.outcome.map(Outcome::name)),
-        user => typed_user,
-        session => typed_session,
-        from,
-        to,
         entries => rows(console, found.entries).await?,
         next,
     };
-    Ok(console.page("admin/audit.html", Section::Audit, Text::of("admin-audit").value(language), values))
+    Ok(console.list("admin/audit.html", Section::Audit, &typed, values))
 }
 
-/// Returns a moment of a day that a form names.
-fn moment(day: &str, time: &str) -> Option<Timestamp> {
-    Timestamp::parse(&format!("{day}T{time}Z"))
+/// Reads the filter of the list.
+async fn filter(console: &Console<'_>, typed: &mut Typed) -> Result<Filter, Problem> {
+    let [from, to] = typed.days();
+    let session = |text: &str| Uuid::try_parse(text).ok().map(SessionId);
+    Ok(Filter {
+        user: console.filtered_user(typed).await?,
+        session: typed.read("session_id", session, Text::of("admin-session-refused")),
+        event: typed.read("event_type", Event::parse, Text::of("choice-refused")),
+        outcome: typed.read("status", Outcome::parse, Text::of("choice-refused")),
+        from,
+        to,
+    })
+}
+
+/// The fields of the form that asks for the entries of the list as a file: those of its filter.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it describes the form, whose fields are read by name")]
+pub(crate) struct AdminAuditForm {
+    event_type: Option<String>,
+    status: Option<String>,
+    /// An account, by its email address or its id.
+    user: Option<String>,
+    session_id: Option<Uuid>,
+    /// The first day, in UTC.
+    from: Option<String>,
+    /// The last day, in UTC.
+    to: Option<String>,
+    /// Where the login was too long ago: the password, once more.
+    confirm_password: Option<String>,
+    /// A code of the app or a recovery code, where two-step login is on.
+    confirm_code: Option<String>,
+}
+
+/// Answers to that form with the file that `write` begins.
+pub(crate) async fn submit_export(
+    visitor: Visitor,
+    form: SentForm,
+    write: impl AsyncFnOnce(Filter, &Actor) -> Result<HttpResponse, Problem>,
+) -> HttpResponse {
+    let work = async |console: &Console<'_>, form: &FormBody| {
+        let mut typed = Typed::keep(form, &FILTERS);
+        let filter = filter(console, &mut typed).await?;
+        if typed.is_refused() {
+            return Err(Problem::invalid(Vec::new()).into());
+        }
+        Ok(Reply::Whole(write(filter, &console.visitor.actor(&console.own)).await?))
+    };
+    submit(visitor, form, work).await
 }
 
 /// Shows an entry of the audit log.
@@ -101,19 +132,26 @@ pub(super) async fn rows(console: &Console<'_>, entries: Vec<Entry>) -> Result<V
     users.sort_unstable();
     users.dedup();
     let emails = if users.is_empty() { HashMap::new() } else { console.admin.emails(users).await? };
-    Ok(entries.into_iter().map(|entry| row(entry, &emails, console.language())).collect())
+    Ok(entries.into_iter().map(|entry| row(entry, &emails, console)).collect())
 }
 
-fn row(entry: Entry, emails: &HashMap<UserId, String>, language: Language) -> Value {
+fn row(entry: Entry, emails: &HashMap<UserId, String>, console: &Console<'_>) -> Value {
+    let language = console.language();
     let person = |id: UserId| context! { id => id.to_string(), email => emails.get(&id) };
     let details = entry.metadata.as_object().into_iter().flatten().map(|(name, value)| {
-        context! { name, value => plain(value) }
+        let text = said(&entry.event, name, value);
+        context! {
+            is_text => text.is_some(),
+            name => text.as_ref().map_or_else(|| Value::from(name.as_str()), |(name, _)| name.value(language)),
+            value => text.map_or_else(|| Value::from(plain(value)), |(_, text)| text.value(language)),
+        }
     });
     context! {
         details => details.collect::<Vec<_>>(),
         id => entry.id.to_string(),
-        at => short_time(entry.at),
-        event => entry.event,
+        at => console.time(entry.at),
+        event => words::event(&entry.event).value(language),
+        event_type => entry.event,
         is_failure => entry.outcome == Outcome::Failure.name(),
         user => entry.user.map(person),
         actor => entry.actor.map(person),
@@ -122,6 +160,15 @@ fn row(entry: Entry, emails: &HashMap<UserId, String>, language: Language) -> Va
         device => entry.device.map(|device| device.in_language(language)),
         user_agent => entry.user_agent,
         request => entry.request_id,
+    }
+}
+
+/// Returns the name and the value of a detail in words, if it is a member of a closed set.
+fn said(event: &str, name: &str, value: &serde_json::Value) -> Option<(Text, Text)> {
+    match (Event::parse(event)?, name) {
+        (Event::SessionRevoked, "reason") => Some((Text::of("admin-reason"), word(&ENDS, value.as_str()?))),
+        (Event::LimitExceeded, "limit") => Some((Text::of("admin-limit"), word(&LIMITS, value.as_str()?))),
+        _ => None,
     }
 }
 

@@ -4,9 +4,9 @@ use actix_web::HttpResponse;
 use minijinja::{Value, context};
 use uuid::Uuid;
 
-use super::{Console, Section, show, submit};
+use super::{Console, Section, show, submit, users};
 use crate::accounts::DeletionTime;
-use crate::admin::{Operator, RoleChange, UserChange};
+use crate::admin::{AdminError, Operator, RoleChange, UserChange};
 use crate::audit::{Audit, Event, Filter};
 use crate::http::Problem;
 use crate::http::body::FormBody;
@@ -15,6 +15,9 @@ use crate::pages::reply::Answer;
 use crate::pages::visitor::{SentForm, Visitor, state};
 use crate::texts::Text;
 use crate::types::{AuditId, Role, SessionId, Timestamp, UserId};
+
+/// The beginning of notices of changes. The id of the entry of the audit log follows, if there is one.
+pub(super) const NOTICE: &str = "entry:";
 
 /// A change of the account of a person.
 pub(super) enum Change {
@@ -33,15 +36,33 @@ pub(super) enum Change {
     ResetPassword,
 }
 
+/// Why there is no change to carry out.
+enum ChangeError {
+    /// There is no such change.
+    Unknown,
+    /// What was typed is not a role.
+    Role(String),
+}
+
+impl ChangeError {
+    /// Shows the page of the person again, with what was typed.
+    async fn reply(self, console: &Console<'_>) -> Answer {
+        match self {
+            Self::Unknown => Err(Problem::not_found().into()),
+            Self::Role(typed) => users::person(console, Some(&typed)).await,
+        }
+    }
+}
+
 impl Change {
     /// Reads a change from the fields of a form or the parameters of a query.
     ///
     /// # Errors
-    /// There is no such change.
-    fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, Problem> {
+    /// There is no such change, or the role is none.
+    fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, ChangeError> {
         let role = || {
-            let role = get("role").and_then(|role| Role::parse(role.trim()).ok());
-            role.ok_or_else(|| Problem::invalid(Vec::new()))
+            let typed = get("role").unwrap_or_default();
+            Role::parse(typed.trim()).map_err(|_| ChangeError::Role(typed))
         };
         let session = || get("session").and_then(|id| Uuid::try_parse(&id).ok()).map(SessionId);
         Ok(match get("change").unwrap_or_default().as_str() {
@@ -49,7 +70,7 @@ impl Change {
             "enable" => Self::Enable,
             "give_role" => Self::GiveRole(role()?),
             "take_role" => Self::TakeRole(role()?),
-            "end_session" => Self::EndSession(session().ok_or_else(Problem::not_found)?),
+            "end_session" => Self::EndSession(session().ok_or(ChangeError::Unknown)?),
             "end_sessions" => Self::EndSessions,
             "reset_mfa" => Self::ResetMfa,
             "delete_devices" => Self::DeleteDevices,
@@ -58,7 +79,7 @@ impl Change {
             "cancel_deletion" => Self::CancelDeletion,
             "invite" => Self::Invite,
             "reset_password" => Self::ResetPassword,
-            _ => return Err(Problem::not_found()),
+            _ => return Err(ChangeError::Unknown),
         })
     }
 
@@ -128,7 +149,7 @@ impl Change {
     }
 
     /// Carries the change out.
-    async fn carry_out(&self, console: &Console<'_>, user: UserId, by: &Operator) -> Result<(), Problem> {
+    async fn carry_out(&self, console: &Console<'_>, user: UserId, by: &Operator) -> Result<(), AdminError> {
         let admin = &console.admin;
         let update = async |change| admin.update_user(user, change, by).await.map(drop);
         let none = UserChange::default;
@@ -138,10 +159,10 @@ impl Change {
             Self::GiveRole(role) => update(UserChange { role: Some(RoleChange::Give(role.clone())), ..none() }).await?,
             Self::TakeRole(role) => update(UserChange { role: Some(RoleChange::Take(role.clone())), ..none() }).await?,
             Self::EndSession(session) => {
-                let _ = admin.revoke_session(*session, by).await?.ok_or_else(Problem::not_found)?;
+                let _ = admin.revoke_session(*session, by).await?.ok_or(AdminError::NotFound)?;
             }
             Self::EndSessions => {
-                let _ = admin.revoke_sessions(user, by).await?.ok_or_else(Problem::not_found)?;
+                let _ = admin.revoke_sessions(user, by).await?.ok_or(AdminError::NotFound)?;
             }
             Self::ResetMfa => admin.reset_mfa(user, by).await?,
             Self::DeleteDevices => admin.delete_trusted_devices(user, by).await.map(drop)?,
@@ -175,7 +196,10 @@ async fn ask(console: &Console<'_>) -> Answer {
     let get = |name: &str| parameters.iter().find(|(known, _)| *known == name).and_then(|(_, value)| value.clone());
     let user = UserId(console.id()?);
     let account = console.admin.user(user).await?.ok_or_else(Problem::not_found)?;
-    let change = Change::read(get)?;
+    let change = match Change::read(get) {
+        Ok(change) => change,
+        Err(error) => return error.reply(console).await,
+    };
     let object = match &change {
         Change::EndSession(session) => {
             let found = console.admin.find_session(*session).await?.filter(|found| found.user == user);
@@ -217,7 +241,10 @@ pub(crate) async fn submit_admin_change(visitor: Visitor, form: SentForm) -> Htt
 
 async fn carry_out(console: &Console<'_>, form: &FormBody) -> Answer {
     let user = UserId(console.id()?);
-    let change = Change::read(|name| form.get(name).map(|value| value.as_str().to_owned()))?;
+    let change = match Change::read(|name| form.get(name).map(|value| value.as_str().to_owned())) {
+        Ok(change) => change,
+        Err(error) => return error.reply(console).await,
+    };
     if let Change::EndSession(session) = change {
         let found = console.admin.find_session(session).await?.filter(|found| found.user == user);
         found.ok_or_else(Problem::not_found)?;
@@ -225,7 +252,14 @@ async fn carry_out(console: &Console<'_>, form: &FormBody) -> Answer {
     let (act, _) = change.question("", "");
     let by = console.operator(form, act).await?;
     let begun = console.visitor.context.clock.now();
-    change.carry_out(console, user, &by).await?;
+    match (change.carry_out(console, user, &by).await, &change) {
+        (Ok(()), _) => {}
+        // The account has as many as it can.
+        (Err(AdminError::Roles(_)), Change::GiveRole(role)) => {
+            return users::person(console, Some(role.as_str())).await;
+        }
+        (Err(error), _) => return Err(error.into()),
+    }
     if console.admin.user(user).await?.is_some() {
         return Ok(console.back(&format!("/admin/users/{user}"), user, change.events(), begun).await?);
     }
@@ -253,21 +287,36 @@ pub(super) async fn entry_of(
     Ok(None)
 }
 
-/// Returns what a page says of the change that has led to it: the text, and the link to its entry of the audit log. The
-/// entry has to be the administrator's own, so that nobody can make the page say something else.
+/// Returns what a page says of the change that has led to it: the text, and the link to its entry of the audit log.
 pub(super) async fn done(console: &Console<'_>) -> Result<Option<Value>, Problem> {
-    let Some(named) = console.parameter("entry")? else { return Ok(None) };
+    let notice = console.visitor.take_notice(|notice| notice.strip_prefix(NOTICE).map(str::to_owned));
+    let Some(named) = notice else { return Ok(None) };
     let language = console.language();
-    if named == "none" {
+    let Ok(id) = Uuid::try_parse(&named) else {
         return Ok(Some(context! { text => Text::of("admin-done-nothing").value(language) }));
-    }
-    let Ok(id) = Uuid::try_parse(&named) else { return Ok(None) };
+    };
     let found = state::<Audit>(console.visitor.request())?.find(AuditId(id)).await?;
+    // Another administrator may have logged in here since.
     let own = found.filter(|entry| entry.actor.or(entry.user) == Some(console.own.subject.id));
-    Ok(own.map(|entry| {
-        let text = done_text(Event::parse(&entry.event)).value(language);
-        context! { text, link => console.visitor.path(&format!("/admin/audit/{}", entry.id)) }
-    }))
+    let Some(entry) = own else { return Ok(None) };
+    let text = match Event::parse(&entry.event) {
+        Some(Event::AccountDeletionRequested) => deletion_text(console, entry.user).await?,
+        event => done_text(event),
+    };
+    let link = console.visitor.path(&format!("/admin/audit/{}", entry.id));
+    Ok(Some(context! { text => text.value(language), link }))
+}
+
+/// Returns what is said of the deletion of an account: that it is done, or when it will be.
+async fn deletion_text(console: &Console<'_>, user: Option<UserId>) -> Result<Text, Problem> {
+    let account = match user {
+        Some(user) => console.admin.user(user).await?,
+        None => None,
+    };
+    Ok(match account.and_then(|account| account.deletes_at) {
+        Some(at) => Text::of("admin-done-deletion").with_time("at", at),
+        None => Text::of("admin-done-deleted"),
+    })
 }
 
 fn done_text(event: Option<Event>) -> Text {
@@ -278,7 +327,6 @@ fn done_text(event: Option<Event>) -> Text {
         Some(Event::SessionRevoked) => Text::of("admin-done-ended"),
         Some(Event::MfaDisabled) => Text::of("admin-done-mfa"),
         Some(Event::TrustedDeviceDeleted) => Text::of("admin-done-devices"),
-        Some(Event::AccountDeletionRequested) => Text::of("admin-done-deletion"),
         Some(Event::AccountDeletionCancelled) => Text::of("admin-done-kept"),
         Some(Event::AccountInvited | Event::PasswordResetRequested) => Text::of("admin-done-email"),
         Some(Event::EmailsRetried) => Text::of("admin-done-retried"),

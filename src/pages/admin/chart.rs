@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use minijinja::{Value, context};
 
-use super::short_time;
+use super::words::{Words, word};
+use crate::pages::time_value;
+use crate::texts::Language;
 use crate::types::Timestamp;
 
 /// The height of a plot, in its own units.
@@ -36,24 +38,25 @@ impl Bucket<'_> {
     }
 }
 
-/// Returns a plot with a bar for each bucket, made of the events of each name: the most frequent at the bottom.
-pub(super) fn chart(buckets: &[Bucket<'_>]) -> Value {
-    draw(buckets, &names(buckets))
+/// Returns a plot with a bar for each bucket, made of the events of each name: the most frequent at the bottom. `words`
+/// are those for the names.
+pub(super) fn chart(buckets: &[Bucket<'_>], words: &Words, language: Language) -> Value {
+    draw(buckets, &names(buckets), words, language)
 }
 
 /// Returns a plot with a bar for each bucket, made of how much there was of each name at its last hour with counts. The
 /// totals are those of the last bar.
-pub(super) fn chart_of_states(mut buckets: Vec<Bucket<'_>>) -> Value {
+pub(super) fn chart_of_states(mut buckets: Vec<Bucket<'_>>, words: &Words, language: Language) -> Value {
     buckets.iter_mut().for_each(Bucket::keep_last);
     let last = buckets.iter().rposition(|bucket| !bucket.counts.is_empty()).unwrap_or_default();
     let mut names = names(&buckets);
     for (name, total) in &mut names {
         *total = buckets.get(last).map_or(0, |bucket| bucket.count(name));
     }
-    draw(&buckets, &names)
+    draw(&buckets, &names, words, language)
 }
 
-fn draw(buckets: &[Bucket<'_>], names: &[(String, i64)]) -> Value {
+fn draw(buckets: &[Bucket<'_>], names: &[(String, i64)], words: &Words, language: Language) -> Value {
     let total_of =
         |bucket: &Bucket<'_>| names.iter().fold(0_i64, |sum, (name, _)| sum.saturating_add(bucket.count(name)));
     let highest = buckets.iter().map(total_of).max().unwrap_or_default().max(1);
@@ -71,9 +74,10 @@ fn draw(buckets: &[Bucket<'_>], names: &[(String, i64)]) -> Value {
     });
     let rows = buckets.iter().filter(|bucket| total_of(bucket) > 0).map(|bucket| {
         let counts = names.iter().map(|(name, _)| bucket.count(name)).collect::<Vec<_>>();
-        context! { begins => short_time(bucket.begins), counts }
+        context! { begins => time_value(bucket.begins, language), counts }
     });
     let legend = names.iter().enumerate().map(|(series, (name, total))| {
+        let name = word(words, name).value(language);
         context! { name, total, colour => series.min(COLOURS - 1) }
     });
     context! {
@@ -82,8 +86,8 @@ fn draw(buckets: &[Bucket<'_>], names: &[(String, i64)]) -> Value {
         bars => bars.collect::<Vec<_>>(),
         rows => rows.collect::<Vec<_>>(),
         legend => legend.collect::<Vec<_>>(),
-        begins => buckets.first().map(|bucket| short_time(bucket.begins)),
-        ends => buckets.last().map(|bucket| short_time(bucket.begins)),
+        begins => buckets.first().map(|bucket| time_value(bucket.begins, language)),
+        ends => buckets.last().map(|bucket| time_value(bucket.begins, language)),
         is_empty => names.is_empty(),
     }
 }
@@ -101,11 +105,12 @@ fn names(buckets: &[Bucket<'_>]) -> Vec<(String, i64)> {
 }
 
 /// Returns shares of a whole as widths of bars, from 0 to 100.
-pub(super) fn shares(counts: &BTreeMap<String, i64>) -> Vec<Value> {
+pub(super) fn shares(counts: &BTreeMap<String, i64>, words: &Words, language: Language) -> Vec<Value> {
     let total = counts.values().fold(0_i64, |sum, count| sum.saturating_add(*count)).max(1);
     let mut sorted: Vec<(&String, &i64)> = counts.iter().collect();
     sorted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     let share = |(name, count): (&String, &i64)| {
+        let name = word(words, name).value(language);
         context! { name, count, width => rounded(number(*count) / number(total) * 100.0) }
     };
     sorted.into_iter().map(share).collect()
@@ -124,6 +129,11 @@ fn rounded(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pages::admin::words::{DEVICES, LOGINS};
+
+    fn plot(buckets: &[Bucket<'_>]) -> serde_json::Value {
+        serde_json::to_value(chart(buckets, &LOGINS, Language::English)).unwrap()
+    }
 
     #[test]
     fn bars_fill_the_plot_up_to_the_highest() {
@@ -135,7 +145,7 @@ mod tests {
             Bucket { begins: at(3600), counts: vec![&idle] },
             Bucket { begins: at(7200), counts: vec![] },
         ];
-        let plot = serde_json::to_value(chart(&buckets)).unwrap();
+        let plot = plot(&buckets);
         let parts = |index: usize| &plot["bars"][index]["parts"];
         assert_eq!((&plot["highest"], &plot["width"]), (&serde_json::json!(40), &serde_json::json!("30.0")));
         assert_eq!((&parts(0)[0]["y"], &parts(0)[1]["y"]), (&serde_json::json!("25.0"), &serde_json::json!("0.0")));
@@ -157,14 +167,14 @@ mod tests {
             Bucket { begins: at(3600), counts: vec![&noon] },
             Bucket { begins: at(7200), counts: vec![] },
         ];
-        let plot = serde_json::to_value(chart_of_states(buckets)).unwrap();
+        let plot = serde_json::to_value(chart_of_states(buckets, &DEVICES, Language::English)).unwrap();
         assert_eq!((&plot["highest"], &plot["legend"][0]["total"]), (&serde_json::json!(9), &serde_json::json!(8)));
         assert_eq!(plot["rows"][0]["counts"], serde_json::json!([5, 1]));
     }
 
     #[test]
     fn a_plot_of_nothing_says_so() {
-        let plot = serde_json::to_value(chart(&[])).unwrap();
+        let plot = plot(&[]);
         assert_eq!(plot["is_empty"], serde_json::json!(true));
     }
 }

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use minijinja::{Value, context};
 use uuid::Uuid;
 
-use super::{Console, ROWS, Section, changes, short_time, show, submit};
+use super::{Console, ROWS, Section, changes, show, submit};
 use crate::admin::{IssuedSecret, Replaced};
 use crate::audit::Event;
 use crate::clients::{Client, ClientChange, NewClient};
@@ -13,6 +13,7 @@ use crate::http::Problem;
 use crate::http::body::FormBody;
 use crate::pages::handlers::{ConsoleFormResponses, ConsolePageResponses};
 use crate::pages::reply::{Answer, Reply};
+use crate::pages::typed::Typed;
 use crate::pages::visitor::{SentForm, Visitor};
 use crate::texts::Text;
 use crate::types::{Audiences, ClientId, Label, Scopes};
@@ -25,22 +26,22 @@ pub(crate) async fn show_admin_clients(visitor: Visitor) -> HttpResponse {
 }
 
 async fn list(console: &Console<'_>) -> Answer {
-    let after = console.cursor(|bytes| Uuid::from_slice(bytes).ok().map(ClientId))?;
+    let after = console.cursor(Section::Clients, |bytes| Uuid::from_slice(bytes).ok().map(ClientId))?;
     let mut clients = console.admin.list_clients(after, ROWS.saturating_add(1)).await?;
     let has_more = clients.len() > ROWS;
     clients.truncate(ROWS);
     let last = clients.last().filter(|_| has_more).map(|client| client.id);
-    let next = last.map(|id| console.next_page(Section::Clients, &[], id.0.as_bytes())).transpose()?;
+    let next = last.map(|id| console.next_page(Section::Clients, &Typed::default(), id.0.as_bytes()));
     let values = context! {
         done => changes::done(console).await?,
-        clients => clients.iter().map(row).collect::<Vec<_>>(),
+        clients => clients.iter().map(|client| row(client, console)).collect::<Vec<_>>(),
         next,
     };
     let title = Text::of("admin-clients").value(console.language());
     Ok(console.page("admin/clients.html", Section::Clients, title, values))
 }
 
-fn row(client: &Client) -> Value {
+fn row(client: &Client, console: &Console<'_>) -> Value {
     context! {
         id => client.id.to_string(),
         name => &client.name,
@@ -49,10 +50,10 @@ fn row(client: &Client) -> Value {
         ttl => client.access_token_ttl.map(|ttl| ttl.as_secs()),
         algorithm => client.signing_algorithm.map(|algorithm| algorithm.name()),
         is_disabled => !client.is_enabled(),
-        created => short_time(client.created_at),
-        last_used => client.last_used_at.map(short_time),
+        created => console.time(client.created_at),
+        last_used => client.last_used_at.map(|at| console.time(at)),
         secrets => client.secrets.iter().map(|secret| {
-            context! { number => secret.number, created => short_time(secret.created_at) }
+            context! { number => secret.number, created => console.time(secret.created_at) }
         }).collect::<Vec<_>>(),
     }
 }
@@ -66,7 +67,7 @@ pub(crate) async fn show_admin_client(visitor: Visitor) -> HttpResponse {
 
 async fn one(console: &Console<'_>) -> Answer {
     let client = console.admin.client(ClientId(console.id()?)).await?.ok_or_else(Problem::not_found)?;
-    let values = context! { done => changes::done(console).await?, client => row(&client) };
+    let values = context! { done => changes::done(console).await?, client => row(&client, console) };
     Ok(console.page("admin/client.html", Section::Clients, Value::from(client.name.as_str()), values))
 }
 
@@ -145,7 +146,8 @@ fn form_page(console: &Console<'_>, form: Option<&FormBody>, refused: [Option<Te
 
 /// Shows a secret, which nobody can read again.
 fn secret_page(console: &Console<'_>, issued: &IssuedSecret) -> Reply {
-    let values = context! { secret => issued.secret.expose(), number => issued.number, client => row(&issued.client) };
+    let values =
+        context! { secret => issued.secret.expose(), number => issued.number, client => row(&issued.client, console) };
     let title = Text::of("admin-secret-title").value(console.language());
     console.page("admin/secret.html", Section::Clients, title, values)
 }

@@ -7,13 +7,16 @@ use actix_web::HttpResponse;
 use minijinja::{Value, context};
 
 use super::chart::{Bucket, chart, chart_of_states, shares};
-use super::{Console, Section, short_time, show};
+use super::words::{DEVICES, LIMITS, LOGINS, REFRESHES, Words};
+use super::{Console, Section, show};
 use crate::admin::Health;
 use crate::admin::stats::{HourlyStats, Stats};
 use crate::cache::CacheStatus;
 use crate::db::Condition;
+use crate::http::Problem;
 use crate::pages::handlers::ConsolePageResponses;
 use crate::pages::reply::Answer;
+use crate::pages::time_value;
 use crate::pages::visitor::Visitor;
 use crate::texts::{Language, Text};
 use crate::types::Timestamp;
@@ -37,27 +40,32 @@ pub(crate) async fn show_admin_dashboard(visitor: Visitor) -> HttpResponse {
 
 async fn dashboard(console: &Console<'_>) -> Answer {
     let language = console.language();
-    let asked = console.parameter("hours")?.and_then(|hours| hours.parse::<u32>().ok());
     let [shortest, ..] = PERIODS;
-    let period = PERIODS.into_iter().find(|(hours, _)| Some(*hours) == asked).unwrap_or(shortest);
-    let (hours, step) = period;
+    let (hours, step) = match console.parameter("hours")? {
+        None => shortest,
+        Some(asked) => {
+            let found = PERIODS.into_iter().find(|(hours, _)| hours.to_string() == asked);
+            found.ok_or_else(Problem::not_found)?
+        }
+    };
     let stats = console.admin.stats(hours).await?;
     let periods = PERIODS.map(|(other, _)| {
         let href = format!("{}?hours={other}", console.visitor.path(Section::Dashboard.path()));
         context! { href, text => period_name(other).value(language), is_current => other == hours }
     });
-    let plot =
-        |counts: for<'a> fn(&'a HourlyStats) -> &'a BTreeMap<String, i64>| chart(&buckets(&stats, hours, step, counts));
+    let plot = |words: &Words, counts: for<'a> fn(&'a HourlyStats) -> &'a BTreeMap<String, i64>| {
+        chart(&buckets(&stats, hours, step, counts), words, language)
+    };
     let values = context! {
         periods => periods.to_vec(),
         users => stats.users,
         live_sessions => stats.active_sessions,
-        counted_at => short_time(stats.counted_at),
-        devices => shares(&stats.sessions_by_device),
-        logins => plot(|hour| &hour.logins),
-        refreshes => plot(|hour| &hour.refreshes),
-        limited => plot(|hour| &hour.limited),
-        live => chart_of_states(buckets(&stats, hours, step, |hour| &hour.live)),
+        counted_at => time_value(stats.counted_at, language),
+        devices => shares(&stats.sessions_by_device, &DEVICES, language),
+        logins => plot(&LOGINS, |hour| &hour.logins),
+        refreshes => plot(&REFRESHES, |hour| &hour.refreshes),
+        limited => plot(&LIMITS, |hour| &hour.limited),
+        live => chart_of_states(buckets(&stats, hours, step, |hour| &hour.live), &DEVICES, language),
         health => health(&console.admin.health().await?, stats.server_time, language),
         version => env!("CARGO_PKG_VERSION"),
     };

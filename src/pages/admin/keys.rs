@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use minijinja::{Value, context};
 use uuid::Uuid;
 
-use super::{Console, Section, changes, short_time, show, submit};
+use super::{Console, Section, changes, show, submit};
 use crate::audit::Event;
 use crate::http::Problem;
 use crate::http::body::FormBody;
@@ -47,9 +47,9 @@ fn row(key: &KeyStatus, console: &Console<'_>) -> Value {
         state => state.value(console.language()),
         is_active => key.state == KeyState::Active,
         verifies => key.state.verifies(),
-        created => short_time(key.times.created_at),
-        active_from => short_time(key.times.active_from),
-        ended => key.times.revoked_at.or(key.times.retired_at).map(short_time),
+        created => console.time(key.times.created_at),
+        active_from => console.time(key.times.active_from),
+        ended => key.times.revoked_at.or(key.times.retired_at).map(|ended| console.time(ended)),
     }
 }
 

@@ -11,20 +11,20 @@ pub(crate) mod keys;
 pub(crate) mod outbox;
 pub(crate) mod sessions;
 pub(crate) mod users;
+mod words;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use minijinja::{Value, context};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
-use super::machine_readable;
 use super::reply::{Answer, Detour, Reply};
+use super::time_value;
+use super::typed::Typed;
 use super::visitor::{HOME, SentForm, Visitor, state};
 use crate::admin::{Admin, Operator};
 use crate::audit::Event;
 use crate::http::body::FormBody;
-use crate::http::problem::Fields;
 use crate::http::{Problem, pagination, query};
 use crate::sessions::SessionSnapshot;
 use crate::texts::{Language, Text};
@@ -171,6 +171,11 @@ impl<'a> Console<'a> {
         self.visitor.language()
     }
 
+    /// Returns a time as pages show it.
+    fn time(&self, time: Timestamp) -> Value {
+        time_value(time, self.language())
+    }
+
     /// Returns a parameter of the query, unless it is empty: a form sends all of its fields.
     fn parameter(&self, name: &str) -> Result<Option<String>, Problem> {
         let value = query::parameter(self.visitor.request(), name)?;
@@ -190,23 +195,32 @@ impl<'a> Console<'a> {
     ///
     /// # Errors
     /// It was not issued for this list.
-    fn cursor<T>(&self, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<Option<T>, Problem> {
-        let text = self.parameter("cursor")?;
-        let mut fields = Fields::default();
-        let position = pagination::cursor(&mut fields, text.as_deref(), parse);
-        fields.into_result()?;
-        Ok(position.flatten())
+    fn cursor<T>(&self, section: Section, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<Option<T>, Detour> {
+        self.visitor.cursor(section.path(), parse)
     }
 
-    /// Finds the account with an id or an email address.
-    async fn find_user(&self, text: &str) -> Result<Option<UserId>, Problem> {
-        if let Ok(id) = Uuid::try_parse(text) {
-            return Ok(Some(UserId(id)));
+    /// Reads the account of the filter `user`: its id or its email address.
+    async fn filtered_user(&self, typed: &mut Typed) -> Result<Option<UserId>, Problem> {
+        let refusal = Text::of("admin-user-refused");
+        let id = |text: &str| Uuid::try_parse(text).ok().map(UserId);
+        if let Some(user) = id(typed.value("user")) {
+            return Ok(Some(user));
         }
-        match EmailAddress::parse(text) {
-            Ok(email) => Ok(self.admin.find_user(&email).await?),
-            Err(_) => Ok(None),
-        }
+        let Some(email) = typed.read("user", |text| EmailAddress::parse(text).ok(), refusal) else { return Ok(None) };
+        // No account has the nil id: nothing is found of somebody who does not exist.
+        Ok(Some(self.admin.find_user(&email).await?.unwrap_or(UserId(Uuid::nil()))))
+    }
+
+    /// Returns the page of a list, which is refused if a filter is.
+    fn list(&self, template: &'static str, section: Section, typed: &Typed, values: Value) -> Reply {
+        let language = self.language();
+        let filters = context! {
+            typed => typed.values(),
+            errors => typed.errors(language),
+            is_refused => typed.is_refused(),
+        };
+        let status = if typed.is_refused() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+        self.page_with(status, template, section, section.name().value(language), context! { ..filters, ..values })
     }
 
     /// Returns a page of the console.
@@ -246,7 +260,7 @@ impl<'a> Console<'a> {
         self.page("admin/change.html", section, title.value(language), values)
     }
 
-    /// Leads back to a page after a change, which says what was done and links to the entry of the audit log.
+    /// Leads back to a page after a change, which says once what was done and links to the entry of the audit log.
     async fn back(
         &self,
         to: &str,
@@ -256,26 +270,16 @@ impl<'a> Console<'a> {
     ) -> Result<Reply, Problem> {
         let entry = changes::entry_of(self, user, events, begun).await?;
         let entry = entry.map_or_else(|| "none".to_owned(), |entry| entry.to_string());
-        Ok(Reply::see_other(self.visitor.path(&format!("{to}?entry={entry}"))))
+        Ok(self.visitor.notify(to, format!("{}{entry}", changes::NOTICE)))
     }
 
-    /// Returns the link to the page of a list that begins after `position`, with the filters that the query has.
-    fn next_page(&self, section: Section, filters: &[&str], position: &[u8]) -> Result<String, Problem> {
-        let mut link = format!("{}?", self.visitor.path(section.path()));
-        for name in filters {
-            if let Some(value) = self.parameter(name)? {
-                link.push_str(&format!("{name}={}&", utf8_percent_encode(&value, NON_ALPHANUMERIC)));
-            }
-        }
-        Ok(format!("{link}cursor={}", pagination::next_cursor(position)))
+    /// Returns the link to the page of a list that begins after `position`, with the same filters.
+    fn next_page(&self, section: Section, typed: &Typed, position: &[u8]) -> String {
+        let path = self.visitor.path(section.path());
+        let query = typed.query();
+        let and = if query.is_empty() { "" } else { "&" };
+        format!("{path}?{query}{and}cursor={}", pagination::next_cursor(position))
     }
-}
-
-/// Returns a time for a table: to the minute, in UTC.
-fn short_time(time: Timestamp) -> Value {
-    let zoned =
-        jiff::Timestamp::from_millisecond(time.as_millis()).unwrap_or_default().to_zoned(jiff::tz::TimeZone::UTC);
-    context! { text => zoned.strftime("%Y-%m-%d %H:%M").to_string(), machine => machine_readable(time) }
 }
 
 /// Returns the choices of a filter, with the one that is chosen.

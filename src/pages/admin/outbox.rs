@@ -4,13 +4,15 @@ use actix_web::HttpResponse;
 use minijinja::{Value, context};
 use uuid::Uuid;
 
-use super::{Console, ROWS, Section, changes, short_time, show, submit};
+use super::words::{EMAILS, word};
+use super::{Console, ROWS, Section, changes, show, submit};
 use crate::audit::Event;
 use crate::http::Problem;
 use crate::http::body::FormBody;
 use crate::mail::QueuedEmail;
 use crate::pages::handlers::{ConsoleFormResponses, ConsolePageResponses};
 use crate::pages::reply::Answer;
+use crate::pages::typed::Typed;
 use crate::pages::visitor::{SentForm, Visitor};
 use crate::texts::Text;
 use crate::types::EmailId;
@@ -29,13 +31,18 @@ pub(crate) async fn show_admin_outbox(visitor: Visitor) -> HttpResponse {
 
 async fn list(console: &Console<'_>) -> Answer {
     let language = console.language();
-    let is_waiting = console.parameter("state")?.as_deref() != Some(FAILED);
-    let after = console.cursor(|bytes| Uuid::from_slice(bytes).ok().map(EmailId))?;
+    let typed = Typed::of_query(console.visitor.request(), &["state"])?;
+    let is_waiting = match typed.value("state") {
+        "" => true,
+        FAILED => false,
+        _ => return Err(Problem::not_found().into()),
+    };
+    let after = console.cursor(Section::Outbox, |bytes| Uuid::from_slice(bytes).ok().map(EmailId))?;
     let mut emails = console.admin.list_emails(is_waiting, after, ROWS.saturating_add(1)).await?;
     let has_more = emails.len() > ROWS;
     emails.truncate(ROWS);
     let last = emails.last().filter(|_| has_more).map(|email| email.id);
-    let next = last.map(|id| console.next_page(Section::Outbox, &["state"], id.0.as_bytes())).transpose()?;
+    let next = last.map(|id| console.next_page(Section::Outbox, &typed, id.0.as_bytes()));
     let path = console.visitor.path(Section::Outbox.path());
     let values = context! {
         done => changes::done(console).await?,
@@ -52,20 +59,20 @@ async fn list(console: &Console<'_>) -> Answer {
             },
         ],
         is_waiting,
-        emails => emails.iter().map(row).collect::<Vec<_>>(),
+        emails => emails.iter().map(|email| row(email, console)).collect::<Vec<_>>(),
         next,
     };
     Ok(console.page("admin/outbox.html", Section::Outbox, Text::of("admin-mail").value(language), values))
 }
 
-fn row(email: &QueuedEmail) -> Value {
+fn row(email: &QueuedEmail, console: &Console<'_>) -> Value {
     context! {
         id => email.id.to_string(),
-        kind => &email.kind,
+        kind => word(&EMAILS, &email.kind).value(console.language()),
         recipient => &email.recipient,
-        created => short_time(email.created_at),
-        next => email.next_attempt_at.map(short_time),
-        expires => email.expires_at.map(short_time),
+        created => console.time(email.created_at),
+        next => email.next_attempt_at.map(|at| console.time(at)),
+        expires => email.expires_at.map(|at| console.time(at)),
         attempts => email.attempts,
         error => &email.last_error,
     }

@@ -4,10 +4,12 @@ use actix_web::HttpResponse;
 use minijinja::{Value, context};
 use uuid::Uuid;
 
-use super::{Console, ROWS, Section, choices, short_time, show};
+use super::words::{ENDS, word};
+use super::{Console, ROWS, Section, choices, show};
 use crate::pages::handlers::ConsolePageResponses;
 use crate::pages::reply::Answer;
 use crate::pages::sessions::{icon, label};
+use crate::pages::typed::Typed;
 use crate::pages::visitor::Visitor;
 use crate::sessions::{OwnedSession, SessionPage, SessionQuery, SessionState};
 use crate::texts::Text;
@@ -27,22 +29,21 @@ pub(crate) async fn show_admin_sessions(visitor: Visitor) -> HttpResponse {
 
 async fn list(console: &Console<'_>) -> Answer {
     let language = console.language();
-    let typed_user = console.parameter("user")?;
-    let state = console.parameter("state")?.as_deref().and_then(SessionState::parse);
+    let mut typed = Typed::of_query(console.visitor.request(), &FILTERS)?;
     let kinds = [SessionKind::App, SessionKind::Browser];
-    let kind = console.parameter("kind")?;
-    let kind = kinds.into_iter().find(|known| Some(known.name()) == kind.as_deref());
-    let after = console.cursor(|bytes| Uuid::from_slice(bytes).ok().map(SessionId))?;
-    let user = match &typed_user {
-        Some(text) => console.find_user(text).await?,
-        None => None,
+    let parse_kind = |text: &str| kinds.into_iter().find(|kind| kind.name() == text);
+    let wanted = SessionQuery {
+        user: console.filtered_user(&mut typed).await?,
+        state: typed.read("state", SessionState::parse, Text::of("choice-refused")),
+        kind: typed.read("kind", parse_kind, Text::of("choice-refused")),
     };
-    let found = if typed_user.is_some() && user.is_none() {
+    let after = console.cursor(Section::Sessions, |bytes| Uuid::from_slice(bytes).ok().map(SessionId))?;
+    let found = if typed.is_refused() {
         SessionPage { sessions: Vec::new(), next: None }
     } else {
-        console.admin.search_sessions(SessionQuery { user, kind, state }, after, ROWS).await?
+        console.admin.search_sessions(wanted, after, ROWS).await?
     };
-    let next = found.next.map(|next| console.next_page(Section::Sessions, &FILTERS, next.0.as_bytes())).transpose()?;
+    let next = found.next.map(|next| console.next_page(Section::Sessions, &typed, next.0.as_bytes()));
     let states = [
         (SessionState::Live.name(), Text::of("admin-sessions-live").value(language)),
         (SessionState::Ended.name(), Text::of("admin-sessions-ended").value(language)),
@@ -52,13 +53,12 @@ async fn list(console: &Console<'_>) -> Answer {
         (SessionKind::Browser.name(), Text::of("admin-kind-browser").value(language)),
     ];
     let values = context! {
-        user => typed_user,
-        states => choices(states, state.map(SessionState::name)),
-        kinds => choices(kinds, kind.map(SessionKind::name)),
+        states => choices(states, wanted.state.map(SessionState::name)),
+        kinds => choices(kinds, wanted.kind.map(SessionKind::name)),
         sessions => found.sessions.iter().map(|owned| row(owned, console)).collect::<Vec<_>>(),
         next,
     };
-    Ok(console.page("admin/sessions.html", Section::Sessions, Text::of("admin-sessions").value(language), values))
+    Ok(console.list("admin/sessions.html", Section::Sessions, &typed, values))
 }
 
 /// Returns what lists tell of a session.
@@ -78,9 +78,9 @@ pub(super) fn row(owned: &OwnedSession, console: &Console<'_>) -> Value {
         has_two_steps => session.amr.has_second_factor(),
         place => session.place.as_ref().map(|place| place.label()),
         ip => session.ip.map(|ip| ip.to_string()),
-        created => short_time(session.created_at),
-        last_active => short_time(session.last_active_at),
-        ended => ended.map(short_time),
-        reason => &session.revoked_reason,
+        created => console.time(session.created_at),
+        last_active => console.time(session.last_active_at),
+        ended => ended.map(|ended| console.time(ended)),
+        reason => session.revoked_reason.as_deref().map(|reason| word(&ENDS, reason).value(console.language())),
     }
 }

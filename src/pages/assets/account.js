@@ -35,7 +35,8 @@ function load(url) {
     const request = new XMLHttpRequest();
     request.open("GET", url);
     request.responseType = "document";
-    request.onload = () => resolve(request.status === 200 ? request.responseXML : null);
+    // A list whose filter is refused is empty.
+    request.onload = () => resolve([200, 422].includes(request.status) ? request.responseXML : null);
     request.onerror = () => resolve(null);
     request.send();
   });

@@ -215,10 +215,10 @@ activity-older = Ältere
 activity-export = Als CSV herunterladen
 
 not-me-title = Waren Sie das nicht?
-not-me-question = { $session } wird sofort abgemeldet, kein Gerät meldet sich mehr ohne Code an, und Sie wählen ein neues Passwort.
+not-me-question = Wir melden { $session } sofort ab und vertrauen keinem Ihrer Geräte mehr. Dann wählen Sie ein neues Passwort.
 not-me-button = Das war ich nicht
-session-not-me = Kenne ich nicht
-security-reported-done = Das Gerät ist abgemeldet. Wer es benutzt hat, kennt vielleicht Ihr Passwort: Wählen Sie jetzt ein neues.
+session-not-me = Das war ich nicht
+security-reported-done = Wir haben das Gerät abgemeldet. Wer es benutzt hat, kennt vielleicht Ihr Passwort: Wählen Sie jetzt ein neues.
 ended-title = Sie sind abgemeldet
 ended-text = { $session } wurde am { $at } abgemeldet: { $reason }.
 ended-text-plain = Dieser Browser ist nicht mehr angemeldet.

@@ -29,6 +29,8 @@ email-reset-operator = Die Betreiber von { $site } haben Ihnen einen Link geschi
 email-reset-button = Neues Passwort wählen
 email-reset-after = Mit einem neuen Passwort werden Sie auf allen Geräten abgemeldet. Wenn Sie das nicht waren, ignorieren Sie diese E-Mail: Ihr Passwort bleibt, wie es ist.
 email-reset-operator-after = Mit einem neuen Passwort werden Sie auf allen Geräten abgemeldet. Ohne den Link bleibt Ihr Passwort, wie es ist.
+email-reset-reported = Sie haben uns gemeldet, dass jemand anderes in Ihrem Konto bei { $site } angemeldet war. Wir haben das Gerät abgemeldet, aber Ihr Passwort könnte bekannt sein. Wählen Sie jetzt ein neues:
+email-reset-reported-after = Nehmen Sie ein Passwort, das Sie nirgends sonst benutzen. Ein neues Passwort meldet Sie auf allen Geräten ab.
 
 ## Eine Einladung
 

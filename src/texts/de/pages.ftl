@@ -19,6 +19,12 @@ time = { $day }. { $month ->
 
 skip-to-content = Zum Inhalt springen
 form-refused = Bitte prüfen Sie Ihre Eingabe.
+choice-refused = Wählen Sie etwas aus der Liste.
+day-refused = Geben Sie einen Tag ein, zum Beispiel 2026-12-31.
+days-reversed = Der letzte Tag liegt vor dem ersten.
+cursor-title = Diese Seite der Liste gibt es nicht mehr
+cursor-text = Die Liste hat sich geändert, oder der Link ist unvollständig.
+cursor-first = Zur ersten Seite
 icon-phone = Telefon
 icon-tablet = Tablet
 icon-desktop = Computer
@@ -28,6 +34,7 @@ icon-unknown = Unbekanntes Gerät
 icon-warning = Warnung
 icon-check = Erledigt
 page-previous = Vorige Seite
+to-first-page = Zur Startseite
 page-next = Nächste Seite
 page-navigation = Seiten
 
@@ -97,11 +104,11 @@ changed-title = Ihre E-Mail-Adresse ist geändert
 changed-text = Melden Sie sich ab jetzt mit der neuen Adresse an.
 
 report-title = Waren Sie das nicht?
-report-one = Die Anmeldung bei Ihrem Konto bei { $site } wird sofort beendet, und Sie bekommen eine E-Mail mit einem Link, um ein neues Passwort festzulegen.
-report-all = Alle Anmeldungen bei Ihrem Konto bei { $site } werden sofort beendet, auch Ihre eigene, und Sie bekommen eine E-Mail mit einem Link, um ein neues Passwort festzulegen.
+report-one = Wir melden dieses Gerät sofort von Ihrem Konto bei { $site } ab und schicken Ihnen eine E-Mail mit einem Link, um ein neues Passwort zu wählen.
+report-all = Wir melden sofort alle Geräte von Ihrem Konto bei { $site } ab, auch Ihres, und schicken Ihnen eine E-Mail mit einem Link, um ein neues Passwort zu wählen.
 report-button = Das war ich nicht
-reported-title = Abgemeldet
-reported-text = Eine E-Mail mit einem Link für ein neues Passwort ist unterwegs. Wählen Sie eines, das Sie nirgendwo sonst verwenden.
+reported-title = Das fremde Gerät ist abgemeldet
+reported-text = Ihr Passwort könnte weiterhin bekannt sein. Wir haben Ihnen eine E-Mail mit einem Link geschickt: Wählen Sie jetzt ein neues, das Sie nirgends sonst benutzen.
 
 keep-title = Ihr Konto behalten?
 keep-text = Ihr Konto bei { $site } soll mit seinen Daten gelöscht werden. Sie können es behalten, wie es ist.
@@ -111,8 +118,8 @@ kept-text = Sie können sich wieder anmelden, mit demselben Passwort wie zuvor. 
 
 ## Abgelehnte Passwörter
 
-password-too-short = Ein Passwort hat mindestens { $bytes } Bytes. Ein paar Wörter, die nicht zusammengehören, lassen sich leicht merken.
-password-too-long = Ein Passwort hat höchstens { $bytes } Bytes.
+password-too-short = Ein Passwort hat mindestens { $count } Zeichen. Ein paar Wörter, die nicht zusammengehören, sind leicht zu merken.
+password-too-long = Dieses Passwort ist zu lang. Es kann { $count } Zeichen haben, mit Umlauten, Emoji oder anderen Schriften weniger.
 password-guessable = Dieses Passwort ist leicht zu erraten.
 password-personal = Wer rät, probiert zuerst häufige Wörter und persönliche Angaben.
 password-rows-of-keys = Gerade Reihen von Tasten sind leicht zu erraten.
@@ -158,7 +165,9 @@ refused-too-many = Es waren zu viele Versuche. Versuchen Sie es { $minutes ->
 later-button = Noch einmal versuchen
 refused-unavailable = Der Server kann das im Moment nicht ausführen. Es hat sich nichts geändert.
 refused-title = Das hat nicht geklappt
+refused-missing-title = Nicht gefunden
 refused-form = Das Formular konnte nicht gelesen werden. Gehen Sie zurück, laden Sie die Seite neu und senden Sie es noch einmal ab.
+refused-method = Unter dieser Adresse lässt sich nichts öffnen: Sie nimmt nur ein Formular entgegen. Öffnen Sie die Seite des Formulars, und schicken Sie es von dort.
 refused-repeated = Ein Feld des Formulars wurde zweimal gesendet. Gehen Sie zurück, laden Sie die Seite neu und senden Sie es noch einmal ab.
 refused-too-slow = Das Formular brauchte zu lange, um anzukommen. Prüfen Sie Ihre Verbindung und versuchen Sie es dann noch einmal.
 refused-too-large = Das Formular ist zu groß.
@@ -182,3 +191,4 @@ setup-code-hint = Er beginnt mit kts_ und gilt einmal, eine Stunde lang nach dem
 setup-code-wrong = Dieser Code ist falsch, wurde benutzt oder ist abgelaufen. Starten Sie den Server neu, um einen neuen zu bekommen.
 setup-taken = Ein anderes Konto hat diese E-Mail-Adresse. Wählen Sie eine andere, oder machen Sie jenes Konto auf der Kommandozeile zum Administrator.
 setup-button = Anlegen und anmelden
+setup-closed = Inzwischen hat jemand anderes diesen Server eingerichtet. Wenn es jemand aus Ihrem Team war, bitten Sie dort um ein Konto.

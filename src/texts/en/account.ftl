@@ -215,10 +215,10 @@ activity-older = Older
 activity-export = Download as CSV
 
 not-me-title = Was this not you?
-not-me-question = { $session } is logged out at once, no device logs in without a code any more, and you choose a new password.
-not-me-button = It was not me
-session-not-me = I do not know it
-security-reported-done = That device is logged out. Whoever used it may know your password: choose a new one now.
+not-me-question = We log { $session } out at once and trust none of your devices any more. Then you choose a new password.
+not-me-button = This wasn’t me
+session-not-me = This wasn’t me
+security-reported-done = We have logged that device out. Whoever used it may know your password: choose a new one now.
 ended-title = You are logged out
 ended-text = { $session } was logged out on { $at }: { $reason }.
 ended-text-plain = This browser is not logged in any more.

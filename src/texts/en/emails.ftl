@@ -29,6 +29,8 @@ email-reset-operator = Those who run { $site } have sent you a link to choose a 
 email-reset-button = Choose a new password
 email-reset-after = Setting a new password logs you out on all devices. If it was not you, ignore this email: your password stays the same.
 email-reset-operator-after = Setting a new password logs you out on all devices. Without it your password stays the same.
+email-reset-reported = You told us that somebody else was logged in to your account at { $site }. We have logged them out, but they may know your password. Choose a new one now:
+email-reset-reported-after = Take a password that you use nowhere else. Setting it logs you out on all devices.
 
 ## An invitation
 

@@ -19,6 +19,12 @@ time = { $day } { $month ->
 
 skip-to-content = Skip to the content
 form-refused = Please check what you entered.
+choice-refused = Choose one from the list.
+day-refused = Enter a day such as 2026-12-31.
+days-reversed = The last day is before the first.
+cursor-title = This page of the list does not exist any more
+cursor-text = The list has changed, or the link is not complete.
+cursor-first = To the first page
 icon-phone = Phone
 icon-tablet = Tablet
 icon-desktop = Computer
@@ -28,6 +34,7 @@ icon-unknown = Unknown device
 icon-warning = Warning
 icon-check = Done
 page-previous = Previous page
+to-first-page = To the first page
 page-next = Next page
 page-navigation = Pages
 
@@ -97,11 +104,11 @@ changed-title = Your email address is changed
 changed-text = Log in with the new address from now on.
 
 report-title = Was this not you?
-report-one = The login to your account at { $site } is ended at once, and you get an email with a link to set a new password.
-report-all = All logins to your account at { $site } are ended at once, including yours, and you get an email with a link to set a new password.
-report-button = It was not me
-reported-title = They are logged out
-reported-text = An email with a link to set a new password is on its way. Choose one that you use nowhere else.
+report-one = We log that device out of your account at { $site } at once, and send you an email with a link to choose a new password.
+report-all = We log all devices out of your account at { $site } at once, yours too, and send you an email with a link to choose a new password.
+report-button = This wasn’t me
+reported-title = We have logged them out
+reported-text = They may still know your password. We have sent you an email with a link to choose a new one: do it now, and take one that you use nowhere else.
 
 keep-title = Keep your account?
 keep-text = Your account at { $site } is to be deleted, with its data. You can keep it as it is.
@@ -111,8 +118,8 @@ kept-text = You can log in again, with the same password as before. If you did n
 
 ## Passwords that are refused
 
-password-too-short = A password has at least { $bytes } bytes. A few words that do not belong together are easy to keep in mind.
-password-too-long = A password has at most { $bytes } bytes.
+password-too-short = A password has at least { $count } characters. A few words that do not belong together are easy to keep in mind.
+password-too-long = This password is too long. It can have { $count } characters, and fewer with accents, emoji or other scripts.
 password-guessable = This password is easy to guess.
 password-personal = Guessers try common words and personal details first.
 password-rows-of-keys = Straight rows of keys are easy to guess.
@@ -158,7 +165,9 @@ refused-too-many = There were too many attempts. Try again { $minutes ->
 later-button = Try again
 refused-unavailable = The server cannot do this at the moment. Nothing has changed.
 refused-title = That did not work
+refused-missing-title = Not found
 refused-form = The form could not be read. Go back, load the page again and send it once more.
+refused-method = Nothing can be opened at this address: it only receives a form. Open the page of the form, and send it from there.
 refused-repeated = A field of the form was sent twice. Go back, load the page again and send it once more.
 refused-too-slow = The form took too long to arrive. Check your connection, then try again.
 refused-too-large = The form is too large.
@@ -182,3 +191,4 @@ setup-code-hint = It begins with kts_, and is valid once, for an hour after the 
 setup-code-wrong = This code is wrong, was used or has expired. Restart the server for a new one.
 setup-taken = Another account has this email address. Choose another, or make that account an administrator on the command line.
 setup-button = Create and log in
+setup-closed = Somebody else has set up this server in the meantime. If it was somebody on your team, ask them for an account.
