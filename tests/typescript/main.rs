@@ -37,6 +37,7 @@ const NO_LIMITS: [(&str, &str); 6] = [
 ];
 
 both_backends! {
+    a_client_offers_what_people_need,
     only_four_answers_end_a_session,
     the_time_of_a_device_does_not_matter,
     a_client_that_is_killed_goes_on,
@@ -155,6 +156,10 @@ fn a_phone_needs_hardly_anything() {
 #[test]
 fn a_client_leaves_nothing_behind() {
     test("test/disposal.test.mjs");
+}
+
+async fn a_client_offers_what_people_need(backend: Backend) {
+    test_beside_a_server(backend, "test/account.test.mjs").await;
 }
 
 async fn only_four_answers_end_a_session(backend: Backend) {
