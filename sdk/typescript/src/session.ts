@@ -77,6 +77,10 @@ function signedOut(reason?: SignedOutReason): KeyturnError {
   return fail("nobody is logged in", { kind: "signed_out", ...(reason && { reason }) });
 }
 
+function notKept(): KeyturnError {
+  return fail("the storage did not keep the session", { kind: "storage" });
+}
+
 // Returns how long to wait. Half of it is random, so that clients do not come in step.
 function pauseAfter(failures: number, retryAfter = 0): number {
   const pause = Math.min(FIRST_PAUSE * 2 ** failures, LONGEST_PAUSE) * (0.5 + Math.random() / 2);
@@ -276,7 +280,7 @@ export function createSession(options: SessionOptions) {
         const entry = entryOf(grant, sent);
         const back = await write(entry);
         check(own);
-        if (back !== entry) throw fail("the storage did not keep the session", { kind: "storage" });
+        if (back !== entry) throw notKept();
         enter(entry, grant.user);
         tell({});
       });
@@ -472,9 +476,10 @@ export function createSession(options: SessionOptions) {
     // A logout that came meanwhile removes it next.
     check(began);
     if (!back) throw leave("logout", asked.s);
-    failures = notBefore = 0;
+    if (back.k === asked.k) throw notKept();
     // Another tab was faster, and has left no access token that is of use.
     if (age(back) === "over") return undefined;
+    failures = notBefore = 0;
     enter(back, grant.user);
     if (back !== stored) {
       emit("refreshed", { session_id: back.s, user: grant.user });

@@ -110,9 +110,11 @@ async function survive(context, play, email) {
   const own = await proxy(context);
   let faults = 2;
   const times = [];
+  const keys = [];
   const fetching = (url, init) => {
     if (!url.endsWith(REFRESH)) return fetch(url, init);
     times.push(performance.now());
+    keys.push(init.headers["idempotency-key"]);
     return typeof play === "string" && faults-- > 0 ? fetch(url.replace(own.url, play), init) : fetch(url, init);
   };
   if (typeof play === "function") {
@@ -131,6 +133,12 @@ async function survive(context, play, email) {
   assert.ok((await client.me()).user.id);
   assert.deepEqual(signedOut, []);
   assert.equal(times.length, 3, "two faults and a success");
+  assert.equal(new Set(keys).size, 1, "a refresh that is repeated has its key");
+  assert.match(keys[0], /^[\w-]{22}$/);
+  clock.leap(1_000_000);
+  await client.accessToken();
+  assert.notEqual(keys[3], keys[0], "and the next one has another");
+  times.length = 3;
   await client.logout();
   assert.deepEqual(signedOut, ["logout"]);
   return times.slice(1).map((time, index) => ((time - times[index]) * 20) / 1000);
@@ -173,6 +181,26 @@ test("a fault that lasts is told as one, and as nothing else", async (context) =
   await client.me();
   assert.deepEqual(signedOut, []);
 });
+
+for (const [name, spoil] of [
+  ["throws", () => assert.fail("quota")],
+  ["forgets", () => {}],
+]) {
+  test(`a storage that ${name} is told, and the session goes on once it works`, async (context) => {
+    const storage = memoryStorage();
+    const { set } = storage;
+    const { client, clock, signedOut } = await loggedIn(context, { storage });
+    clock.leap(1_000_000);
+    const kept = storage.get();
+    storage.set = spoil;
+    // What cannot be stored is not used.
+    assert.equal((await client.me().catch((error) => error)).kind, "storage");
+    assert.equal(storage.get(), kept);
+    storage.set = set;
+    assert.ok((await client.me()).user.id);
+    assert.deepEqual(signedOut, []);
+  });
+}
 
 // Asserts that the end of a session is told once, to all who call.
 async function isTold(reason, { client, clock, storage, signedOut, front }) {

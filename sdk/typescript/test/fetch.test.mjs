@@ -123,6 +123,22 @@ row("fifty calls that are refused at once refresh once", async (context) => {
   assert.equal(model.refreshes, 1);
   assert.equal(calls.length, 100);
 });
+row("a token is not used before the refresh token beside it is stored", async (context) => {
+  const storage = memoryStorage();
+  const { client, calls, clock } = await given(context, undefined, { storage });
+  clock.advance(1_000_000);
+  const { set } = storage;
+  let go;
+  storage.set = (text) => new Promise((resolve) => (go = () => resolve(set(text))));
+  const some = [client.fetch(API), client.fetch(API)];
+  while (!go) await tick();
+  some.push(client.fetch(API));
+  for (let turn = 0; turn < 20; turn += 1) await tick();
+  assert.equal(calls.length, 0);
+  go();
+  await Promise.all(some);
+  assert.equal(calls.length, 3);
+});
 row("a call that the network fails is told as it is", async (context) => {
   const { client } = await given(context, () => {
     throw new TypeError("fetch failed");
