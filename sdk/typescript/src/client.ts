@@ -241,7 +241,9 @@ export function make(options: ClientOptions, more: Pick<SessionOptions, "ahead" 
       return { status: "signed_in", user, session_id, ...(trusted_device && { trusted_device }) };
     }
     const waiting = answer.status < 300 ? (answer.body as Record<string, unknown> | null) : null;
-    if (waiting?.["mfa_required"] === true) return { ...(waiting as Schemas["SecondFactorRequired"]), status: "mfa_required" };
+    if (waiting?.["mfa_required"] === true) {
+      return { ...(waiting as Schemas["SecondFactorRequired"]), status: "mfa_required" };
+    }
     if (waiting?.["email_verification_required"] === true) return { status: "verification_required" };
     throw refusal(answer);
   }

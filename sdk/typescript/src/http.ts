@@ -17,7 +17,7 @@ function problemOf(body: unknown): Problem | undefined {
   return problem && problem.type === PROBLEM + problem.code ? problem : undefined;
 }
 
-// Returns for how many seconds to wait (RFC 9110 §10.2.3). A date is measured by the server's own, not by this device's.
+// Returns for how many seconds to wait (RFC 9110 §10.2.3). A date is measured by that of the answer.
 function secondsOf(text: string | null, date: string | null): number | undefined {
   const seconds = /^\d+$/.test(text!) ? Number(text) : (Date.parse(text!) - Date.parse(date!)) / 1000;
   return seconds >= 0 ? seconds : undefined;

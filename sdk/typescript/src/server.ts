@@ -158,7 +158,7 @@ export function createServerClient({ cookies, name, secure, ...options }: Server
   return make(own, { ahead, isReadOnly: storage.isReadOnly });
 }
 
-/** Collects the cookies that are set while a request is handled, for frameworks that know requests and responses only. */
+/** Collects the cookies of a request and its response, for frameworks that know requests and responses only. */
 export function cookiesOf(request: { headers: Headers }): Cookies & { setCookie(): string[] } {
   const own = new Map<string, string>();
   const lines = new Map<string, string>();

@@ -90,9 +90,9 @@ function pauseAfter(failures: number, retryAfter = 0): number {
 export type Session = ReturnType<typeof createSession>;
 
 /**
- * Makes the session of a person on this device. It is refreshed without a lock: within a tab once at a time, and tabs that
- * ask at the same time get the same pair of tokens. A refresh token is stored before the access token that came with it
- * is used: whatever dies in between, keyturn sees a client whose answer was lost, and not a thief.
+ * Makes the session of a person on this device. It is refreshed without a lock: within a tab once at a time, and tabs
+ * that ask at the same time get the same pair of tokens. A refresh token is stored before the access token that came with
+ * it is used: whatever dies in between, keyturn sees a client whose answer was lost, and not a thief.
  */
 export function createSession(options: SessionOptions) {
   const { name, post, cookies, storage, clock, patience, random } = options;
@@ -321,7 +321,8 @@ export function createSession(options: SessionOptions) {
   async function tellServer(token: string | undefined): Promise<void> {
     const until = clock.now() + patience;
     for (let failed = 0; ; failed += 1) {
-      const asked = cookies ? post("/api/v1/auth/logout") : post("/oauth/revoke", `token=${encodeURIComponent(token!)}`);
+      const form = `token=${encodeURIComponent(token!)}`;
+      const asked = cookies ? post("/api/v1/auth/logout") : post("/oauth/revoke", form);
       const answer = await asked.catch((error: KeyturnError) => error);
       // 401: the session has ended already.
       if ("body" in answer && (answer.status < 300 || (answer.status === 401 && answer.problem))) return;
@@ -448,7 +449,7 @@ export function createSession(options: SessionOptions) {
     return asked.catch((error: KeyturnError) => error);
   }
 
-  // Returns the next generation, or the name of the presented one if it was replaced, or nothing: then the store is to be
+  // Returns the next generation, or the name of the presented one if it was replaced. After neither, the store is to be
   // read again.
   async function judge(answer: Answer | KeyturnError, asked: Entry, began: number, sent: number) {
     check(began);

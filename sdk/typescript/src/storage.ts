@@ -8,7 +8,7 @@ export interface TokenStorage {
   get(): string | null | undefined | Promise<string | null | undefined>;
   set(text: string): unknown;
   remove(): unknown;
-  /** Calls back when another tab has changed the text, with the former one if that was removed. Returns what ends it. */
+  /** Calls back when another tab has changed the text, with the former one if it was removed. Returns what ends it. */
   watch?(changed: (removed?: string) => void): () => void;
 }
 

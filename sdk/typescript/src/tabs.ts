@@ -9,7 +9,11 @@ export interface Word {
 /**
  * Hears of other tabs and of the page's return, where there is a page. Returns what tells other tabs, and what ends it.
  */
-export function openTabs(name: string, told: (word: Word) => void, back: () => void): [(word: Word) => void, () => void] {
+export function openTabs(
+  name: string,
+  told: (word: Word) => void,
+  back: () => void,
+): [tell: (word: Word) => void, close: () => void] {
   if (typeof document === "undefined") return [() => {}, () => {}];
   const closing = new AbortController();
   const { signal } = closing;

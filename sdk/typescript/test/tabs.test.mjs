@@ -6,7 +6,7 @@ import { KEYTURN, PASSWORD, advance, loggedIn, person } from "./server.mjs";
 
 const TABS = 6;
 const CALLS = 50;
-const ROUNDS = Number(process.env.ROUNDS ?? 40);
+const ROUNDS = Number(process.env.ROUNDS ?? 20);
 
 // Runs in a page: a client with a clock that leaps, which counts what it sends.
 function setUp([baseUrl, options]) {
