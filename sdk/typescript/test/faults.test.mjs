@@ -1,0 +1,265 @@
+// Only four answers end a session. Whatever else comes instead of an answer, nobody is logged out, and the refresh is
+// repeated until it succeeds.
+import assert from "node:assert/strict";
+import { createServer } from "node:net";
+import { after, before, test } from "node:test";
+import { createClient, memoryStorage } from "@keyturn/client";
+import { REFRESH, advance, loggedIn, person, proxy } from "./server.mjs";
+
+const html = (status, headers = {}) => ({ response }) => {
+  response.writeHead(status, { "content-type": "text/html", ...headers }).end("<!doctype html><p>Please wait</p>");
+};
+const json = (status, body, headers = {}) => ({ response }) => {
+  response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(body));
+};
+const problem = (status, code, headers = {}) => {
+  const about = { type: `urn:keyturn:problem:${code}`, title: code, detail: code, code, request_id: "x" };
+  return json(status, { ...about, status, retryable: false }, { "content-type": "application/problem+json", ...headers });
+};
+const empty = (status, headers = {}) => ({ response }) => void response.writeHead(status, headers).end();
+const inSeconds = (seconds) => new Date(Date.now() + seconds * 1000).toUTCString();
+const socketOf = ({ request }) => request.socket;
+
+const FAULTS = {
+  "a reset before the commit": (given) => socketOf(given).resetAndDestroy(),
+  "a reset after the commit": async (given) => {
+    await given.forward();
+    socketOf(given).resetAndDestroy();
+  },
+  "an end of the connection without an answer": (given) => socketOf(given).destroy(),
+  "a body that is cut": async (given) => {
+    const { status, headers, body } = await given.forward();
+    given.response.writeHead(status, { ...headers, "content-length": body.length });
+    given.response.write(body.subarray(0, body.length / 2), () => socketOf(given).resetAndDestroy());
+  },
+  "a body in chunks that is cut": async (given) => {
+    const { status, headers, body } = await given.forward();
+    delete headers["content-length"];
+    given.response.writeHead(status, headers);
+    given.response.write(body.subarray(0, 100), () => socketOf(given).destroy());
+  },
+  "a body that is shortened": async (given) => {
+    const { status, headers, body } = await given.forward();
+    given.response.writeHead(status, { ...headers, "content-length": 99 }).end(body.subarray(0, 99));
+  },
+  "200 with a page": html(200),
+  "200 with an empty object": json(200, {}),
+  "200 with null": json(200, null),
+  "200 without a body": empty(200),
+  "200 with half of the fields": json(200, { access_token: "x", expires_in: 900 }),
+  "200 with no refresh token": json(200, {
+    ...{ access_token: "x", token_type: "Bearer", expires_in: 900, refresh_after: 600, refresh_token_expires_in: 9 },
+    ...{ session_id: "x", server_time: "2026-01-01T00:00:00Z", user: {} },
+  }),
+  "204": empty(204),
+  "301 to a page for logging in": html(301, { location: "/portal" }),
+  "302 to a page for logging in": html(302, { location: "/portal" }),
+  "307 to a page for logging in": html(307, { location: "/portal" }),
+  "400 of a proxy": html(400),
+  "401 without a body": empty(401),
+  "401 with a page": html(401, { "www-authenticate": "Basic realm=proxy" }),
+  "401 of another server": json(401, { error: "invalid_token", code: 401 }, { "www-authenticate": "Bearer" }),
+  "401 with a code that is not in a problem of keyturn's": json(401, { code: "session_revoked", type: "about:blank" }),
+  "403 with a page": html(403),
+  "403 with another server's JSON": json(403, { message: "Forbidden" }),
+  "404 with a page": html(404),
+  "407": html(407, { "proxy-authenticate": "Basic realm=proxy" }),
+  "408": empty(408, { connection: "close" }),
+  "409 of a proxy": html(409),
+  "413 of a proxy": html(413),
+  "418": html(418),
+  "425": empty(425),
+  "429 in seconds": empty(429, { "retry-after": "20" }),
+  "429 with a date": (given) => empty(429, { "retry-after": inSeconds(21) })(given),
+  "429 without a time": html(429),
+  "500 of keyturn": problem(500, "internal_error"),
+  "500 with a page": html(500),
+  "501": html(501),
+  "502 with a page": html(502),
+  "503 of keyturn": problem(503, "database_unavailable", { "retry-after": "1" }),
+  "503 with a date": (given) => html(503, { "retry-after": inSeconds(21) })(given),
+  "503 with a final code": problem(503, "session_revoked"),
+  "504": html(504),
+  "511 of a captive portal": html(511),
+  "520": html(520),
+  "599": empty(599),
+  "garbage that calls itself gzip": ({ response }) => {
+    response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" }).end("no gzip at all");
+  },
+  "garbage that is no HTTP": (given) => socketOf(given).end("\u0000\u0001 what?\r\n\r\n"),
+  "a stall before the answer": () => {},
+  "a stall within the body, after the commit": async (given) => {
+    const { status, headers, body } = await given.forward();
+    given.response.writeHead(status, { ...headers, "content-length": body.length }).write(body.subarray(0, 50));
+  },
+};
+
+// What fails before a proxy is reached.
+const plain = createServer((socket) => socket.end("no TLS\n"));
+const elsewhere = {
+  "a name that is not known": () => "https://keyturn.invalid",
+  "a server that speaks no TLS": () => `https://127.0.0.1:${plain.address().port}`,
+  "a port that is closed": () => "http://127.0.0.1:9",
+};
+
+before(() => new Promise((resolve) => plain.listen(0, "127.0.0.1", resolve)));
+after(() => plain.close());
+
+// Expires the access token, has a fault played twice, and returns the gaps between the refreshes, in seconds.
+async function survive(context, play, email) {
+  const own = await proxy(context);
+  let faults = 2;
+  const times = [];
+  const keys = [];
+  const fetching = (url, init) => {
+    if (!url.endsWith(REFRESH)) return fetch(url, init);
+    times.push(performance.now());
+    keys.push(init.headers["idempotency-key"]);
+    return typeof play === "string" && faults-- > 0 ? fetch(url.replace(own.url, play), init) : fetch(url, init);
+  };
+  if (typeof play === "function") {
+    own.intercept = async (given) => {
+      if (given.request.url !== REFRESH || faults-- <= 0) return false;
+      await play(given);
+      return true;
+    };
+  }
+  const { client, clock, signedOut } = await loggedIn(context, { baseUrl: own.url, fetch: fetching, email });
+  const former = await client.accessToken();
+  clock.leap(1_000_000);
+  const tokens = await Promise.all(Array.from({ length: 5 }, () => client.accessToken()));
+  assert.equal(new Set(tokens).size, 1);
+  assert.notEqual(tokens[0], former);
+  assert.ok((await client.me()).user.id);
+  assert.deepEqual(signedOut, []);
+  assert.equal(times.length, 3, "two faults and a success");
+  assert.equal(new Set(keys).size, 1, "a refresh that is repeated has its key");
+  assert.match(keys[0], /^[\w-]{22}$/);
+  clock.leap(1_000_000);
+  await client.accessToken();
+  assert.notEqual(keys[3], keys[0], "and the next one has another");
+  times.length = 3;
+  await client.logout();
+  assert.deepEqual(signedOut, ["logout"]);
+  return times.slice(1).map((time, index) => ((time - times[index]) * 20) / 1000);
+}
+
+test("no fault of a server, a proxy or a network logs anybody out", async (context) => {
+  const email = await person();
+  const all = [...Object.entries(FAULTS), ...Object.entries(elsewhere).map(([name, url]) => [name, url()])];
+  assert.ok(all.length >= 40, String(all.length));
+  for (let first = 0; first < all.length; first += 8) {
+    const some = all.slice(first, first + 8).map(([name, play]) =>
+      context.test(name, async (inner) => {
+        const gaps = await survive(inner, play, email);
+        // The time that a server names is waited for.
+        if (/^(429|503) (in|with a date)/.test(name)) assert.ok(Math.min(...gaps) >= 19, String(gaps));
+        assert.ok(Math.max(...gaps) < 60, String(gaps));
+      }),
+    );
+    await Promise.all(some);
+  }
+});
+
+test("a fault that lasts is told as one, and as nothing else", async (context) => {
+  const own = await proxy(context);
+  const { client, clock, signedOut } = await loggedIn(context, { baseUrl: own.url, patience: 5000 });
+  own.intercept = (given) => {
+    html(503, { "retry-after": "60" })(given);
+    return true;
+  };
+  clock.leap(1_000_000);
+  const before = own.requests.length;
+  const errors = await Promise.all(Array.from({ length: 5 }, () => client.me().catch((error) => error)));
+  for (const { kind, retryAfter } of errors) {
+    assert.equal(kind, "unavailable");
+    assert.ok(retryAfter > 50 && retryAfter <= 60, String(retryAfter));
+  }
+  assert.equal(own.requests.length, before + 1, "a server that has named a time is left alone");
+  clock.leap(61_000);
+  own.intercept = () => false;
+  await client.me();
+  assert.deepEqual(signedOut, []);
+});
+
+for (const [name, spoil] of [
+  ["throws", () => assert.fail("quota")],
+  ["forgets", () => {}],
+]) {
+  test(`a storage that ${name} is told, and the session goes on once it works`, async (context) => {
+    const storage = memoryStorage();
+    const { set } = storage;
+    const { client, clock, signedOut } = await loggedIn(context, { storage });
+    clock.leap(1_000_000);
+    const kept = storage.get();
+    storage.set = spoil;
+    // What cannot be stored is not used.
+    assert.equal((await client.me().catch((error) => error)).kind, "storage");
+    assert.equal(storage.get(), kept);
+    storage.set = set;
+    assert.ok((await client.me()).user.id);
+    assert.deepEqual(signedOut, []);
+  });
+}
+
+// Asserts that the end of a session is told once, to all who call.
+async function isTold(reason, { client, clock, storage, signedOut, front }) {
+  clock.leap(1_000_000);
+  const errors = await Promise.all(Array.from({ length: 5 }, () => client.me().catch((error) => error)));
+  for (const error of errors) assert.deepEqual([error.kind, error.reason], ["signed_out", reason], String(error.cause));
+  assert.deepEqual(signedOut, [reason]);
+  assert.equal(await storage.get(), undefined);
+  const before = front.requests.length;
+  assert.equal((await client.me().catch((error) => error)).kind, "signed_out");
+  assert.equal(front.requests.length, before, "nothing is asked for nobody");
+  assert.deepEqual(signedOut, [reason]);
+}
+
+async function given(context, options) {
+  const front = await proxy(context);
+  return { front, ...(await loggedIn(context, { baseUrl: front.url, ...options })) };
+}
+
+test("a session that was revoked is over", async (context) => {
+  const email = await person();
+  const own = await given(context, { email });
+  const other = await given(context, { email });
+  const [{ id }] = (await other.client.sessions.list()).filter(({ is_current }) => !is_current);
+  await other.client.sessions.end(id);
+  await isTold("session_revoked", own);
+});
+
+test("a token that was replaced and is presented again and again is over", async (context) => {
+  const own = await given(context);
+  const first = await own.storage.get();
+  for (let round = 0; round < 2; round += 1) {
+    own.clock.leap(1_000_000);
+    await own.client.me();
+  }
+  const storage = memoryStorage();
+  storage.set(first);
+  const client = createClient({ baseUrl: own.front.url, clock: own.clock, patience: 600_000, storage });
+  context.after(() => client.dispose());
+  const signedOut = [];
+  client.on("signedOut", ({ reason }) => signedOut.push(reason));
+  await isTold("refresh_token_reused", { ...own, client, storage, signedOut });
+});
+
+test("a token that is not keyturn's is over", async (context) => {
+  const own = await given(context);
+  const entry = JSON.parse(await own.storage.get());
+  const last = entry.r.at(-1) === "A" ? "B" : "A";
+  const storage = memoryStorage();
+  storage.set(JSON.stringify({ ...entry, r: entry.r.slice(0, -1) + last }));
+  const client = createClient({ baseUrl: own.front.url, clock: own.clock, storage });
+  context.after(() => client.dispose());
+  const signedOut = [];
+  client.on("signedOut", ({ reason }) => signedOut.push(reason));
+  await isTold("invalid_refresh_token", { ...own, client, storage, signedOut });
+});
+
+test("a session that was not used for too long is over", { skip: !process.env.KEYTURN_CLOCK }, async (context) => {
+  const own = await given(context);
+  await advance(8 * 86_400);
+  await isTold("session_expired", own);
+});

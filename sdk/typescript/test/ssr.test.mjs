@@ -1,0 +1,114 @@
+// A server that renders pages: many loaders with one cookie refresh once, and cookies that cannot be set harm nobody.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { cookiesOf, createServerClient } from "@keyturn/client/server";
+import { KEYTURN, PASSWORD, REFRESH, advance, person, proxy } from "./server.mjs";
+
+const NAME = "keyturn";
+
+// Cookies as frameworks have them: those of the request, and those that the response sets.
+function request(cookie, { isReadOnly = false } = {}) {
+  const set = [];
+  const jar = new Map(cookie === undefined ? [] : [[NAME, cookie]]);
+  const cookies = {
+    get: (name) => (jar.has(name) ? { name, value: jar.get(name) } : undefined),
+    set(name, value, attributes) {
+      if (isReadOnly) throw new Error("Cookies can only be modified in a Server Action or Route Handler");
+      assert.match(value, /^[\w.!-]*$/, "it needs no encoding");
+      jar.set(name, value);
+      set.push([name, value, attributes]);
+    },
+  };
+  return { cookies, set, sent: () => new Map(set.map(([name, value]) => [name, value])).get(NAME) };
+}
+
+const make = (cookies, options) => createServerClient({ baseUrl: KEYTURN, cookies, ...options });
+
+async function loggedIn(email) {
+  const { cookies, set, sent } = request();
+  await make(cookies).login({ email, password: PASSWORD });
+  const [[, , attributes]] = set;
+  assert.deepEqual(attributes, { httpOnly: true, secure: false, sameSite: "lax", path: "/", maxAge: 90 * 86_400 });
+  assert.ok(sent().length < 3000, String(sent().length));
+  return sent();
+}
+
+const counted = async (context) => {
+  const front = await proxy(context);
+  return Object.assign(front, { refreshes: () => front.requests.filter(({ path }) => path === REFRESH).length });
+};
+
+for (const [name, one] of [["in one request", true], ["in twenty requests", false]]) {
+  test(`twenty loaders ${name} with one stale cookie refresh once`, async (context) => {
+    const front = await counted(context);
+    const email = await person();
+    const cookie = await loggedIn(email);
+    await advance(1000);
+    const shared = request(cookie);
+    const each = Array.from({ length: 20 }, () => (one ? shared : request(cookie)));
+    const load = async ({ cookies }) => (await make(cookies, { baseUrl: front.url }).me()).user.email;
+    const seen = await Promise.all(each.map(load));
+    assert.deepEqual(new Set(seen), new Set([email]));
+    assert.equal(front.refreshes(), 1, JSON.stringify(front.requests.map(({ path, at }) => [path, at])));
+    const sent = new Set(each.map(({ sent }) => sent()));
+    assert.equal(sent.size, 1);
+    assert.notEqual([...sent][0], cookie);
+    for (const { set } of each) assert.equal(new Set(set.map(([, value]) => value)).size <= 2, true);
+    // A loader that comes late with the old cookie, and the next request with the new one.
+    for (const next of [cookie, [...sent][0]]) assert.equal(await load(request(next)), email);
+    assert.equal(front.refreshes(), 1);
+  });
+}
+
+test("cookies that cannot be set never throw, and the access token is used until it expires", async (context) => {
+  const front = await counted(context);
+  const email = await person();
+  const cookie = await loggedIn(email);
+  for (const { cookies } of [request(cookie, { isReadOnly: true }), { cookies: { get: () => cookie } }]) {
+    assert.equal((await make(cookies, { baseUrl: front.url }).me()).user.email, email);
+  }
+  // It is to be refreshed, and nobody is kept from calling by it.
+  await advance(700);
+  const { cookies } = request(cookie, { isReadOnly: true });
+  assert.equal((await make(cookies, { baseUrl: front.url }).me()).user.email, email);
+  await advance(300);
+  const late = request(cookie, { isReadOnly: true });
+  const error = await make(late.cookies, { baseUrl: front.url }).me().catch((thrown) => thrown);
+  assert.equal(error.kind, "read_only");
+  assert.equal(front.refreshes(), 0, "what could not be stored is not asked for");
+  // Where they can be set, it goes on; and then those that cannot set it know, too.
+  assert.equal((await make(request(cookie).cookies, { baseUrl: front.url }).me()).user.email, email);
+  assert.equal((await make(late.cookies, { baseUrl: front.url }).me()).user.email, email);
+  assert.equal(front.refreshes(), 1);
+});
+
+test("whoever has no cookie is nobody, and a session that has ended takes its cookie along", async (context) => {
+  const front = await counted(context);
+  const none = request();
+  assert.equal((await make(none.cookies).me().catch((error) => error)).kind, "signed_out");
+  assert.deepEqual(none.set, []);
+  const cookie = await loggedIn(await person());
+  const leaving = request(cookie);
+  await make(leaving.cookies).logout();
+  assert.equal(leaving.sent(), "");
+  assert.equal(leaving.set.at(-1)[2].maxAge, 0);
+  await advance(1000);
+  const late = request(cookie);
+  assert.equal((await make(late.cookies, { baseUrl: front.url }).me().catch((error) => error)).kind, "signed_out");
+  assert.equal(late.sent(), "");
+});
+
+test("a request and its response are enough", async () => {
+  const email = await person();
+  const first = cookiesOf(new Request("https://app.example", { headers: { cookie: "other=1; theme=dark" } }));
+  assert.equal(first.get("theme"), "dark");
+  await createServerClient({ baseUrl: KEYTURN, cookies: first, secure: true }).login({ email, password: PASSWORD });
+  const [line, ...others] = first.setCookie();
+  assert.deepEqual(others, []);
+  assert.match(line, /^__Host-keyturn=[\w.!-]+; Path=\/; Max-Age=7776000; HttpOnly; SameSite=Lax; Secure$/);
+  const headers = { cookie: `a=b; ${line.split(";")[0]}` };
+  const second = cookiesOf(new Request("https://app.example", { headers }));
+  const client = createServerClient({ baseUrl: KEYTURN, cookies: second, secure: true });
+  assert.equal((await client.me()).user.email, email);
+  assert.deepEqual(second.setCookie(), []);
+});
