@@ -223,18 +223,8 @@ fn deletion(own: &SessionSnapshot, error: Option<Text>) -> Confirmation {
 
 /// Returns the page whose button downloads the file with all that is stored about the owner, who has authenticated.
 pub(crate) fn ask_to_download(visitor: &Visitor) -> Reply {
-    let confirmation = Confirmation {
-        section: "account",
-        title: Text::of("data-export"),
-        question: Text::of("data-ready"),
-        button: Text::of("data-export"),
-        kind: "primary",
-        action: "/account/export",
-        back: PATH,
-        fields: Vec::new(),
-        error: None,
-    };
-    confirmation.reply(visitor, StatusCode::OK)
+    let download = Confirmation::of_file("account", Text::of("data-export"), "/account/export", PATH, Vec::new());
+    download.reply(visitor, StatusCode::OK)
 }
 
 /// Leads back to the page, which says once what was done.

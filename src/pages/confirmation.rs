@@ -30,6 +30,18 @@ pub(super) struct Confirmation {
 }
 
 impl Confirmation {
+    /// Returns the page whose button downloads a file, for an owner who has authenticated again.
+    pub(super) fn of_file(
+        section: &'static str,
+        title: Text,
+        action: &'static str,
+        back: &'static str,
+        fields: Vec<(&'static str, String)>,
+    ) -> Self {
+        let question = Text::of("data-ready");
+        Self { section, question, button: title.clone(), title, kind: "primary", action, back, fields, error: None }
+    }
+
     /// Returns the page.
     pub(super) fn reply(self, visitor: &Visitor, status: StatusCode) -> Reply {
         let language = visitor.language();

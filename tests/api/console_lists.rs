@@ -6,7 +6,7 @@ use keyturn::audit::Event;
 use crate::browser_sessions::Browser;
 use crate::console::{PAGES, console, page};
 use crate::pages::between;
-use crate::support::{Backend, Server};
+use crate::support::{Backend, PASSWORD, Server};
 
 both_backends! {
     what_the_console_tells_is_in_the_language_of_the_page,
@@ -139,6 +139,9 @@ async fn the_audit_log_is_downloaded_as_it_is_filtered(server: Server) {
     // It needs a recent login, as in the API.
     server.advance(601);
     assert!(browser.post("/admin/audit/export", &fields).await.text().contains("confirm_password"));
+    let confirmed = [&fields[..], &[("confirm_password", PASSWORD)]].concat();
+    let offered = browser.post("/admin/audit/export", &confirmed).await.assert_status(200).text();
+    assert!(offered.contains("name=\"event_type\" value=\"login.failed\"") && offered.contains("<h1"), "{offered}");
     let person = server.register().await;
     let mut nobody = Browser::logged_in(&server, &person.email).await;
     nobody.post("/admin/audit/export", &fields).await.assert_status(403);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
 use minijinja::{Value, context};
 use uuid::Uuid;
 
@@ -11,6 +12,7 @@ use super::{Console, Section, choices, show, submit};
 use crate::audit::{Actor, Audit, Entry, Event, Filter, Outcome, Page};
 use crate::http::Problem;
 use crate::http::body::FormBody;
+use crate::pages::confirmation::Confirmation;
 use crate::pages::handlers::ConsolePageResponses;
 use crate::pages::reply::{Answer, Reply};
 use crate::pages::typed::Typed;
@@ -105,7 +107,16 @@ pub(crate) async fn submit_export(
         if typed.is_refused() {
             return Err(Problem::invalid(Vec::new()).into());
         }
-        Ok(Reply::Whole(write(filter, &console.visitor.actor(&console.own)).await?))
+        let title = Text::of("activity-export");
+        let own = console.visitor.require_recent(form, console.own.clone(), title.clone()).await?;
+        // A browser that is sent a file stays on the page that it came from, here the question.
+        if Visitor::has_confirmed(form) {
+            let fields = FILTERS.into_iter().map(|name| (name, typed.value(name).to_owned())).collect();
+            let action = "/admin/audit/export";
+            let download = Confirmation::of_file("", title, action, Section::Audit.path(), fields);
+            return Ok(download.reply(console.visitor, StatusCode::OK));
+        }
+        Ok(Reply::Whole(write(filter, &console.visitor.actor(&own)).await?))
     };
     submit(visitor, form, work).await
 }
