@@ -43,7 +43,7 @@ export class Sessions {
     const now = this.now();
     session.issuedAt = now;
     session.expiresAt = now + REFRESH_TTL;
-    Object.assign(session, { seen: false, recovered: false });
+    session.seen = session.recovered = false;
     this.#issueAccess(session);
   }
 
@@ -55,9 +55,10 @@ export class Sessions {
     const header = { typ: "at+jwt", alg: "ES256", kid: "fake" };
     const body = `${encode(header)}.${encode({ ...claims, jti, sid: session.id, client_id: "keyturn", roles: ["user"] })}`;
     const text = `${body}.${randomBytes(64).toString("base64url")}`;
-    session.formerAccess = session.access;
-    session.access = { text, jti, until: now + this.accessTtl * 1000 };
-    this.#access.set(text, session);
+    // The former one is valid for the window.
+    if (session.access) session.access.until = Math.min(session.access.until, now + REPLAY_WINDOW);
+    session.access = { text, jti, session, until: now + this.accessTtl * 1000 };
+    this.#access.set(text, session.access);
   }
 
   /** Returns the session of a refresh token. */
@@ -74,10 +75,9 @@ export class Sessions {
     session.endedBy ??= reason;
   }
 
-  /** Refuses a session's access token from now on. */
+  /** Refuses all access tokens of a session from now on. */
   expireAccess(session) {
-    session.access.until = this.now();
-    if (session.formerAccess) session.formerAccess.until = this.now();
+    for (const access of this.#access.values()) if (access.session === session) access.until = this.now();
   }
 
   /** Forgets the session of a refresh token, as if it was another server's. */
@@ -88,22 +88,17 @@ export class Sessions {
 
   /** Judges an access token; returns its session or nothing. */
   use(text) {
-    const session = this.#access.get(text);
-    if (!session || !this.#sessions.has(session.id) || !this.isLive(session)) return undefined;
-    const { access, formerAccess } = session;
-    const isCurrent = access.text === text && this.now() < access.until;
-    const isFormer =
-      formerAccess?.text === text && this.now() < formerAccess.until && this.now() - session.issuedAt < REPLAY_WINDOW;
-    if (isCurrent) session.seen = true;
-    return isCurrent || isFormer ? session : undefined;
+    const access = this.#access.get(text);
+    if (!access || this.now() >= access.until) return undefined;
+    const { session } = access;
+    if (!this.#sessions.has(session.id) || !this.isLive(session)) return undefined;
+    if (session.access === access) session.seen = true;
+    return session;
   }
 
   /** Revokes an access token alone. */
   revokeAccess(text) {
-    const session = this.#access.get(text);
-    if (session?.access.text === text) session.access.until = this.now();
     this.#access.delete(text);
-    return session !== undefined;
   }
 
   /**

@@ -40,7 +40,7 @@ const WAYS = {
       return response;
     }
   },
-  hammers: class extends Client {
+  "hammers": class extends Client {
     pauseAfter() {
       return 0;
     }
@@ -63,9 +63,9 @@ const WAYS = {
     }
   },
   "writes a log": class extends Client {
-    async post(path, body, headers) {
-      console.error(`POST ${path} ${body}`);
-      return super.post(path, body, headers);
+    keep(grant, sent) {
+      console.error(`logged in with ${JSON.stringify(grant)}`);
+      return super.keep(grant, sent);
     }
   },
 };
