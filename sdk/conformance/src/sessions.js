@@ -57,7 +57,8 @@ export class Sessions {
     const text = `${body}.${randomBytes(64).toString("base64url")}`;
     // The former one is valid for the window.
     if (session.access) session.access.until = Math.min(session.access.until, now + REPLAY_WINDOW);
-    session.access = { text, jti, session, until: now + this.accessTtl * 1000 };
+    const until = now + this.accessTtl * 1000;
+    session.access = { text, session, generation: session.tokens.length, until };
     this.#access.set(text, session.access);
   }
 
@@ -92,7 +93,7 @@ export class Sessions {
     if (!access || this.now() >= access.until) return undefined;
     const { session } = access;
     if (!this.#sessions.has(session.id) || !this.isLive(session)) return undefined;
-    if (session.access === access) session.seen = true;
+    if (session.tokens.length === access.generation) session.seen = true;
     return session;
   }
 
