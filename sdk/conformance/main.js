@@ -51,7 +51,8 @@ function parsed() {
 }
 
 const options = parsed();
-const chosen = SCENARIOS.filter(({ name }) => options.only.length === 0 || options.only.some((text) => name.includes(text)));
+const isChosen = ({ name }) => options.only.length === 0 || options.only.some((text) => name.includes(text));
+const chosen = SCENARIOS.filter(isChosen);
 const print = (text) => process.stdout.write(text);
 if (options.help) {
   print(USAGE);

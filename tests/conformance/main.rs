@@ -51,8 +51,13 @@ fn run(mut command: Command) {
 }
 
 #[test]
-fn the_example_of_a_client_passes_and_bad_ones_are_found_out() {
-    run(node("test/clients.test.mjs"));
+fn the_example_of_a_client_passes() {
+    run(node("test/example.test.mjs"));
+}
+
+#[test]
+fn bad_clients_are_found_out() {
+    run(node("test/bad.test.mjs"));
 }
 
 async fn the_fake_server_judges_refreshes_as_a_server_does(backend: Backend) {

@@ -36,7 +36,8 @@ export async function drive(client) {
   for (const step of KEYTURN_STEPS.split(" ")) {
     const [, name, value, background] = /^(\w+)=?([\d.]*)(&?)$/.exec(step);
     const done = actions[name](value ? Number(value) : undefined);
-    const told = done.then(() => say({ step, ok: true })).catch(({ message }) => say({ step, ok: false, error: message }));
+    const failed = ({ message }) => say({ step, ok: false, error: message });
+    const told = done.then(() => say({ step, ok: true })).catch(failed);
     if (background) inBackground.push(told);
     else await told;
   }
@@ -45,4 +46,6 @@ export async function drive(client) {
 
 export const tell = (reason) => say({ signedOut: reason });
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) await drive(new Client(KEYTURN_URL, new Store(KEYTURN_FOLDER), tell));
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  await drive(new Client(KEYTURN_URL, new Store(KEYTURN_FOLDER), tell));
+}

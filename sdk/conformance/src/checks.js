@@ -62,8 +62,8 @@ function* usedOneKey(refreshes) {
 
 function* usedNewKeys(refreshes) {
   const used = new Map();
-  for (const { token, key } of refreshes) {
-    if (key && used.has(key) && used.get(key) !== token) yield "sent one key with several tokens";
+  for (const { token, key } of refreshes.filter((refresh) => refresh.key)) {
+    if (used.has(key) && used.get(key) !== token) yield "sent one key with several tokens";
     used.set(key, token);
   }
 }
@@ -110,45 +110,55 @@ function* keptTokensFrom(texts, tokens, where) {
   if (texts.some((text) => tokens.some((token) => hasPiece(text, token)))) yield where;
 }
 
-function* sentNothingAfterTheEnd(scenario, { refreshes, calls }, runs) {
+function* forgotTheTokens({ refreshes, calls }, runs) {
+  // Those starts at which nobody is logged in.
   const last = runs.filter((run) => expected(run).every(({ ok }) => ok === false));
   const from = Math.min(...last.map(({ startedAt }) => startedAt));
-  const late = [...refreshes, ...calls].filter(({ at }) => at > from);
-  if (late.length > 0) yield "came back with a token of a session that was over";
+  if ([...refreshes, ...calls].some(({ at }) => at > from)) yield "came back with a token of a session that was over";
+}
+
+function* refreshedAtMost(count, refreshes) {
+  if (refreshes.length > count) yield `${refreshes.length} refreshes`;
+}
+
+function* gaveUp(refreshes) {
+  for (const { waitedFor } of refreshes) if (waitedFor) yield `waited for ${waitedFor} seconds`;
+}
+
+function* endedTheSession({ sessions }) {
+  if (sessions.all().some((session) => sessions.isLive(session))) yield "it is still live";
 }
 
 /** Returns the checks of a scenario, each with what was wrong. */
 export function judge(scenario, fake, runs) {
   const { signedOut, kills = 0, mostRefreshes = Infinity, mayChangeKeys, mayPresentReplaced, endsSession } = scenario;
   const { refreshes } = fake;
-  const isRepeated = [...keysByToken(refreshes).values()].some((keys) => keys.length > 1);
   const tokens = tokensOf(fake);
-  const tooMany = refreshes.length > mostRefreshes ? [`${refreshes.length} refreshes`] : [];
-  const isLive = endsSession && fake.sessions.all().some((session) => fake.sessions.isLive(session));
-  const overdue = refreshes.filter(({ waitedFor }) => waitedFor).map(({ waitedFor }) => `it waited for ${waitedFor} seconds`);
   const output = runs.map((run) => run.output);
-  const all = [
+  const checks = [
     ["did each step", didEachStep(runs)],
-    kills > 0 && ["could be killed", wasKilled(runs, kills)],
     [signedOut ? `signed out once: ${signedOut}` : "did not sign out", saidWhoIsLoggedIn(runs, signedOut)],
-    refreshes.length > 0 &&
-      !mayChangeKeys && [
-        isRepeated ? "sent the same token again with the same key" : "sent a key with its token",
-        usedOneKey(refreshes),
-      ],
-    refreshes.length > 1 && ["used a new key for each refresh", usedNewKeys(refreshes)],
-    refreshes.length > 0 && !mayPresentReplaced && ["presented no token that it had replaced", presentedNothingOld(refreshes)],
-    mostRefreshes < Infinity && [`did not refresh more than ${mostRefreshes} times`, tooMany],
-    refreshes.length > 0 && [`did not hammer: at most ${MOST_IN_TEN_SECONDS} refreshes in ten seconds`, didNotHammer(refreshes)],
-    refreshes.some(({ retryAfter }) => retryAfter) && ["waited for Retry-After", waited(refreshes)],
-    overdue.length > 0 && ["gave up waiting for an answer", overdue],
-    endsSession && ["ended the session at the server", isLive ? ["it is still live"] : []],
-    signedOut && ["forgot the tokens", sentNothingAfterTheEnd(scenario, fake, runs)],
-    ["sent no token elsewhere", keptTokensFrom(fake.elsewhere, tokens, "the other server got one")],
-    ["put no token into a URL", keptTokensFrom(fake.urls, tokens, "it did")],
-    ["put no token into its output", keptTokensFrom(output, tokens, "it did")],
   ];
-  return all.filter(Boolean).map(([name, found]) => {
+  const check = (name, found) => checks.push([name, found]);
+  if (kills > 0) check("could be killed", wasKilled(runs, kills));
+  if (refreshes.length > 0) {
+    if (!mayChangeKeys) check("sent the same token again with the same key", usedOneKey(refreshes));
+    check("used a new key for each refresh", usedNewKeys(refreshes));
+    if (!mayPresentReplaced) check("presented no token that it had replaced", presentedNothingOld(refreshes));
+    if (refreshes.some(({ retryAfter }) => retryAfter)) check("waited for Retry-After", waited(refreshes));
+    check("gave up waiting for an answer", gaveUp(refreshes));
+    check(`did not hammer: at most ${MOST_IN_TEN_SECONDS} refreshes in ten seconds`, didNotHammer(refreshes));
+  }
+  if (mostRefreshes < Infinity) {
+    const name = `did not refresh more often than needed: ${mostRefreshes} at most`;
+    check(name, refreshedAtMost(mostRefreshes, refreshes));
+  }
+  if (endsSession) check("ended the session at the server", endedTheSession(fake));
+  if (signedOut) check("forgot the tokens", forgotTheTokens(fake, runs));
+  check("sent no token elsewhere", keptTokensFrom(fake.elsewhere, tokens, "the other server got one"));
+  check("put no token into a URL", keptTokensFrom(fake.urls, tokens, "there is one in a URL"));
+  check("put no token into its output", keptTokensFrom(output, tokens, "it printed one"));
+  return checks.map(([name, found]) => {
     const wrong = [...found];
     return { name, isMet: wrong.length === 0, ...(wrong.length > 0 && { wrong }) };
   });

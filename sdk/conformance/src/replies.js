@@ -11,9 +11,9 @@ export const json = (status, body, headers = {}) => ({
 /** A refusal of keyturn's (docs/errors.md). */
 export function problem(status, code, headers = {}) {
   const retryable = status === 429 || status >= 500 || status === 408;
-  const about = { type: `urn:keyturn:problem:${code}`, title: STATUS_CODES[status], status, detail: `This is ${code}.` };
+  const about = { title: STATUS_CODES[status], status, detail: `This is ${code}.`, code, request_id: randomUUID() };
   const type = { "content-type": "application/problem+json" };
-  return json(status, { ...about, code, request_id: randomUUID(), retryable }, { ...type, ...headers });
+  return json(status, { type: `urn:keyturn:problem:${code}`, ...about, retryable }, { ...type, ...headers });
 }
 
 /** A refused access token (RFC 6750 §3). */

@@ -22,7 +22,7 @@ export function inJson(results) {
   const scenarios = results.map(({ name, isMet, checks }) => ({
     name,
     passed: isMet,
-    checks: checks.map((check) => ({ name: check.name, passed: check.isMet, ...(check.wrong && { wrong: check.wrong }) })),
+    checks: checks.map(({ name: check, isMet: passed, wrong }) => ({ name: check, passed, ...(wrong && { wrong }) })),
   }));
   const passed = scenarios.filter((scenario) => scenario.passed).length;
   return `${JSON.stringify({ passed, failed: scenarios.length - passed, scenarios }, null, 2)}\n`;

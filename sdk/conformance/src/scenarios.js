@@ -35,7 +35,8 @@ function faulty(name, { play, times = 2, retryAfter, isAboutStore = false }) {
 
 function final(reason, happens, more = {}) {
   const name = `the session is over: ${reason}`;
-  return { name, runs: [["login call call!"], ["call!"]], signedOut: reason, mostRefreshes: 1, afterCall: happens, ...more };
+  const runs = [["login call call!"], ["call!"]];
+  return { name, runs, signedOut: reason, mostRefreshes: 1, afterCall: happens, ...more };
 }
 
 const FINALS = [
@@ -123,11 +124,13 @@ const clock = (name, ahead) => ({
   mostRefreshes: 2,
 });
 
+const dated = (name) => faulty(name, FAULTS["429 with a date"]);
+
 const TIMES = [
   clock("ten years behind", 10 * YEAR),
   clock("ten years ahead", -10 * YEAR),
-  { ...faulty("429 with a date, and the device's clock is ten years behind", FAULTS["429 with a date"]), ahead: 10 * YEAR },
-  { ...faulty("429 with a date, and the device's clock is ten years ahead", FAULTS["429 with a date"]), ahead: -10 * YEAR },
+  { ...dated("429 with a date, and the device's clock is ten years behind"), ahead: 10 * YEAR },
+  { ...dated("429 with a date, and the device's clock is ten years ahead"), ahead: -10 * YEAR },
   {
     name: "keyturn is away for eight seconds",
     runs: [["login call call"]],
@@ -144,13 +147,14 @@ const refusedOnce = (name, reply) => ({
   mostRefreshes: 1,
 });
 
-const stepUp = challenge("insufficient_user_authentication", ", max_age=600");
+const stepUp = "insufficient_user_authentication";
+const stepUpReply = problem(401, stepUp, challenge(stepUp, ", max_age=600"));
 
 const CALLS = [
   refusedOnce("401 with a page", page(401)),
   refusedOnce("403 with a page", page(403)),
   refusedOnce("503 with a page", page(503)),
-  { ...refusedOnce("a demand for a recent login", problem(401, "insufficient_user_authentication", stepUp)), mostRefreshes: 0 },
+  { ...refusedOnce("a demand for a recent login", stepUpReply), mostRefreshes: 0 },
   {
     name: "a call gets 401 invalid_token for three seconds, however fresh the token is",
     runs: [["login call try? call"]],

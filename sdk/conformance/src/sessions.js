@@ -50,10 +50,10 @@ export class Sessions {
   #issueAccess(session) {
     const now = this.now();
     const seconds = Math.floor(now / 1000);
-    const jti = randomUUID();
-    const claims = { iss: "fake", sub: session.id, aud: "keyturn", iat: seconds, nbf: seconds, exp: seconds + this.accessTtl };
+    const times = { iat: seconds, nbf: seconds, exp: seconds + this.accessTtl };
+    const who = { iss: "fake", sub: session.id, aud: "keyturn", client_id: "keyturn", roles: ["user"] };
     const header = { typ: "at+jwt", alg: "ES256", kid: "fake" };
-    const body = `${encode(header)}.${encode({ ...claims, jti, sid: session.id, client_id: "keyturn", roles: ["user"] })}`;
+    const body = `${encode(header)}.${encode({ ...who, ...times, jti: randomUUID(), sid: session.id })}`;
     const text = `${body}.${randomBytes(64).toString("base64url")}`;
     // The former one is valid for the window.
     if (session.access) session.access.until = Math.min(session.access.until, now + REPLAY_WINDOW);
