@@ -56,6 +56,11 @@ fn the_example_of_a_client_passes() {
 }
 
 #[test]
+fn the_client_of_a_guide_passes() {
+    run(node("test/guide.test.mjs"));
+}
+
+#[test]
 fn bad_clients_are_found_out() {
     run(node("test/bad.test.mjs"));
 }

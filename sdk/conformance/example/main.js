@@ -6,7 +6,7 @@ const { KEYTURN_URL, KEYTURN_ELSEWHERE, KEYTURN_FOLDER, KEYTURN_EMAIL, KEYTURN_P
 const say = (line) => console.log(JSON.stringify(line));
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
-export async function drive(client) {
+export async function drive(client, isSignedOut = (error) => error instanceof SignedOut) {
   const get = async (url) => {
     const response = await client.fetch(url);
     if (response.status !== 200) throw new Error(`refused with ${response.status}`);
@@ -18,7 +18,7 @@ export async function drive(client) {
       try {
         return await attempt();
       } catch (error) {
-        if (error instanceof SignedOut || (tries -= 1) === 0) throw error;
+        if (isSignedOut(error) || (tries -= 1) === 0) throw error;
         await sleep(1);
       }
     }

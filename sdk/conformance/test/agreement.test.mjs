@@ -199,7 +199,7 @@ async function wander(seed, length) {
     const key = pick([own, own, `a-foreign-key-${index}-`, undefined]);
     const [, , code] = await play(["refresh", `refresh${presented}`, ...(key ? [key] : [])]);
     isOver = ["refresh_token_reused", "session_revoked"].includes(code) && presented === refresh;
-    if (below(3) === 0) await play(["me", `access${Math.max(access - below(3), 0)}`]);
+    if (below(3) === 0) await play(["me", `access${Math.max(access - below(2), 0)}`]);
     // Never so that a limit is nearly met: requests take their time.
     await play(["advance", pick(PAUSES)]);
   }
