@@ -1,7 +1,9 @@
 // The scenarios: what a client is told to do, what the server does meanwhile, and what is expected.
 //
 // `runs` are the steps of each start of the client; those in an inner list are started at once. `!` marks a step that
-// cannot succeed, `?` one that may or may not. Once `expireAfter` calls have succeeded, all access tokens are refused.
+// cannot succeed, `?` one that may or may not. Once `expireAfter` calls have succeeded (1), all access tokens are refused,
+// so that the next call needs a refresh. `onRefresh` and `onCall` return true if they have answered. `mayChangeKeys` and
+// `mayPresentReplaced` take back what is else expected of each refresh.
 import { challenge, empty, page, problem, send } from "./replies.js";
 import { FAULTS } from "./faults.js";
 import { FINAL } from "./sessions.js";
