@@ -4,7 +4,7 @@ import { copyFileSync, existsSync } from "node:fs";
 
 const folder = process.argv[2];
 const REFRESH = "/api/v1/sessions/refresh";
-const LOGOUT = "/api/v1/auth/logout";
+const REVOKE = "/oauth/revoke";
 
 const answer = (status, body, headers = {}) =>
   new Response(status === 204 ? null : typeof body === "string" ? body : JSON.stringify(body ?? {}), {
@@ -12,6 +12,7 @@ const answer = (status, body, headers = {}) =>
     headers: { "retry-after": "0", ...headers },
   });
 const pair = (number) => answer(200, { access_token: `a${number}`, refresh_token: `r${number}`, refresh_after: 300 });
+const problem = (status, code) => answer(status, { type: `urn:keyturn:problem:${code}`, code });
 const lost = () => {
   throw new TypeError("fetch failed");
 };
@@ -19,21 +20,21 @@ const lost = () => {
 // An answer of a refresh, and what it means: the session is over, an error, or another try.
 const MEANINGS = [
   ...["invalid_refresh_token", "refresh_token_reused", "session_revoked", "session_expired"].map((code) => [
-    () => answer(401, { code }),
+    () => problem(401, code),
     "over",
   ]),
-  [() => answer(401, { code: "invalid_client" }), "error"],
+  [() => problem(401, "invalid_client"), "error"],
   [() => answer(401, "<html>a proxy asks for a password</html>"), "error"],
-  [() => answer(400, { code: "invalid_idempotency_key" }), "error"],
-  [() => answer(403, { code: "origin_not_allowed" }), "error"],
+  [() => problem(400, "invalid_idempotency_key"), "error"],
+  [() => problem(403, "origin_not_allowed"), "error"],
   [() => answer(403, "<html>a firewall</html>"), "error"],
   [() => answer(404, "<html>not here</html>"), "error"],
-  [() => answer(422, { code: "invalid_input" }), "error"],
+  [() => problem(422, "invalid_input"), "error"],
   [() => answer(408), "again"],
-  [() => answer(429, { code: "too_many_requests" }), "again"],
-  [() => answer(500, { code: "internal_error" }), "again"],
+  [() => problem(429, "too_many_requests"), "again"],
+  [() => problem(500, "internal_error"), "again"],
   [() => answer(502, "<html>a proxy</html>"), "again"],
-  [() => answer(503, { code: "database_unavailable" }), "again"],
+  [() => problem(503, "database_unavailable"), "again"],
   [lost, "again"],
 ];
 
@@ -81,12 +82,12 @@ async function mobileApp() {
   for (const refreshAt of [0, Date.now() + 300_000]) {
     for (const away of [lost, () => new Promise(() => {})]) {
       const [session, kept] = logged(refreshAt);
-      network({ [REFRESH]: [away], [LOGOUT]: [away] });
+      network({ [REFRESH]: [away], [REVOKE]: [away] });
       const leaving = session.logout();
       if (away === lost) await leaving;
       else await new Promise((resolve) => setTimeout(resolve));
       assert.equal(kept.text, null);
-      assert.equal(await outcome(() => session.fetch("http://api.example/"), SessionOver), "over");
+      assert.equal(await outcome(() => session.fetch("http://keyturn.example/"), SessionOver), "over");
     }
   }
 
@@ -104,12 +105,19 @@ async function mobileApp() {
 
   // With a network the session ends on the server, even where the access token has expired.
   {
-    const [session] = logged();
-    const expired = () => answer(401, { code: "invalid_token" });
-    const calls = network({ [LOGOUT]: [expired, () => answer(204)], [REFRESH]: [() => pair(1)] });
+    const [session] = logged(0);
+    let body;
+    const calls = network({ [REVOKE]: [(init) => ((body = init.body), answer(200))] });
     await session.logout();
-    const sent = calls.map(({ path, authorization }) => [path, authorization]);
-    assert.deepEqual(sent, [[LOGOUT, "Bearer a0"], [REFRESH, undefined], [LOGOUT, "Bearer a1"]]);
+    assert.deepEqual([calls.map(({ path }) => path), body], [[REVOKE], "token=r0"]);
+  }
+
+  // Other servers get no token.
+  {
+    const [session] = logged();
+    const calls = network({ "/": [() => answer(200)] });
+    for (const host of ["keyturn.example", "elsewhere.example"]) await session.fetch(`http://${host}/`);
+    assert.deepEqual(calls.map(({ authorization }) => authorization), ["Bearer a0", undefined]);
   }
 }
 
@@ -124,7 +132,7 @@ async function singlePageApp() {
   };
   const { SessionOver, me } = await import(`${folder}/auth.mjs`);
   const ME = "/api/v1/auth/me";
-  const expired = () => answer(401, { code: "invalid_token" });
+  const expired = () => problem(401, "invalid_token");
   const elsewhere = [[409, "already_refreshed"], [503, "refresh_token_replaced"]].map(([status, code]) => [
     () => answer(status, { code }),
     "elsewhere",
