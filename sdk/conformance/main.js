@@ -65,6 +65,10 @@ if (options.list) {
 if (options.command.length === 0) fail("there is no COMMAND");
 if (chosen.length === 0) fail("no scenario has such a name");
 
+// The clients, which are in groups of their own, end with the kit.
+process.setMaxListeners(0);
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+
 const results = new Array(chosen.length);
 const isText = options.json !== "-";
 let next = 0;

@@ -55,7 +55,7 @@ pub(crate) struct HourlyStats {
     pub refreshes: BTreeMap<String, i64>,
     /// Attempts that were refused, by rate limit.
     pub limited: BTreeMap<String, i64>,
-    /// The sessions that were live when the hour began, or when a server was started in it, by the type of their device.
+    /// The sessions that were live when the hour began, or when a server was started in it, by type of device.
     pub live: BTreeMap<String, i64>,
 }
 

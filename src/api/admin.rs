@@ -332,7 +332,7 @@ pub(super) struct HourlyStats {
     refreshes: BTreeMap<String, i64>,
     /// Attempts that were refused, by rate limit.
     limited: BTreeMap<String, i64>,
-    /// The sessions that were live when the hour began, or when a server was started in it, by the type of their device.
+    /// The sessions that were live when the hour began, or when a server was started in it, by type of device.
     live: BTreeMap<String, i64>,
 }
 

@@ -146,8 +146,13 @@ impl Visitor {
             back => self.former_page(),
             fields => fields.collect::<Vec<_>>(),
         };
-        let (status, headers) = (problem.status_code(), problem.headers().to_vec());
-        self.page(PageReply { status, template: "later.html", values, form_target: None, headers })
+        self.page(PageReply {
+            status: problem.status_code(),
+            template: "later.html",
+            values,
+            form_target: None,
+            headers: problem.headers().to_vec(),
+        })
     }
 
     fn refuse_plainly(&self, problem: &Problem) -> HttpResponse {

@@ -43,6 +43,9 @@ pub(super) const MARK: &str = "form";
 /// The form of a page.
 pub(crate) type SentForm = Result<FormBody, Problem>;
 
+/// The fields of a form with their values.
+pub(super) type SentFields = Vec<(String, Zeroizing<String>)>;
+
 /// A request for a page.
 pub(crate) struct Visitor {
     pub(super) request: HttpRequest,
@@ -54,7 +57,7 @@ pub(crate) struct Visitor {
     /// The session of the person who is logged in, once it was found.
     pub(super) found: RefCell<Option<SessionSnapshot>>,
     /// The fields of the form that was sent, if the page of a refusal may keep them.
-    pub(super) sent: RefCell<Option<Vec<(String, Zeroizing<String>)>>>,
+    pub(super) sent: RefCell<Option<SentFields>>,
     /// The changes of cookies that the answer makes.
     pub(super) cookies: RefCell<Vec<SessionCookie>>,
     /// What the answer says of the notice for the next page: another one, or none if it is empty.
@@ -178,7 +181,7 @@ impl Visitor {
     /// Keeps the fields of a form for the page of a refusal, unless one of them is a secret, which is typed again.
     fn keep(&self, form: &FormBody) {
         let is_secret = |name: &str| name.contains("password") || name.contains("code");
-        let fields: Vec<_> = form.fields().filter(|(name, _)| name != ACCOUNT).collect();
+        let fields: SentFields = form.fields().filter(|(name, _)| name != ACCOUNT).collect();
         self.sent.replace((!fields.iter().any(|(name, _)| is_secret(name))).then_some(fields));
     }
 

@@ -139,6 +139,13 @@ fn the_package_is_small_and_its_types_are_the_servers() {
 }
 
 #[test]
+fn the_client_passes_the_conformance_kit() {
+    let folder = package();
+    let kit = Path::new(ROOT).join("sdk/conformance/main.js");
+    run(node(&folder, &[kit.to_str().unwrap(), "--", "node", "test/conformance.mjs"]));
+}
+
+#[test]
 fn calls_get_the_token_where_they_should() {
     test("test/fetch.test.mjs");
 }

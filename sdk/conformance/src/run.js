@@ -34,17 +34,15 @@ function start(steps, command, environment, patience) {
   createInterface({ input: child.stdout }).on("line", (line) => {
     run.output += `${line}\n`;
     const said = line.startsWith("{") && parse(line);
-    if (said && ("step" in said || "signedOut" in said)) run.lines.push({ ...said, at: performance.now() });
+    if (said && ("step" in said || "signedOut" in said)) run.lines.push(said);
   });
   child.stderr.on("data", (bytes) => (run.output += bytes));
+  child.on("error", (error) => (run.output += error.message));
+  process.once("exit", end);
   run.ended = new Promise((resolve) => {
-    child.on("error", (error) => {
-      run.output += error.message;
-      clearTimeout(timer);
-      resolve();
-    });
     child.on("close", () => {
       clearTimeout(timer);
+      process.off("exit", end);
       resolve();
     });
   });

@@ -49,7 +49,7 @@ async function isFoundOut(way, scenario, check) {
   }
 }
 
-test("a client fails where it should, and nowhere else", { concurrency: 4 }, async (context) => {
+test("a client fails where it should, and nowhere else", { concurrency: 2 }, async (context) => {
   const ways = Object.entries(BAD);
   await Promise.all(ways.map(([way, expected]) => context.test(`if it ${way}`, () => isFoundOut(way, ...expected))));
 });
