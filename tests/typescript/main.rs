@@ -142,7 +142,8 @@ fn the_package_is_small_and_its_types_are_the_servers() {
 fn the_client_passes_the_conformance_kit() {
     let folder = package();
     let kit = Path::new(ROOT).join("sdk/conformance/main.js");
-    run(node(&folder, &[kit.to_str().unwrap(), "--", "node", "test/conformance.mjs"]));
+    let program = variable("KEYTURN_TEST_NODE");
+    run(node(&folder, &[kit.to_str().unwrap(), "--", &program, "test/conformance.mjs"]));
 }
 
 #[test]
