@@ -1,7 +1,7 @@
 // Shows pages in Chromium as different people have them, and reports what is wrong with any.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
 const given = JSON.parse(process.argv[2]);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -18,14 +18,7 @@ const ways = [
   { name: "right to left", language: "ar-XB", viewport: { width: 320, height: 640 }, colorScheme: "dark" },
 ];
 
-const browser = await chromium.launch({
-  executablePath: given.chromium,
-  args: [
-    ...["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"],
-    ...["--disable-background-networking", "--disable-component-update"],
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-  ],
-});
+const browser = await launch(given.chromium);
 
 // Runs in the page: returns texts that are seen or read out and are neither in brackets nor marked as not to be
 // translated.

@@ -1,15 +1,8 @@
 // Uses the API explorer in Chromium: registers, and sends requests with a path, a query and a body.
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
 const { chromium: executablePath, url, password } = JSON.parse(process.argv[2]);
-const browser = await chromium.launch({
-  executablePath,
-  args: [
-    ...["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"],
-    ...["--disable-background-networking", "--disable-component-update"],
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-  ],
-});
+const browser = await launch(executablePath);
 const page = await browser.newPage();
 const hosts = new Set();
 const errors = [];

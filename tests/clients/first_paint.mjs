@@ -1,16 +1,9 @@
 // Reports whether pages look the same when a browser first paints them and once they have loaded. Styles hold the
 // first paint up, and scripts run after it: without scripts a page stays as it was painted first.
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
 const given = JSON.parse(process.argv[2]);
-const browser = await chromium.launch({
-  executablePath: given.chromium,
-  args: [
-    ...["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"],
-    ...["--disable-background-networking", "--disable-component-update"],
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-  ],
-});
+const browser = await launch(given.chromium);
 const report = {};
 for (const path of given.paths) {
   const pictures = [];

@@ -1,7 +1,7 @@
 // Calls keyturn, and an app behind forward authentication, from pages of several origins in Chromium.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
 const given = JSON.parse(process.argv[2]);
 const at = (host) => `https://${host}.localhost:${given.port}`;
@@ -35,14 +35,7 @@ const server = createServer((request, response) => {
 });
 await new Promise((listening) => server.listen(given.app_port, "127.0.0.1", listening));
 
-const browser = await chromium.launch({
-  executablePath: given.chromium,
-  args: [
-    ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"],
-    ...["--disable-background-networking", "--disable-component-update"],
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE *.localhost, EXCLUDE 127.0.0.1",
-  ],
-});
+const browser = await launch(given.chromium, "MAP * ~NOTFOUND, EXCLUDE *.localhost, EXCLUDE 127.0.0.1");
 
 async function open(context, origin) {
   const page = await context.newPage();

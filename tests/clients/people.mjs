@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
 const given = JSON.parse(process.argv[2]);
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -22,14 +22,7 @@ const agents = {
 const password = "seven ravens over the harbour";
 const other = "copper lantern beneath willows";
 
-const browser = await chromium.launch({
-  executablePath: given.chromium,
-  args: [
-    ...["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"],
-    ...["--disable-background-networking", "--disable-component-update"],
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE 127.0.0.2",
-  ],
-});
+const browser = await launch(given.chromium, "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE 127.0.0.2");
 
 const report = { wrong: [], pages: 0, live: 0, ended: 0 };
 

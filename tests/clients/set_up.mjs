@@ -1,15 +1,8 @@
 // Sets a server up on its first page, by keyboard, and reports where that leads to.
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
 const given = JSON.parse(process.argv[2]);
-const browser = await chromium.launch({
-  executablePath: given.chromium,
-  args: [
-    ...["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"],
-    ...["--disable-background-networking", "--disable-component-update"],
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-  ],
-});
+const browser = await launch(given.chromium);
 const begun = performance.now();
 const context = await browser.newContext({ locale: "en", javaScriptEnabled: given.script });
 const page = await context.newPage();

@@ -1,5 +1,5 @@
 // Uses the page of the guide to single-page apps in Chromium: logs in, ends another device, loses cookies, logs out.
-import { chromium } from "playwright-core";
+import { launch } from "./chromium.mjs";
 
 const { chromium: executablePath, keyturn, app, email, password } = JSON.parse(process.argv[2]);
 const json = { "content-type": "application/json" };
@@ -7,14 +7,7 @@ const post = (path, body) =>
   fetch(`${keyturn.replace("localhost", "127.0.0.1")}${path}`, { method: "POST", headers: json, body: JSON.stringify(body) });
 await post("/api/v1/auth/register", { email, password, device_name: "phone" });
 
-const browser = await chromium.launch({
-  executablePath,
-  args: [
-    ...["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"],
-    ...["--disable-background-networking", "--disable-component-update"],
-    "--host-resolver-rules=MAP localhost 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-  ],
-});
+const browser = await launch(executablePath, "MAP localhost 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1");
 const context = await browser.newContext();
 const page = await context.newPage();
 
