@@ -168,8 +168,9 @@ async fn a_server_that_ends_says_so(backend: Backend) {
     let client = process.reader().await;
     let reader = Reader::start(vec![process.address], &client, None);
     until_synced(&reader).await;
-    let waiting =
-        poll(&process, &client, Some(&reader.told(|told| told.cursor.clone().unwrap())), 30).begin().await.unwrap();
+    let poll = poll(&process, &client, Some(&reader.told(|told| told.cursor.clone().unwrap())), 30);
+    let mut waiting = poll.header("expect", "100-continue").begin().await.unwrap();
+    waiting.under_way().await;
     process.terminate();
     until("a bye", async || reader.told(|told| (told.byes == 1).then_some(()))).await;
     assert_eq!(sids(&page(&waiting.answer().await.unwrap())).len(), 0);

@@ -135,6 +135,15 @@ pub struct Pending {
 }
 
 impl Pending {
+    /// Returns once the server is at work on the request, which has the header `Expect: 100-continue` (RFC 9110,
+    /// section 10.1.1). A connection that it has not yet accepted is lost when it ends.
+    pub async fn under_way(&mut self) {
+        let mut interim = *b"HTTP/1.1 100 Continue\r\n\r\n";
+        let read = tokio::time::timeout(PATIENCE, self.stream.read_exact(&mut interim)).await;
+        read.expect("the server is at work on the request").unwrap();
+        assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    }
+
     /// Reads until the server closes the connection.
     pub async fn answer(mut self) -> Result<Response> {
         let mut bytes = Vec::new();
