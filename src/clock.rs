@@ -22,6 +22,8 @@ pub struct Clock {
 struct Inner {
     /// The time that has passed for everything, the database included.
     ahead_millis: AtomicI64,
+    /// The real time at which the clock stands still; 0 while it runs.
+    held_millis: AtomicI64,
     /// What is wrong with this clock alone.
     wrong_millis: AtomicI64,
     database: RwLock<Option<DatabaseTime>>,
@@ -47,10 +49,9 @@ pub struct ClockSkew {
 impl Clock {
     /// Returns the current time.
     pub fn now(&self) -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "the only place that reads the time")]
-        let now = jiff::Timestamp::now().as_millisecond();
         let wrong = self.inner.wrong_millis.load(Ordering::Relaxed);
-        Timestamp::from_millis(self.ahead(now).saturating_add(wrong))
+        let real = self.held().unwrap_or_else(real_millis);
+        Timestamp::from_millis(self.ahead(real).saturating_add(wrong))
     }
 
     /// Returns the current time of the database, as of the last time that was read from it. By it rows are deleted or
@@ -106,18 +107,37 @@ impl Clock {
         self.inner.ahead_millis.fetch_add(millis, Ordering::Relaxed);
     }
 
+    /// Stops the clock and all its clones, with the database's, so that only [`Self::advance`] moves them: for tests of
+    /// short times, however slow the machine is.
+    pub fn hold(&self) {
+        self.inner.held_millis.store(real_millis(), Ordering::Relaxed);
+    }
+
     /// Makes the clock and all its clones wrong by this many milliseconds, unlike the database's: for tests.
     pub fn set_wrong(&self, millis: i64) {
         self.inner.wrong_millis.store(millis, Ordering::Relaxed);
     }
 
+    /// Returns the time of the database as it was read; none while this clock stands for it, too.
     fn database(&self) -> Option<DatabaseTime> {
+        if self.held().is_some() {
+            return None;
+        }
         *self.inner.database.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ahead(&self, millis: i64) -> i64 {
         millis.saturating_add(self.inner.ahead_millis.load(Ordering::Relaxed))
     }
+
+    fn held(&self) -> Option<i64> {
+        Some(self.inner.held_millis.load(Ordering::Relaxed)).filter(|millis| *millis != 0)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the time")]
+fn real_millis() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
 }
 
 #[cfg(test)]
@@ -132,6 +152,17 @@ mod tests {
         let before = clock.now();
         clock.clone().advance(HOUR);
         assert!(clock.now().since(before) >= HOUR);
+    }
+
+    #[test]
+    fn a_clock_that_is_held_is_only_moved_by_hand() {
+        let clock = Clock::default();
+        clock.hold();
+        let before = clock.now();
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!((clock.clone().now(), clock.database_now()), (before, before));
+        clock.advance(HOUR);
+        assert_eq!((clock.now(), clock.database_now()), (before.plus(HOUR), before.plus(HOUR)));
     }
 
     #[test]
