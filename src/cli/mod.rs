@@ -19,6 +19,7 @@ mod serve;
 mod service;
 mod session;
 mod signals;
+mod testing;
 mod transfer;
 mod user;
 
@@ -77,6 +78,12 @@ enum Command {
     /// Run the server.
     #[command(after_help = "Example:\n  keyturn serve --config /etc/keyturn.toml")]
     Serve,
+    /// Run a server for the tests of an app: fresh, on a port of this machine alone, with a clock that they set ahead.
+    #[command(after_help = "Example:\n  keyturn testing ALLOWED_ORIGINS=http://localhost:3000\n\n\
+        Prints a line of JSON once it serves, with its url and its data_dir, where its emails are in the folder outbox.\n\
+        A line such as {\"advance_seconds\": 900} on standard input sets its clock ahead, and is answered with the new\n\
+        time. It ends, and everything that it has stored is deleted, when standard input ends.")]
+    Testing(testing::TestingArguments),
     /// Bring the database to the schema of this version.
     #[command(after_help = "Examples:\n  keyturn migrate\n  keyturn migrate --check")]
     Migrate(MigrateArguments),
@@ -123,6 +130,7 @@ impl Command {
     const fn has_json(&self) -> bool {
         match self {
             Self::Serve
+            | Self::Testing(_)
             | Self::Monitoring(_)
             | Self::Completions { .. }
             | Self::Config(ConfigCommand::Docs | ConfigCommand::Openapi) => false,
@@ -174,7 +182,7 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Outcome {
     let file = arguments.config;
     let form = if arguments.json { Form::Json } else { Form::Text };
-    if !matches!(arguments.command, Command::Serve) {
+    if !matches!(arguments.command, Command::Serve | Command::Testing(_)) {
         signals::end_command()?;
     }
     if arguments.json && !arguments.command.has_json() {
@@ -183,6 +191,7 @@ fn run(arguments: Arguments) -> Outcome {
     }
     match arguments.command {
         Command::Serve => serve::run(file),
+        Command::Testing(testing) => testing::run(testing),
         Command::Migrate(migrate) if migrate.check => list_pending(file, form),
         Command::Migrate(_) => run_migrate(file, form),
         Command::User(user::Command::Import(import)) if import.check => {

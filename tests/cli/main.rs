@@ -31,6 +31,7 @@ mod second_factors;
 mod service;
 mod serving;
 mod signals;
+mod testing;
 mod transfer;
 mod users;
 

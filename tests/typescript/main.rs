@@ -41,6 +41,7 @@ both_backends! {
     only_four_answers_end_a_session,
     the_time_of_a_device_does_not_matter,
     a_client_that_is_killed_goes_on,
+    a_household_is_logged_out_by_nothing,
     browser_tabs_share_a_session_without_a_lock,
     browser_cookies_are_out_of_reach_of_scripts,
     a_server_refreshes_once_for_all_its_loaders,
@@ -59,11 +60,11 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A folder with the package, built, beside the packages of npm.
-fn package() -> Folder {
+/// A folder with a package of `sdk/`, beside the packages of npm and the one for tests.
+fn sources(name: &str) -> Folder {
     let folder = Folder::new();
-    let sources = Path::new(ROOT).join("sdk/typescript");
-    for entry in std::fs::read_dir(&sources).unwrap().map(Result::unwrap) {
+    let sdk = Path::new(ROOT).join("sdk");
+    for entry in std::fs::read_dir(sdk.join(name)).unwrap().map(Result::unwrap) {
         let name = entry.file_name();
         match name.to_str().unwrap() {
             // What somebody has built there by hand.
@@ -72,7 +73,21 @@ fn package() -> Folder {
             _ => drop(std::fs::copy(entry.path(), folder.path().join(name)).unwrap()),
         }
     }
-    std::os::unix::fs::symlink(variable("KEYTURN_TEST_NODE_MODULES"), folder.path().join("node_modules")).unwrap();
+    let modules = folder.path().join("node_modules");
+    std::fs::create_dir(&modules).unwrap();
+    for entry in std::fs::read_dir(variable("KEYTURN_TEST_NODE_MODULES")).unwrap().map(Result::unwrap) {
+        std::os::unix::fs::symlink(entry.path(), modules.join(entry.file_name())).unwrap();
+    }
+    // A copy, which finds what it imports beside itself.
+    let testing = modules.join("@keyturn/testing");
+    copy(&sdk.join("testing/src"), &testing.join("src"));
+    std::fs::copy(sdk.join("testing/package.json"), testing.join("package.json")).unwrap();
+    folder
+}
+
+/// The client, built.
+fn package() -> Folder {
+    let folder = sources("typescript");
     run(node(&folder, &["node_modules/typescript/bin/tsc"]));
     folder
 }
@@ -81,6 +96,7 @@ fn node(folder: &Folder, arguments: &[&str]) -> Command {
     let mut command = Command::new(variable("KEYTURN_TEST_NODE"));
     command.args(arguments).current_dir(folder.path()).env("OPENAPI", Path::new(ROOT).join("docs/openapi.json"));
     command.env("KEYTURN_TEST_CHROMIUM", variable("KEYTURN_TEST_CHROMIUM"));
+    command.env("KEYTURN_BINARY", env!("CARGO_BIN_EXE_keyturn"));
     command
 }
 
@@ -97,8 +113,12 @@ fn test(file: &str) {
     run(node(&folder, &["--test", file]));
 }
 
-/// Runs tests beside a server, whose clock they set ahead by asking for `/SECONDS`.
+/// Runs tests beside a server: one that they start themselves, or one on Postgres and Redis, whose clock they set ahead
+/// by asking for `/SECONDS`.
 async fn test_beside_a_server(backend: Backend, file: &str) {
+    if backend == Backend::Embedded {
+        return test(file);
+    }
     let (address, url) = own_address();
     let address: Vec<(&str, &str)> = address.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let app = format!("http://127.0.0.1:{}", free_port());
@@ -131,6 +151,12 @@ async fn test_beside_a_server(backend: Backend, file: &str) {
 fn the_types_are_right() {
     let folder = package();
     run(node(&folder, &["node_modules/typescript/bin/tsc", "-p", "test"]));
+}
+
+#[test]
+fn apps_test_with_a_server_of_their_own() {
+    let folder = sources("testing");
+    run(node(&folder, &["--test", "test/testing.test.mjs"]));
 }
 
 #[test]
@@ -180,6 +206,10 @@ async fn the_time_of_a_device_does_not_matter(backend: Backend) {
 
 async fn a_client_that_is_killed_goes_on(backend: Backend) {
     test_beside_a_server(backend, "test/crash.test.mjs").await;
+}
+
+async fn a_household_is_logged_out_by_nothing(backend: Backend) {
+    test_beside_a_server(backend, "test/household.test.mjs").await;
 }
 
 async fn browser_tabs_share_a_session_without_a_lock(backend: Backend) {

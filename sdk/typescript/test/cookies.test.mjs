@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { browser, profile, site } from "./browser.mjs";
-import { KEYTURN, PASSWORD, advance, person } from "./server.mjs";
+import { ALLOWED_ORIGIN, KEYTURN, PASSWORD, advance, person } from "./server.mjs";
 
 // The origin that the server allows.
-const port = Number(new URL(process.env.KEYTURN_ALLOWED_ORIGIN).port);
+const port = Number(new URL(ALLOWED_ORIGIN).port);
 
 function setUp(baseUrl) {
   window.sent = [];

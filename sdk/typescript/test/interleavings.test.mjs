@@ -3,18 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createClient, isKeyturnError } from "@keyturn/client";
 import { HandClock } from "./clocks.mjs";
+import { generator } from "./random.mjs";
 import { Model } from "./model.mjs";
-
-// Marsaglia's xorshift.
-function generator(seed) {
-  let state = (seed * 2_654_435_761) >>> 0 || 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 // Everything that takes time is a step, and the next one is any of those that wait.
 class Scheduler {

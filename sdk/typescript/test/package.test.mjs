@@ -5,6 +5,7 @@ import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { parse } from "acorn";
 import { build } from "esbuild";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
@@ -42,6 +43,11 @@ test("every module has types and a source map", () => {
     const base = `${root}dist/${name.replace(/\.ts$/, "")}`;
     for (const end of [".js", ".js.map", ".d.ts"]) assert.ok(existsSync(base + end), base + end);
   }
+});
+
+test("phones with a JavaScript of 2020 can run it", () => {
+  const files = readdirSync(`${root}dist`, { recursive: true }).filter((name) => name.endsWith(".js"));
+  for (const name of files) parse(readFileSync(`${root}dist/${name}`, "utf8"), { ecmaVersion: 2020, sourceType: "module" });
 });
 
 test("the package is sound for those who install it", async () => {

@@ -1,10 +1,26 @@
 // The real server that tests speak to, and a proxy before it that can be made to fail.
 import { createServer } from "node:http";
+import { after } from "node:test";
 import { createClient, memoryStorage } from "@keyturn/client";
+import { startKeyturn } from "@keyturn/testing";
 import { fastClock } from "./clocks.mjs";
 
+async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+const { KEYTURN_URL, KEYTURN_CLOCK, KEYTURN_ALLOWED_ORIGIN } = process.env;
+/** The origin of pages that may use cookies of the server. */
+export const ALLOWED_ORIGIN = KEYTURN_ALLOWED_ORIGIN ?? `http://127.0.0.1:${await freePort()}`;
+// One that somebody else has started may be of several parts, and has a clock behind a port.
+const own = KEYTURN_URL ? undefined : await startKeyturn({ settings: { ALLOWED_ORIGINS: ALLOWED_ORIGIN } });
+after(() => own?.stop());
 /** The address of a server without limits on logins and refreshes. */
-export const KEYTURN = process.env.KEYTURN_URL;
+export const KEYTURN = KEYTURN_URL ?? own.url;
 export const PASSWORD = "seven ravens over the harbour";
 export const REFRESH = "/api/v1/sessions/refresh";
 
@@ -22,7 +38,8 @@ export async function person() {
 
 /** Sets the server's clock ahead. */
 export async function advance(seconds) {
-  const response = await fetch(`${process.env.KEYTURN_CLOCK}/${seconds}`);
+  if (own) return void (await own.advance(seconds));
+  const response = await fetch(`${KEYTURN_CLOCK}/${seconds}`);
   if (response.status !== 204) throw new Error("the clock stands still");
 }
 

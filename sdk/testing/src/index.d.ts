@@ -1,0 +1,101 @@
+export interface Options {
+  /** The server's program: `KEYTURN_BINARY`, or `keyturn` on the path, by default. */
+  binary?: string;
+  /** Settings of the server, such as `ALLOWED_ORIGINS`. The process's own environment is not read. */
+  settings?: Record<string, string | number | boolean>;
+}
+
+/** Seconds, or parts that are summed up. */
+export type Duration = number | { days?: number; hours?: number; minutes?: number; seconds?: number };
+
+export interface Person {
+  id: string;
+  email: string;
+  password: string;
+}
+
+/** Somebody with two-step login. */
+export interface PersonWithMfa extends Person {
+  /** The secret of the authenticator app, in Base32. */
+  secret: string;
+  recoveryCodes: string[];
+  /** Sets the clock ahead by 30 seconds, since a code is taken once, and returns the code of that time. */
+  code(): Promise<string>;
+}
+
+export interface NewPerson {
+  /** One that nobody else has, by default. */
+  email?: string;
+  password?: string;
+  name?: string;
+  /** Roles besides `user`. `admin` makes an administrator. */
+  roles?: string[];
+  /** Whether the address counts as verified: yes, by default. */
+  verified?: boolean;
+  /** Whether two-step login is enabled. */
+  mfa?: boolean;
+}
+
+/** The answer to a login. */
+export interface Session {
+  access_token: string;
+  refresh_token: string;
+  session_id: string;
+  /** In seconds. */
+  expires_in: number;
+  refresh_after: number;
+  user: { id: string; email: string; name: string | null; roles: string[] };
+}
+
+/** A client of keyturn: a backend. */
+export interface Credentials {
+  client_id: string;
+  client_secret: string;
+}
+
+export interface Email {
+  from: string;
+  to: string;
+  subject: string;
+  text: string;
+  html: string;
+  /** The addresses in the text, in their order. */
+  links: string[];
+}
+
+/** Which emails are meant: all, by default. */
+export interface WantedEmail {
+  to?: string;
+  /** A part of the subject, or an expression that it matches. */
+  subject?: string | RegExp;
+}
+
+export interface Keyturn {
+  /** The server's address, such as `http://127.0.0.1:40123`. */
+  readonly url: string;
+  person(person?: NewPerson & { mfa?: false }): Promise<Person>;
+  person(person: NewPerson & { mfa: true }): Promise<PersonWithMfa>;
+  /** Logs somebody in, with the second factor if there is one. Each call opens a session. */
+  login(person: Person, device?: { deviceName?: string; userAgent?: string }): Promise<Session>;
+  /** Registers a client, for tests of a backend. */
+  client(client?: { name?: string; scopes?: string[]; audiences?: string[] }): Promise<Credentials>;
+  /** Ends a session, as an operator does. */
+  endSession(sessionId: string): Promise<void>;
+  /** Ends all sessions of somebody. */
+  endSessions(person: Person): Promise<void>;
+  /** Sets the clock ahead, and returns the server's time. */
+  advance(duration: Duration): Promise<Date>;
+  now(): Promise<Date>;
+  /** Returns the emails that were sent so far, the oldest first. */
+  emails(wanted?: WantedEmail): Promise<Email[]>;
+  /** Waits for an email, ten seconds at the most, and returns the newest one. */
+  email(wanted?: WantedEmail): Promise<Email>;
+  /** Returns what the server has logged: warnings and errors, unless `LOG` says otherwise. */
+  log(): string;
+  /** Ends the server and deletes everything that it has stored. It also ends with the process that has started it. */
+  stop(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Starts a server with a database, a folder and a port of its own. It takes a fraction of a second. */
+export function startKeyturn(options?: Options): Promise<Keyturn>;
