@@ -1,27 +1,8 @@
 // Everything that a client offers, beside the real server: a registration, a second factor, a step-up, sessions.
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
 import { test } from "node:test";
 import { createClient, isKeyturnError, memoryStorage } from "@keyturn/client";
-import { KEYTURN, PASSWORD, advance, loggedIn, person } from "./server.mjs";
-
-let ahead = 0;
-const forward = async (seconds) => {
-  await advance(seconds);
-  ahead += seconds;
-};
-
-// Returns a code of an authenticator app (RFC 6238) by the server's clock.
-function code(secret) {
-  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-  const bits = [...secret].map((letter) => alphabet.indexOf(letter).toString(2).padStart(5, "0")).join("");
-  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor((Date.now() / 1000 + ahead) / 30)));
-  const digest = createHmac("sha1", key).update(counter).digest();
-  const number = digest.readUInt32BE(digest[19] & 15) & 0x7fffffff;
-  return String(number % 1_000_000).padStart(6, "0");
-}
+import { KEYTURN, PASSWORD, advance, codeOf, loggedIn, person } from "./server.mjs";
 
 const failure = (promise) => promise.then(() => assert.fail("it was not refused"), (error) => (assert.ok(isKeyturnError(error)), error));
 
@@ -67,12 +48,12 @@ test("a second factor is set up, asked for, and steps up", async (context) => {
   let secret;
   const onStepUp = async (required) => {
     asked.push(required);
-    await client.reauthenticate({ password: PASSWORD, ...(secret && { code: code(secret) }) });
+    await client.reauthenticate({ password: PASSWORD, ...(secret && { code: codeOf(secret) }) });
   };
   const email = await person();
   const { client, clock } = await loggedIn(context, { email, onStepUp });
   const pass = async (seconds) => {
-    await forward(seconds);
+    await advance(seconds);
     clock.leap(seconds * 1000);
   };
   await pass(660);
@@ -93,7 +74,7 @@ test("a second factor is set up, asked for, and steps up", async (context) => {
   const wrong = await failure(other.mfa.complete({ mfa_token, method: "recovery_code", code: "aaaa-aaaa" }));
   assert.equal(wrong.code, "invalid_code");
   assert.equal((await failure(other.me())).kind, "signed_out");
-  const done = await other.mfa.complete({ mfa_token, method: "totp", code: code(secret), remember_device: true });
+  const done = await other.mfa.complete({ mfa_token, method: "totp", code: codeOf(secret), remember_device: true });
   assert.equal(done.status, "signed_in");
   assert.ok((await other.me()).mfa_enabled);
   const trusted = await other.login({ email, password: PASSWORD, trusted_device: done.trusted_device });
