@@ -8,6 +8,7 @@ const ROOTS = [
   ...["RegisterRequest", "RegisterResponse", "LoginRequest", "LoginResponse", "SecondFactorRequest", "TokenResponse"],
   ...["ReauthenticateRequest", "Me", "Session", "SessionList", "SessionsRevoked", "RenameRequest"],
   ...["TotpEnrolment", "ConfirmTotpRequest", "RecoveryCodes", "ProblemDetails"],
+  ...["ChangePasswordRequest", "UpdateMeRequest", "TrustedDeviceList", "TrustedDevicesDeleted"],
 ];
 
 const document = JSON.parse(readFileSync(process.argv[2], "utf8"));

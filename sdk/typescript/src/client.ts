@@ -55,6 +55,8 @@ export interface CallOptions {
 }
 
 export interface Client {
+  /** What the client was made with. */
+  readonly options: Readonly<ClientOptions>;
   login(body: Omit<Schemas["LoginRequest"], "transport">, options?: CallOptions): Promise<SignIn>;
   register(body: Omit<Schemas["RegisterRequest"], "transport">, options?: CallOptions): Promise<SignUp>;
   /** Logs out: here and in all tabs at once, then at keyturn. */
@@ -266,6 +268,7 @@ export function make(options: ClientOptions, more: Pick<SessionOptions, "ahead" 
 
   const me = (given?: CallOptions) => call<Schemas["Me"]>("GET", `${auth}/me`, undefined, given);
   return {
+    options,
     login: (body, given) => enter(`${auth}/login`, body, given) as Promise<SignIn>,
     register: (body, given) => enter(`${auth}/register`, body, given) as Promise<SignUp>,
     logout: () => session.end(),

@@ -3,6 +3,10 @@
 export interface components {
     schemas: {
         Amr: string[];
+        ChangePasswordRequest: {
+            current_password: components["schemas"]["Password"];
+            new_password: components["schemas"]["NewPassword"];
+        };
         /** @description Six digits of the app, or a recovery code. White space and hyphens do not count. */
         Code: string;
         ConfirmTotpRequest: {
@@ -222,6 +226,33 @@ export interface components {
         };
         /** @enum {string} */
         Transport: "bearer" | "cookie";
+        /** @description A device from which the account logs in without a second factor. */
+        TrustedDevice: {
+            created_at: components["schemas"]["Timestamp"];
+            device: components["schemas"]["Device"];
+            expires_at: components["schemas"]["Timestamp"];
+            id: components["schemas"]["TrustedDeviceId"];
+            ip_address: string | null;
+            last_used_at: components["schemas"]["Timestamp"];
+        };
+        /** Format: uuid */
+        TrustedDeviceId: string;
+        /** @description The devices from which an account logs in without a second factor, newest first. */
+        TrustedDeviceList: {
+            count: number;
+            trusted_devices: components["schemas"]["TrustedDevice"][];
+        };
+        /** @description The number of trusted devices that were deleted. */
+        TrustedDevicesDeleted: {
+            devices_removed: number;
+        };
+        UpdateMeRequest: {
+            /** @description Whether emails tell of unusual logins. */
+            alerts?: boolean;
+            /** @description A language of `UI_LANGUAGES`, for pages and emails. `null` leaves it to each request. */
+            language?: string | null;
+            name?: components["schemas"]["Label"] | null;
+        };
         /** @description An account as its tokens describe it. */
         User: {
             email: string;
