@@ -46,6 +46,8 @@ both_backends! {
     browser_cookies_are_out_of_reach_of_scripts,
     a_server_refreshes_once_for_all_its_loaders,
     components_show_who_is_logged_in_a_browser,
+    browser_elements_show_sessions_and_change_security,
+    browser_elements_are_for_everybody,
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -226,4 +228,12 @@ async fn a_server_refreshes_once_for_all_its_loaders(backend: Backend) {
 
 async fn components_show_who_is_logged_in_a_browser(backend: Backend) {
     test_beside_a_server(backend, "test/react.test.mjs").await;
+}
+
+async fn browser_elements_show_sessions_and_change_security(backend: Backend) {
+    test_beside_a_server(backend, "test/elements.test.mjs").await;
+}
+
+async fn browser_elements_are_for_everybody(backend: Backend) {
+    test_beside_a_server(backend, "test/elements_for_everybody.test.mjs").await;
 }

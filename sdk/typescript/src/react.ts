@@ -1,7 +1,30 @@
-import { type ReactNode, createContext, createElement, useContext, useSyncExternalStore } from "react";
+import {
+  type DetailedHTMLProps,
+  type HTMLAttributes,
+  type ReactNode,
+  createContext,
+  createElement,
+  useContext,
+  useSyncExternalStore,
+} from "react";
 import type { Client } from "./client.js";
+import type { ElementOptions, KeyturnElement } from "./elements/element.js";
+import type { ElementEvents } from "./elements/events.js";
 import { type KeyturnError, type SignedOutReason, isKeyturnError } from "./errors.js";
 import type { components } from "./wire.js";
+
+/** What the elements of `@keyturn/client/elements` take in JSX, from React 19 on. */
+type ElementProps = DetailedHTMLProps<HTMLAttributes<KeyturnElement>, KeyturnElement> &
+  ElementOptions & { [E in keyof ElementEvents as `on${E}`]?: (event: CustomEvent<ElementEvents[E]>) => void };
+
+declare module "react" {
+  namespace JSX {
+    interface IntrinsicElements {
+      "keyturn-sessions": ElementProps;
+      "keyturn-security": ElementProps;
+    }
+  }
+}
 
 /** What is known of who is logged in. */
 export type SessionState =

@@ -26,9 +26,21 @@ test("the core is six kilobytes at the most, minified and compressed", async () 
   assert.ok(inputs.every((path) => path === "<stdin>" || /(^|\/)dist\//.test(path)), String(inputs));
 });
 
+test("the elements are twelve kilobytes more at the most, in one language", async () => {
+  // Errors and answers are read by the core.
+  const external = ["../client.js", "../errors.js", "../http.js"];
+  const { size } = await bundle('export { defineElements } from "@keyturn/client/elements"', { external });
+  console.log(`${size} bytes`);
+  assert.ok(size <= 12_000, `${size} bytes`);
+  const german = await bundle('export { german } from "@keyturn/client/elements"');
+  assert.ok(german.size <= 2500, `${german.size} bytes`);
+});
+
 test("what is not used is not bundled", async () => {
-  const { size } = await bundle('import "@keyturn/client"');
-  assert.ok(size < 60, `${size} bytes`);
+  for (const name of ["@keyturn/client", "@keyturn/client/elements"]) {
+    const { size } = await bundle(`import "${name}"`);
+    assert.ok(size < 60, `${size} bytes`);
+  }
 });
 
 test("nothing is needed at run time, and React only by who has it", () => {
@@ -39,7 +51,7 @@ test("nothing is needed at run time, and React only by who has it", () => {
 });
 
 test("every module has types and a source map", () => {
-  for (const name of readdirSync(`${root}src`)) {
+  for (const name of readdirSync(`${root}src`, { recursive: true }).filter((name) => name.endsWith(".ts"))) {
     const base = `${root}dist/${name.replace(/\.ts$/, "")}`;
     for (const end of [".js", ".js.map", ".d.ts"]) assert.ok(existsSync(base + end), base + end);
   }

@@ -1,5 +1,6 @@
 // What the types allow. It is compiled only.
 import { asyncStorage, createClient, isKeyturnError, memoryStorage, webStorage } from "@keyturn/client";
+import { type KeyturnSessions, type Texts, defineElements, english, german } from "@keyturn/client/elements";
 import type { Client, Clock, Failure, KeyturnError, SignedOutReason, TokenStorage, User } from "@keyturn/client";
 
 type Equals<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -99,3 +100,20 @@ client.on("refresh", () => {});
 // @ts-expect-error a storage can forget
 createClient({ baseUrl: "https://auth.example", storage: { get: () => null, set: () => {} } });
 export { codes, count, label, name, renamed, response, token };
+
+defineElements({ client, texts: german });
+defineElements({ texts: { end: "Log out", endOthers: (count) => `Log out ${count}` } });
+const whole: Texts = { ...english, end: "Log out" };
+void whole;
+const { end: _, ...some } = english;
+// @ts-expect-error a catalogue says everything
+const part: Texts = some;
+void part;
+// @ts-expect-error no element says this
+defineElements({ texts: { ending: "Log out" } });
+const element: KeyturnSessions = document.createElement("keyturn-sessions");
+element.client = client;
+element.texts = undefined;
+element.addEventListener("keyturn-session-ended", ({ detail }) => {
+  holds<Equals<typeof detail, { session_id: string }>>();
+});

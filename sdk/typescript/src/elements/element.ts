@@ -1,0 +1,230 @@
+import type { Client } from "../client.js";
+import { type SignedOutReason, isKeyturnError } from "../errors.js";
+import { explain } from "./calls.js";
+import { focusHeading, h } from "./dom.js";
+import type { ElementEvents } from "./events.js";
+import { actions, button, headline } from "./parts.js";
+import { styleSheet } from "./style.js";
+import { type Texts, english } from "./texts.js";
+
+/** What elements are given, each by a property of its own or all of them by `defineElements`. */
+export interface ElementOptions {
+  client?: Client | undefined;
+  /** What the elements say in place of the English texts. Give one object, and not another one at each rendering. */
+  texts?: Partial<Texts> | undefined;
+}
+
+/** What a view knows of its element. */
+export interface Host {
+  readonly client: Client;
+  readonly texts: Texts;
+  /** The language of dates, if the page has a valid one. */
+  readonly language: string | undefined;
+  readonly root: ShadowRoot;
+  /** Says something to those who cannot see it. */
+  say(text: string): void;
+  tell<E extends keyof ElementEvents>(name: E, detail: ElementEvents[E]): void;
+  /** Loads what is shown again. Returns what went wrong. */
+  refresh(): Promise<unknown>;
+}
+
+/** What an element shows to somebody who is logged in. */
+export interface View {
+  readonly content: HTMLElement;
+  /** Loads what there is to show, and returns what shows it. `isNew` says whether somebody may have logged in since. */
+  load(signal: AbortSignal, isNew: boolean): Promise<() => void>;
+  /** Follows what happens, until the signal. */
+  follow(signal: AbortSignal): void;
+}
+
+// There is none on servers.
+const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
+const connected = new Set<KeyturnElement>();
+
+function languageOf(element: Element): string | undefined {
+  const { lang } = element.closest<HTMLElement>("[lang]") ?? document.documentElement;
+  try {
+    return Intl.getCanonicalLocales(lang || [])[0];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Returns whether two catalogues say the same. */
+function isSame(one: Partial<Texts> = {}, other: Partial<Texts> = {}): boolean {
+  const names = Object.keys({ ...one, ...other }) as (keyof Texts)[];
+  return names.every((name) => one[name] === other[name]);
+}
+
+/** Shows a view, or why there is nothing to show. Has all made anew when somebody has logged in after a logout. */
+function frame(host: Host, view: View, body: HTMLElement, restart: () => void) {
+  const { client, texts } = host;
+  let state: "empty" | "shown" | "out" = "empty";
+  let turn = 0;
+
+  function put(...nodes: HTMLElement[]): void {
+    const hadFocus = host.root.activeElement;
+    body.replaceChildren(...nodes);
+    if (hadFocus) focusHeading(host.root);
+  }
+
+  function leave(reason?: SignedOutReason): void {
+    turn += 1;
+    if (state === "out") return;
+    state = "out";
+    const told = { session_expired: texts.sessionExpired, logout: "" }[reason as string];
+    const text = told ?? (reason ? texts.sessionEnded : "");
+    const heading = headline(texts.signedOutTitle);
+    const login = h("slot", { name: "signed-out" }, h("p", {}, texts.signedOutText));
+    put(h("div", { part: "state signed-out" }, heading, text !== "" && h("p", {}, text), login));
+    host.say(`${texts.signedOutTitle}. ${text}`);
+    host.tell("keyturn-signed-out", { reason });
+  }
+
+  function fail(error: unknown, signal: AbortSignal): void {
+    const again = button(texts.retry, () => {
+      put(headline(texts.loading));
+      void load(signal);
+    });
+    const alert = h("div", { part: "alert", role: "alert" }, explain(error, texts) ?? texts.failed);
+    const hadFocus = host.root.activeElement;
+    body.replaceChildren(h("div", { part: "state" }, alert, actions(again)));
+    if (hadFocus) again.focus();
+  }
+
+  async function load(signal: AbortSignal, isNew = state !== "shown"): Promise<unknown> {
+    const own = (turn += 1);
+    try {
+      const show = await view.load(signal, isNew);
+      if (signal.aborted || own !== turn) return;
+      if (state === "out") return restart();
+      show();
+      if (state !== "shown") put(view.content);
+      state = "shown";
+    } catch (error) {
+      if (signal.aborted || own !== turn) return;
+      const failure = isKeyturnError(error) ? error : undefined;
+      if (failure?.kind === "signed_out") leave(failure.reason);
+      else if (state !== "shown") fail(error, signal);
+      return error;
+    }
+    return undefined;
+  }
+
+  // Nobody is to see what the former person typed or was shown.
+  function begin(signal: AbortSignal): unknown {
+    return state === "out" ? restart() : load(signal, true);
+  }
+
+  function connect(signal: AbortSignal): void {
+    signal.addEventListener("abort", client.on("signedIn", () => begin(signal)));
+    signal.addEventListener("abort", client.on("signedOut", ({ reason }) => leave(reason)));
+    if (state === "empty") body.replaceChildren(h("p", { part: "loading" }, texts.loading));
+    view.follow(signal);
+    void load(signal);
+  }
+
+  return { connect, load };
+}
+
+/** An element that shows something of the account of a client. */
+export abstract class KeyturnElement extends Base {
+  private static given: ElementOptions = {};
+  private own: ElementOptions = {};
+  private life: AbortController | undefined;
+  private connectView: ((signal: AbortSignal) => void) | undefined;
+
+  static get observedAttributes(): string[] {
+    return ["lang"];
+  }
+
+  /** What elements have that are given nothing of their own. */
+  static set defaults(options: ElementOptions) {
+    this.given = { ...this.given, ...options };
+    for (const element of connected) if (element instanceof this) element.restart();
+  }
+
+  constructor() {
+    super();
+    this.attachShadow({ mode: "open" }).adoptedStyleSheets = [styleSheet()];
+  }
+
+  /** The client that is asked. */
+  get client(): Client | undefined {
+    return this.own.client ?? (this.constructor as typeof KeyturnElement).given.client;
+  }
+
+  set client(client: Client | undefined) {
+    const isNew = client !== this.own.client;
+    this.own.client = client ?? undefined;
+    if (isNew) this.restart();
+  }
+
+  /** What the element says in place of its English texts. */
+  get texts(): Partial<Texts> | undefined {
+    return this.own.texts ?? (this.constructor as typeof KeyturnElement).given.texts;
+  }
+
+  set texts(texts: Partial<Texts> | undefined) {
+    const isNew = !isSame(texts ?? undefined, this.own.texts);
+    this.own.texts = texts ?? undefined;
+    if (isNew) this.restart();
+  }
+
+  connectedCallback(): void {
+    // What was set before the element was defined hides the accessors.
+    for (const name of ["client", "texts"] as const) {
+      const early = Object.getOwnPropertyDescriptor(this, name);
+      if (!early) continue;
+      delete this[name];
+      this.own = { ...this.own, [name]: early.value };
+    }
+    connected.add(this);
+    this.start();
+  }
+
+  disconnectedCallback(): void {
+    connected.delete(this);
+    this.life?.abort();
+  }
+
+  attributeChangedCallback(): void {
+    this.restart();
+  }
+
+  private restart(): void {
+    this.connectView = undefined;
+    if (connected.has(this)) this.start();
+  }
+
+  private start(): void {
+    this.life?.abort();
+    const { signal } = (this.life = new AbortController());
+    this.connectView ??= this.build();
+    this.connectView?.(signal);
+  }
+
+  private build(): ((signal: AbortSignal) => void) | undefined {
+    const { client, shadowRoot } = this;
+    const texts = { ...english, ...this.texts };
+    const status = h("div", { part: "status", role: "status" });
+    const body = h("div", { part: "body" }, h("p", { part: "loading" }, texts.loading));
+    shadowRoot!.replaceChildren(status, body);
+    if (!client) return undefined;
+    const host: Host = {
+      client,
+      texts,
+      language: languageOf(this),
+      root: shadowRoot!,
+      say: (text) => (status.textContent = text),
+      tell: (name, detail) =>
+        void this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true })),
+      refresh: () => framed.load(this.life!.signal),
+    };
+    const framed = frame(host, this.view(host), body, () => this.restart());
+    return framed.connect;
+  }
+
+  protected abstract view(host: Host): View;
+}
+
