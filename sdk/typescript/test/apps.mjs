@@ -31,7 +31,8 @@ const setUp = `
     [key, typeof text === "string" ? "⟦" + text + "⟧" : (...given) => "⟦" + text(...given) + "⟧"]));
   const textsOf = ({ english, german }) => ({ pseudo: pseudo(english), german })[query.get("texts")];
   const onStepUp = query.has("step-up") && { onStepUp: (required) => globalThis.stepUp(required) };
-  globalThis.client = createClient({ baseUrl, live: query.has("live"), ...onStepUp });
+  const transport = query.has("cookie") ? "cookie" : "bearer";
+  globalThis.client = createClient({ baseUrl, transport, live: query.has("live"), ...onStepUp });
 `;
 
 const APPS = {
@@ -95,7 +96,7 @@ const STYLE = `
 `;
 
 /** Starts the server of an app, for as long as a test lasts. Returns its address. */
-export async function app(context, kind) {
+export async function app(context, kind, port = 0) {
   const code = kind === "html" ? APPS.html : await script(APPS[kind], production);
   const policy = [
     "default-src 'none'; script-src 'self'; style-src 'self'; base-uri 'none'; form-action 'none'",
@@ -114,7 +115,7 @@ export async function app(context, kind) {
     const headers = { "content-type": `${type}; charset=utf-8`, "content-security-policy": policy };
     response.writeHead(found ? 200 : 404, headers).end(text);
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
   context.after(() => (server.closeAllConnections(), server.close()));
   return `http://127.0.0.1:${server.address().port}/?keyturn=${encodeURIComponent(KEYTURN)}`;
 }

@@ -305,6 +305,26 @@ test("an old login is made a recent one by the password alone", { skip: !process
   await checkPage(shown);
 });
 
+test("an app with cookies has them too", async (context) => {
+  const chromium = await browser(context);
+  const email = await person();
+  const { port } = new URL(process.env.KEYTURN_ALLOWED_ORIGIN);
+  const shown = await opened(context, chromium, `${await app(context, "html", port)}&cookie`);
+  const { page } = shown;
+  await logIn(page, email);
+  await press(page, page.getByRole("button", { name: /^End Node/i }));
+  await press(page, page.getByRole("group", { name: /End this session/ }).getByRole("button", { name: "End", exact: true }));
+  await page.getByText("You are logged in nowhere else.").waitFor();
+  await type(page, page.getByLabel("Current password"), "not the password");
+  await type(page, page.getByLabel("New password"), "twelve herons on the pier");
+  await page.keyboard.press("Enter");
+  await page.getByText("This password is wrong.").waitFor();
+  await type(page, page.getByLabel("Current password"), PASSWORD);
+  await page.keyboard.press("Enter");
+  await page.locator(".alert", { hasText: "Your password is changed." }).waitFor();
+  await checkPage(shown);
+});
+
 test("an app that asks by itself is asked first, and may say no", async (context) => {
   const { page, wrong, security, secret } = await withoutSecondFactor(context, "&step-up");
   await page.evaluate(() => {

@@ -1,11 +1,11 @@
 import type { components } from "../wire.js";
+import { alertsCard } from "./alerts_card.js";
 import { call } from "./calls.js";
+import { devicesCard } from "./devices_card.js";
 import { h } from "./dom.js";
 import { type Host, KeyturnElement, type View } from "./element.js";
-import { alertsCard } from "./alerts_card.js";
-import { devicesCard } from "./devices_card.js";
-import { passwordCard } from "./password_card.js";
 import { headline } from "./parts.js";
+import { passwordCard } from "./password_card.js";
 import { confirmed } from "./step_up.js";
 import { twoStepCard } from "./two_step_card.js";
 

@@ -3,11 +3,11 @@ import { h } from "./dom.js";
 import type { Host } from "./element.js";
 import { actions, button, codeField, form, onEscape, password, username } from "./parts.js";
 
-/** What a call was answered with that needs a recent login, where the app's `onStepUp` did not see to it. */
+// What a call was answered with that needs a recent login, where the app's `onStepUp` did not see to it.
 const REFUSALS = ["insufficient_user_authentication", "second_factor_required"];
 
-/** What was not done, because somebody did not want to authenticate again. */
-export const CANCELLED = Symbol("cancelled");
+// What is thrown where somebody does not want to authenticate again. Nothing is said of it.
+const CANCELLED = Symbol("cancelled");
 
 // Asks for the password and, where it is needed, for a code. The place is hidden meanwhile, and keeps what was typed.
 function ask(host: Host, place: HTMLElement, email: string, needsCode: boolean): Promise<boolean> {
