@@ -99,3 +99,6 @@ export interface Keyturn {
 
 /** Starts a server with a database, a folder and a port of its own. It takes a fraction of a second. */
 export function startKeyturn(options?: Options): Promise<Keyturn>;
+
+/** Returns the code that an authenticator app with this secret, in Base32, shows at a time (RFC 6238). */
+export function totp(secret: string, time: Date): string;

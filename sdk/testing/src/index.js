@@ -5,6 +5,8 @@ import { createInterface } from "node:readline";
 import { readEmails } from "./emails.js";
 import { totp } from "./totp.js";
 
+export { totp };
+
 const PASSWORD = "seven ravens over the harbour";
 const UNITS = { days: 86_400, hours: 3600, minutes: 60, seconds: 1 };
 // How long an email may be on its way. It takes milliseconds.

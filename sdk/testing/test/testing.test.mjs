@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { after, before, test } from "node:test";
-import { startKeyturn } from "@keyturn/testing";
+import { startKeyturn, totp } from "@keyturn/testing";
 
 let keyturn;
 before(async () => (keyturn = await startKeyturn({ settings: { ALLOWED_ORIGINS: "http://localhost:3000" } })));
@@ -41,6 +41,12 @@ test("time that passes at once", async () => {
   assert.ok(two - one >= 60_000);
   for (const wrong of [{ weeks: 1 }, -1, 0.5, 1e12]) await assert.rejects(async () => keyturn.advance(wrong), String(wrong));
   assert.ok((await keyturn.now()) >= two, "what is refused changes nothing");
+});
+
+test("codes of authenticator apps are those of RFC 6238, appendix B", () => {
+  const secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+  const expected = { 59: "287082", 1111111109: "081804", 1234567890: "005924", 20000000000: "353130" };
+  for (const [seconds, code] of Object.entries(expected)) assert.equal(totp(secret, new Date(seconds * 1000)), code);
 });
 
 test("two-step login", async () => {
@@ -98,7 +104,7 @@ test("several run at once, and each leaves nothing behind", async () => {
 
 test("it ends with the process that has started it", { timeout: 60_000 }, async () => {
   const program = `
-    import { startKeyturn } from "@keyturn/testing";
+    import { startKeyturn, totp } from "@keyturn/testing";
     const keyturn = await startKeyturn();
     console.log(keyturn.url);
     if (process.argv[1] === "killed") process.kill(process.pid, "SIGKILL");

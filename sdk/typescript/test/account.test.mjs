@@ -61,7 +61,7 @@ test("a second factor is set up, asked for, and steps up", async (context) => {
   const begun = await client.mfa.begin();
   assert.deepEqual(asked, [{ maxAge: 600 }], "what needs a recent login asks for one, once");
   assert.notEqual(await client.accessToken(), former, "the token of the new login is used");
-  const { recovery_codes } = await client.mfa.confirm({ code: code(begun.secret) });
+  const { recovery_codes } = await client.mfa.confirm({ code: codeOf(begun.secret) });
   assert.equal(recovery_codes.length, 10);
   secret = begun.secret;
 

@@ -1,9 +1,8 @@
 // The real server that tests speak to, and a proxy before it that can be made to fail.
-import { createHmac } from "node:crypto";
 import { createServer } from "node:http";
 import { after } from "node:test";
 import { createClient, memoryStorage } from "@keyturn/client";
-import { startKeyturn } from "@keyturn/testing";
+import { startKeyturn, totp } from "@keyturn/testing";
 import { fastClock } from "./clocks.mjs";
 
 async function freePort() {
@@ -41,22 +40,15 @@ let ahead = 0;
 
 /** Sets the server's clock ahead. */
 export async function advance(seconds) {
+  ahead += seconds;
   if (own) return void (await own.advance(seconds));
   const response = await fetch(`${KEYTURN_CLOCK}/${seconds}`);
   if (response.status !== 204) throw new Error("the clock stands still");
-  ahead += seconds;
 }
 
-/** Returns the code that an authenticator app (RFC 6238) shows by the server's clock, or did so many codes ago. */
+/** Returns the code that an authenticator app shows by the server's clock, or did so many codes ago. */
 export function codeOf(secret, ago = 0) {
-  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-  const bits = [...secret].map((letter) => alphabet.indexOf(letter).toString(2).padStart(5, "0")).join("");
-  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor((Date.now() / 1000 + ahead) / 30) - ago));
-  const digest = createHmac("sha1", key).update(counter).digest();
-  const number = digest.readUInt32BE(digest[19] & 15) & 0x7fffffff;
-  return String(number % 1_000_000).padStart(6, "0");
+  return totp(secret, new Date(Date.now() + (ahead - ago * 30) * 1000));
 }
 
 /** Returns a client of somebody who has just logged in, with a clock that leaps and what it was told. */
