@@ -27,6 +27,11 @@ export interface ServerClientOptions extends Omit<ClientOptions, "transport" | "
   name?: string;
   /** Whether the cookie goes over https only: by default, unless `baseUrl` is of http. */
   secure?: boolean;
+  /**
+   * The headers of the browser's request. keyturn then knows its device and language, and its IP address if this server
+   * is one of keyturn's `TRUSTED_PROXIES`.
+   */
+  headers?: { get(name: string): string | null };
 }
 
 // Longer than any session. What counts is what keyturn says.
@@ -35,14 +40,28 @@ const MAX_AGE = 90 * 86_400;
 const KNOWN = 60_000;
 const FIELDS = ["r", "k", "s", "x", "f", "a"] as const;
 
-// What has replaced a cookie, the cookie that a refresh token is in, and the answer to a refresh token.
-const successors = new Map<string, { value: string; until: number }>();
-const homes = new Map<string, { value: string; until: number }>();
-const answers = new Map<string, { answer: Promise<[number, Headers, string]>; until: number }>();
+interface Known {
+  /** What has replaced a cookie. */
+  successors: Map<string, { value: string; until: number }>;
+  /** The cookie that a refresh token is in. */
+  homes: Map<string, { value: string; until: number }>;
+  /** The answer to a refresh token. */
+  answers: Map<string, { answer: Promise<[number, Headers, string]>; until: number }>;
+  /** How far the servers' clocks are ahead of this one's. */
+  skews: Map<string, number>;
+}
+
+// One for the process, in which there may be several copies of this module: Next has one in its proxy, and others in its
+// routes.
+const SHARED: unique symbol = Symbol.for("@keyturn/client/server 1");
+const { successors, homes, answers, skews } = ((globalThis as { [SHARED]?: Known })[SHARED] ??= {
+  successors: new Map(),
+  homes: new Map(),
+  answers: new Map(),
+  skews: new Map(),
+});
 const probed = new WeakMap<Cookies, boolean>();
 const written = new WeakMap<Cookies, string>();
-// How far the servers' clocks are ahead of this one's.
-const skews = new Map<string, number>();
 
 function forget<T extends { until: number }>(map: Map<string, T>): void {
   for (const [key, { until }] of map) if (until < systemClock.now()) map.delete(key);
@@ -86,6 +105,20 @@ function sharing(baseUrl: string, fetch: typeof globalThis.fetch): typeof global
     const [status, headers, text] = await known.answer;
     return new Response(text, { status, headers });
   };
+}
+
+// Has the server's own calls be those of the browser.
+function onBehalf(baseUrl: string, headers: ServerClientOptions["headers"], fetch: typeof globalThis.fetch) {
+  const own: typeof fetch = (input, init) => {
+    if (!String(input).startsWith(`${baseUrl}/`)) return fetch(input, init);
+    const all = new Headers(init?.headers);
+    for (const name of ["user-agent", "accept-language", "x-forwarded-for"]) {
+      const value = headers?.get(name);
+      if (value) all.set(name, value);
+    }
+    return fetch(input, { ...init, headers: all });
+  };
+  return own;
 }
 
 function cookieStorage(cookies: Cookies, name: string, secure: boolean): TokenStorage & { isReadOnly: () => boolean } {
@@ -148,18 +181,20 @@ function cookieStorage(cookies: Cookies, name: string, secure: boolean): TokenSt
  * scripts cannot read. However many clients are made for a request, or for several with one cookie, refresh once. Where
  * cookies cannot be set, the access token is used until it expires.
  */
-export function createServerClient({ cookies, name, secure, ...options }: ServerClientOptions): Client {
-  const { baseUrl, clock = systemClock, fetch = (input, init) => globalThis.fetch(input, init) } = options;
+export function createServerClient({ cookies, name, secure, headers, ...options }: ServerClientOptions): Client {
+  const { clock = systemClock, fetch: bare = (input, init) => globalThis.fetch(input, init) } = options;
+  const baseUrl = options.baseUrl.replace(/\/+$/, "");
+  const fetch = onBehalf(baseUrl, headers, bare);
   const isSecure = secure ?? !baseUrl.startsWith("http:");
   const storage = cookieStorage(cookies, name ?? (isSecure ? "__Host-keyturn" : "keyturn"), isSecure);
   const ahead = Date.now() + (skews.get(baseUrl) ?? 0) - clock.now();
   const waiting = { patience: 5000, timeout: 5000 };
-  const own = { ...waiting, ...options, fetch: sharing(baseUrl, fetch), storage };
+  const own = { ...waiting, ...options, baseUrl, fetch: sharing(baseUrl, fetch), storage };
   return make(own, { ahead, isReadOnly: storage.isReadOnly });
 }
 
 /** Collects the cookies of a request and its response, for frameworks that know requests and responses only. */
-export function cookiesOf(request: { headers: Headers }): Cookies & { setCookie(): string[] } {
+export function cookiesOf(request: { headers: Headers }): Cookies & { setCookie(): string[]; headers(): Headers } {
   const own = new Map<string, string>();
   const lines = new Map<string, string>();
   for (const pair of (request.headers.get("cookie") ?? "").split(";")) {
@@ -174,5 +209,11 @@ export function cookiesOf(request: { headers: Headers }): Cookies & { setCookie(
     },
     /** Returns the values of `Set-Cookie` for the response. */
     setCookie: () => [...lines.values()],
+    /** Returns the headers of the request with the cookies that were set, for those who handle it next. */
+    headers() {
+      const headers = new Headers(request.headers);
+      if (lines.size > 0) headers.set("cookie", Array.from(own, ([name, value]) => `${name}=${value}`).join("; "));
+      return headers;
+    },
   };
 }

@@ -90,12 +90,6 @@ test("the examples of the README compile", () => {
     declare module "react-native" {
       export const AppState: { addEventListener(name: "change", call: (state: string) => void): { remove(): void } };
     }
-    declare module "next/headers" {
-      export function cookies(): Promise<{
-        get(name: string): { name: string; value: string } | undefined;
-        set(name: string, value: string, attributes: object): unknown;
-      }>;
-    }
   `;
   writeFileSync(`${root}test/modules.d.ts`, modules);
   const files = ["modules.d.ts"];
@@ -106,7 +100,10 @@ test("the examples of the README compile", () => {
     files.push(`readme-${index}.${isJsx ? "tsx" : "mts"}`);
     writeFileSync(`${root}test/${files.at(-1)}`, `${code}\n${given}${client}\nexport {};\n`);
   }
-  const options = { ...JSON.parse(readFileSync(`${root}test/tsconfig.json`, "utf8")).compilerOptions, jsx: "react-jsx", skipLibCheck: true };
+  const own = JSON.parse(readFileSync(`${root}test/tsconfig.json`, "utf8")).compilerOptions;
+  // As those have it who use Next.
+  const resolution = { module: "esnext", moduleResolution: "bundler" };
+  const options = { ...own, ...resolution, jsx: "react-jsx", skipLibCheck: true };
   writeFileSync(`${root}test/tsconfig.readme.json`, JSON.stringify({ compilerOptions: options, files }));
   const compiled = spawnSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "test/tsconfig.readme.json"], { cwd: root });
   assert.equal(String(compiled.stdout), "");

@@ -60,6 +60,20 @@ for (const [name, one] of [["in one request", true], ["in twenty requests", fals
   });
 }
 
+test("copies of the module in one process refresh once, and know what became of a cookie", async (context) => {
+  const front = await counted(context);
+  const email = await person();
+  const cookie = await loggedIn(email);
+  const copies = await Promise.all(["proxy", "routes"].map((name) => import(`../dist/server.js?${name}`)));
+  assert.notEqual(copies[0].createServerClient, copies[1].createServerClient);
+  await advance(1000);
+  const load = async ({ createServerClient }, { cookies }) =>
+    (await createServerClient({ baseUrl: front.url, cookies }).me()).user.email;
+  assert.deepEqual(await Promise.all(copies.map((copy) => load(copy, request(cookie)))), [email, email]);
+  for (const copy of copies) assert.equal(await load(copy, request(cookie, { isReadOnly: true })), email);
+  assert.equal(front.refreshes(), 1);
+});
+
 test("cookies that cannot be set never throw, and the access token is used until it expires", async (context) => {
   const front = await counted(context);
   const email = await person();
@@ -111,4 +125,42 @@ test("a request and its response are enough", async () => {
   const client = createServerClient({ baseUrl: KEYTURN, cookies: second, secure: true });
   assert.equal((await client.me()).user.email, email);
   assert.deepEqual(second.setCookie(), []);
+  assert.equal(second.headers().get("cookie"), headers.cookie);
+});
+
+test("who handles a request next gets the cookies that were set for it", async () => {
+  const email = await person();
+  const cookie = await loggedIn(email);
+  await advance(1000);
+  const headers = { cookie: `theme=dark; ${NAME}=${cookie}`, "accept-language": "de" };
+  const cookies = cookiesOf(new Request("http://app.example", { headers }));
+  await make(cookies).me();
+  const next = cookiesOf(new Request("http://app.example", { headers: cookies.headers() }));
+  assert.equal(cookies.headers().get("accept-language"), "de");
+  assert.equal(next.get("theme"), "dark");
+  assert.equal(`${NAME}=${next.get(NAME)}`, cookies.setCookie()[0].split(";")[0]);
+  await make(next).logout();
+  assert.equal(next.headers().get("cookie"), `theme=dark; ${NAME}=`);
+});
+
+test("keyturn knows the browser, and no other server is told of it", async (context) => {
+  const front = await counted(context);
+  const other = await counted(context);
+  const browser = { "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0" };
+  const headers = new Headers({ ...browser, "accept-language": "de", "x-forwarded-for": "192.0.2.7", cookie: "a=b" });
+  const { cookies } = request();
+  const client = make(cookies, { baseUrl: `${front.url}/`, headers, origins: [other.url] });
+  await client.login({ email: await person(), password: PASSWORD });
+  await client.fetch(`${other.url}/api/v1/auth/me`);
+  const [session] = await client.sessions.list();
+  assert.match(session.device.label, /^Firefox/);
+  assert.ok(front.requests.length >= 2);
+  for (const { headers: sent } of front.requests) {
+    for (const name of ["user-agent", "accept-language", "x-forwarded-for"]) assert.equal(sent[name], headers.get(name));
+    assert.equal(sent.cookie, undefined);
+  }
+  const [{ headers: told }] = other.requests;
+  assert.ok(told.authorization);
+  assert.notEqual(told["user-agent"], browser["user-agent"]);
+  assert.equal(told["x-forwarded-for"], undefined);
 });
