@@ -1,4 +1,4 @@
-//! The guides, each followed from its first block to its last.
+//! The guides, each followed from its first block to its last. [`crate::quickstarts`] has the quick starts.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,25 +26,43 @@ both_backends! {
     a_server_behind_caddy_is_set_up_from_zero,
 }
 
-/// The guides that a test here follows.
-const FOLLOWED: [&str; 6] =
-    ["backend.md", "curl.md", "mobile-app.md", "moving.md", "production.md", "single-page-app.md"];
+/// The guides that a test follows.
+const FOLLOWED: [&str; 12] = [
+    "backend.md",
+    "curl.md",
+    "mobile-app.md",
+    "moving.md",
+    "production.md",
+    "quickstart-axum.md",
+    "quickstart-express.md",
+    "quickstart-fastapi.md",
+    "quickstart-html.md",
+    "quickstart-next.md",
+    "quickstart-react.md",
+    "single-page-app.md",
+];
 
 /// A reader with keyturn installed, whose server takes what the guide does not set from its environment.
-struct Reader {
-    terminal: Terminal,
-    port: u16,
+pub struct Reader {
+    pub terminal: Terminal,
+    pub port: u16,
     deployment: Arc<Deployment>,
 }
 
 impl Reader {
     fn new(deployment: Arc<Deployment>) -> Self {
+        Self::with(deployment, &[])
+    }
+
+    /// A reader whose server has further settings.
+    pub fn with(deployment: Arc<Deployment>, more: &[(&str, &str)]) -> Self {
         let port = free_port();
-        let mut settings = deployment.settings(&[("BIND", &format!("127.0.0.1:{port}"))]);
+        let address = format!("127.0.0.1:{port}");
+        let mut settings = deployment.settings(&[&[("BIND", &*address)], more].concat());
         settings.retain(|(name, _)| name != "PUBLIC_URL");
         let mut terminal = Terminal::new(&settings);
         terminal.program("keyturn", &format!("exec {} \"$@\"", env!("CARGO_BIN_EXE_keyturn")));
-        terminal.with_npm();
+        terminal.with_packages();
         terminal.replace("8080", port);
         Self { terminal, port, deployment }
     }

@@ -20,6 +20,7 @@ mod support;
 mod api;
 mod guides;
 mod page;
+mod quickstarts;
 mod readme;
 mod terminal;
 mod verify;

@@ -34,7 +34,7 @@ async fn the_first_steps_lead_to_a_verified_token_and_an_ended_session(deploymen
     settings.push(("REPOSITORY".to_owned(), format!("file://{}", env!("CARGO_MANIFEST_DIR"))));
     let mut terminal = Terminal::new(&settings);
     terminal.program("cargo", &cargo());
-    terminal.with_npm();
+    terminal.with_packages();
     terminal.replace("8080", port);
     terminal.follow(&steps()).await;
     // The greeting names the command that this reader has: of cargo, which the tests let build without optimisation.

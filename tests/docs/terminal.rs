@@ -58,22 +58,15 @@ impl Terminal {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Lets `npm` install the packages of the tests, if the page asks for their versions.
-    pub fn with_npm(&self) {
+    /// Lets `npm` and `pip` install the packages of the tests, if the page asks for their versions, and those of this
+    /// repository by their folders; `npx` runs what is installed.
+    pub fn with_packages(&self) {
+        let node = variable("KEYTURN_TEST_NODE");
         let modules = variable("KEYTURN_TEST_NODE_MODULES");
-        self.program(
-            "npm",
-            &format!(
-                "[[ $1 == install && $# -gt 1 ]] && shift
-for package; do
-    installed=$({node} -p 'require(process.argv[1]).version' \"{modules}/${{package%@*}}/package.json\")
-    [[ $package == *@* && $installed. == \"${{package##*@}}\".* ]] ||
-        {{ echo \"the tests have $package in version $installed\" >&2; exit 1; }}
-done
-ln -sfn {modules} node_modules",
-                node = variable("KEYTURN_TEST_NODE")
-            ),
-        );
+        self.program("npm", &format!("node={node} modules={modules}\n{}", include_str!("npm.sh")));
+        self.program("npx", &format!("exec {node} \"node_modules/.bin/$1\" \"${{@:2}}\""));
+        let (python, modules) = (variable("KEYTURN_TEST_PYTHON"), variable("KEYTURN_TEST_PYTHON_PATH"));
+        self.program("python3", &format!("python={python} modules={modules}\n{}", include_str!("python.sh")));
     }
 
     /// Lets something stand for what the pages say.
@@ -115,7 +108,11 @@ ln -sfn {modules} node_modules",
             Purpose::Output => {
                 assert!(is_as_shown(&self.printed, &text), "{place}: it prints\n{}instead of\n{text}", self.printed);
             }
-            Purpose::File(name) => std::fs::write(self.place_of(name), text).unwrap(),
+            Purpose::File(name) => {
+                let path = self.place_of(name);
+                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                std::fs::write(path, text).unwrap();
+            }
             Purpose::Compiled(name) => {
                 let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/docs").join(name);
                 assert_eq!(
