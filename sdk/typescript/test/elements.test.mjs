@@ -311,6 +311,8 @@ test("an app with cookies has them too", async (context) => {
   const { port } = new URL(process.env.KEYTURN_ALLOWED_ORIGIN);
   const shown = await opened(context, chromium, `${await app(context, "html", port)}&cookie`);
   const { page } = shown;
+  // Only keyturn knows that there is no cookie, and a login that is faster than its answer would be void.
+  await page.locator("keyturn-sessions .signed-out").waitFor();
   await logIn(page, email);
   await press(page, page.getByRole("button", { name: /^End Node/i }));
   await press(page, page.getByRole("group", { name: /End this session/ }).getByRole("button", { name: "End", exact: true }));
