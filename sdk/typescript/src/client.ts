@@ -1,5 +1,5 @@
 import { abortable, type Clock, systemClock } from "./clock.js";
-import { type KeyturnError, fail } from "./errors.js";
+import { fail } from "./errors.js";
 import { type Answer, createPost, read, refusal } from "./http.js";
 import { type Events, type Grant, type SessionOptions, type User, createSession, grantOf } from "./session.js";
 import { type TokenStorage, defaultStorage } from "./storage.js";
@@ -116,13 +116,13 @@ function checkSite(baseUrl: string): void {
   const site = (host: string) => (/^[\d.]+$|^\[/.test(host) ? host : host.split(".").slice(-2).join("."));
   const { protocol, hostname } = new URL(baseUrl);
   if (page.protocol === protocol && site(page.hostname) === site(hostname)) return;
-  const hint = "serve both from one site, or take bearer tokens";
+  const hint = "serve both from one site, or use bearer tokens";
   throw fail(`${page.origin} cannot use cookies of ${baseUrl}: ${hint}`, { kind: "configuration" });
 }
 
 function secureRandom(length: number): Uint8Array {
   if (typeof crypto !== "undefined") return crypto.getRandomValues(new Uint8Array(length));
-  throw fail("there is no crypto.getRandomValues: give createClient a `random`", { kind: "configuration" });
+  throw fail("no crypto.getRandomValues: createClient needs `random`", { kind: "configuration" });
 }
 
 // Challenges are of the form `Bearer error="invalid_token", max_age=600` (RFC 6750 §3, RFC 9470 §3).
@@ -148,7 +148,7 @@ export function createClient(options: ClientOptions): Client {
 export function make(options: ClientOptions, more: Pick<SessionOptions, "ahead" | "isReadOnly"> = {}): Client {
   const baseUrl = options.baseUrl.replace(/\/+$/, "");
   const home = originOf(baseUrl);
-  if (!home) throw fail("baseUrl is no address of http or https", { kind: "configuration" });
+  if (!home) throw fail("baseUrl is no http(s) address", { kind: "configuration" });
   const cookies = options.transport === "cookie";
   if (cookies) checkSite(baseUrl);
   const bare: typeof fetch = (input, init) => (options.fetch ?? globalThis.fetch)(input, init);
@@ -162,8 +162,7 @@ export function make(options: ClientOptions, more: Pick<SessionOptions, "ahead" 
   let steppingUp: Optional<Promise<unknown>>;
 
   function stepUp(required: StepUp): Promise<unknown> {
-    steppingUp ??= Promise.resolve(options.onStepUp?.(required)).finally(() => (steppingUp = undefined));
-    return steppingUp;
+    return (steppingUp ??= Promise.resolve(options.onStepUp?.(required)).finally(() => (steppingUp = undefined)));
   }
 
   async function authorized(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
@@ -215,7 +214,8 @@ export function make(options: ClientOptions, more: Pick<SessionOptions, "ahead" 
       const init = { method, headers, body: body ? JSON.stringify(body) : null, ...(signal && { signal }) };
       answer = await read(await authorized(baseUrl + path, init));
     } catch (error) {
-      if (signal?.aborted || (error as KeyturnError).kind) throw error;
+      // That of the platform's fetch, in whatever realm. Others are keyturn's own, the signal's or those of `onStepUp`.
+      if ((error as Error | undefined)?.name !== "TypeError") throw error;
       throw fail("keyturn cannot be reached", { kind: "unavailable" }, error);
     }
     if (answer.status >= 200 && answer.status < 300 && answer.body !== null) return answer.body as T;
@@ -226,11 +226,11 @@ export function make(options: ClientOptions, more: Pick<SessionOptions, "ahead" 
   async function checkCookies(): Promise<void> {
     const response = await bare(`${baseUrl}${auth}/me`, { credentials: "include" }).catch(() => undefined);
     if (response?.status !== 401) return;
-    throw fail("the browser does not keep the cookies of keyturn", { kind: "cookies_blocked" });
+    throw fail("the browser keeps no cookies of keyturn", { kind: "cookies_blocked" });
   }
 
   async function enter(path: string, body: object, { signal }: CallOptions = {}): Promise<SignIn | SignUp> {
-    const epoch = session.start();
+    const began = session.start();
     const sent = clock.now();
     const transport = cookies && !("mfa_token" in body) ? { transport: "cookie" } : {};
     const posted = post(path, { ...body, ...transport }, { signals: [signal, disposal.signal] });
@@ -238,7 +238,7 @@ export function make(options: ClientOptions, more: Pick<SessionOptions, "ahead" 
     const grant = grantOf(answer, (grant) => cookies || (grant.access_token && grant.refresh_token));
     if (grant) {
       if (cookies) await checkCookies();
-      await session.begin(grant, epoch, sent);
+      await session.begin(grant, began, sent);
       const { user, session_id, trusted_device } = grant;
       return { status: "signed_in", user, session_id, ...(trusted_device && { trusted_device }) };
     }

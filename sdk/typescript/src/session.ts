@@ -100,8 +100,10 @@ export function createSession(options: SessionOptions) {
   let state: "unknown" | "in" | "out" = "unknown";
   // The session that ended last. Nothing brings it back.
   let ended: string | undefined;
-  // Counts logins and logouts. What began in an earlier era is void.
+  // Counts logins, logouts and ends. A refresh that began in an earlier era is void.
   let era = 0;
+  // Counts logins and logouts: a login is not void because keyturn has said that the former session is over.
+  let acts = 0;
   let flight: Promise<Entry> | undefined;
   let stop = new AbortController();
   let queue: Promise<unknown> = Promise.resolve();
@@ -138,10 +140,10 @@ export function createSession(options: SessionOptions) {
     abandon();
   }
 
-  // Throws if there was a login or logout since.
-  function check(began: number): void {
+  // Throws if what began then is void.
+  function check(began: number, now = era): void {
     if (isDisposed) throw fail("the client was disposed of", { kind: "disposed" });
-    if (began !== era) throw signedOut("logout");
+    if (began !== now) throw signedOut("logout");
   }
 
   // --- Time ---
@@ -254,6 +256,7 @@ export function createSession(options: SessionOptions) {
 
   function leave(reason: SignedOutReason, session: string | undefined): KeyturnError {
     abandon();
+    if (reason === "logout") acts += 1;
     ended = session || ended;
     mine = undefined;
     if (state !== "out") {
@@ -267,14 +270,15 @@ export function createSession(options: SessionOptions) {
   /** Returns what `begin` tells by whether somebody has logged in or out since. */
   function start(): number {
     check(era);
-    return era;
+    return acts;
   }
 
-  /** Takes over the session of a login that began in an era, and was sent at a moment of the clock. */
+  /** Takes over the session of a login that began then, and was sent at a moment of the clock. */
   async function begin(grant: Grant, began: number, sent: number): Promise<void> {
     try {
       await exclusive(async () => {
-        check(began);
+        check(began, acts);
+        acts += 1;
         abandon();
         const own = era;
         const entry = entryOf(grant, sent);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createClient, isKeyturnError, memoryStorage } from "@keyturn/client";
-import { KEYTURN, PASSWORD, advance, codeOf, loggedIn, person } from "./server.mjs";
+import { KEYTURN, PASSWORD, REFRESH, advance, codeOf, loggedIn, person, proxy } from "./server.mjs";
 
 const failure = (promise) => promise.then(() => assert.fail("it was not refused"), (error) => (assert.ok(isKeyturnError(error)), error));
 
@@ -99,6 +99,51 @@ test("a logout that is faster than a login wins", async (context) => {
   const { client: other } = await loggedIn(context, { email });
   // That of the registration is the second one.
   while ((await other.sessions.list()).length > 2) await new Promise((resolve) => setTimeout(resolve, 20));
+});
+
+test("a login stays, whatever keyturn says meanwhile of the session before", async (context) => {
+  const front = await proxy(context);
+  const email = await person();
+  const { client, clock } = await loggedIn(context, { email, baseUrl: front.url });
+  const { client: other } = await loggedIn(context, { email });
+  await other.sessions.endOthers();
+  let answer;
+  const asked = new Promise((resolve) => {
+    front.intercept = async ({ request }) => {
+      if (request.url !== REFRESH) return false;
+      resolve();
+      await new Promise((go) => (answer = go));
+      return false;
+    };
+  });
+  clock.leap(1_000_000);
+  const late = failure(client.me());
+  await asked;
+  const hold = front.intercept;
+  let isHeld = true;
+  front.intercept = async (given) => {
+    if (given.request.url !== "/api/v1/auth/login") return hold(given);
+    // The login is under way while the refusal of the former session arrives.
+    answer();
+    await late;
+    isHeld = false;
+    return false;
+  };
+  assert.equal((await client.login({ email, password: PASSWORD })).status, "signed_in");
+  assert.equal(isHeld, false);
+  assert.equal((await late).reason, "session_revoked");
+  assert.equal((await client.me()).user.email, email);
+});
+
+test("what an app's own step-up throws is thrown", async (context) => {
+  const refusal = new Error("not now");
+  const onStepUp = () => {
+    throw refusal;
+  };
+  const { client, clock } = await loggedIn(context, { onStepUp });
+  await advance(660);
+  clock.leap(660_000);
+  await assert.rejects(client.mfa.begin(), refusal);
 });
 
 test("a call can be aborted, and is told so as the platform does", async (context) => {
