@@ -79,10 +79,7 @@ enum Command {
     #[command(after_help = "Example:\n  keyturn serve --config /etc/keyturn.toml")]
     Serve,
     /// Run a server for the tests of an app: fresh, on a port of this machine alone, with a clock that they set ahead.
-    #[command(after_help = "Example:\n  keyturn testing ALLOWED_ORIGINS=http://localhost:3000\n\n\
-        Prints a line of JSON once it serves, with its url and its data_dir, where its emails are in the folder outbox.\n\
-        A line such as {\"advance_seconds\": 900} on standard input sets its clock ahead, and is answered with the new\n\
-        time. It ends, and everything that it has stored is deleted, when standard input ends.")]
+    #[command(after_help = testing::HELP)]
     Testing(testing::TestingArguments),
     /// Bring the database to the schema of this version.
     #[command(after_help = "Examples:\n  keyturn migrate\n  keyturn migrate --check")]

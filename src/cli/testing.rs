@@ -43,6 +43,14 @@ const REFUSED: [&str; 6] = ["BIND", "DATABASE_SCHEMA", "DATABASE_URL", "DATA_DIR
 /// The longest time by which one command sets the clock ahead: a century.
 const MAX_ADVANCE: Duration = Duration::from_secs(100 * 365 * 86_400);
 
+/// How the program that tests speaks to the server.
+pub(super) const HELP: &str = r#"Example:
+  keyturn testing ALLOWED_ORIGINS=http://localhost:3000
+
+Prints a line of JSON once it serves, with its url and its data_dir, where its emails are in the folder outbox.
+A line such as {"advance_seconds": 900} on standard input sets its clock ahead, and is answered with the new time.
+It ends, and everything that it has stored is deleted, when standard input ends."#;
+
 #[derive(clap::Args)]
 pub(super) struct TestingArguments {
     /// Settings such as ALLOWED_ORIGINS=http://localhost:3000. The environment and files are not read. PORT chooses
@@ -110,7 +118,8 @@ pub(super) fn run(arguments: TestingArguments) -> Outcome {
     actix_web::rt::System::new().block_on(async {
         let (app, background) = App::build(config, clock.clone()).await?;
         let (server, _) = app.serve(listener, None)?;
-        let (by_signal, by_input) = (server.handle(), server.handle());
+        let handle = server.handle();
+        let by_signal = handle.clone();
         // The calls themselves tell the server, whose end is awaited below.
         signals.forward(move |signal| match signal {
             Signal::Reload => {}
@@ -120,7 +129,7 @@ pub(super) fn run(arguments: TestingArguments) -> Outcome {
         say!("{}", to_json(&ready)?)?;
         std::thread::spawn(move || {
             obey(&clock);
-            drop(by_input.stop(true));
+            drop(handle.stop(true));
         });
         server.await?;
         background.finish().await;

@@ -12,6 +12,11 @@ const SHORT_LIVED: &[(&str, &str, &str)] = &[
     ("cache/redis/lane.rs", "spawn(Arc::clone(self).connect(", "a call does not wait for a connection that takes long"),
     ("cache/redis/mod.rs", "calls.spawn(", "the marks of a cluster's slots are set at once, and awaited"),
     ("cli/serve.rs", "spawn(move || devices.warm_up())", "the patterns of user agents are compiled beside requests"),
+    (
+        "cli/testing.rs",
+        "spawn(move ||",
+        "it ends the server when standard input ends, and the process ends it otherwise",
+    ),
     ("cli/transfer.rs", "spawn(move ||", "a file is read while the database is busy with what was read before"),
     ("db/pool.rs", "spawn(watch(", "each operation is watched, so that a connection that does not answer is left"),
     ("sessions/browser.rs", "spawn(async move", "a page does not wait until the use of its session is recorded"),

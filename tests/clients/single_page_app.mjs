@@ -40,10 +40,11 @@ await post("/api/v1/auth/login", { email, password, device_name: "tablet" });
 await context.clearCookies({ name: /access/ });
 const others = await Promise.all([context.newPage(), context.newPage()]);
 const tabs = await Promise.all([page, ...others].map(open));
-const [scripts_see, stored] = await page.evaluate(() => [document.cookie, Object.keys(localStorage)]);
+const [scripts_see, stored] = await page.evaluate(() => [document.cookie, Object.values(localStorage).join()]);
+const tokens = stored.match(/kt[a-z]_|eyJ/g) ?? [];
 
 await page.click("#logout");
 await page.locator("#login:visible").waitFor();
 const after_logout = (await open(others[0])) === null;
-console.log(JSON.stringify({ refused, who, devices, left, tabs, scripts_see, stored, after_logout }));
+console.log(JSON.stringify({ refused, who, devices, left, tabs, scripts_see, tokens, after_logout }));
 await browser.close();

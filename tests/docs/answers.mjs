@@ -1,6 +1,5 @@
-// Gives the clients of the guides all kinds of answers: node answers.mjs FOLDER, with `session.mjs` or `auth.js` there.
+// Gives the client of the guide to mobile apps all kinds of answers: node answers.mjs FOLDER, with `session.mjs` there.
 import assert from "node:assert/strict";
-import { copyFileSync, existsSync } from "node:fs";
 
 const folder = process.argv[2];
 const REFRESH = "/api/v1/sessions/refresh";
@@ -121,39 +120,6 @@ async function mobileApp() {
   }
 }
 
-async function singlePageApp() {
-  // Outside of a browser, a module is known by its name.
-  copyFileSync(`${folder}/auth.js`, `${folder}/auth.mjs`);
-  const kept = new Map();
-  globalThis.localStorage = {
-    getItem: (name) => kept.get(name) ?? null,
-    setItem: (name, value) => kept.set(name, value),
-    removeItem: (name) => kept.delete(name),
-  };
-  const { SessionOver, me } = await import(`${folder}/auth.mjs`);
-  const ME = "/api/v1/auth/me";
-  const expired = () => problem(401, "invalid_token");
-  const elsewhere = [[409, "already_refreshed"], [503, "refresh_token_replaced"]].map(([status, code]) => [
-    () => answer(status, { code }),
-    "elsewhere",
-  ]);
-  for (const [given, meaning] of [...MEANINGS, ...elsewhere]) {
-    const calls = network({ [ME]: [expired, () => answer(200, { user: {} })], [REFRESH]: [given, () => answer(200)] });
-    const seen = await outcome(me, SessionOver);
-    const refreshes = calls.filter(({ path }) => path === REFRESH);
-    const expected = { over: ["over", 1], error: ["error", 1], again: ["ok", 2], elsewhere: ["ok", 1] }[meaning];
-    assert.deepEqual([seen, refreshes.length], expected, String(given));
-    assert.equal(new Set(refreshes.map(({ key }) => key)).size, 1, "a repetition has the same key");
-    assert.equal(kept.size, 0, "no key is left behind");
-  }
-  // What a route refuses is no end of the session, whatever the status.
-  for (const code of ["insufficient_user_authentication", "second_factor_required", "invalid_code"]) {
-    const calls = network({ [ME]: [() => answer(401, { code })] });
-    assert.deepEqual([await outcome(me, SessionOver), calls.length], ["error", 1], code);
-  }
-}
-
-if (existsSync(`${folder}/session.mjs`)) await mobileApp();
-if (existsSync(`${folder}/auth.js`)) await singlePageApp();
+await mobileApp();
 console.log("understood");
 process.exit(0);

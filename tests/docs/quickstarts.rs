@@ -40,9 +40,7 @@ impl Beginner {
     fn new(deployment: Arc<Deployment>) -> Self {
         let unlimited = [("LIMIT_LOGIN_ACCOUNT", "off"), ("LIMIT_LOGIN_ADDRESS", "off")];
         let mut reader = Reader::with(deployment, &unlimited);
-        // Without what somebody has built there by hand.
-        let built = "keyturn/sdk/typescript/dist keyturn/sdk/typescript/node_modules";
-        reader.terminal.run("a clone", &format!("mkdir keyturn && cp -R {ROOT}/sdk keyturn && rm -rf {built}"));
+        reader.clone_repository();
         Self { reader }
     }
 
