@@ -8,7 +8,7 @@ export interface CookieAttributes {
   secure: boolean;
   sameSite: "lax";
   path: string;
-  /** In seconds. */
+  /** In seconds. Express's own `res.cookie` takes milliseconds: `cookiesOf(request, response)` is for Express. */
   maxAge: number;
 }
 
@@ -31,7 +31,16 @@ export interface ServerClientOptions extends Omit<ClientOptions, "transport" | "
    * The headers of the browser's request. keyturn then knows its device and language, and its IP address if this server
    * is one of keyturn's `TRUSTED_PROXIES`.
    */
-  headers?: { get(name: string): string | null };
+  headers?: RequestHeaders;
+}
+
+/** The headers of a request, as browsers and most frameworks have them, or as Node has them. */
+export type RequestHeaders = { get(name: string): string | null } | Record<string, string | string[] | undefined>;
+
+/** A response of Node's, which Express, Koa (`ctx.res`) and Fastify (`reply.raw`) have. */
+export interface NodeResponse {
+  getHeader(name: string): number | string | string[] | undefined;
+  setHeader(name: string, value: string[]): unknown;
 }
 
 // Longer than any session. What counts is what keyturn says.
@@ -79,8 +88,10 @@ function encode(text: string): string {
 }
 
 function decode(value: string): string | undefined {
-  const [r, k, s, x, f, a] = value.split("!");
-  return r && k && s ? JSON.stringify({ r, k, s, ...(a && { x: Number(x), f: Number(f), a }) }) : undefined;
+  const [r = "", k = "", s, x, f, a] = value.split("!");
+  // Anybody can write a cookie, and what keyturn would refuse is none.
+  const isWhole = /^ktr_[\w-]+$/.test(r) && /^[\w-]{16,255}$/.test(k);
+  return isWhole && s ? JSON.stringify({ r, k, s, ...(a && { x: Number(x), f: Number(f), a }) }) : undefined;
 }
 
 // Has one refresh answer all who ask with one token, in this process.
@@ -107,13 +118,18 @@ function sharing(baseUrl: string, fetch: typeof globalThis.fetch): typeof global
   };
 }
 
+function headerOf(headers: RequestHeaders | undefined, name: string): string | undefined {
+  const value = typeof headers?.get === "function" ? headers.get(name) : headers?.[name as "get"];
+  return value ? String(value) : undefined;
+}
+
 // Has the server's own calls be those of the browser.
-function onBehalf(baseUrl: string, headers: ServerClientOptions["headers"], fetch: typeof globalThis.fetch) {
+function onBehalf(baseUrl: string, headers: RequestHeaders | undefined, fetch: typeof globalThis.fetch) {
   const own: typeof fetch = (input, init) => {
     if (!String(input).startsWith(`${baseUrl}/`)) return fetch(input, init);
     const all = new Headers(init?.headers);
     for (const name of ["user-agent", "accept-language", "x-forwarded-for"]) {
-      const value = headers?.get(name);
+      const value = headerOf(headers, name);
       if (value) all.set(name, value);
     }
     return fetch(input, { ...init, headers: all });
@@ -193,25 +209,37 @@ export function createServerClient({ cookies, name, secure, headers, ...options 
   return make(own, { ahead, isReadOnly: storage.isReadOnly });
 }
 
-/** Collects the cookies of a request and its response, for frameworks that know requests and responses only. */
-export function cookiesOf(request: { headers: Headers }): Cookies & { setCookie(): string[]; headers(): Headers } {
+/**
+ * Collects the cookies of a request and its response, for frameworks that know requests and responses only. A response of
+ * Node's is given the cookies at once, those of others are to be given what `setCookie` returns.
+ */
+export function cookiesOf(
+  request: { headers: RequestHeaders },
+  response?: NodeResponse,
+): Cookies & { setCookie(): string[]; headers(): Headers } {
   const own = new Map<string, string>();
   const lines = new Map<string, string>();
-  for (const pair of (request.headers.get("cookie") ?? "").split(";")) {
+  for (const pair of (headerOf(request.headers, "cookie") ?? "").split(";")) {
     const at = pair.indexOf("=");
     if (at > 0) own.set(pair.slice(0, at).trim(), pair.slice(at + 1).trim());
   }
   return {
     get: (name) => own.get(name),
     set(name, value, { maxAge, secure }) {
+      const line = `${name}=${value}; Path=/; Max-Age=${maxAge}; HttpOnly; SameSite=Lax${secure ? "; Secure" : ""}`;
+      const others = [response?.getHeader("set-cookie") ?? []].flat().map(String);
+      response?.setHeader("set-cookie", [...others.filter((other) => !other.startsWith(`${name}=`)), line]);
       own.set(name, value);
-      lines.set(name, `${name}=${value}; Path=/; Max-Age=${maxAge}; HttpOnly; SameSite=Lax${secure ? "; Secure" : ""}`);
+      lines.set(name, line);
     },
     /** Returns the values of `Set-Cookie` for the response. */
     setCookie: () => [...lines.values()],
     /** Returns the headers of the request with the cookies that were set, for those who handle it next. */
     headers() {
-      const headers = new Headers(request.headers);
+      const { headers: given } = request;
+      const isPlain = typeof given.get !== "function";
+      const pairs = Object.entries(given).flatMap(([name, value]) => (value ? [[name, String(value)]] : []));
+      const headers = new Headers((isPlain ? pairs : given) as HeadersInit);
       if (lines.size > 0) headers.set("cookie", Array.from(own, ([name, value]) => `${name}=${value}`).join("; "));
       return headers;
     },

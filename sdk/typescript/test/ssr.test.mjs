@@ -1,5 +1,6 @@
 // A server that renders pages: many loaders with one cookie refresh once, and cookies that cannot be set harm nobody.
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
 import { test } from "node:test";
 import { cookiesOf, createServerClient } from "@keyturn/client/server";
 import { KEYTURN, PASSWORD, REFRESH, advance, person, proxy } from "./server.mjs";
@@ -110,6 +111,41 @@ test("whoever has no cookie is nobody, and a session that has ended takes its co
   const late = request(cookie);
   assert.equal((await make(late.cookies, { baseUrl: front.url }).me().catch((error) => error)).kind, "signed_out");
   assert.equal(late.sent(), "");
+});
+
+test("a response of Node's is given its cookies, for as long as a session can last", async (context) => {
+  const email = await person();
+  const app = createServer(async (incoming, response) => {
+    response.setHeader("set-cookie", "theme=dark");
+    const cookies = cookiesOf(incoming, response);
+    const client = createServerClient({ baseUrl: KEYTURN, cookies, headers: incoming.headers });
+    if (incoming.url === "/login") await client.login({ email, password: PASSWORD });
+    const { user } = await client.me();
+    const [{ device }] = await client.sessions.list();
+    response.end(`${user.email} ${device.browser} ${cookies.headers().get("user-agent") === incoming.headers["user-agent"]}`);
+  });
+  await new Promise((resolve) => app.listen(0, "127.0.0.1", resolve));
+  context.after(() => (app.closeAllConnections(), app.close()));
+  const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+  const visit = async (path, cookie = "") => {
+    const headers = { cookie, "user-agent": firefox };
+    const response = await fetch(`http://127.0.0.1:${app.address().port}${path}`, { headers });
+    assert.equal(await response.text(), `${email} Firefox true`);
+    return response.headers.getSetCookie();
+  };
+  const [theme, line, ...others] = await visit("/login");
+  assert.deepEqual([theme, others], ["theme=dark", []]);
+  assert.match(line, /^keyturn=ktr_.*; Path=\/; Max-Age=7776000; HttpOnly; SameSite=Lax$/);
+  assert.deepEqual(await visit("/", line.split(";")[0]), ["theme=dark"]);
+  await advance(1000);
+  assert.match((await visit("/", `a=b; ${line.split(";")[0]}`))[1], /^keyturn=ktr_/);
+});
+
+test("a cookie that somebody has written is no session", async () => {
+  for (const cookie of ["x", "a!b!c", "ktr_x!short!s", `ktr_${"x".repeat(91)}!${"é".repeat(20)}!s`]) {
+    const { cookies } = request(cookie);
+    assert.equal((await make(cookies).me().catch((error) => error)).kind, "signed_out", cookie);
+  }
 });
 
 test("a request and its response are enough", async () => {
