@@ -20,8 +20,7 @@ install() {
         -*) ;;
         ../*)
             target=node_modules/$("$node" -p 'require(process.argv[1]).name' "$PWD/$package/package.json")
-            mkdir -p "$target"
-            (cd "$package" && tar --create --exclude=./node_modules .) | tar --extract --directory "$target"
+            echo "$package $target" >>node_modules/.from
             ;;
         *)
             installed=$(version_of "$modules/${package%@*}")
@@ -30,6 +29,19 @@ install() {
             ;;
         esac
     done
+    # At every install npm links folders that it is not told to copy, and what they import is not beside them then.
+    if [[ -e node_modules/.from ]]; then
+        while read -r package target; do
+            rm -rf "$target"
+            mkdir -p "${target%/*}"
+            if [[ " $*" == *' --install-links'* ]] || grep -qsx 'install-links=true' .npmrc; then
+                mkdir "$target"
+                (cd "$package" && tar --create --exclude=./node_modules .) | tar --extract --directory "$target"
+            else
+                ln -s "$PWD/$package" "$target"
+            fi
+        done <node_modules/.from
+    fi
 }
 
 case $1 in

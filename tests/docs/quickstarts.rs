@@ -67,6 +67,7 @@ impl Beginner {
     async fn assert_served_in_a_browser(&self) {
         let seen = node("quickstart.mjs", self.given()).await;
         assert_eq!(seen["refused"], "The email address or the password is wrong.", "{seen}");
+        assert_eq!(seen["kept"], "ada@example.com", "{seen}");
         assert_eq!(seen["orders"], json!(["A map of the harbour"]), "{seen}");
         let devices = json!(["HeadlessChrome on Linux (this device)", "phone End"]);
         assert_eq!(seen["devices"], devices, "{seen}");

@@ -1,6 +1,6 @@
 export interface Options {
   /** The server's program: `KEYTURN_BINARY`, or `keyturn` on the path, by default. */
-  binary?: string;
+  binary?: string | undefined;
   /** Settings of the server, such as `ALLOWED_ORIGINS`. The process's own environment is not read. */
   settings?: Record<string, string | number | boolean>;
 }
@@ -19,7 +19,7 @@ export interface PersonWithMfa extends Person {
   /** The secret of the authenticator app, in Base32. */
   secret: string;
   recoveryCodes: string[];
-  /** Sets the clock ahead by 30 seconds, since a code is taken once, and returns the code of that time. */
+  /** Returns a code that was not used. Each is taken once: after three within 30 seconds it sets the clock ahead. */
   code(): Promise<string>;
 }
 
@@ -66,29 +66,32 @@ export interface Email {
 /** Which emails are meant: all, by default. */
 export interface WantedEmail {
   to?: string;
-  /** A part of the subject, or an expression that it matches. */
+  /** A part of the subject, or an expression that matches a part of it. */
   subject?: string | RegExp;
 }
 
 export interface Keyturn {
   /** The server's address, such as `http://127.0.0.1:40123`. */
   readonly url: string;
+  /** The server's process. */
+  readonly pid: number;
   person(person?: NewPerson & { mfa?: false }): Promise<Person>;
   person(person: NewPerson & { mfa: true }): Promise<PersonWithMfa>;
+  person(person: NewPerson): Promise<Person | PersonWithMfa>;
   /** Logs somebody in, with the second factor if there is one. Each call opens a session. */
-  login(person: Person, device?: { deviceName?: string; userAgent?: string }): Promise<Session>;
+  login(person: Pick<Person, "email" | "password">, device?: { deviceName?: string; userAgent?: string }): Promise<Session>;
   /** Registers a client, for tests of a backend. */
   client(client?: { name?: string; scopes?: string[]; audiences?: string[] }): Promise<Credentials>;
   /** Ends a session, as an operator does. */
   endSession(sessionId: string): Promise<void>;
   /** Ends all sessions of somebody. */
-  endSessions(person: Person): Promise<void>;
+  endSessions(person: Pick<Person, "id">): Promise<{ sessions_revoked: number }>;
   /** Sets the clock ahead, and returns the server's time. */
   advance(duration: Duration): Promise<Date>;
   now(): Promise<Date>;
   /** Returns the emails that were sent so far, the oldest first. */
   emails(wanted?: WantedEmail): Promise<Email[]>;
-  /** Waits for an email, ten seconds at the most, and returns the newest one. */
+  /** Waits for an email that it has not returned before, ten seconds at the most, and returns the newest one. */
   email(wanted?: WantedEmail): Promise<Email>;
   /** Returns what the server has logged: warnings and errors, unless `LOG` says otherwise. */
   log(): string;

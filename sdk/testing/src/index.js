@@ -1,6 +1,7 @@
 // Starts the server's program by `keyturn testing`, and does what tests of an app need.
 import { execFile, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { readEmails } from "./emails.js";
 import { totp } from "./totp.js";
@@ -8,6 +9,8 @@ import { totp } from "./totp.js";
 export { totp };
 
 const PASSWORD = "seven ravens over the harbour";
+// Of codes, in milliseconds (RFC 6238).
+const STEP = 30_000;
 const UNITS = { days: 86_400, hours: 3600, minutes: 60, seconds: 1 };
 // How long an email may be on its way. It takes milliseconds.
 const PATIENCE = 10_000;
@@ -37,7 +40,7 @@ async function launch(binary, settings) {
 function run(binary, dataDir, args, input) {
   const env = { PATH: process.env.PATH, DATA_DIR: dataDir, DATABASE_URL: "embedded", ARGON2: "m=7168,t=1,p=1" };
   return new Promise((resolve, reject) => {
-    const child = execFile(binary, [...args, "--json"], { env }, (error, stdout, stderr) => {
+    const child = execFile(binary, ["--json", ...args], { env }, (error, stdout, stderr) => {
       if (error) reject(new Error(`keyturn ${args.join(" ")}: ${stderr || error.message}`));
       else resolve(JSON.parse(stdout));
     });
@@ -46,12 +49,29 @@ function run(binary, dataDir, args, input) {
 }
 
 function secondsOf(duration) {
-  if (typeof duration === "number") return duration;
-  const parts = Object.entries(duration);
-  const unknown = parts.find(([unit]) => !Object.hasOwn(UNITS, unit));
-  if (unknown) throw new TypeError(`${unknown[0]}: a duration has ${Object.keys(UNITS).join(", ")}`);
-  return parts.reduce((sum, [unit, count]) => sum + count * UNITS[unit], 0);
+  const parts = typeof duration === "object" && duration ? Object.entries(duration) : [["seconds", duration]];
+  const isKnown = ([unit, count]) => Object.hasOwn(UNITS, unit) && Number.isFinite(count);
+  const seconds = parts.every(isKnown) ? parts.reduce((sum, [unit, count]) => sum + count * UNITS[unit], 0) : NaN;
+  if (Number.isInteger(seconds) && seconds >= 0) return seconds;
+  throw new TypeError(`a duration is a whole number of seconds, or numbers of ${Object.keys(UNITS).join(", ")}`);
 }
+
+function listOf(name, values) {
+  if (Array.isArray(values)) return values;
+  throw new TypeError(`${name} is a list`);
+}
+
+/** Runs one task after another. */
+function inOrder() {
+  let last = Promise.resolve();
+  return (task) => {
+    const done = last.then(task);
+    last = done.catch(() => {});
+    return done;
+  };
+}
+
+const isSameAddress = (one, other) => one.toLowerCase() === other.toLowerCase();
 
 /** Starts a server. */
 export async function startKeyturn({ binary = process.env.KEYTURN_BINARY || "keyturn", settings = {} } = {}) {
@@ -59,12 +79,17 @@ export async function startKeyturn({ binary = process.env.KEYTURN_BINARY || "key
   const { url, data_dir: dataDir } = ready;
   // Whoever forgets to stop it can end nevertheless, and it ends with them.
   [child, child.stdin, child.stdout, child.stderr].forEach((handle) => handle.unref());
-  let queue = Promise.resolve();
+  const oneLine = inOrder();
+  const oneCode = inOrder();
+  // Authenticator apps by email address.
+  const apps = new Map();
+  // Emails that `email` has handed out.
+  const seen = new Set();
   let operator;
 
-  /** Sends a line and returns the answer to it. Lines are answered in their order. */
-  function instruct(instruction) {
-    queue = queue.then(async () => {
+  /** Sends a line and returns the answer to it. */
+  const instruct = (instruction) =>
+    oneLine(async () => {
       child.stdout.ref();
       child.stdin.write(`${JSON.stringify(instruction)}\n`);
       const { done, value } = await lines.next();
@@ -74,10 +99,7 @@ export async function startKeyturn({ binary = process.env.KEYTURN_BINARY || "key
       if (answer.error) throw new Error(answer.error);
       return new Date(answer.now);
     });
-    const answered = queue;
-    queue = queue.catch(() => {});
-    return answered;
-  }
+  const now = () => instruct({ advance_seconds: 0 });
 
   /** Calls the server. Throws if it refuses. */
   async function call(method, path, { body, token, userAgent } = {}) {
@@ -94,31 +116,52 @@ export async function startKeyturn({ binary = process.env.KEYTURN_BINARY || "key
     const body = { email, password, ...(deviceName && { device_name: deviceName }) };
     const answer = await call("POST", "/api/v1/auth/login", { body, userAgent });
     if (!answer.mfa_required) return answer;
-    if (!person.code) throw new Error(`${email} has two-step login that was not enabled by person({ mfa: true })`);
-    const second = { mfa_token: answer.mfa_token, method: "totp", code: await person.code() };
-    return call("POST", "/api/v1/auth/mfa", { body: second, userAgent });
+    const app = apps.get(email);
+    if (!app) throw new Error(`${email} has two-step login that was not enabled by person({ mfa: true })`);
+    return app.use((code) => {
+      const second = { mfa_token: answer.mfa_token, method: "totp", code };
+      return call("POST", "/api/v1/auth/mfa", { body: second, userAgent });
+    });
   }
 
-  /** Enables two-step login, and returns what makes codes. Each code is of a time of its own, as each is taken once. */
+  /** Makes an authenticator app. A code is taken once, and none before it is taken then: for more, time has to pass. */
+  function authenticator(secret) {
+    let used = -Infinity;
+    const next = async () => {
+      const time = await now();
+      used = Math.max(used + 1, Math.floor(time / STEP) - 1);
+      // The server takes the codes before and after the present one, too.
+      const early = (used - 1) * STEP - time;
+      if (early > 0) await instruct({ advance_seconds: Math.ceil(early / 1000) });
+      return totp(secret, new Date(used * STEP));
+    };
+    // A code and its use are one, as another person's may let time pass.
+    return { code: () => oneCode(next), use: (act) => oneCode(async () => act(await next())) };
+  }
+
+  /** Enables two-step login. */
   async function enrol(person) {
     const { access_token: token } = await login(person);
     const { secret } = await call("POST", "/api/v1/auth/mfa/totp", { token });
-    const code = async () => totp(secret, await instruct({ advance_seconds: 30 }));
-    const confirmed = await call("POST", "/api/v1/auth/mfa/totp/confirm", { token, body: { code: await code() } });
+    const app = authenticator(secret);
+    const confirm = (code) => call("POST", "/api/v1/auth/mfa/totp/confirm", { token, body: { code } });
+    const { recovery_codes: recoveryCodes } = await app.use(confirm);
     await call("POST", "/api/v1/auth/logout", { token });
-    return { secret, code, recoveryCodes: confirmed.recovery_codes };
+    apps.set(person.email, app);
+    return { ...person, secret, code: app.code, recoveryCodes };
   }
 
   async function person({ email, password = PASSWORD, name, roles = [], verified = true, mfa = false } = {}) {
-    const address = email ?? `person-${randomUUID()}@example.com`;
-    const options = [...(name ? ["--name", name] : []), ...roles.flatMap((role) => ["--role", role])];
+    if (/[\r\n]/.test(password)) throw new TypeError("password: must be one line");
+    const options = [...(name ? [`--name=${name}`] : []), ...listOf("roles", roles).map((role) => `--role=${role}`)];
     if (verified) options.push("--verified");
-    const { id } = await run(binary, dataDir, ["user", "create", address, ...options], `${password}\n`);
-    const created = { id, email: address, password };
-    return mfa ? { ...created, ...(await enrol(created)) } : created;
+    const address = email ?? `person-${randomUUID()}@example.com`;
+    const created = await run(binary, dataDir, ["user", "create", ...options, "--", address], `${password}\n`);
+    const made = { id: created.id, email: created.email, password };
+    return mfa ? enrol(made) : made;
   }
 
-  /** Returns an access token of an operator, which is recent enough for everything. */
+  /** Does what operators do. */
   async function operate(method, path) {
     operator ??= person({ roles: ["admin"] });
     const { access_token: token } = await login(await operator);
@@ -127,18 +170,23 @@ export async function startKeyturn({ binary = process.env.KEYTURN_BINARY || "key
 
   async function emails({ to, subject } = {}) {
     const all = await readEmails(`${dataDir}/outbox`);
-    const isMeant = (email) => (!to || email.to === to) && (!subject || email.subject.match(subject));
-    return all.filter(isMeant);
+    const isAbout = ({ subject: own }) =>
+      subject instanceof RegExp ? own.search(subject) >= 0 : !subject || own.includes(subject);
+    return all.filter((email) => (!to || isSameAddress(email.to, to)) && isAbout(email));
   }
 
   async function email(wanted = {}) {
     const deadline = Date.now() + PATIENCE;
     for (;;) {
-      const found = await emails(wanted);
-      if (found.length > 0) return found.at(-1);
+      const found = (await emails(wanted)).filter((email) => !seen.has(email)).at(-1);
+      if (found) {
+        seen.add(found);
+        return found;
+      }
+      if (child.exitCode !== null || child.signalCode) throw new Error(`keyturn has ended: ${said()}`);
       if (Date.now() > deadline) {
         const told = (await emails()).map(({ to, subject }) => `\n  ${to}: ${subject}`).join("");
-        throw new Error(`no email came to ${wanted.to ?? "anybody"}${told ? `; those that came:${told}` : ""}`);
+        throw new Error(`no new email came to ${wanted.to ?? "anybody"}${told ? `; those that came:${told}` : ""}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -148,21 +196,26 @@ export async function startKeyturn({ binary = process.env.KEYTURN_BINARY || "key
     child.ref();
     child.stdin.end();
     await exited;
+    // One that was killed could not do it.
+    await rm(dataDir, { recursive: true, force: true });
   }
 
   return {
     url,
+    pid: child.pid,
     person,
     login,
     client: ({ name = "backend", scopes = [], audiences = [] } = {}) => {
-      const list = (option, values) => (values.length > 0 ? [option, ...values] : []);
-      const options = [...list("--scope", scopes), ...list("--audience", audiences)];
-      return run(binary, dataDir, ["client", "create", "--name", name, ...options]);
+      const options = [
+        ...listOf("scopes", scopes).map((scope) => `--scope=${scope}`),
+        ...listOf("audiences", audiences).map((audience) => `--audience=${audience}`),
+      ];
+      return run(binary, dataDir, ["client", "create", `--name=${name}`, ...options]);
     },
     endSession: (id) => operate("DELETE", `/sessions/${encodeURIComponent(id)}`),
     endSessions: ({ id }) => operate("DELETE", `/users/${encodeURIComponent(id)}/sessions`),
     advance: async (duration) => instruct({ advance_seconds: secondsOf(duration) }),
-    now: () => instruct({ advance_seconds: 0 }),
+    now,
     emails,
     email,
     log: said,
