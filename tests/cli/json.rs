@@ -15,8 +15,15 @@ both_backends! {
 const EMAIL: &str = "ada@example.com";
 
 /// Commands whose output has a form of its own.
-const WITHOUT_JSON: [&str; 6] =
-    ["completions bash", "config docs", "config openapi", "monitoring dashboard", "monitoring rules", "serve"];
+const WITHOUT_JSON: [&str; 7] = [
+    "completions bash",
+    "config docs",
+    "config openapi",
+    "monitoring dashboard",
+    "monitoring rules",
+    "serve",
+    "testing",
+];
 
 /// The commands below `path` that have none below them.
 fn leaves(deployment: &Deployment, path: &str) -> BTreeSet<String> {

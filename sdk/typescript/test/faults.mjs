@@ -1,5 +1,6 @@
 // What a server, a proxy or a network answers instead of what was asked for. Each plays itself to a request at a proxy.
-const html = (status, headers = {}) => ({ response }) => {
+/** Answers with a page. */
+export const html = (status, headers = {}) => ({ response }) => {
   response.writeHead(status, { "content-type": "text/html", ...headers }).end("<!doctype html><p>Please wait</p>");
 };
 const json = (status, body, headers = {}) => ({ response }) => {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { after, before, test } from "node:test";
 import { createClient, memoryStorage } from "@keyturn/client";
-import { FAULTS } from "./faults.mjs";
+import { FAULTS, html } from "./faults.mjs";
 import { REFRESH, advance, loggedIn, person, proxy } from "./server.mjs";
 
 // What fails before a proxy is reached.
