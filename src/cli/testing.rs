@@ -43,7 +43,7 @@ const REFUSED: [&str; 6] = ["BIND", "DATABASE_SCHEMA", "DATABASE_URL", "DATA_DIR
 /// The longest time by which one command sets the clock ahead: a century.
 const MAX_ADVANCE: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// How the program that tests speaks to the server.
+/// The end of the command's help, with what the program that tests writes and reads.
 pub(super) const HELP: &str = r#"Example:
   keyturn testing ALLOWED_ORIGINS=http://localhost:3000
 

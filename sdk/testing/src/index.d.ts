@@ -19,7 +19,7 @@ export interface PersonWithMfa extends Person {
   /** The secret of the authenticator app, in Base32. */
   secret: string;
   recoveryCodes: string[];
-  /** Returns a code that was not used. Each is taken once: after three within 30 seconds it sets the clock ahead. */
+  /** Returns a code that was not used. Each is taken once: after two within 30 seconds it sets the clock ahead. */
   code(): Promise<string>;
 }
 

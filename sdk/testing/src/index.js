@@ -129,8 +129,8 @@ export async function startKeyturn({ binary = process.env.KEYTURN_BINARY || "key
     let used = -Infinity;
     const next = async () => {
       const time = await now();
-      used = Math.max(used + 1, Math.floor(time / STEP) - 1);
-      // The server takes the codes before and after the present one, too.
+      used = Math.max(used + 1, Math.floor(time / STEP));
+      // The server takes the code after the present one, too.
       const early = (used - 1) * STEP - time;
       if (early > 0) await instruct({ advance_seconds: Math.ceil(early / 1000) });
       return totp(secret, new Date(used * STEP));
