@@ -399,6 +399,54 @@ test("elements are defined once, whoever defines them, and know what they were g
   await checkPage(shown);
 });
 
+test("who says the same again disturbs nobody, and recovery codes outlast other texts", async (context) => {
+  const chromium = await browser(context);
+  const shown = await opened(context, chromium, await app(context, "html"));
+  const { page } = shown;
+  await logIn(page, await person());
+  const security = page.locator("keyturn-security");
+  const current = security.getByLabel("Current password");
+  await current.fill("half of i");
+  await page.evaluate(() => {
+    defineElements();
+    defineElements({ client });
+    for (const element of document.querySelectorAll("#app > *")) {
+      element.lang = document.documentElement.lang;
+      element.texts = {};
+      element.texts = null;
+      element.client = client;
+    }
+  });
+  assert.equal(await current.inputValue(), "half of i");
+
+  await press(page, security.getByRole("button", { name: "Turn on" }));
+  await press(page, security.locator("summary"));
+  const secret = (await security.locator("details code").textContent()).replaceAll(" ", "");
+  await security.getByLabel("Code", { exact: true }).fill(codeOf(secret));
+  await page.keyboard.press("Enter");
+  await security.getByText("Your recovery codes").waitFor();
+  const codes = await security.locator("ul code").allTextContents();
+  await page.evaluate(() => {
+    document.querySelector("keyturn-security").lang = "de";
+    defineElements({ texts: { sessionsTitle: "Devices", securityTitle: "Safety" } });
+  });
+  await page.getByRole("heading", { name: "Devices" }).waitFor();
+  assert.deepEqual(await security.locator("ul code").allTextContents(), codes);
+  await press(page, security.getByRole("button", { name: "I have kept them" }));
+  await page.getByRole("heading", { name: "Safety" }).waitFor();
+  await security.getByRole("button", { name: "Make new recovery codes" }).waitFor();
+
+  // What changes while an element is elsewhere is seen when it is back.
+  await page.evaluate(() => {
+    const element = document.querySelector("keyturn-sessions");
+    element.remove();
+    defineElements({ texts: { sessionsTitle: "Places" } });
+    document.querySelector("#app").append(element);
+  });
+  await page.getByRole("heading", { name: "Places" }).waitFor();
+  await checkPage(shown);
+});
+
 test("what cannot be loaded is told, and loaded again", async (context) => {
   const chromium = await browser(context);
   const { page } = await opened(context, chromium, await app(context, "html"));

@@ -26,6 +26,8 @@ export interface Host {
   tell<E extends keyof ElementEvents>(name: E, detail: ElementEvents[E]): void;
   /** Loads what is shown again. Returns what went wrong. */
   refresh(): Promise<unknown>;
+  /** Takes up other texts, which wait while recovery codes are shown. */
+  renew(): void;
 }
 
 /** What an element shows to somebody who is logged in. */
@@ -133,6 +135,8 @@ export abstract class KeyturnElement extends Base {
   private own: ElementOptions = {};
   private life: AbortController | undefined;
   private connectView: ((signal: AbortSignal) => void) | undefined;
+  // What the view was made with.
+  private made: ElementOptions & Partial<Pick<Host, "language">> = {};
 
   static get observedAttributes(): string[] {
     return ["lang"];
@@ -141,7 +145,7 @@ export abstract class KeyturnElement extends Base {
   /** What elements have that are given nothing of their own. */
   static set defaults(options: ElementOptions) {
     this.given = { ...this.given, ...options };
-    for (const element of connected) if (element instanceof this) element.restart();
+    for (const element of connected) if (element instanceof this) element.renew();
   }
 
   constructor() {
@@ -155,9 +159,8 @@ export abstract class KeyturnElement extends Base {
   }
 
   set client(client: Client | undefined) {
-    const isNew = client !== this.own.client;
     this.own.client = client ?? undefined;
-    if (isNew) this.restart();
+    this.renew();
   }
 
   /** What the element says in place of its English texts. */
@@ -166,9 +169,8 @@ export abstract class KeyturnElement extends Base {
   }
 
   set texts(texts: Partial<Texts> | undefined) {
-    const isNew = !isSame(texts ?? undefined, this.own.texts);
     this.own.texts = texts ?? undefined;
-    if (isNew) this.restart();
+    this.renew();
   }
 
   connectedCallback(): void {
@@ -180,7 +182,7 @@ export abstract class KeyturnElement extends Base {
       this.own = { ...this.own, [name]: early.value };
     }
     connected.add(this);
-    this.start();
+    this.renew();
   }
 
   disconnectedCallback(): void {
@@ -189,23 +191,32 @@ export abstract class KeyturnElement extends Base {
   }
 
   attributeChangedCallback(): void {
-    this.restart();
+    this.renew();
+  }
+
+  // Shows the view, made anew if it is another one now. Codes that are not shown again stay until they are kept.
+  private renew(): void {
+    if (!connected.has(this)) return;
+    const { client, texts, language } = this.made;
+    const isSpoken = language === languageOf(this) && isSame(texts, this.texts);
+    const isKept = isSpoken || this.shadowRoot!.querySelector(".codes");
+    if (client !== this.client || !isKept) this.connectView = undefined;
+    if (this.connectView && !this.life!.signal.aborted) return;
+    this.life?.abort();
+    this.life = new AbortController();
+    this.connectView ??= this.build();
+    this.connectView?.(this.life.signal);
   }
 
   private restart(): void {
     this.connectView = undefined;
-    if (connected.has(this)) this.start();
-  }
-
-  private start(): void {
-    this.life?.abort();
-    const { signal } = (this.life = new AbortController());
-    this.connectView ??= this.build();
-    this.connectView?.(signal);
+    this.renew();
   }
 
   private build(): ((signal: AbortSignal) => void) | undefined {
     const { client, shadowRoot } = this;
+    const language = languageOf(this);
+    this.made = { client, texts: this.texts, language };
     const texts = { ...english, ...this.texts };
     const status = h("div", { part: "status", role: "status" });
     const body = h("div", { part: "body" }, h("p", { part: "loading" }, texts.loading));
@@ -214,12 +225,13 @@ export abstract class KeyturnElement extends Base {
     const host: Host = {
       client,
       texts,
-      language: languageOf(this),
+      language,
       root: shadowRoot!,
       say: (text) => (status.textContent = text),
       tell: (name, detail) =>
         void this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true })),
       refresh: () => framed.load(this.life!.signal),
+      renew: () => this.renew(),
     };
     const framed = frame(host, this.view(host), body, () => this.restart());
     return framed.connect;

@@ -10,7 +10,7 @@ import type { Texts } from "./texts.js";
 export function button(text: string, press?: () => unknown, kind = "", labelledBy?: string): HTMLButtonElement {
   const name = { "aria-labelledby": labelledBy, id: labelledBy?.split(" ")[0] };
   const act = press ? { type: "button", click: press } : { type: "submit" };
-  return h("button", { part: `button ${kind}`.trim(), ...name, ...act }, text);
+  return h("button", { part: `button ${kind}`, ...name, ...act }, text);
 }
 
 /** Makes the heading of an element, which can have the focus. */
@@ -31,7 +31,7 @@ export function actions(...children: Child[]): HTMLElement {
 
 /** Makes a word about what stands beside it. `kind` is `success` or `warning`, if it is either. */
 export function badge(text: string, kind = ""): HTMLElement {
-  return h("span", { part: `badge ${kind}`.trim() }, text);
+  return h("span", { part: `badge ${kind}` }, text);
 }
 
 /** A field of a form, with its label, and what is wrong with it. */

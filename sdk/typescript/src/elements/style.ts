@@ -18,74 +18,64 @@ function colours(of: (light?: string, dark?: string) => string | undefined): str
   return `:host{${all.join("")}}`;
 }
 
-// Browsers have `light-dark` since 2024. Older ones take all pages for light ones.
+// Dense, because it is sent as it is. Browsers have `light-dark` since 2024. Older ones take all pages for light ones.
 const CSS = `
-:host {
-  --radius: var(--keyturn-radius, 0.75rem);
-  --small: calc(var(--radius) * 0.6);
-  --gap: var(--keyturn-gap, 1rem);
-  display: block; container-type: inline-size;
-  color: var(--text); font-family: var(--keyturn-font, inherit); line-height: 1.5; overflow-wrap: anywhere;
-}
-:host([hidden]), [hidden] { display: none !important; }
-* { box-sizing: border-box; margin: 0; }
-ul { padding: 0; list-style: none; }
-ol { padding-inline-start: 1.375em; }
-a, summary { color: var(--accent); }
-summary { inline-size: fit-content; padding-block: 0.375rem; cursor: pointer; }
-.status { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); }
-.content, .list, .form, .state, .question, .card, ol { display: grid; gap: calc(var(--gap) * 0.75); }
-.list, .content { gap: var(--gap); }
-li > .form { margin-block-start: 0.5rem; }
-.heading { font-size: 1.375em; line-height: 1.25; }
-.title { display: flex; flex-wrap: wrap; align-items: center; gap: 0.25rem 0.625rem; font-size: 1.0625em; }
-.card {
-  padding: clamp(1rem, 4cqi, 1.75rem); background: var(--surface);
-  border: 1px solid var(--line); border-radius: var(--radius);
-}
-.card .card { padding: var(--gap) 0 0; border-width: 1px 0 0; border-radius: 0; background: none; }
-.icon { inline-size: 1.5rem; color: var(--muted); }
-.hint, .term, .badge { color: var(--muted); }
-.hint, .details { font-size: 0.9375em; }
-.badge { padding: 0 0.6em; border: 1px solid; border-radius: 1em; font-size: 0.8125rem; font-weight: 600; }
-.details { border-block: 1px solid var(--line); }
-.fact { display: flex; flex-wrap: wrap; gap: 0 var(--gap); padding-block: 0.4375rem; }
-.fact + .fact, .row { border-block-start: 1px solid var(--line); }
-.term { flex: 0 0 11rem; }
-.value { flex: 1 1 12rem; }
-@container (max-inline-size: 28rem) { .term { flex-basis: 100%; } }
-.actions { display: flex; flex-wrap: wrap; gap: 0.625rem; }
-.button, .input {
-  min-block-size: 2.75rem; padding: 0.5rem 1rem; background: transparent; color: inherit;
-  border: 1px solid var(--control); border-radius: var(--small); font: inherit;
-}
-.button { font-weight: 600; cursor: pointer; }
-.button:hover { background: var(--sunken); }
-.primary { background: var(--accent); color: var(--on-accent); border-color: transparent; }
-.primary:hover { background: color-mix(in srgb, var(--accent) 85%, var(--text)); }
-[aria-busy] .button { opacity: 0.6; }
-.field { display: grid; gap: 0.25rem; max-inline-size: 32rem; }
-.label { font-weight: 600; }
-.check { display: grid; grid-template-columns: auto 1fr; gap: 0 0.625rem; }
-.check .hint { grid-column: 2; }
-.checkbox { inline-size: 1.375rem; block-size: 1.375rem; accent-color: var(--accent); }
-.alert, .question { padding: 0.75rem 1rem; border: 1px solid; border-radius: var(--small); }
-.danger, .error, .alert { color: var(--danger); }
-.danger, .question, [aria-invalid="true"] { border-color: var(--danger); }
-.success { color: var(--success); }
-.warning { color: var(--warning); }
-.alert, .badge { background: color-mix(in srgb, currentColor 8%, var(--surface)); }
-.qr {
-  display: block; inline-size: min(100%, 13rem); margin-block: 0.75rem; background: #fff;
-  border: 1px solid var(--line); border-radius: var(--small); forced-color-adjust: none;
-}
-.code { padding: 0.1em 0.35em; background: var(--sunken); border-radius: 0.3em; font-size: 0.9375em; user-select: all; }
-.codes { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 13rem), 1fr)); gap: 0.5rem; }
-.row { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem var(--gap); padding-block: 0.75rem; }
-.row > :first-child { flex: 1 1 12rem; }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: var(--small); }
-[tabindex="-1"]:focus { outline: none; }
-@media (forced-colors: active) { :focus-visible { outline-color: Highlight; } }
+:host{--radius:var(--keyturn-radius,.75rem);--small:calc(var(--radius) * .6);--gap:var(--keyturn-gap,1rem);
+display:block;container-type:inline-size;color:var(--text);font-family:var(--keyturn-font,inherit);line-height:1.5;
+overflow-wrap:anywhere}
+:host([hidden]),[hidden]{display:none !important}
+*{box-sizing:border-box;margin:0}
+ul{padding:0;list-style:none}
+ol{padding-inline-start:1.375em}
+a,summary{color:var(--accent)}
+summary{inline-size:fit-content;padding-block:.375rem;cursor:pointer}
+.status{position:absolute;inline-size:1px;block-size:1px;overflow:hidden;clip-path:inset(50%)}
+.content,.list,.form,.state,.question,.card,ol{display:grid;gap:calc(var(--gap) * .75)}
+.list,.content{gap:var(--gap)}
+li > .form{margin-block-start:.5rem}
+.heading{font-size:1.375em;line-height:1.25}
+.title{display:flex;flex-wrap:wrap;align-items:center;gap:.25rem .625rem;font-size:1.0625em}
+.card{padding:clamp(1rem,4cqi,1.75rem);background:var(--surface);border:1px solid var(--line);
+border-radius:var(--radius)}
+.card .card{padding:var(--gap) 0 0;border-width:1px 0 0;border-radius:0;background:none}
+.icon{inline-size:1.5rem;color:var(--muted)}
+.hint,.term,.badge{color:var(--muted)}
+.hint,.details{font-size:.9375em}
+.badge{padding:0 .6em;border:1px solid;border-radius:1em;font-size:.8125rem;font-weight:600}
+.details{border-block:1px solid var(--line)}
+.fact{display:flex;flex-wrap:wrap;gap:0 var(--gap);padding-block:.4375rem}
+.fact + .fact,.row{border-block-start:1px solid var(--line)}
+.term{flex:0 0 11rem}
+.value{flex:1 1 12rem}
+@container (max-inline-size:28rem){.term{flex-basis:100%}}
+.actions{display:flex;flex-wrap:wrap;gap:.625rem}
+.button,.input{min-block-size:2.75rem;padding:.5rem 1rem;background:transparent;color:inherit;
+border:1px solid var(--control);border-radius:var(--small);font:inherit}
+.button{font-weight:600;cursor:pointer}
+.button:hover{background:var(--sunken)}
+.primary{background:var(--accent);color:var(--on-accent);border-color:transparent}
+.primary:hover{background:color-mix(in srgb,var(--accent) 85%,var(--text))}
+[aria-busy] .button{opacity:.6}
+.field{display:grid;gap:.25rem;max-inline-size:32rem}
+.label{font-weight:600}
+.check{display:grid;grid-template-columns:auto 1fr;gap:0 .625rem}
+.check .hint{grid-column:2}
+.checkbox{inline-size:1.375rem;block-size:1.375rem;accent-color:var(--accent)}
+.alert,.question{padding:.75rem 1rem;border:1px solid;border-radius:var(--small)}
+.danger,.error,.alert{color:var(--danger)}
+.danger,.question,[aria-invalid="true"]{border-color:var(--danger)}
+.success{color:var(--success)}
+.warning{color:var(--warning)}
+.alert,.badge{background:color-mix(in srgb,currentColor 8%,var(--surface))}
+.qr{display:block;inline-size:min(100%,13rem);margin-block:.75rem;background:#fff;border:1px solid var(--line);
+border-radius:var(--small);forced-color-adjust:none}
+.code{padding:.1em .35em;background:var(--sunken);border-radius:.3em;font-size:.9375em;user-select:all}
+.codes{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,13rem),1fr));gap:.5rem}
+.row{display:flex;flex-wrap:wrap;align-items:center;gap:.5rem var(--gap);padding-block:.75rem}
+.row > :first-child{flex:1 1 12rem}
+:focus-visible{outline:3px solid var(--accent);outline-offset:2px;border-radius:var(--small)}
+[tabindex="-1"]:focus{outline:none}
+@media (forced-colors:active){:focus-visible{outline-color:Highlight}}
 `;
 
 let sheet: CSSStyleSheet | undefined;

@@ -92,10 +92,15 @@ export function twoStepCard({ host, me, call }: Account): SecurityCard {
         button(texts.download, () => save(texts.codesFile, `${text}\n`)),
         "clipboard" in navigator && button(texts.copy, () => attempt(area, texts, copy)),
       ),
-      actions(button(texts.kept, () => overview(), "primary")),
+      actions(button(texts.kept, keep, "primary")),
     );
     root.querySelector("h3")?.focus();
     succeed(host, area, done);
+  }
+
+  function keep(): void {
+    overview();
+    host.renew();
   }
 
   const replaceCodes = () =>
