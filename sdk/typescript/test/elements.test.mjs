@@ -447,6 +447,37 @@ test("who says the same again disturbs nobody, and recovery codes outlast other 
   await checkPage(shown);
 });
 
+test("cards are short on a phone, and say at their heads what they are", async (context) => {
+  const chromium = await browser(context);
+  const email = await person();
+  const { client } = await loggedIn(context, { email });
+  const [{ id }] = await client.sessions.list();
+  await client.sessions.rename(id, "The old computer in the room under the roof");
+  for (let more = 0; more < 2; more += 1) await loggedIn(context, { email });
+  const pages = await chromium.newContext({ viewport: { width: 360, height: 740 } });
+  const shown = await opened(context, pages, await app(context, "html"));
+  const { page } = shown;
+  await logIn(page, email);
+  await page.locator("keyturn-sessions li.session").nth(3).waitFor();
+  const cards = await page.locator("keyturn-sessions li.session").evaluateAll((all) => all.map((card) => {
+    const [icon, heading] = [...card.querySelectorAll(".icon, h3")].map((element) => element.getBoundingClientRect());
+    return { height: card.offsetHeight, isBeside: icon.right <= heading.left && Math.abs(icon.top - heading.top) < 4 };
+  }));
+  assert.ok(cards.every(({ height, isBeside }) => height < 360 && isBeside), JSON.stringify(cards));
+
+  const security = page.locator("keyturn-security");
+  await security.getByRole("heading", { name: "Two-step login Off" }).waitFor();
+  await security.getByRole("button", { name: "Turn on" }).click();
+  const code = security.getByLabel("Code", { exact: true });
+  await code.waitFor();
+  assert.deepEqual(await code.evaluate((input) => [input.inputMode, input.autocomplete]), ["numeric", "one-time-code"]);
+  await security.locator("summary").click();
+  await code.fill(codeOf((await security.locator("details code").textContent()).replaceAll(" ", "")));
+  await page.keyboard.press("Enter");
+  await security.getByRole("heading", { name: "Two-step login On" }).waitFor();
+  await checkPage(shown);
+});
+
 test("what cannot be loaded is told, and loaded again", async (context) => {
   const chromium = await browser(context);
   const { page } = await opened(context, chromium, await app(context, "html"));

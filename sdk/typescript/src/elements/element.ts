@@ -3,7 +3,7 @@ import { type SignedOutReason, isKeyturnError } from "../errors.js";
 import { explain } from "./calls.js";
 import { focusHeading, h } from "./dom.js";
 import type { ElementEvents } from "./events.js";
-import { actions, button, headline } from "./parts.js";
+import { actions, alert, button, headline } from "./parts.js";
 import { styleSheet } from "./style.js";
 import { type Texts, english } from "./texts.js";
 
@@ -42,6 +42,7 @@ export interface View {
 // There is none on servers.
 const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement;
 const connected = new Set<KeyturnElement>();
+let defaults: ElementOptions = {};
 
 function languageOf(element: Element): string | undefined {
   const { lang } = element.closest<HTMLElement>("[lang]") ?? document.documentElement;
@@ -53,9 +54,9 @@ function languageOf(element: Element): string | undefined {
 }
 
 /** Returns whether two catalogues say the same. */
-function isSame(one: Partial<Texts> = {}, other: Partial<Texts> = {}): boolean {
-  const names = Object.keys({ ...one, ...other }) as (keyof Texts)[];
-  return names.every((name) => one[name] === other[name]);
+function isSame(one?: Partial<Texts>, other?: Partial<Texts>): boolean {
+  const names = Object.keys(english) as (keyof Texts)[];
+  return names.every((name) => one?.[name] === other?.[name]);
 }
 
 /** Shows a view, or why there is nothing to show. Has all made anew when somebody has logged in after a logout. */
@@ -88,9 +89,10 @@ function frame(host: Host, view: View, body: HTMLElement, restart: () => void) {
       put(headline(texts.loading));
       void load(signal);
     });
-    const alert = h("div", { part: "alert", role: "alert" }, explain(error, texts) ?? texts.failed);
+    const place = h("div", { part: "state" }, actions(again));
+    alert(place, explain(error, texts) ?? texts.failed);
     const hadFocus = host.root.activeElement;
-    body.replaceChildren(h("div", { part: "state" }, alert, actions(again)));
+    body.replaceChildren(place);
     if (hadFocus) again.focus();
   }
 
@@ -121,7 +123,6 @@ function frame(host: Host, view: View, body: HTMLElement, restart: () => void) {
   function connect(signal: AbortSignal): void {
     signal.addEventListener("abort", client.on("signedIn", () => begin(signal)));
     signal.addEventListener("abort", client.on("signedOut", ({ reason }) => leave(reason)));
-    if (state === "empty") body.replaceChildren(h("p", { part: "loading" }, texts.loading));
     view.follow(signal);
     void load(signal);
   }
@@ -131,7 +132,6 @@ function frame(host: Host, view: View, body: HTMLElement, restart: () => void) {
 
 /** An element that shows something of the account of a client. */
 export abstract class KeyturnElement extends Base {
-  private static given: ElementOptions = {};
   private own: ElementOptions = {};
   private life: AbortController | undefined;
   private connectView: ((signal: AbortSignal) => void) | undefined;
@@ -144,8 +144,8 @@ export abstract class KeyturnElement extends Base {
 
   /** What elements have that are given nothing of their own. */
   static set defaults(options: ElementOptions) {
-    this.given = { ...this.given, ...options };
-    for (const element of connected) if (element instanceof this) element.renew();
+    defaults = { ...defaults, ...options };
+    for (const element of connected) element.renew();
   }
 
   constructor() {
@@ -155,7 +155,7 @@ export abstract class KeyturnElement extends Base {
 
   /** The client that is asked. */
   get client(): Client | undefined {
-    return this.own.client ?? (this.constructor as typeof KeyturnElement).given.client;
+    return this.own.client ?? defaults.client;
   }
 
   set client(client: Client | undefined) {
@@ -165,7 +165,7 @@ export abstract class KeyturnElement extends Base {
 
   /** What the element says in place of its English texts. */
   get texts(): Partial<Texts> | undefined {
-    return this.own.texts ?? (this.constructor as typeof KeyturnElement).given.texts;
+    return this.own.texts ?? defaults.texts;
   }
 
   set texts(texts: Partial<Texts> | undefined) {

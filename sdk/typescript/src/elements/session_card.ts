@@ -72,14 +72,9 @@ export function factsOf(session: Session, { host, times, now }: FactContext): HT
 
 /** Makes what stands above the facts of a session, around the heading with its name. */
 export function headOf({ device, is_current, impersonated_by }: Session, heading: Node, { texts }: Host): HTMLElement {
-  return h(
-    "div",
-    { part: "title" },
-    icon(device.type),
-    heading,
-    is_current && badge(texts.thisDevice, "success"),
-    impersonated_by !== null && badge(texts.support, "warning"),
-  );
+  const here = is_current && badge(texts.thisDevice, "success");
+  const support = impersonated_by !== null && badge(texts.support, "warning");
+  return h("div", { part: "title" }, icon(device.type), h("div", { part: "name" }, heading, here, support));
 }
 
 /** Makes the line below it: the device, unless that is the name, and where its owner logged in. */

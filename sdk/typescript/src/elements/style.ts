@@ -33,21 +33,19 @@ summary{inline-size:fit-content;padding-block:.375rem;cursor:pointer}
 .content,.list,.form,.state,.question,.card,ol{display:grid;gap:calc(var(--gap) * .75)}
 .list,.content{gap:var(--gap)}
 li > .form{margin-block-start:.5rem}
-.heading{font-size:1.375em;line-height:1.25}
-.title{display:flex;flex-wrap:wrap;align-items:center;gap:.25rem .625rem;font-size:1.0625em}
+.heading,.name{line-height:1.25}
+.heading{font-size:1.375em}
+.title,.check{display:grid;grid-template-columns:auto 1fr;gap:0 .625rem}
+.name{display:flex;flex-wrap:wrap;align-items:center;gap:.25rem .625rem;font-size:1.0625em}
 .card{padding:clamp(1rem,4cqi,1.75rem);background:var(--surface);border:1px solid var(--line);
 border-radius:var(--radius)}
 .card .card{padding:var(--gap) 0 0;border-width:1px 0 0;border-radius:0;background:none}
 .icon{inline-size:1.5rem;color:var(--muted)}
 .hint,.term,.badge{color:var(--muted)}
-.hint,.details{font-size:.9375em}
+.hint,.details,.code{font-size:.9375em}
 .badge{padding:0 .6em;border:1px solid;border-radius:1em;font-size:.8125rem;font-weight:600}
-.details{border-block:1px solid var(--line)}
-.fact{display:flex;flex-wrap:wrap;gap:0 var(--gap);padding-block:.4375rem}
-.fact + .fact,.row{border-block-start:1px solid var(--line)}
-.term{flex:0 0 11rem}
-.value{flex:1 1 12rem}
-@container (max-inline-size:28rem){.term{flex-basis:100%}}
+.details{display:grid;grid-template-columns:fit-content(40%) 1fr;gap:.125rem var(--gap)}
+.fact{display:contents}
 .actions{display:flex;flex-wrap:wrap;gap:.625rem}
 .button,.input{min-block-size:2.75rem;padding:.5rem 1rem;background:transparent;color:inherit;
 border:1px solid var(--control);border-radius:var(--small);font:inherit}
@@ -58,7 +56,6 @@ border:1px solid var(--control);border-radius:var(--small);font:inherit}
 [aria-busy] .button{opacity:.6}
 .field{display:grid;gap:.25rem;max-inline-size:32rem}
 .label{font-weight:600}
-.check{display:grid;grid-template-columns:auto 1fr;gap:0 .625rem}
 .check .hint{grid-column:2}
 .checkbox{inline-size:1.375rem;block-size:1.375rem;accent-color:var(--accent)}
 .alert,.question{padding:.75rem 1rem;border:1px solid;border-radius:var(--small)}
@@ -69,9 +66,10 @@ border:1px solid var(--control);border-radius:var(--small);font:inherit}
 .alert,.badge{background:color-mix(in srgb,currentColor 8%,var(--surface))}
 .qr{display:block;inline-size:min(100%,13rem);margin-block:.75rem;background:#fff;border:1px solid var(--line);
 border-radius:var(--small);forced-color-adjust:none}
-.code{padding:.1em .35em;background:var(--sunken);border-radius:.3em;font-size:.9375em;user-select:all}
+.code{padding:.1em .35em;background:var(--sunken);border-radius:.3em;user-select:all}
 .codes{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,13rem),1fr));gap:.5rem}
-.row{display:flex;flex-wrap:wrap;align-items:center;gap:.5rem var(--gap);padding-block:.75rem}
+.row{display:flex;flex-wrap:wrap;align-items:center;gap:.5rem var(--gap);padding-block:.75rem;
+border-block-start:1px solid var(--line)}
 .row > :first-child{flex:1 1 12rem}
 :focus-visible{outline:3px solid var(--accent);outline-offset:2px;border-radius:var(--small)}
 [tabindex="-1"]:focus{outline:none}

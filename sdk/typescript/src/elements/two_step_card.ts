@@ -30,13 +30,18 @@ export function twoStepCard({ host, me, call }: Account): SecurityCard {
   // Whether something is asked, or shown that is not shown again.
   let isBusy = false;
 
+  function headed(isOn: boolean): void {
+    const state = isOn ? badge(texts.isOn, "success") : badge(texts.isOff);
+    root.querySelector("h3")!.replaceChildren(`${texts.twoStep} `, state);
+  }
+
   function overview(focused = true, done?: string): void {
     isBusy = false;
     shown = me().mfa_enabled;
-    const state = shown ? badge(texts.isOn, "success") : badge(texts.isOff);
+    headed(shown);
     const off = button(texts.turnOff, turningOff, "danger");
     const offer = shown ? [button(texts.newCodes, replaceCodes), off] : [button(texts.turnOn, begin, "primary")];
-    area.replaceChildren(h("p", {}, state), h("p", {}, texts.twoStepText), actions(...offer));
+    area.replaceChildren(h("p", {}, texts.twoStepText), actions(...offer));
     if (focused) root.querySelector("h3")?.focus();
     if (done) succeed(host, area, done);
   }
@@ -49,6 +54,7 @@ export function twoStepCard({ host, me, call }: Account): SecurityCard {
   function enrol({ otpauth_uri, qr_svg, secret }: Schemas["TotpEnrolment"]): void {
     isBusy = true;
     const code = codeField(texts.code);
+    code.input.inputMode = "numeric";
     const others = checkbox(texts.endOtherDevices, texts.endOtherDevicesHint);
     const send = async () => {
       const body = { code: code.input.value, revoke_other_sessions: others.input.checked };
@@ -78,6 +84,7 @@ export function twoStepCard({ host, me, call }: Account): SecurityCard {
 
   function codes(list: string[], done: string): void {
     isBusy = true;
+    headed(true);
     const text = list.join("\n");
     const copy = async () => {
       await navigator.clipboard.writeText(text);
