@@ -478,6 +478,33 @@ test("cards are short on a phone, and say at their heads what they are", async (
   await checkPage(shown);
 });
 
+test("an element without a client says so, once", async (context) => {
+  const chromium = await browser(context);
+  const { page, wrong } = await opened(context, chromium, await app(context, "html"));
+  const warned = (name) => `console: <${name}> has no keyturn client`;
+  await page.evaluate(async () => {
+    const task = () => new Promise((resolve) => setTimeout(resolve));
+    const [sessions, security] = document.querySelectorAll("#app > *");
+    defineElements({ client: undefined });
+    defineElements({ client });
+    await task();
+    defineElements({ client: undefined });
+    security.client = client;
+    await task();
+    sessions.client = {};
+    await task();
+    security.client = {};
+    await task();
+    security.remove();
+    document.querySelector("#app").append(security, document.createElement("keyturn-sessions"));
+    document.querySelector("#app").lastChild.client = client;
+    await task();
+    for (const element of [sessions, security]) element.client = client;
+  });
+  await page.locator("keyturn-security .signed-out").waitFor();
+  assert.deepEqual(wrong, [warned("keyturn-sessions"), warned("keyturn-security")]);
+});
+
 test("what cannot be loaded is told, and loaded again", async (context) => {
   const chromium = await browser(context);
   const { page } = await opened(context, chromium, await app(context, "html"));

@@ -135,6 +135,7 @@ export abstract class KeyturnElement extends Base {
   private own: ElementOptions = {};
   private life: AbortController | undefined;
   private connectView: ((signal: AbortSignal) => void) | undefined;
+  private hasWarned = false;
   // What the view was made with.
   private made: ElementOptions & Partial<Pick<Host, "language">> = {};
 
@@ -221,7 +222,7 @@ export abstract class KeyturnElement extends Base {
     const status = h("div", { part: "status", role: "status" });
     const body = h("div", { part: "body" }, h("p", { part: "loading" }, texts.loading));
     shadowRoot!.replaceChildren(status, body);
-    if (!client) return undefined;
+    if (!client?.on) return this.warn();
     const host: Host = {
       client,
       texts,
@@ -235,6 +236,15 @@ export abstract class KeyturnElement extends Base {
     };
     const framed = frame(host, this.view(host), body, () => this.restart());
     return framed.connect;
+  }
+
+  // Tells once who makes a page that the client is missing, unless it is given in the meantime.
+  private warn(): undefined {
+    setTimeout(() => {
+      if (this.hasWarned || !connected.has(this) || this.client?.on) return;
+      this.hasWarned = true;
+      console.warn(`<${this.localName}> has no keyturn client`);
+    });
   }
 
   protected abstract view(host: Host): View;
