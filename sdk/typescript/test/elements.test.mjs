@@ -478,6 +478,28 @@ test("cards are short on a phone, and say at their heads what they are", async (
   await checkPage(shown);
 });
 
+test("what an app has no words for is said in English", async (context) => {
+  const chromium = await browser(context);
+  const email = await person();
+  const { client: first } = await loggedIn(context, { email });
+  await first.logout();
+  await loggedIn(context, { email });
+  const shown = await opened(context, chromium, await app(context, "html"));
+  const { page } = shown;
+  await logIn(page, email);
+  await page.evaluate(async () => {
+    const reasons = { logout: "somebody left", ended_by_owner: undefined };
+    defineElements({ texts: { sessionsTitle: undefined, onlyThis: null, reasons, weaknesses: null } });
+    await client.sessions.endOthers();
+  });
+  await page.getByRole("heading", { name: "Where you are logged in" }).waitFor();
+  await page.locator("keyturn-sessions summary").click();
+  for (const reason of ["somebody left", "ended by you"]) {
+    await page.locator("keyturn-sessions .ended").getByText(reason).first().waitFor();
+  }
+  await checkPage(shown);
+});
+
 test("an element without a client says so, once", async (context) => {
   const chromium = await browser(context);
   const { page, wrong } = await opened(context, chromium, await app(context, "html"));

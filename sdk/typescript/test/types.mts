@@ -103,6 +103,7 @@ export { codes, count, label, name, renamed, response, token };
 
 defineElements({ client, texts: german });
 defineElements({ texts: { end: "Log out", endOthers: (count) => `Log out ${count}` } });
+defineElements({ texts: { sessionsTitle: undefined, reasons: { logout: "logged out", other: undefined } } });
 const whole: Texts = { ...english, end: "Log out" };
 void whole;
 const { end: _, ...some } = english;

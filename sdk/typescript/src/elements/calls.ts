@@ -33,7 +33,7 @@ export function codeOf(error: unknown): string | undefined {
 /** Returns the code of what is wrong with a field, if that is why a request was refused. */
 export function fieldCodeOf(error: unknown, name: string): string | undefined {
   const refused = error as Extract<KeyturnError, { kind: "refused" }>;
-  return codeOf(error) ? refused.problem.errors?.find(({ field }) => field === name)?.code : undefined;
+  return codeOf(error) && refused.problem.errors?.find(({ field }) => field === name)?.code;
 }
 
 /** Returns what to say of an error, and nothing of one that the app knows of: it has thrown it itself. */

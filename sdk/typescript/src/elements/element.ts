@@ -5,13 +5,13 @@ import { focusHeading, h } from "./dom.js";
 import type { ElementEvents } from "./events.js";
 import { actions, alert, button, headline } from "./parts.js";
 import { styleSheet } from "./style.js";
-import { type Texts, english } from "./texts.js";
+import { type SomeTexts, type Texts, completed, english } from "./texts.js";
 
 /** What elements are given, each by a property of its own or all of them by `defineElements`. */
 export interface ElementOptions {
   client?: Client | undefined;
   /** What the elements say in place of the English texts. Give one object, and not another one at each rendering. */
-  texts?: Partial<Texts> | undefined;
+  texts?: SomeTexts | undefined;
 }
 
 /** What a view knows of its element. */
@@ -54,7 +54,7 @@ function languageOf(element: Element): string | undefined {
 }
 
 /** Returns whether two catalogues say the same. */
-function isSame(one?: Partial<Texts>, other?: Partial<Texts>): boolean {
+function isSame(one?: SomeTexts, other?: SomeTexts): boolean {
   const names = Object.keys(english) as (keyof Texts)[];
   return names.every((name) => one?.[name] === other?.[name]);
 }
@@ -165,11 +165,11 @@ export abstract class KeyturnElement extends Base {
   }
 
   /** What the element says in place of its English texts. */
-  get texts(): Partial<Texts> | undefined {
+  get texts(): SomeTexts | undefined {
     return this.own.texts ?? defaults.texts;
   }
 
-  set texts(texts: Partial<Texts> | undefined) {
+  set texts(texts: SomeTexts | undefined) {
     this.own.texts = texts ?? undefined;
     this.renew();
   }
@@ -218,7 +218,7 @@ export abstract class KeyturnElement extends Base {
     const { client, shadowRoot } = this;
     const language = languageOf(this);
     this.made = { client, texts: this.texts, language };
-    const texts = { ...english, ...this.texts };
+    const texts = completed(english, this.texts);
     const status = h("div", { part: "status", role: "status" });
     const body = h("div", { part: "body" }, h("p", { part: "loading" }, texts.loading));
     shadowRoot!.replaceChildren(status, body);

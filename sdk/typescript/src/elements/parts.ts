@@ -117,8 +117,8 @@ export function onEscape(act: () => void): Attributes {
 
 /** Makes the hidden field by which password managers know whose password it is. */
 export function username(email: string): HTMLElement {
-  const attributes = { type: "email", name: "username", autocomplete: "username", readonly: true, hidden: true };
-  return h("input", { ...attributes, value: email });
+  const name = "username";
+  return h("input", { type: "email", name, autocomplete: name, readonly: true, hidden: true, value: email });
 }
 
 /** Does something that a place asks for, once at a time, and tells there what went wrong. */

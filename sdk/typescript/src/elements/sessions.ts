@@ -79,9 +79,9 @@ function sessionsView(host: Host): View {
   function remove(gone: string[]): HTMLElement | null | undefined {
     const removed = gone.map((id) => cards.get(id)!.root);
     const focused = removed.find((card) => card.contains(root.activeElement));
-    const left = [...list.querySelectorAll("li")].filter((card) => !removed.some((other) => other.contains(card)));
-    const follows = (card: Node) => focused!.compareDocumentPosition(card) & Node.DOCUMENT_POSITION_FOLLOWING;
-    const next = focused && (left.find(follows) ?? left.pop());
+    const all: HTMLElement[] = [...list.querySelectorAll("li")];
+    const left = all.filter((card) => !removed.some((other) => other.contains(card)));
+    const next = focused && (left.find((card) => all.indexOf(card) > all.indexOf(focused)) ?? left.pop());
     for (const card of removed) card.remove();
     for (const id of gone) cards.delete(id);
     return next?.querySelector("h3");

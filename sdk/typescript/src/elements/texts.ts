@@ -122,6 +122,20 @@ export interface Texts {
   saved: string;
 }
 
+type Some<T> = { [K in keyof T]?: (T[K] extends Record<string, string> ? Some<T[K]> : T[K]) | undefined };
+
+/** What an app says in its own words. */
+export type SomeTexts = Some<Texts>;
+
+/** Returns texts of an app, with those of a catalogue where it has none. */
+export function completed<T extends object>(catalogue: T, own?: Some<T>): T {
+  const texts = Object.entries(catalogue).map(([name, text]) => {
+    const other = own?.[name as keyof T];
+    return [name, typeof text === "object" ? completed(text, other as object | undefined) : (other ?? text)];
+  });
+  return Object.fromEntries(texts);
+}
+
 export const english: Texts = {
   loading: "Loading …",
   retry: "Try again",
