@@ -88,7 +88,7 @@ const APPS = {
 };
 
 const ELEMENTS = `<keyturn-sessions><a slot="signed-out" href="/login">Log in</a></keyturn-sessions>
-  <keyturn-security></keyturn-security>`;
+  <keyturn-security><a slot="signed-out" href="/login">Log in</a></keyturn-security>`;
 const STYLE = `
   :root { color-scheme: light dark; font-family: sans-serif; background: light-dark(#fafaf9, #141312) }
   body { margin: 1rem auto; max-width: 44rem; padding: 0 1rem }

@@ -500,6 +500,28 @@ test("what an app has no words for is said in English", async (context) => {
   await checkPage(shown);
 });
 
+test("who is not logged in is told what is true of strangers too, and by one element if the app likes", async (context) => {
+  const chromium = await browser(context);
+  const shown = await opened(context, chromium, await app(context, "html"));
+  const { page } = shown;
+  const told = page.getByRole("heading", { name: "You are not logged in" });
+  const links = page.locator("a[slot=signed-out]:visible");
+  await told.nth(1).waitFor();
+  assert.equal(await links.count(), 2);
+  await page.evaluate(() => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync("keyturn-security::part(signed-out) { display: none }");
+    document.adoptedStyleSheets = [sheet];
+  });
+  assert.deepEqual([await told.count(), await links.count()], [1, 1]);
+  await logIn(page, await person());
+  await page.getByRole("heading", { name: "Security" }).waitFor();
+  await page.evaluate(() => client.logout());
+  await told.waitFor();
+  assert.equal(await links.count(), 1);
+  await checkPage(shown);
+});
+
 test("an element without a client says so, once", async (context) => {
   const chromium = await browser(context);
   const { page, wrong } = await opened(context, chromium, await app(context, "html"));

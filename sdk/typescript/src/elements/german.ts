@@ -12,7 +12,7 @@ export const german: Texts = {
   tooMany: "Das wurde zu oft versucht. Bitte warten Sie eine Weile.",
   forbidden: "Das können Sie hier nicht tun.",
 
-  signedOutTitle: "Sie sind abgemeldet",
+  signedOutTitle: "Sie sind nicht angemeldet",
   signedOutText: "Melden Sie sich an, um das zu sehen.",
   sessionEnded: "Diese Sitzung wurde beendet.",
   sessionExpired: "Diese Sitzung wurde zu lange nicht benutzt.",

@@ -147,7 +147,7 @@ export const english: Texts = {
   tooMany: "That was tried too often. Please wait a while.",
   forbidden: "You cannot do this here.",
 
-  signedOutTitle: "You are logged out",
+  signedOutTitle: "You are not logged in",
   signedOutText: "Log in to see this.",
   sessionEnded: "This session was ended.",
   sessionExpired: "This session was not used for too long.",
