@@ -459,6 +459,8 @@ test("cards are short on a phone, and say at their heads what they are", async (
   const { page } = shown;
   await logIn(page, email);
   await page.locator("keyturn-sessions li.session").nth(3).waitFor();
+  const others = await page.getByRole("button", { name: "End all 4 others" }).boundingBox();
+  assert.ok(others.y + others.height < 740, "those who are in a hurry need not scroll");
   const cards = await page.locator("keyturn-sessions li.session").evaluateAll((all) => all.map((card) => {
     const [icon, heading] = [...card.querySelectorAll(".icon, h3")].map((element) => element.getBoundingClientRect());
     return { height: card.offsetHeight, isBeside: icon.right <= heading.left && Math.abs(icon.top - heading.top) < 4 };

@@ -62,7 +62,7 @@ function sessionsView(host: Host): View {
   const context: CardContext = { host, times: timesOf(host.language), now, renamed, ended };
   const former = endedSessions(host, context);
   const heading = h("slot", { name: "heading" }, headline(texts.sessionsTitle));
-  const content = h("div", { part: "content" }, heading, lead, list, others, former.root);
+  const content = h("div", { part: "content" }, heading, lead, others, list, former.root);
 
   // Puts cards into a list, and those of the sessions that were opened within each into its own.
   function arrange(place: HTMLElement, groups: Map<string | null, Session[]>, parent: string | null): void {
