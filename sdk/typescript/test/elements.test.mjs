@@ -524,6 +524,26 @@ test("who is not logged in is told what is true of strangers too, and by one ele
   await checkPage(shown);
 });
 
+test("what an app's own texts throw is told to the page, and said in English", async (context) => {
+  const chromium = await browser(context);
+  const shown = await opened(context, chromium, await app(context, "html"));
+  const { page, wrong } = shown;
+  const email = await person();
+  await logIn(page, email);
+  await page.evaluate(() => {
+    const broken = (name) => () => {
+      throw new Error(`${name} is broken`);
+    };
+    defineElements({ texts: { sessionsOf: broken("sessionsOf"), othersEnded: broken("othersEnded") } });
+  });
+  await page.getByText(`logged in as \u2068${email}`).waitFor();
+  await page.getByRole("button", { name: "End the other session" }).click();
+  await page.getByRole("group", { name: /One device/ }).getByRole("button", { name: "End", exact: true }).click();
+  await page.getByText("One session is ended.").waitFor({ state: "attached" });
+  assert.deepEqual(wrong.splice(0), ["script: sessionsOf is broken", "script: othersEnded is broken"]);
+  await checkPage(shown);
+});
+
 test("an element without a client says so, once", async (context) => {
   const chromium = await browser(context);
   const { page, wrong } = await opened(context, chromium, await app(context, "html"));

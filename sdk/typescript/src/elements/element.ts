@@ -98,30 +98,27 @@ function frame(host: Host, view: View, body: HTMLElement, restart: () => void) {
 
   async function load(signal: AbortSignal, isNew = state !== "shown"): Promise<unknown> {
     const own = (turn += 1);
+    const isLate = () => signal.aborted || own !== turn;
     try {
       const show = await view.load(signal, isNew);
-      if (signal.aborted || own !== turn) return;
+      if (isLate()) return;
       if (state === "out") return restart();
       show();
       if (state !== "shown") put(view.content);
       state = "shown";
     } catch (error) {
-      if (signal.aborted || own !== turn) return;
-      const failure = isKeyturnError(error) ? error : undefined;
-      if (failure?.kind === "signed_out") leave(failure.reason);
+      if (isLate()) return;
+      if (isKeyturnError(error) && error.kind === "signed_out") leave(error.reason);
       else if (state !== "shown") fail(error, signal);
       return error;
     }
     return undefined;
   }
 
-  // Nobody is to see what the former person typed or was shown.
-  function begin(signal: AbortSignal): unknown {
-    return state === "out" ? restart() : load(signal, true);
-  }
-
   function connect(signal: AbortSignal): void {
-    signal.addEventListener("abort", client.on("signedIn", () => begin(signal)));
+    // Nobody is to see what the former person typed or was shown.
+    const begin = () => (state === "out" ? restart() : load(signal, true));
+    signal.addEventListener("abort", client.on("signedIn", begin));
     signal.addEventListener("abort", client.on("signedOut", ({ reason }) => leave(reason)));
     view.follow(signal);
     void load(signal);

@@ -96,10 +96,8 @@ export function form(
   return made;
 }
 
-const ALERT = { part: "alert", role: "alert" };
-
 /** Shows an alert at the beginning of a place, in place of the one that is there. */
-export function alert(place: HTMLElement, text?: string, attributes: Attributes = ALERT): void {
+export function alert(place: HTMLElement, text?: string, attributes: Attributes = { part: "alert", role: "alert" }): void {
   place.querySelector(":scope > .alert")?.remove();
   if (text) place.prepend(h("div", attributes, text));
 }

@@ -57,7 +57,7 @@ export function factsOf(session: Session, { host, times, now }: FactContext): HT
   const { texts, language } = host;
   const facts = h("dl", { part: "details" });
   const add = (term: string, ...value: (Node | string)[]) =>
-    facts.append(h("div", { part: "fact" }, h("dt", { part: "term" }, term), h("dd", { part: "value" }, ...value)));
+    facts.append(h("dt", { part: "term" }, term), h("dd", { part: "value" }, ...value));
   const place = placeOf(session, language);
   if (place) add(texts.from, named(place));
   add(texts.lastUsed, times.relative(session.last_active_at, now(), session.is_expired ? undefined : texts.now));
@@ -147,7 +147,7 @@ export function sessionCard(first: Session, context: CardContext): Card {
     children.hidden = !hasOthersWithin;
   }
 
-  const part = first.is_current ? "card session current" : "card session";
+  const part = `card session ${first.is_current ? "current" : ""}`;
   const root = h("li", { part }, headOf(first, heading, host), hint, facts, place, children);
   put(idle);
   return { root, within, show };

@@ -15,9 +15,8 @@ const MOST_ENDED = 20;
 
 // This device comes first, then what was used last. Sessions are below the one that they were opened within.
 function inOrder(sessions: Session[]): Map<string | null, Session[]> {
-  const listed = new Set(sessions.map(({ id }) => id));
   const groups = new Map<string | null, Session[]>();
-  const parentOf = ({ parent_id }: Session) => (listed.has(parent_id!) ? parent_id : null);
+  const parentOf = ({ parent_id }: Session) => sessions.find(({ id }) => id === parent_id)?.id ?? null;
   const current = sessions.find(({ is_current }) => is_current);
   const lastUsed = (session: Session) =>
     session === current || session.id === current?.parent_id ? Infinity : Date.parse(session.last_active_at);
@@ -89,8 +88,7 @@ function sessionsView(host: Host): View {
 
   function show(found: Session[]): void {
     const present = found.filter(({ id }) => !over.has(id));
-    const kept = new Set(present.map(({ id }) => id));
-    const gone = sessions.filter(({ id }) => !kept.has(id)).map(({ id }) => id);
+    const gone = sessions.map(({ id }) => id).filter((id) => !present.some((kept) => kept.id === id));
     const isOther = gone.length > 0 || (sessions.length > 0 && present.length > sessions.length);
     const focused = remove(gone) ?? (root.activeElement as HTMLElement | null);
     sessions = present;

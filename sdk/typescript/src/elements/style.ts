@@ -28,7 +28,7 @@ overflow-wrap:anywhere}
 ul{padding:0;list-style:none}
 ol{padding-inline-start:1.375em}
 a,summary{color:var(--accent)}
-summary{inline-size:fit-content;padding-block:.375rem;cursor:pointer}
+summary{inline-size:fit-content;padding-block:.375rem}
 .status{position:absolute;inline-size:1px;block-size:1px;overflow:hidden;clip-path:inset(50%)}
 .content,.list,.form,.state,.question,.card,ol{display:grid;gap:calc(var(--gap) * .75)}
 .list,.content{gap:var(--gap)}
@@ -40,22 +40,21 @@ li > .form{margin-block-start:.5rem}
 .card{padding:clamp(1rem,4cqi,1.75rem);background:var(--surface);border:1px solid var(--line);
 border-radius:var(--radius)}
 .card .card{padding:var(--gap) 0 0;border-width:1px 0 0;border-radius:0;background:none}
-.icon{inline-size:1.5rem;color:var(--muted)}
-.hint,.term,.badge{color:var(--muted)}
+.icon{inline-size:1.5rem}
+.icon,.hint,.term,.badge{color:var(--muted)}
 .hint,.details,.code{font-size:.9375em}
-.badge{padding:0 .6em;border:1px solid;border-radius:1em;font-size:.8125rem;font-weight:600}
+.badge{padding:0 .6em;border:1px solid;border-radius:1em;font-size:.8125rem}
 .details{display:grid;grid-template-columns:fit-content(40%) 1fr;gap:.125rem var(--gap)}
-.fact{display:contents}
 .actions{display:flex;flex-wrap:wrap;gap:.625rem}
 .button,.input{min-block-size:2.75rem;padding:.5rem 1rem;background:transparent;color:inherit;
 border:1px solid var(--control);border-radius:var(--small);font:inherit}
-.button{font-weight:600;cursor:pointer}
+.button,.label,.badge{font-weight:600}
+.button,summary{cursor:pointer}
 .button:hover{background:var(--sunken)}
 .primary{background:var(--accent);color:var(--on-accent);border-color:transparent}
 .primary:hover{background:color-mix(in srgb,var(--accent) 85%,var(--text))}
 [aria-busy] .button{opacity:.6}
 .field{display:grid;gap:.25rem;max-inline-size:32rem}
-.label{font-weight:600}
 .check .hint{grid-column:2}
 .checkbox{inline-size:1.375rem;block-size:1.375rem;accent-color:var(--accent)}
 .alert,.question{padding:.75rem 1rem;border:1px solid;border-radius:var(--small)}

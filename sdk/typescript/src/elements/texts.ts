@@ -127,11 +127,26 @@ type Some<T> = { [K in keyof T]?: (T[K] extends Record<string, string> ? Some<T[
 /** What an app says in its own words. */
 export type SomeTexts = Some<Texts>;
 
+type Write = (...given: unknown[]) => string;
+
+// Takes the text of a catalogue where the function of an app throws, of which the page is told.
+function guarded(write: Write, otherwise: Write): Write {
+  return (...given) => {
+    try {
+      return write(...given);
+    } catch (error) {
+      reportError(error);
+      return otherwise(...given);
+    }
+  };
+}
+
 /** Returns texts of an app, with those of a catalogue where it has none. */
 export function completed<T extends object>(catalogue: T, own?: Some<T>): T {
   const texts = Object.entries(catalogue).map(([name, text]) => {
-    const other = own?.[name as keyof T];
-    return [name, typeof text === "object" ? completed(text, other as object | undefined) : (other ?? text)];
+    const other = own?.[name as keyof T] as unknown;
+    if (typeof text === "object") return [name, completed(text, other as object | undefined)];
+    return [name, typeof other === "function" ? guarded(other as Write, text) : (other ?? text)];
   });
   return Object.fromEntries(texts);
 }
