@@ -91,7 +91,7 @@ pub async fn run(
         report.goal(
             name,
             format!("p99 of {what}, ms"),
-            report.figures(name, (what, 1), |round| round.p99),
+            report.figures(name, (what, 1), |round| round.p99 / 1000.0),
             Bound::AtMost(longest),
         );
     }

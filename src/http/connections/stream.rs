@@ -60,6 +60,8 @@ impl Stream {
     /// # Errors
     /// The connection has failed.
     pub(super) fn new(socket: TcpStream, timeouts: Timeouts, place: Place, clock: Clock) -> io::Result<Self> {
+        // The end of a long answer would wait until the client has confirmed what came before, which may take it 40 ms.
+        socket.set_nodelay(true)?;
         #[cfg(target_os = "linux")]
         socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT)?;
         let head_due = Instant::now() + timeouts.head;
@@ -256,7 +258,22 @@ impl AsyncWrite for Stream {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::http::connections::places::Places;
+
+    #[tokio::test]
+    async fn the_end_of_an_answer_waits_for_no_confirmation() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let socket = TcpStream::connect(address).await.unwrap();
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts { head: second, keep_alive: second, write: second };
+        let place = Places::new(None, Vec::new()).take(address.ip()).unwrap();
+        let stream = Stream::new(socket, timeouts, place, Clock::default()).unwrap();
+        assert!(stream.socket.nodelay().unwrap());
+    }
 
     #[test]
     fn four_heads_are_handed_over_at_once() {
