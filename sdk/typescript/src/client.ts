@@ -116,7 +116,7 @@ function checkSite(baseUrl: string): void {
   const site = (host: string) => (/^[\d.]+$|^\[/.test(host) ? host : host.split(".").slice(-2).join("."));
   const { protocol, hostname } = new URL(baseUrl);
   if (page.protocol === protocol && site(page.hostname) === site(hostname)) return;
-  const hint = "serve both from one site, or use bearer tokens";
+  const hint = "use one site, or bearer tokens";
   throw fail(`${page.origin} cannot use cookies of ${baseUrl}: ${hint}`, { kind: "configuration" });
 }
 
@@ -215,7 +215,7 @@ export function make(options: ClientOptions, more: Pick<SessionOptions, "ahead" 
       answer = await read(await authorized(baseUrl + path, init));
     } catch (error) {
       // That of the platform's fetch, in whatever realm. Others are keyturn's own, the signal's or those of `onStepUp`.
-      if ((error as Error | undefined)?.name !== "TypeError") throw error;
+      if (signal?.aborted || (error as Error | undefined)?.name !== "TypeError") throw error;
       throw fail("keyturn cannot be reached", { kind: "unavailable" }, error);
     }
     if (answer.status >= 200 && answer.status < 300 && answer.body !== null) return answer.body as T;
