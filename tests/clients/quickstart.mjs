@@ -32,6 +32,9 @@ const refused = await alert.textContent();
 const kept = await page.getByLabel("Email").inputValue();
 await logIn(password);
 await hello.waitFor();
+// An app may greet before it has loaded the rest.
+await page.locator("#orders li").first().waitFor();
+await device("(this device)").waitFor();
 const orders = await page.locator("#orders li").allTextContents();
 const devices = await page.locator("#sessions li").allTextContents();
 

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Deployment, Request, Response, Tokens, random_hex};
+use super::{Deployment, Request, Response, Tokens, random_hex, until};
 
 /// The password of every account that tests register.
 pub const PASSWORD: &str = "seven ravens over the harbour";
@@ -98,6 +98,15 @@ impl Endpoint {
     /// Presents an access token where its owner is shown.
     pub async fn me(&self, access_token: &str) -> Response {
         self.get("/api/v1/auth/me").bearer(access_token).send().await
+    }
+
+    /// Waits until an access token that a refresh superseded, and whose replay window is over by a clock that was set
+    /// ahead, is refused: the server may still be telling the cache of the refresh.
+    pub async fn assert_superseded(&self, access_token: &str) {
+        let refused = until("the superseded token to be refused", async || {
+            Some(self.me(access_token).await).filter(|answer| answer.status != 200)
+        });
+        refused.await.assert_problem(401, "invalid_token");
     }
 
     /// Presents an access token where proxies ask.
