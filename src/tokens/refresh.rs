@@ -57,6 +57,7 @@ impl TokenDigest {
 pub struct RotationSalt(pub [u8; 32]);
 
 /// A refresh token that this server, or another one with the same `JWT_SECRET`, issued.
+#[derive(Clone)]
 pub struct RefreshToken {
     /// The session of the token.
     pub session: SessionId,

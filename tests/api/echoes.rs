@@ -18,6 +18,8 @@ both_backends! {
     a_newer_replaced_token_is_a_doubt_of_its_own,
     copies_that_arrive_at_once_are_one_echo,
     a_late_copy_with_the_key_of_the_rotation_is_told_that_it_was_answered,
+    a_refresh_repeated_with_its_own_successor_is_still_that_refresh,
+    without_a_replay_window_no_refresh_is_a_repetition,
     a_key_that_is_always_the_same_proves_nothing,
     the_key_of_another_rotation_proves_nothing,
     with_its_key_a_client_that_loses_every_answer_goes_on,
@@ -162,6 +164,35 @@ async fn a_late_copy_with_the_key_of_the_rotation_is_told_that_it_was_answered(s
     servers.me(&other.access).await.assert_status(200);
 }
 
+async fn a_refresh_repeated_with_its_own_successor_is_still_that_refresh(servers: Servers) {
+    servers.clock.hold();
+    let first = servers.register().await;
+    let second = refresh_with(&servers, &first, KEYS[0]).await;
+    // A tab sends what it began with, and the cookie that another tab's answer has brought meanwhile.
+    servers.advance(9);
+    for server in servers.all() {
+        let again = refresh_with(server, &second, KEYS[0]).await;
+        assert_eq!((&again.refresh, &again.claims()), (&second.refresh, &second.claims()));
+    }
+    // So an answer to the token before, which arrives last of all, is not out of date.
+    assert_eq!(refresh_with(&servers, &first, KEYS[0]).await.refresh, second.refresh);
+    assert_eq!((servers.session(first.session).generation, doubt(&servers, first.session)), (1, (None, false)));
+
+    let third = refresh_with(&servers, &second, KEYS[1]).await;
+    assert_ne!(third.refresh, second.refresh, "another refresh");
+    servers.advance(10);
+    let fourth = refresh_with(&servers, &third, KEYS[1]).await;
+    assert_ne!(fourth.refresh, third.refresh, "whoever has one key for all refreshes goes on, too");
+    servers.me(&fourth.access).await.assert_status(200);
+}
+
+async fn without_a_replay_window_no_refresh_is_a_repetition(backend: Backend) {
+    let server = Server::with(backend, &[("REFRESH_REPLAY_WINDOW", "0")]).await;
+    server.clock.hold();
+    let second = refresh_with(&server, &server.register().await, KEYS[0]).await;
+    assert_ne!(refresh_with(&server, &second, KEYS[0]).await.refresh, second.refresh);
+}
+
 async fn the_key_of_another_rotation_proves_nothing(server: Server) {
     let first = server.register().await;
     let second = refresh_with(&server, &first, KEYS[0]).await;
@@ -177,6 +208,7 @@ async fn a_key_that_is_always_the_same_proves_nothing(server: Server) {
     for _ in 0..3 {
         let next = refresh_with(&server, tokens.last().unwrap(), KEYS[0]).await;
         tokens.push(next);
+        server.advance(10);
     }
     server.me(&tokens[3].access).await.assert_status(200);
     server.advance(400);

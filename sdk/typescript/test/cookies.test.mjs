@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { browser, profile, site } from "./browser.mjs";
-import { ALLOWED_ORIGIN, KEYTURN, PASSWORD, advance, person } from "./server.mjs";
+import { ALLOWED_ORIGIN, KEYTURN, PASSWORD, REFRESH, advance, person, proxy } from "./server.mjs";
 
 // The origin that the server allows.
 const port = Number(new URL(ALLOWED_ORIGIN).port);
@@ -13,15 +13,23 @@ const port = Number(new URL(ALLOWED_ORIGIN).port);
 function setUp(baseUrl) {
   window.sent = [];
   window.told = [];
-  const counted = (input, init) => (window.sent.push(new URL(input).pathname), fetch(input, init));
+  const counted = async (input, init) => {
+    const { pathname } = new URL(input);
+    window.sent.push(pathname);
+    if (window.wait && pathname.endsWith("/refresh")) {
+      window.isWaiting = true;
+      await window.wait;
+    }
+    return fetch(input, init);
+  };
   window.client = sdk.createClient({ baseUrl, transport: "cookie", fetch: counted });
   window.client.on("signedOut", ({ reason }) => told.push(reason));
 }
 
-async function opened(pages, app) {
+async function opened(pages, app, baseUrl = KEYTURN) {
   const page = await pages.newPage();
   await page.goto(app);
-  await page.evaluate(setUp, KEYTURN);
+  await page.evaluate(setUp, baseUrl);
   return page;
 }
 
@@ -96,6 +104,53 @@ test("tabs with cookies that expire together lose nothing", async (context) => {
       assert.deepEqual(failed, [], `round ${round}`);
       assert.ok(refreshes <= 1, `round ${round}: ${refreshes}`);
     }
+  }
+});
+
+test("cookies that arrive in another order than they were sent in are still the session's", async (context) => {
+  const app = await site(context, { port });
+  const gate = await proxy(context);
+  const pages = await (await browser(context)).newContext();
+  const tab = () => opened(pages, app, gate.url);
+  const [late, first, slow] = [await tab(), await tab(), await tab()];
+  const email = await person();
+  await login(first, email);
+  for (const page of [late, first, slow]) assert.equal(await call(page), email);
+  await advance(1000);
+  await pages.clearCookies({ name: /access/ });
+
+  // All three refresh with what the store holds now. One sends at once, and its answer comes last of all.
+  let arrived;
+  const isSent = new Promise((resolve) => (arrived = resolve));
+  let release;
+  const isReleased = new Promise((resolve) => (release = resolve));
+  let isHeld = true;
+  gate.intercept = async ({ request, response, forward }) => {
+    if (request.method !== "POST" || request.url !== REFRESH || !isHeld) return false;
+    isHeld = false;
+    const { status, headers, body } = await forward();
+    arrived();
+    await isReleased;
+    response.writeHead(status, headers).end(body);
+    return true;
+  };
+  const calls = [call(late)];
+  await isSent;
+  // One has read the store, and sends when the answer of another has brought the next cookie.
+  await slow.evaluate(() => void (window.wait = new Promise((resolve) => (window.go = resolve))));
+  calls.push(call(slow));
+  await slow.waitForFunction(() => window.isWaiting);
+  assert.equal(await call(first), email);
+  await slow.evaluate(() => go());
+  assert.equal(await calls[1], email);
+  release();
+  assert.equal(await calls[0], email);
+
+  await advance(1000);
+  await pages.clearCookies({ name: /access/ });
+  for (const page of [late, first, slow]) {
+    assert.equal(await call(page), email);
+    assert.deepEqual(await page.evaluate(() => told), []);
   }
 });
 

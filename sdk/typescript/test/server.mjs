@@ -79,14 +79,15 @@ export async function proxy(context, upstream = KEYTURN) {
       const init = { method: request.method, headers, redirect: "manual", ...(body.length && { body }) };
       const answer = await fetch(upstream + request.url, init);
       const { "content-encoding": _, "transfer-encoding": __, connection: ___, ...kept } = Object.fromEntries(answer.headers);
-      return { status: answer.status, headers: { ...kept }, body: Buffer.from(await answer.arrayBuffer()) };
+      const cookies = answer.headers.getSetCookie();
+      if (cookies.length) kept["set-cookie"] = cookies;
+      return { status: answer.status, headers: kept, body: Buffer.from(await answer.arrayBuffer()) };
     };
     state.requests.push({ method: request.method, path: request.url, headers: request.headers, at: performance.now() });
     try {
       if (await state.intercept({ request, response, forward })) return;
       const { status, headers, body: found } = await forward();
-      const cookies = headers["set-cookie"];
-      response.writeHead(status, cookies ? { ...headers, "set-cookie": cookies } : headers).end(found);
+      response.writeHead(status, headers).end(found);
     } catch (error) {
       response.destroy(error);
     }

@@ -34,11 +34,25 @@ pub(crate) struct Presented<'a> {
     pub arrived: Timestamp,
 }
 
+impl Presented<'_> {
+    /// Returns the time after which a rotation is one that this request may repeat; `None` without a replay window.
+    pub(super) fn repeats_since(&self, policy: &Policy) -> Option<Timestamp> {
+        (!policy.replay_window.is_zero()).then(|| self.arrived.minus(policy.replay_window))
+    }
+
+    fn is_in_window_of(&self, family: &TokenFamily, policy: &Policy) -> bool {
+        self.repeats_since(policy).is_some_and(|since| family.snapshot.issued_at > since)
+    }
+}
+
 /// The judgement of a presented token by its session's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::sessions) enum Judgement {
     Current,
     Replay,
+    /// The token is current, and the request repeats the refresh that issued it: cookies belong to all tabs, so the
+    /// answer to one can be in the request of another.
+    Repeated,
     /// The successor is issued again, and the debt of the session becomes `debt`.
     Recover {
         debt: i32,
@@ -84,14 +98,16 @@ pub(in crate::sessions) fn judge(
             (true, false) => Judgement::Expired,
         };
     }
+    let is_in_window = presented.is_in_window_of(family, policy);
     if is_current {
-        return Judgement::Current;
+        let is_repeated = is_in_window && has_rotation_key(family, presented.key);
+        return if is_repeated { Judgement::Repeated } else { Judgement::Current };
     }
     if generation > current {
         return Judgement::CatchUp;
     }
     if is_parent {
-        if presented.arrived.since(family.snapshot.issued_at) < policy.replay_window {
+        if is_in_window {
             return Judgement::Replay;
         }
         let debt = debt_after_recovery(family, presented.key);
@@ -110,8 +126,12 @@ fn debt_after_recovery(family: &TokenFamily, key: Option<IdempotencyKey>) -> i32
     if family.recovered || family.snapshot.bound_to.is_some() {
         return family.recovery_debt;
     }
-    let has_key = key.is_some_and(|key| key.matches(family.rotation_key.as_deref()));
-    family.recovery_debt.saturating_add(if has_key { RECOVERY_COST_WITH_KEY } else { RECOVERY_COST })
+    let cost = if has_rotation_key(family, key) { RECOVERY_COST_WITH_KEY } else { RECOVERY_COST };
+    family.recovery_debt.saturating_add(cost)
+}
+
+fn has_rotation_key(family: &TokenFamily, key: Option<IdempotencyKey>) -> bool {
+    key.is_some_and(|key| key.matches(family.rotation_key.as_deref()))
 }
 
 /// Judges a replaced token of a live session: theft, unless the request may be an echo of one that the client has given

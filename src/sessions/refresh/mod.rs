@@ -3,6 +3,7 @@
 //! | presented | result |
 //! | --- | --- |
 //! | the current token | rotation: a new generation of tokens |
+//! | the current token with the key of its rotation, within the replay window | replay: itself |
 //! | its parent, within the replay window | replay: the same successor, and an access token with the same `jti` |
 //! | its parent, later, while its successors are unused | recovery: the same successor and a new access token |
 //! | its parent otherwise, or an older token (a replaced token), with the key of its rotation | echo: refused |
@@ -142,6 +143,7 @@ impl Sessions {
             access_jti: Jti(self.random.id(presented.arrived)),
             ip: requester.ip.map(IpColumn),
             key: presented.key,
+            repeats_since: presented.repeats_since(&self.policy),
             proven: presented.proven,
         };
         for _ in 0..ATTEMPTS {
@@ -200,10 +202,11 @@ impl Sessions {
         let now = self.clock.now();
         match judge(&family, presented, &self.policy, now) {
             Judgement::Current => Ok(None),
-            Judgement::Replay => {
+            judgement @ (Judgement::Replay | Judgement::Repeated) => {
                 let replay = Replay { user: family.snapshot.subject.id, requester: requester.clone() };
                 self.rotator.note(Note { session, seen: None, replay: Some(replay), at: now });
-                let successor = self.same_successor(&family, token)?;
+                let is_parent = judgement == Judgement::Replay;
+                let successor = if is_parent { self.same_successor(&family, token)? } else { token.clone() };
                 Ok(Some((self.issue(&family.snapshot, successor, now)?, RefreshOutcome::Replayed)))
             }
             Judgement::Recover { debt } => self.recover(family, attempt, debt, now).await,

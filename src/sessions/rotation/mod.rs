@@ -62,6 +62,9 @@ pub(crate) struct Rotation {
     pub access_jti: Jti,
     pub ip: Option<IpColumn>,
     pub key: Option<IdempotencyKey>,
+    /// The time since which a rotation with the same key is this one, so that nothing is to be done; `None` without a
+    /// replay window.
+    pub repeats_since: Option<Timestamp>,
     /// The key whose possession the client has proven. A session that is bound to another one is not rotated.
     pub proven: Option<KeyThumbprint>,
 }
@@ -99,7 +102,7 @@ impl Rotated {
 /// The outcome of a rotation.
 pub(crate) enum Outcome {
     Rotated(Box<Rotated>),
-    /// The token is not current, the session has ended, or its account is disabled.
+    /// The token is not current, the refresh was done before, the session has ended, or its account is disabled.
     NotCurrent,
     /// The batch failed although the database answers: the rotation has to be retried alone.
     RetryAlone,

@@ -104,7 +104,8 @@ impl From<RotatedRow> for Rotated {
 }
 
 /// Rotates one session by one conditional `UPDATE`, which is atomic with regard to every other change of the row.
-/// Returns `None` if the presented token is not current, the session has ended, or its account is disabled.
+/// Returns `None` if the presented token is not current, the last rotation is this one, the session has ended, or its
+/// account is disabled.
 pub(super) fn rotate(conn: &mut Conn, rotation: &Rotation, times: RotationTimes) -> DbResult<Option<Rotated>> {
     let row: Option<RotatedRow> = RotateOne { rotation, key: key(rotation), times }.get_result(conn).optional()?;
     Ok(row.map(Rotated::from))
@@ -128,6 +129,7 @@ pub(super) fn rotate_batch(
         salts: each(rotations, |rotation| rotation.salt.0.as_slice()),
         access_jtis: each(rotations, |rotation| rotation.access_jti),
         keys: each(rotations, key),
+        repeats_since: each(rotations, |rotation| rotation.repeats_since),
         ips: each(rotations, |rotation| rotation.ip),
         proven: each(rotations, |rotation| rotation.proven),
         times,
@@ -190,7 +192,11 @@ impl QueryFragment<MultiBackend> for RotateOne<'_> {
         out.push_bind_param::<SqlUuid, _>(&self.rotation.session)?;
         out.push_sql(" AND token_digest = ");
         out.push_bind_param::<Binary, [u8]>(self.rotation.presented.as_bytes())?;
-        out.push_sql(" AND revoked_at IS NULL AND expires_at > ");
+        out.push_sql(" AND NOT coalesce(rotation_key = ");
+        out.push_bind_param::<Nullable<Binary>, _>(&self.key)?;
+        out.push_sql(" AND issued_at > ");
+        out.push_bind_param::<Nullable<SqlTime>, _>(&self.rotation.repeats_since)?;
+        out.push_sql(", false) AND revoked_at IS NULL AND expires_at > ");
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
         out.push_sql(" AND ends_at > ");
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
@@ -217,6 +223,7 @@ struct RotateBatch<'a> {
     salts: Vec<&'a [u8]>,
     access_jtis: Vec<Jti>,
     keys: Vec<Option<&'a [u8]>>,
+    repeats_since: Vec<Option<Timestamp>>,
     ips: Vec<Option<IpColumn>>,
     proven: Vec<Option<KeyThumbprint>>,
     times: RotationTimes,
@@ -263,12 +270,15 @@ impl QueryFragment<diesel::pg::Pg> for RotateBatch<'_> {
         out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.keys)?;
         out.push_sql(", ");
+        out.push_bind_param::<Array<Nullable<SqlTime>>, _>(&self.repeats_since)?;
+        out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<SqlInet>>, _>(&self.ips)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.proven)?;
         out.push_sql(
-            ") AS r(id, presented, successor, salt, access_jti, rotation_key, ip, proven), users AS u \
+            ") AS r(id, presented, successor, salt, access_jti, rotation_key, repeats_since, ip, proven), users AS u \
              WHERE s.id = r.id AND s.token_digest = r.presented AND (s.dpop_jkt IS NULL OR s.dpop_jkt = r.proven) \
+             AND NOT coalesce(s.rotation_key = r.rotation_key AND s.issued_at > r.repeats_since, false) \
              AND s.revoked_at IS NULL AND s.expires_at > ",
         );
         out.push_bind_param::<SqlTime, _>(&self.times.now)?;
