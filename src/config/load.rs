@@ -193,11 +193,12 @@ fn require_stated_database(reader: &mut Reader, data_dir: &Path, public_url: &Ur
 fn cache(reader: &mut Reader) -> CacheKind {
     let prefix = reader.get_or_default("REDIS_PREFIX", parse::redis_prefix);
     let ca_file = reader.get("REDIS_CA_FILE", parse::readable_file);
+    let timeout = reader.get_or_default("REDIS_TIMEOUT", parse::milliseconds(10..=10_000));
     let tls = reader.get("REDIS_URL", |url| Ok(url.starts_with("rediss"))).unwrap_or_default();
     let layout = reader.get("REDIS_URL", redis_url::parse);
     let unused = "has an effect only with a REDIS_URL that begins with rediss";
     reader.require("REDIS_CA_FILE", "REDIS_URL", tls || ca_file.is_none(), unused);
-    layout.map_or(CacheKind::Memory, |layout| CacheKind::Redis(Redis { layout, ca_file, prefix }))
+    layout.map_or(CacheKind::Memory, |layout| CacheKind::Redis(Redis { layout, ca_file, prefix, timeout }))
 }
 
 /// Returns the secret with the one that it replaces, or `None` if it has not been generated yet.

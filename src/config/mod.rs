@@ -223,6 +223,8 @@ pub struct Redis {
     pub ca_file: Option<PathBuf>,
     /// The prefix of every key.
     pub prefix: String,
+    /// The timeout of a call, including the time that it waits for a connection.
+    pub timeout: Duration,
 }
 
 /// The servers of a Redis cache. Their URLs can contain passwords.

@@ -38,6 +38,12 @@ pub(super) fn seconds(range: RangeInclusive<u64>) -> impl Fn(&str) -> Parsed<Dur
     move |text| number(text).map(Duration::from_secs).map_err(|error| format!("{error}, in seconds"))
 }
 
+/// Returns a parser of whole milliseconds within `range`.
+pub(super) fn milliseconds(range: RangeInclusive<u64>) -> impl Fn(&str) -> Parsed<Duration> {
+    let number = number(range);
+    move |text| number(text).map(Duration::from_millis).map_err(|error| format!("{error}, in milliseconds"))
+}
+
 /// Returns a parser of whole seconds within `range`, or `off`.
 pub(super) fn seconds_or_off(range: RangeInclusive<u64>) -> impl Fn(&str) -> Parsed<Option<Duration>> {
     let seconds = seconds(range);

@@ -89,7 +89,7 @@ pub(super) fn without_credentials(url: &str) -> String {
 }
 
 #[rustfmt::skip]
-static SETTINGS: [Setting; 69] = [
+static SETTINGS: [Setting; 70] = [
     Setting::new("DATA_DIR", Value("./data"), "/var/lib/keyturn",
         "Directory of the generated secret and of the embedded database."),
     Setting::new("DATABASE_URL", Derived("`sqlite:DATA_DIR/keyturn.db`"), "postgres://keyturn@db.example/keyturn",
@@ -105,6 +105,9 @@ static SETTINGS: [Setting; 69] = [
     Setting::new("REDIS_CA_FILE", Derived("the system's certificate authorities"), "/etc/keyturn/redis-ca.pem",
         "PEM file of the certificate authority of a `rediss` server."),
     Setting::new("REDIS_PREFIX", Value("keyturn"), "keyturn-staging", "Prefix of every key in Redis."),
+    Setting::new("REDIS_TIMEOUT", Value("100"), "250",
+        "Milliseconds that a call of Redis may take before the database is asked instead, 10 to 10000. Opening a \
+         connection may take ten times as long."),
     Setting::new("JWT_SECRET", Derived("generated; required with Postgres"), "$(openssl rand -hex 32)",
         "Secret of at least 64 random characters from which all keys are derived. It must be the same on all servers. \
          Samples from examples are refused.")

@@ -375,6 +375,7 @@ fn a_redis_certificate_authority_must_be_readable_and_have_an_effect() {
     assert!(missing.contains("cannot be read"), "{missing}");
     assert!(refusal(&[("REDIS_URL", "redis://a"), ("REDIS_CA_FILE", &file)]).contains("has an effect only with"));
     refuses("REDIS_PREFIX", &["{keyturn}", "key turn", &"k".repeat(65)]);
+    refuses("REDIS_TIMEOUT", &["0", "9", "10001", "0.1", "1s"]);
 }
 
 #[test]

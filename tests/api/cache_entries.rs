@@ -32,6 +32,7 @@ pub fn cache(backend: Backend) -> (Cache, Arc<Deployment>) {
             layout: RedisLayout::Single { url: Zeroizing::new(deployment.redis_url()) },
             ca_file: None,
             prefix: "keyturn".to_owned(),
+            timeout: Duration::from_secs(5),
         }),
     };
     (Cache::new(&kind, Clock::default(), &Metrics::new()).unwrap(), deployment)

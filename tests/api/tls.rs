@@ -154,7 +154,8 @@ async fn cache(server: &Endpoint) -> String {
 
 async fn redis_is_reached_over_tls_and_verified_in_full(_: Backend) {
     let redis = SecureRedis::start("IP:127.0.0.1");
-    let settings = [("REDIS_URL", &*redis.url), ("REDIS_CA_FILE", &redis.authority.certificate())];
+    let settings =
+        [("REDIS_URL", &*redis.url), ("REDIS_CA_FILE", &redis.authority.certificate()), ("REDIS_TIMEOUT", "5000")];
     let process = Process::start(&redis.deployment, &settings);
     until("the cache", async || (cache(&process).await == "redis").then_some(())).await;
     let tokens = process.register().await;
@@ -171,7 +172,11 @@ async fn redis_is_reached_over_tls_and_verified_in_full(_: Backend) {
 async fn a_redis_of_another_authority_or_name_is_refused_and_the_reason_logged(_: Backend) {
     let (named_otherwise, stranger) = (SecureRedis::start("DNS:other.example"), Authority::new());
     for (authority, reason) in [(&stranger, "UnknownIssuer"), (&named_otherwise.authority, "other.example")] {
-        let settings = [("REDIS_URL", &*named_otherwise.url), ("REDIS_CA_FILE", &authority.certificate())];
+        let settings = [
+            ("REDIS_URL", &*named_otherwise.url),
+            ("REDIS_CA_FILE", &authority.certificate()),
+            ("REDIS_TIMEOUT", "5000"),
+        ];
         let process = Process::start(&named_otherwise.deployment, &settings);
         until("the refusal", async || (cache(&process).await == "unavailable").then_some(())).await;
         until(reason, async || {

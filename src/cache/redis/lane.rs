@@ -18,9 +18,6 @@ use crate::cache::CacheError;
 use crate::metrics::{CacheAccess, Metrics};
 use crate::random::Random;
 
-/// The timeout of a call, including the time that it waits for a connection.
-const CALL_TIMEOUT: Duration = Duration::from_millis(100);
-
 /// The number of calls in a row that must succeed before an open breaker closes.
 const PROBES: u32 = 3;
 
@@ -90,7 +87,7 @@ impl Lane {
         !self.breaker.is_open()
     }
 
-    /// Makes one call within [`CALL_TIMEOUT`], unless the circuit breaker is open. A failure is counted by the breaker.
+    /// Makes one call within its timeout, unless the circuit breaker is open. A failure is counted by the breaker.
     pub(super) async fn call<T>(
         self: &Arc<Self>,
         work: impl AsyncFnOnce(&mut Connection) -> RedisResult<T> + Clone,
@@ -118,7 +115,8 @@ impl Lane {
     ) -> Result<T, String> {
         let link = self.link();
         let mut used = None;
-        let outcome = tokio::time::timeout(CALL_TIMEOUT, async {
+        let timeout = self.servers.timeout;
+        let outcome = tokio::time::timeout(timeout, async {
             let mut open = self.connection(&link).await?;
             used = Some(open.number);
             let mut result = work.clone()(&mut open.connection).await;
@@ -136,7 +134,7 @@ impl Lane {
             result.map_err(|error| error.to_string())
         })
         .await
-        .unwrap_or_else(|_| Err(format!("no response within {} ms", CALL_TIMEOUT.as_millis())));
+        .unwrap_or_else(|_| Err(format!("no response within {} ms", timeout.as_millis())));
         if let (Err(reason), Some(number)) = (&outcome, used) {
             link.close(number, reason);
         }

@@ -12,11 +12,17 @@ use deadpool_redis::{Manager, cluster, sentinel};
 
 use crate::config::{Redis, RedisLayout};
 
-/// The timeout of a connection attempt, with TLS and authentication.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How many times as long as a call a connection attempt may take, with TLS and authentication.
+const CONNECT_TIMEOUT_FACTOR: u32 = 10;
 
-/// The servers that the settings name.
-pub(super) enum Servers {
+/// The servers that the settings name, and how long they may take.
+pub(super) struct Servers {
+    managers: Managers,
+    /// The timeout of a call.
+    pub timeout: Duration,
+}
+
+enum Managers {
     Single(Manager),
     Sentinel(sentinel::Manager),
     Cluster(cluster::Manager),
@@ -64,10 +70,10 @@ impl Servers {
         let certificate = certificate.map_err(|error| format!("REDIS_CA_FILE cannot be read: {error}"))?;
         let node = |url: &str| node(url, certificate.as_deref());
         let made = match &config.layout {
-            RedisLayout::Single { url } => Manager::new(node(url)?).map(Self::Single),
+            RedisLayout::Single { url } => Manager::new(node(url)?).map(Managers::Single),
             RedisLayout::Cluster { nodes } => {
                 let nodes = nodes.iter().map(|url| node(url)).collect::<Result<Vec<_>, _>>()?;
-                cluster::Manager::new(nodes, false).map(Self::Cluster)
+                cluster::Manager::new(nodes, false).map(Managers::Cluster)
             }
             RedisLayout::Sentinel { sentinels, service, username, password, db, tls } => {
                 let nodes = sentinels.iter().map(|url| node(url)).collect::<Result<Vec<_>, _>>()?;
@@ -81,29 +87,31 @@ impl Servers {
                     }),
                 };
                 let server = sentinel::SentinelServerType::Master;
-                sentinel::Manager::new(nodes, service.clone(), Some(primary), server).map(Self::Sentinel)
+                sentinel::Manager::new(nodes, service.clone(), Some(primary), server).map(Managers::Sentinel)
             }
         };
-        made.map_err(|error| error.to_string())
+        let managers = made.map_err(|error| error.to_string())?;
+        Ok(Self { managers, timeout: config.timeout })
     }
 
     /// Returns whether keys are distributed over several servers.
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(self, Self::Cluster(_))
+        matches!(self.managers, Managers::Cluster(_))
     }
 
-    /// Opens a connection, within [`CONNECT_TIMEOUT`].
+    /// Opens a connection, within [`CONNECT_TIMEOUT_FACTOR`] times the timeout of a call.
     pub(super) async fn connect(&self) -> Result<Connection, String> {
         let connecting = async {
-            RedisResult::Ok(match self {
-                Self::Single(manager) => Connection::Multiplexed(manager.create().await?),
-                Self::Sentinel(manager) => Connection::Multiplexed(manager.create().await?),
-                Self::Cluster(manager) => Connection::Cluster(manager.create().await?),
+            RedisResult::Ok(match &self.managers {
+                Managers::Single(manager) => Connection::Multiplexed(manager.create().await?),
+                Managers::Sentinel(manager) => Connection::Multiplexed(manager.create().await?),
+                Managers::Cluster(manager) => Connection::Cluster(manager.create().await?),
             })
         };
-        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+        let timeout = CONNECT_TIMEOUT_FACTOR * self.timeout;
+        match tokio::time::timeout(timeout, connecting).await {
             Ok(connected) => connected.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("no connection within {} ms", CONNECT_TIMEOUT.as_millis())),
+            Err(_) => Err(format!("no connection within {} ms", timeout.as_millis())),
         }
     }
 }
