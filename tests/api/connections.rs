@@ -17,6 +17,7 @@ both_backends! {
     a_head_that_does_not_end_is_given_up_on_every_request,
     a_connection_without_a_request_is_closed,
     a_connection_in_use_is_kept,
+    a_request_that_arrived_while_the_server_stood_still_is_answered,
     requests_in_a_row_are_all_answered_in_order,
     a_client_that_hangs_up_is_noticed_behind_requests_in_a_row,
     an_address_may_open_so_many_connections,
@@ -29,8 +30,8 @@ const OPENAPI: &str = "/openapi.json";
 const LIVE: &str = "/health/live";
 const LOGIN: &str = "/api/v1/auth/login";
 
-/// A second, so that a test sees the end of it.
-const BRIEFLY: [(&str, &str); 1] = [("KEEP_ALIVE", "1")];
+/// Three seconds, so that a test sees the end of it, and a busy machine does not.
+const BRIEFLY: [(&str, &str); 1] = [("KEEP_ALIVE", "3")];
 
 /// The bytes of a request on a connection that is to stay open.
 fn kept(request: Request) -> Vec<u8> {
@@ -108,18 +109,31 @@ async fn a_connection_in_use_is_kept(backend: Backend) {
     let server = Server::with(backend, &BRIEFLY).await;
     let mut stream = connect(&server).await;
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(3) {
+    while begun.elapsed() < Duration::from_secs(5) {
         assert!(answered(&mut stream, server.get(LIVE)).await.starts_with("HTTP/1.1 200 "));
     }
     // A request that takes longer than a connection may be idle, because its body does.
     let slow = kept(server.post(LOGIN).json(&json!({"email": "nobody@example.com", "password": PASSWORD})));
     let (first, last) = slow.split_at(slow.len() - 5);
     stream.write_all(first).await.unwrap();
-    sleep(Duration::from_secs(2)).await;
+    sleep(Duration::from_secs(4)).await;
     stream.write_all(last).await.unwrap();
     let refused = read_answer(&mut stream).await;
     assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
     assert!(answered(&mut stream, server.get(LIVE)).await.starts_with("HTTP/1.1 200 "));
+}
+
+async fn a_request_that_arrived_while_the_server_stood_still_is_answered(backend: Backend) {
+    let process = Process::with(backend, &BRIEFLY);
+    let mut stream = connect(&process).await;
+    for _ in 0..2 {
+        answered(&mut stream, process.get(LIVE)).await;
+        process.freeze(true);
+        stream.write_all(&kept(process.get(LIVE))).await.unwrap();
+        sleep(Duration::from_secs(4)).await;
+        process.freeze(false);
+        assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200 "));
+    }
 }
 
 /// Sends all at once and reads the answers, each of which is to have the next id.
@@ -252,7 +266,7 @@ async fn answers_that_nobody_reads_cost_little_memory(process: Process) {
 }
 
 async fn answers_that_nobody_reads_end_the_connection(backend: Backend) {
-    let server = Server::with(backend, &[("KEEP_ALIVE", "2"), ("MAX_CONNECTIONS_PER_ADDRESS", "1")]).await;
+    let server = Server::with(backend, &[("KEEP_ALIVE", "3"), ("MAX_CONNECTIONS_PER_ADDRESS", "1")]).await;
     let mut stream = connect(&server).await;
     answered(&mut stream, server.get(LIVE)).await;
     server.get(LIVE).try_send().await.unwrap_err();
@@ -266,7 +280,7 @@ async fn an_answer_that_is_read_slowly_arrives(backend: Backend) {
     let server = Server::with(backend, &BRIEFLY).await;
     let whole = server.get(OPENAPI).send().await.body.len();
     let mut stream = connect(&server).await;
-    let count = 40;
+    let count = 120;
     stream.write_all(&kept(server.get(OPENAPI)).repeat(count - 1)).await.unwrap();
     stream.write_all(&server.get(OPENAPI).bytes()).await.unwrap();
     let (mut received, mut piece) = (0, vec![0; 256 * 1024]);

@@ -207,16 +207,19 @@ impl AsyncRead for Stream {
             this.connection.wait_for_sent(context);
             return Poll::Pending;
         }
-        if this.is_overdue(context) {
-            if this.connection.has_received() {
-                // At most it is not told why.
-                let _ = this.socket.try_write(REQUEST_TIMEOUT);
-            }
+        let is_overdue = this.is_overdue(context);
+        if is_overdue && this.connection.has_received() {
+            // At most it is not told why.
+            let _ = this.socket.try_write(REQUEST_TIMEOUT);
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         let read =
             if this.connection.may_read() { this.poll_socket(context, buffer) } else { this.poll_ahead(context) };
+        // A head may have arrived in time, and this server had no time for it.
+        if is_overdue && read.is_pending() {
+            return Poll::Ready(Ok(()));
+        }
         let is_end = matches!(&read, Poll::Ready(result) if result.is_err() || buffer.filled().len() == before);
         if is_end {
             this.connection.ended();
