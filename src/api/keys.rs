@@ -11,7 +11,7 @@ use super::oauth_token::GRANTS;
 use super::path_id::PathId;
 use crate::admin::{Admin, Operator};
 use crate::http::{HttpContext, Problem};
-use crate::keys::{KeyRing, KeyState, KeyStatus};
+use crate::keys::{KeyRing, KeyState, KeyStatus, Keys};
 use crate::sessions::Sessions;
 use crate::types::{Algorithm, KeyId, Timestamp};
 
@@ -52,9 +52,10 @@ impl From<&KeyRing> for JwkSet {
 pub(super) async fn get_jwks(
     request: HttpRequest,
     context: web::Data<HttpContext>,
-    sessions: web::Data<Sessions>,
+    keys: web::Data<Keys>,
 ) -> Result<HttpResponse, Problem> {
-    let body = serde_json::to_vec(&JwkSet::from(&sessions.key_ring)).map_err(|error| Problem::internal(&error))?;
+    keys.catch_up().await;
+    let body = serde_json::to_vec(&JwkSet::from(keys.key_ring())).map_err(|error| Problem::internal(&error))?;
     let digest = Sha256::digest(&body);
     let etag = format!("\"{}\"", digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>());
     let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());

@@ -33,6 +33,7 @@ use crate::dpop::{self, Proofs};
 use crate::http::cors::share_with_pages;
 use crate::http::request::serve_request;
 use crate::http::{Connections, HttpContext};
+use crate::keys::Keys;
 use crate::keys::key_ring::KeyRingError;
 use crate::mail::{self, Delivery, Mail};
 use crate::oauth::OAuth;
@@ -68,6 +69,7 @@ pub struct App {
     pub(crate) audit: Audit,
     pub(crate) sessions: Sessions,
     pub(crate) clients: Clients,
+    keys: Keys,
     oauth: OAuth,
     proofs: Proofs,
     pub(crate) retention: Retention,
@@ -246,6 +248,7 @@ impl App {
             two_step,
             audit: base.audit.clone(),
             clients: base.clients.clone(),
+            keys: base.keys.clone(),
             oauth: OAuth::new(sessions.clone(), base.clients.clone()),
             proofs: base.proofs(config),
             sessions,
@@ -343,6 +346,7 @@ impl App {
             .app_data(web::Data::new(self.audit.clone()))
             .app_data(web::Data::new(self.sessions.clone()))
             .app_data(web::Data::new(self.clients.clone()))
+            .app_data(web::Data::new(self.keys.clone()))
             .app_data(web::Data::new(self.oauth.clone()))
             .app_data(web::Data::new(self.proofs.clone()))
             .app_data(web::Data::new(self.throttle.clone()))

@@ -136,6 +136,14 @@ impl Keys {
         self.reload().await
     }
 
+    /// Reads the keys if one was revoked since they were read: the key in its place was not published before. If that
+    /// fails, the keys of this server stay.
+    pub(crate) async fn catch_up(&self) {
+        if self.inner.key_ring.has_revoked() {
+            let _ = self.reload().await;
+        }
+    }
+
     async fn maintain(&self) -> DbResult<()> {
         let keeper = self.inner.keeper.clone();
         let clock = self.inner.clock.clone();

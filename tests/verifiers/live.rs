@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -53,7 +54,9 @@ async fn verifier(server: &Endpoint, url: &str) -> LiveVerifier {
 }
 
 /// A verifier that knows the keys and the revocations.
-pub async fn ready(settings: Settings) -> LiveVerifier {
+pub async fn ready(mut settings: Settings) -> LiveVerifier {
+    // This machine may be busy for longer than a feed may be silent.
+    settings.max_age = Duration::from_secs(600);
     let verifier = LiveVerifier::start(settings).unwrap();
     verifier.ready().await;
     verifier
