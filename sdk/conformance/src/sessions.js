@@ -117,9 +117,14 @@ export class Sessions {
       const isKnown = behind <= 1 || isEcho;
       return { outcome: isKnown ? (session.endedBy ? "session_revoked" : "session_expired") : "refresh_token_reused" };
     }
-    if (behind === 0) return this.#rotate(session, key);
+    const isInWindow = arrived - session.issuedAt < REPLAY_WINDOW;
+    if (behind === 0) {
+      // A tab that shares its cookies with others may send the answer to this very refresh.
+      const isRepeated = isInWindow && key !== undefined && key === session.key;
+      return isRepeated ? { outcome: "replay", session } : this.#rotate(session, key);
+    }
     if (behind === 1) {
-      if (arrived - session.issuedAt < REPLAY_WINDOW) return { outcome: "replay", session };
+      if (isInWindow) return { outcome: "replay", session };
       const debt = session.debt + (session.recovered ? 0 : isEcho ? RECOVERY_COST_WITH_KEY : RECOVERY_COST);
       if (!session.seen && debt <= RECOVERIES * RECOVERY_COST) return this.#recover(session, debt);
     }

@@ -62,11 +62,8 @@ class Server {
     return [...(await this.outcome(answer)), answer.headers.get("www-authenticate")?.split(",")[0]];
   }
 
-  async play(steps) {
-    this.tokens = {};
-    const outcomes = [];
-    for (const step of steps) outcomes.push([step.join(" "), ...((await this.step(step)) ?? [])]);
-    return outcomes;
+  async play(step) {
+    return [step.join(" "), ...((await this.step(step)) ?? [])];
   }
 }
 
@@ -83,10 +80,26 @@ before(async () => {
 });
 after(() => fake?.close());
 
+// Returns what plays a step to both servers, so that time passes for both, and the verdict that they agree on.
+function both() {
+  const judge = new Server(fake.url, (seconds) => void (fake.ahead += seconds * 1000));
+  real.tokens = {};
+  const judged = [];
+  return async (step) => {
+    judged.push(await judge.play(step));
+    assert.deepEqual(judged.at(-1), await real.play(step), JSON.stringify(judged));
+    return judged.at(-1);
+  };
+}
+
 async function agree(steps) {
-  const judged = await new Server(fake.url, (seconds) => void (fake.ahead += seconds * 1000)).play(steps);
-  assert.deepEqual(judged, await real.play(steps));
-  return judged.map(([, status, code]) => (status === 200 ? "ok" : code));
+  const play = both();
+  const outcomes = [];
+  for (const step of steps) {
+    const [, status, code] = await play(step);
+    outcomes.push(status === 200 ? "ok" : code);
+  }
+  return outcomes;
 }
 
 const KEYS = ["the-first-key-of-all", "the-second-key-of-all", "the-third-key-of-all", "the-fourth-key-of-all"];
@@ -98,6 +111,7 @@ test("replays, recoveries, echoes and doubts are told apart", { skip }, async ()
     ["refresh", "refresh0", KEYS[0]],
     ["refresh", "refresh0", KEYS[0]],
     ["refresh", "refresh0", `"${KEYS[0]}"`],
+    ["refresh", "refresh1", KEYS[0]],
     ["refresh", "refresh0"],
     ["me", "access0"],
     ["me", "access1"],
@@ -176,16 +190,14 @@ const PAUSES = [2, 2, 4, 14, 14, 60, 400];
 async function wander(seed, length) {
   const below = random(seed);
   const pick = (list) => list[below(list.length)];
-  const judge = new Server(fake.url, (seconds) => void (fake.ahead += seconds * 1000));
-  const judged = [];
+  const playBoth = both();
+  const outcomes = [];
   let refresh = 0;
   let access = 0;
   let isOver = true;
-  const steps = [];
   const play = async (step) => {
-    steps.push(step);
-    const outcome = [step.join(" "), ...((await judge.step(step)) ?? [])];
-    judged.push(outcome);
+    const outcome = await playBoth(step);
+    outcomes.push(outcome);
     if (/^refresh\d+$/.test(outcome[2])) {
       refresh = Math.max(refresh, Number(outcome[2].slice(7)));
       access = Math.max(access, Number(outcome[3].slice(6)));
@@ -196,15 +208,15 @@ async function wander(seed, length) {
     if (isOver) await play(["login"]);
     const presented = Math.max(refresh - pick([0, 0, 0, 1, 1, 1, 2, 3]), 0);
     const own = `the-own-key-of-${presented}`;
-    const key = pick([own, own, `a-foreign-key-${index}-`, undefined]);
+    const former = `the-own-key-of-${presented - 1}`;
+    const key = pick([own, own, former, `a-foreign-key-${index}-`, undefined]);
     const [, , code] = await play(["refresh", `refresh${presented}`, ...(key ? [key] : [])]);
     isOver = ["refresh_token_reused", "session_revoked"].includes(code) && presented === refresh;
     if (below(3) === 0) await play(["me", `access${Math.max(access - below(2), 0)}`]);
     // Never so that a limit is nearly met: requests take their time.
     await play(["advance", pick(PAUSES)]);
   }
-  assert.deepEqual(judged, await real.play(steps));
-  return judged;
+  return outcomes;
 }
 
 test("so are random clients and thieves", { skip }, async () => {
