@@ -379,14 +379,13 @@ mod tests {
     #[test]
     fn a_burst_is_let_through_and_then_one_attempt_at_each_interval() {
         let clock = Clock::default();
+        clock.hold();
         let limits = limits(&clock);
         let login = || local(&limits, Limit::LoginAccount, b"ada@example.com");
         assert_eq!(login(), Ok(Remaining { limit: 3, remaining: 2, reset: 20 }));
         assert_eq!(login(), Ok(Remaining { limit: 3, remaining: 1, reset: 40 }));
         assert_eq!(login(), Ok(Remaining { limit: 3, remaining: 0, reset: 60 }));
-        let Err(RateLimited { limit: 3, reset: 59..=60, retry_after: 19..=20 }) = login() else {
-            panic!("{:?}", login())
-        };
+        let Err(RateLimited { limit: 3, reset: 60, retry_after: 20 }) = login() else { panic!("{:?}", login()) };
 
         clock.advance(Duration::from_secs(20));
         assert_eq!(login(), Ok(Remaining { limit: 3, remaining: 0, reset: 60 }));

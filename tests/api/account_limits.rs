@@ -25,6 +25,7 @@ fn profile(server: &Endpoint, tokens: &Tokens, change: &Value) -> Request {
 
 async fn requests_that_change_something_are_limited_by_account_and_those_that_end_sessions_are_not(backend: Backend) {
     let server = Server::with(backend, &[("LIMIT_WRITE_ACCOUNT", "4/60")]).await;
+    server.clock.hold();
     let own = server.register().await;
     let other = server.login(&own.email).await;
     let stranger = server.register().await;

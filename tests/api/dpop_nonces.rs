@@ -65,6 +65,7 @@ async fn a_required_nonce_is_given_and_accepted_by_all_servers(backend: Backend)
 
 async fn a_nonce_is_accepted_for_a_minute_or_two(backend: Backend) {
     let server = Server::with(backend, &REQUIRED).await;
+    server.clock.hold();
     let key = ProofKey::new();
     let given = nonce(&with_nonce(&server, &key, registering(&server), None, None).send().await);
     server.advance(60);

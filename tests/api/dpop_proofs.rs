@@ -36,6 +36,7 @@ struct World {
 
 impl World {
     async fn new(server: Server) -> Self {
+        server.clock.hold();
         let key = ProofKey::new();
         let tokens = key.register(&server).await;
         Self { server, key, tokens }

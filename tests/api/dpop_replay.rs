@@ -42,6 +42,7 @@ async fn assert_once(servers: &[&Server], request: impl Fn(&Server) -> Request) 
 }
 
 async fn a_proof_is_accepted_once_by_all_servers(servers: Servers) {
+    servers.clock.hold();
     let key = ProofKey::new();
     let tokens = key.register(&servers).await;
     let all: Vec<&Server> = servers.all().iter().collect();

@@ -122,6 +122,7 @@ async fn a_newer_replaced_token_is_a_doubt_of_its_own(server: Server) {
 }
 
 async fn copies_that_arrive_at_once_are_one_echo(servers: Servers) {
+    servers.clock.hold();
     let (first, second) = gone_on(&servers).await;
     let all = servers.all();
     let answers = at_once((0..12).map(|n| all[n % all.len()].refreshing(&first.refresh))).await;

@@ -47,6 +47,7 @@ async fn a_proxy_can_require_scopes_and_an_audience(server: Server) {
 }
 
 async fn a_proxy_can_require_a_recent_login(server: Server) {
+    server.clock.hold();
     let tokens = server.register().await;
     verify(&server, &tokens.access, "max_age=60").send().await.assert_status(200);
     server.advance(61);

@@ -172,6 +172,7 @@ async fn the_person_ends_it(servers: Servers) {
 }
 
 async fn it_ends_by_itself(server: Server) {
+    server.clock.hold();
     let (admin, person) = (administrator(&server).await, server.register().await);
     let acting = impersonate(&server, &admin, &person).await;
     server.advance(895);

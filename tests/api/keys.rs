@@ -102,6 +102,7 @@ async fn the_first_key_signs_at_once(server: Server) {
 }
 
 async fn a_key_is_published_before_it_signs_and_until_its_last_token_has_expired(servers: Servers) {
+    servers.clock.hold();
     let admin = administrator(&servers).await;
     let old = kid(&admin);
     rotate(&servers, &admin).await;
@@ -358,6 +359,7 @@ async fn a_client_gets_tokens_of_the_algorithm_that_it_can_verify(backend: Backe
 async fn verifiers_are_told_how_long_to_keep_the_keys(backend: Backend) {
     let server = Server::with(backend, &[("JWKS_MAX_AGE", "60")]).await;
     let admin = administrator(&server).await;
+    server.clock.hold();
     let first = server.get(JWKS).send().await;
     assert_eq!(first.header("cache-control"), Some("public, max-age=60"));
     assert_eq!(server.get(METADATA).send().await.header("cache-control"), Some("public, max-age=60"));

@@ -161,13 +161,16 @@ async fn attempts_return_after_the_time_told(backend: Backend) {
         tokens = Tokens::of(&answer);
     };
     assert_eq!(refused.header("retry-after"), Some("1"));
-    let begun = std::time::Instant::now();
     let answer = until("another attempt", async || {
-        Some(refresh(&server, &tokens).send().await).filter(|answer| answer.status != 429)
+        let answer = refresh(&server, &tokens).send().await;
+        if answer.status != 429 {
+            return Some(answer);
+        }
+        assert_eq!(answer.header("retry-after"), Some("1"), "attempts that are refused do not count");
+        None
     })
     .await;
     answer.assert_status(200);
-    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "attempts that are refused do not count");
 }
 
 async fn attempts_return_one_by_one(backend: Backend) {
@@ -290,8 +293,13 @@ async fn servers_without_redis_count_for_themselves(backend: Backend) {
 async fn redis_holds_no_address_and_no_account(server: Server) {
     let tokens = server.register_as("ada.lovelace@example.com").await;
     server.login(&tokens.email).await;
-    server.refreshed(&tokens).await;
-    let keys = server.redis_keys("*limit*");
+    // A count that is full again after a few seconds leaves no key.
+    let mut tokens = tokens;
+    let keys = until("all keys", async || {
+        tokens = server.refreshed(&tokens).await;
+        Some(server.redis_keys("*limit*")).filter(|keys| keys.len() >= 5)
+    })
+    .await;
     assert_eq!(keys.len(), 5, "{keys:?}");
     for key in keys {
         let lifetime: i64 = server.redis(&["PTTL", &key]);

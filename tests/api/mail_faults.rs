@@ -58,7 +58,8 @@ async fn what_is_wrong_with_the_server_is_said_once(backend: Backend) {
     }
     let tried = "outbox WHERE attempts = 1 AND last_error IS NOT NULL";
     until("the attempts", async || (process.count(tried) == 6).then_some(())).await;
-    let log = process.log();
+    let told = async || Some(process.log()).filter(|log| log.contains("cannot be delivered"));
+    let log = until("the log to tell it", told).await;
     assert_eq!(log.matches("cannot be delivered").count(), 1, "{log}");
     assert!(log.contains("553") && log.contains("MAIL_FROM") && !log.contains("@example.com"), "{log}");
 }

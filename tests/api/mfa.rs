@@ -233,6 +233,7 @@ async fn a_browser_completes_its_login_with_cookies(server: Server) {
 }
 
 async fn a_code_is_accepted_once_and_so_is_all_that_came_before_it(server: Server) {
+    server.clock.hold();
     let person = person(&server, &server.clock).await;
     // That of the confirmation, too.
     log_in(&server, &person, -1).await.assert_problem(401, "invalid_code");
@@ -251,6 +252,7 @@ async fn a_code_is_accepted_once_and_so_is_all_that_came_before_it(server: Serve
 }
 
 async fn a_code_is_right_for_a_minute_and_a_half(server: Server) {
+    server.clock.hold();
     let person = person(&server, &server.clock).await;
     server.advance(120);
     for steps in [-2, 2] {
@@ -394,6 +396,7 @@ async fn without_the_second_factor_all_is_as_before(server: Server) {
 }
 
 async fn what_concerns_the_second_factor_needs_a_recent_login(server: Server) {
+    server.clock.hold();
     let tokens = server.register().await;
     let sensitive = |access: &str| {
         [server.post(TOTP), server.delete(TOTP), server.post(RECOVERY_CODES)].map(|request| request.bearer(access))

@@ -80,6 +80,7 @@ async fn without_a_replay_window_the_former_access_token_is_refused_at_once(back
 }
 
 async fn the_parent_within_the_window_gives_the_same_pair_again(servers: Servers) {
+    servers.clock.hold();
     let first = servers.register().await;
     let second = servers.refreshed(&first).await;
     let row = servers.session(first.session);

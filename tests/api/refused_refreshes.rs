@@ -72,6 +72,7 @@ async fn the_tokens_of_a_revoked_session_are_refused(server: Server) {
 }
 
 async fn a_session_that_nobody_refreshed_expires(server: Server) {
+    server.clock.hold();
     let tokens = server.register().await;
     server.advance(604_790);
     let tokens = server.refreshed(&tokens).await;

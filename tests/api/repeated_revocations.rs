@@ -21,6 +21,7 @@ scaled_only! {
 }
 
 async fn no_access_token_from_before_a_change_of_roles_is_accepted_however_many_refreshes_ago(servers: Servers) {
+    servers.clock.hold();
     let admin = crate::audit::administrator(&servers).await;
     let mut tokens = vec![servers.register().await];
     for _ in 0..3 {

@@ -114,6 +114,7 @@ async fn servers_with_the_former_and_the_new_secret_take_each_others_tokens(depl
 async fn a_refresh_is_repeated_with_the_same_successor_across_the_change(deployment: Arc<Deployment>) {
     let change = Change::of(deployment);
     let both = change.both().await;
+    both.clock.hold();
     let first = both.register().await;
     both.advance(CHANGEOVER - 5);
     let second = both.refreshed(&first).await;
@@ -193,6 +194,7 @@ async fn one_of_many_servers_encrypts_anew(deployment: Arc<Deployment>) {
 async fn failures_in_a_row_are_counted_across_the_change(deployment: Arc<Deployment>) {
     let change = Change::of(deployment);
     let both = change.both().await;
+    both.clock.hold();
     let ada = both.register().await;
     let wrong = async || both.try_login(&ada.email, "wrong horse wrong battery").await;
     both.advance(CHANGEOVER - 60);

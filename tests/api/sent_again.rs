@@ -112,6 +112,7 @@ async fn an_app_is_enrolled_in_one_window_of_two(server: Server) {
 async fn a_form_that_comes_too_often_is_kept(backend: Backend) {
     let limits = [("LIMIT_WRITE_ACCOUNT", "3/60"), ("LIMIT_LOGIN_ADDRESS", "3/300")];
     let server = Server::with(backend, &limits).await;
+    server.clock.hold();
     let owner = server.register().await;
     let mut browser = Browser::logged_in(&server, &owner.email).await;
     let mut answer = browser.post("/account/name", &[("name", "Ada")]).await;

@@ -322,6 +322,7 @@ async fn a_revocation_names_one_session_or_all(server: Server) {
 }
 
 async fn the_summary_counts_live_sessions_and_names_the_cache(server: Server) {
+    server.clock.hold();
     let own = server.register().await;
     let other = server.login(&own.email).await;
     server.register().await;

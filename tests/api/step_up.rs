@@ -41,6 +41,7 @@ fn claims(access_token: &str) -> Value {
 const LATER: &str = "event NOT IN ('key.created', 'account.registered')";
 
 async fn who_authenticates_again_gets_a_token_that_says_so_in_the_same_session(server: Server) {
+    server.clock.hold();
     let tokens = server.register().await;
     server.advance(300);
     let answer = reauthenticating(&server, &tokens.access).send().await;
@@ -105,6 +106,7 @@ async fn authenticating_again_after_a_lost_refresh_does_not_make_a_thief_of_the_
 }
 
 async fn a_repeated_refresh_tells_of_the_new_authentication(server: Server) {
+    server.clock.hold();
     let first = server.register().await;
     server.advance(30);
     let second = server.refreshed(&first).await;

@@ -319,6 +319,7 @@ async fn a_token_in_another_form_is_refused(server: Server) {
 }
 
 async fn a_token_is_good_until_its_last_second(server: Server) {
+    server.clock.hold();
     let tokens = server.register().await;
     server.advance(890);
     server.me(&tokens.access).await.assert_status(200);

@@ -60,6 +60,7 @@ async fn where_it_is_required_only_a_verified_address_lets_its_owner_in(backend:
     let answer = server.post("/api/v1/auth/register").json(&body).send().await;
     assert_eq!(answer.assert_status(201).json(), json!({"email_verification_required": true}));
     assert_eq!(server.count("sessions"), 0);
+    smtp.mail_to(email).await;
 
     server.try_login(email, "not the password").await.assert_problem(401, "invalid_credentials");
     server.try_login(email, PASSWORD).await.assert_problem(403, "email_not_verified");

@@ -95,7 +95,7 @@ async function look(context, { url, typed, cookie }, way) {
   // Without what the page's script asks for later.
   const loaded = { bytes, requests };
   // A browser moves the focus when it next draws the page.
-  await page.waitForFunction(() => document.activeElement !== document.body, undefined, { timeout: 5000 }).catch(() => {});
+  await page.waitForFunction(() => document.activeElement !== document.body).catch(() => {});
   const seen = await page.evaluate(() => ({
     lang: document.documentElement.lang,
     focused: document.activeElement?.tagName === "H1" || document.activeElement?.getAttribute("role") === "alert",

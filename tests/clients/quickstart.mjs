@@ -34,13 +34,14 @@ await logIn(password);
 await hello.waitFor();
 // An app may greet before it has loaded the rest.
 await page.locator("#orders li").first().waitFor();
-await device("(this device)").waitFor();
+for (const name of ["(this device)", "phone"]) await device(name).waitFor();
 const orders = await page.locator("#orders li").allTextContents();
 const devices = await page.locator("#sessions li").allTextContents();
 
 await page.reload();
 await device("phone").getByRole("button").click();
 await device("phone").waitFor({ state: "detached" });
+await device("(this device)").waitFor();
 const [left, ended] = [await page.locator("#sessions li").count(), (await phone()).status];
 
 await button("Log out").click();

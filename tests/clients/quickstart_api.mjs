@@ -1,4 +1,4 @@
-// Calls the API of a quick start with tokens of all kinds, and takes the time until a session's token is refused.
+// Calls the API of a quick start with tokens of all kinds, until that of a session that has ended is refused.
 const { keyturn, app, client, email, password } = JSON.parse(process.argv[2]);
 
 const call = (token) => fetch(`${app}/orders`, { headers: token ? { authorization: `Bearer ${token}` } : {} });
@@ -29,6 +29,5 @@ const seen = {
   program: (await call(await own("keyturn"))).status,
 };
 await post("/api/v1/auth/logout", undefined, { authorization: `Bearer ${token}` });
-const ended = performance.now();
 while ((await call(token)).status !== 401);
-console.log(JSON.stringify({ ...seen, refused_after_ms: performance.now() - ended }));
+console.log(JSON.stringify(seen));

@@ -43,7 +43,9 @@ const tabs = await Promise.all([page, ...others].map(open));
 const [scripts_see, stored] = await page.evaluate(() => [document.cookie, Object.values(localStorage).join()]);
 const tokens = stored.match(/kt[a-z]_|eyJ/g) ?? [];
 
+const ended = page.waitForResponse((response) => response.url().endsWith("/auth/logout"));
 await page.click("#logout");
+await ended;
 await page.locator("#login:visible").waitFor();
 const after_logout = (await open(others[0])) === null;
 console.log(JSON.stringify({ refused, who, devices, left, tabs, scripts_see, tokens, after_logout }));

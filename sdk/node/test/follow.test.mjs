@@ -29,6 +29,7 @@ async function started(context, change = () => {}, options = {}) {
     url: server.url,
     clientId: "a client",
     clientSecret: "a secret: of a client",
+    maxAgeOfFeed: 600_000,
     ...options,
   });
   context.after(() => {

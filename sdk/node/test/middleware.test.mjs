@@ -62,7 +62,7 @@ before(async () => {
   server = await fake(corpus.keys.usual);
   const [audience] = corpus.options.audiences;
   const { issuer } = corpus.options;
-  const options = { issuer, audience, url: server.url, clientId: "a", clientSecret: "b" };
+  const options = { issuer, audience, url: server.url, clientId: "a", clientSecret: "b", maxAgeOfFeed: 600_000 };
   verifier = createVerifier({ ...options, publicUrl: `${PUBLIC_URL}/` });
   withoutUrl = createVerifier(options);
   await Promise.all([verifier.ready(), withoutUrl.ready()]);

@@ -83,7 +83,7 @@ class Following:
     def start(self, change=lambda server: None, **rules):
         server = fake.Fake()
         change(server)
-        verifier = self.kind(*ARGUMENTS, url=server.url, **rules)
+        verifier = self.kind(*ARGUMENTS, url=server.url, **{"max_age_of_feed": 600, **rules})
         self.addCleanup(server.close)
         self.addCleanup(verifier.close)
         return server, verifier

@@ -66,8 +66,9 @@ class Frameworks(unittest.TestCase):
         cls.server = fake.Fake()
         options = fake.CORPUS["options"]
         names = (options["issuer"], options["audiences"], "a", "b")
-        cls.verifier = LiveVerifier(*names, url=cls.server.url, public_url=PUBLIC_URL + "/")
-        cls.without_url = LiveVerifier(*names, url=cls.server.url)
+        rules = {"url": cls.server.url, "max_age_of_feed": 600}
+        cls.verifier = LiveVerifier(*names, **rules, public_url=PUBLIC_URL + "/")
+        cls.without_url = LiveVerifier(*names, **rules)
         assert cls.verifier.ready(30) and cls.without_url.ready(30)
 
     @classmethod

@@ -1,10 +1,15 @@
 // What the package promises, with the server's program that KEYTURN_BINARY names.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { startKeyturn, totp } from "@keyturn/testing";
+
+// Other tests start servers, too.
+process.env.TMPDIR = mkdtempSync(join(tmpdir(), "own-"));
+after(() => rmSync(process.env.TMPDIR, { recursive: true, force: true }));
 
 let keyturn;
 before(async () => (keyturn = await startKeyturn({ settings: { ALLOWED_ORIGINS: "http://localhost:3000" } })));
@@ -50,11 +55,12 @@ test("codes of authenticator apps are those of RFC 6238, appendix B", () => {
 });
 
 test("two-step login, of many at once, which moves the clock no more than it has to", async () => {
-  const before = await keyturn.now();
+  const [before, began] = [await keyturn.now(), performance.now()];
   const ada = await keyturn.person({ mfa: true });
   assert.equal(ada.recoveryCodes.length, 10);
   assert.equal((await me(await keyturn.login(ada))).status, 200);
-  assert.ok((await keyturn.now()) - before < 20_000, "two codes are there at any time");
+  const moved = (await keyturn.now()) - before - (performance.now() - began);
+  assert.ok(moved < 20_000, `two codes are there at any time: ${moved}`);
   const people = await Promise.all(Array.from({ length: 8 }, () => keyturn.person({ mfa: true })));
   const logins = [...people, ...Array.from({ length: 4 }, () => ({ email: ada.email, password: ada.password }))];
   for (const session of await Promise.all(logins.map((who) => keyturn.login(who)))) assert.ok(session.access_token);

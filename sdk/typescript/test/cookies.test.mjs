@@ -80,6 +80,7 @@ test("cookies keep somebody logged in, and no script has a token", async (contex
   const other = await opened(pages, app);
   assert.equal(await call(other), email);
   await page.evaluate(() => client.logout());
+  await other.waitForFunction(() => told.length);
   assert.equal(await call(other), "signed_out");
   assert.deepEqual(await other.evaluate(() => told), ["logout"]);
   assert.deepEqual((await pages.cookies()).filter(({ value }) => value.length > 40), []);

@@ -87,10 +87,10 @@ test("a program that has disposed of its client ends", () => {
     import { createClient } from "@keyturn/client";
     const fetch = () => new Promise(() => {});
     const random = (length) => new Uint8Array(length);
-    const client = createClient({ baseUrl: "https://auth.example", fetch, live: true });
+    const client = createClient({ baseUrl: "https://auth.example", fetch, timeout: 600_000, live: true });
     void client.login({ email: "ada@example.com", password: "x" }).catch(() => {});
     setTimeout(() => client.dispose(), 50);
   `;
   const cwd = fileURLToPath(new URL("..", import.meta.url));
-  execFileSync(process.execPath, ["--input-type=module", "-e", text], { cwd, timeout: 5000 });
+  execFileSync(process.execPath, ["--input-type=module", "-e", text], { cwd, timeout: 60_000 });
 });

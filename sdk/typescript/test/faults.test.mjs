@@ -5,7 +5,9 @@ import { createServer } from "node:net";
 import { after, before, test } from "node:test";
 import { createClient, memoryStorage } from "@keyturn/client";
 import { FAULTS, html } from "./faults.mjs";
-import { REFRESH, advance, loggedIn, person, proxy } from "./server.mjs";
+import { REFRESH, TIMEOUT, advance, loggedIn, person, proxy } from "./server.mjs";
+
+const LONG = { timeout: TIMEOUT, patience: 10 * TIMEOUT };
 
 // What fails before a proxy is reached.
 const plain = createServer((socket) => socket.end("no TLS\n"));
@@ -18,26 +20,43 @@ const elsewhere = {
 before(() => new Promise((resolve) => plain.listen(0, "127.0.0.1", resolve)));
 after(() => plain.close());
 
-// Expires the access token, has a fault played twice, and returns the gaps between the refreshes, in seconds.
-async function survive(context, play, email) {
+// Expires the access token and has a fault played twice. Returns the gaps between the refreshes and the pauses that the
+// client has asked for, in seconds.
+async function survive(context, name, play, email) {
   const own = await proxy(context);
   let faults = 2;
+  let giveUp;
   const times = [];
   const keys = [];
   const fetching = (url, init) => {
     if (!url.endsWith(REFRESH)) return fetch(url, init);
     times.push(performance.now());
     keys.push(init.headers["idempotency-key"]);
-    return typeof play === "string" && faults-- > 0 ? fetch(url.replace(own.url, play), init) : fetch(url, init);
+    const isElsewhere = typeof play === "string" && faults-- > 0;
+    // It may take long until a name is not known.
+    if (isElsewhere) setTimeout(giveUp, 2000).unref();
+    return fetch(isElsewhere ? url.replace(own.url, play) : url, init);
   };
   if (typeof play === "function") {
     own.intercept = async (given) => {
       if (given.request.url !== REFRESH || faults-- <= 0) return false;
       await play(given);
+      if (/stall/.test(name)) giveUp();
       return true;
     };
   }
   const { client, clock, signedOut } = await loggedIn(context, { baseUrl: own.url, fetch: fetching, email });
+  // No request takes too long because this machine is busy.
+  const pauses = [];
+  const { after } = clock;
+  clock.after = (milliseconds, call) => {
+    if (milliseconds === TIMEOUT) {
+      giveUp = call;
+      return () => {};
+    }
+    pauses.push(milliseconds / 1000);
+    return after(milliseconds, call);
+  };
   const former = await client.accessToken();
   clock.leap(1_000_000);
   const tokens = await Promise.all(Array.from({ length: 5 }, () => client.accessToken()));
@@ -54,7 +73,7 @@ async function survive(context, play, email) {
   times.length = 3;
   await client.logout();
   assert.deepEqual(signedOut, ["logout"]);
-  return times.slice(1).map((time, index) => ((time - times[index]) * 20) / 1000);
+  return { gaps: times.slice(1).map((time, index) => ((time - times[index]) * 20) / 1000), pauses };
 }
 
 test("no fault of a server, a proxy or a network logs anybody out", async (context) => {
@@ -64,10 +83,10 @@ test("no fault of a server, a proxy or a network logs anybody out", async (conte
   for (let first = 0; first < all.length; first += 8) {
     const some = all.slice(first, first + 8).map(([name, play]) =>
       context.test(name, async (inner) => {
-        const gaps = await survive(inner, play, email);
+        const { gaps, pauses } = await survive(inner, name, play, email);
         // The time that a server names is waited for.
         if (/^(429|503) (in|with a date)/.test(name)) assert.ok(Math.min(...gaps) >= 19, String(gaps));
-        assert.ok(Math.max(...gaps) < 60, String(gaps));
+        assert.ok(Math.max(0, ...pauses) < 60, String(pauses));
       }),
     );
     await Promise.all(some);
@@ -151,7 +170,7 @@ test("a token that was replaced and is presented again and again is over", async
   }
   const storage = memoryStorage();
   storage.set(first);
-  const client = createClient({ baseUrl: own.front.url, clock: own.clock, patience: 600_000, storage });
+  const client = createClient({ baseUrl: own.front.url, clock: own.clock, ...LONG, storage });
   context.after(() => client.dispose());
   const signedOut = [];
   client.on("signedOut", ({ reason }) => signedOut.push(reason));
@@ -164,7 +183,7 @@ test("a token that is not keyturn's is over", async (context) => {
   const last = entry.r.at(-1) === "A" ? "B" : "A";
   const storage = memoryStorage();
   storage.set(JSON.stringify({ ...entry, r: entry.r.slice(0, -1) + last }));
-  const client = createClient({ baseUrl: own.front.url, clock: own.clock, storage });
+  const client = createClient({ baseUrl: own.front.url, clock: own.clock, ...LONG, storage });
   context.after(() => client.dispose());
   const signedOut = [];
   client.on("signedOut", ({ reason }) => signedOut.push(reason));

@@ -56,7 +56,7 @@ class Household {
   }
 
   client(storage, fetching = fetch) {
-    const patience = { timeout: 100_000, patience: 1_000_000 };
+    const patience = { timeout: 400_000, patience: 4_000_000 };
     const client = createClient({ baseUrl: this.fronts.own.url, clock: this.clock, storage, fetch: fetching, ...patience });
     client.on("signedOut", ({ reason }) => this.signedOut.push(reason));
     return client;
@@ -88,7 +88,7 @@ class Household {
       get: (name) => (cookie ? { name, value: cookie } : undefined),
       set: (_, value) => (this.cookie = value),
     };
-    return act(createServerClient({ baseUrl: this.fronts.rendering.url, cookies }));
+    return act(createServerClient({ baseUrl: this.fronts.rendering.url, cookies, timeout: 60_000 }));
   }
 
   /** Renders again until keyturn can be asked, as somebody who reloads a page. */

@@ -41,7 +41,7 @@ test("components show who is logged in, and each change of it", async (context) 
     await page.evaluate((url) => start(url), KEYTURN);
     return page;
   };
-  const shows = (page, text) => page.locator(`p:text-is("${text}")`).nth(1).waitFor({ timeout: 15_000 });
+  const shows = (page, text) => page.locator(`p:text-is("${text}")`).nth(1).waitFor();
   const [page, other] = [await open(), await open()];
   await Promise.all([page, other].map((each) => shows(each, "signed_out")));
   await page.evaluate(([email, password]) => login({ email, password }), [email, PASSWORD]);

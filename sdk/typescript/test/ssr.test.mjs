@@ -23,7 +23,8 @@ function request(cookie, { isReadOnly = false } = {}) {
   return { cookies, set, sent: () => new Map(set.map(([name, value]) => [name, value])).get(NAME) };
 }
 
-const make = (cookies, options) => createServerClient({ baseUrl: KEYTURN, cookies, ...options });
+const LONG = { timeout: 60_000, patience: 60_000 };
+const make = (cookies, options) => createServerClient({ baseUrl: KEYTURN, cookies, ...LONG, ...options });
 
 async function loggedIn(email) {
   const { cookies, set, sent } = request();
@@ -69,7 +70,7 @@ test("copies of the module in one process refresh once, and know what became of 
   assert.notEqual(copies[0].createServerClient, copies[1].createServerClient);
   await advance(1000);
   const load = async ({ createServerClient }, { cookies }) =>
-    (await createServerClient({ baseUrl: front.url, cookies }).me()).user.email;
+    (await createServerClient({ baseUrl: front.url, cookies, ...LONG }).me()).user.email;
   assert.deepEqual(await Promise.all(copies.map((copy) => load(copy, request(cookie)))), [email, email]);
   for (const copy of copies) assert.equal(await load(copy, request(cookie, { isReadOnly: true })), email);
   assert.equal(front.refreshes(), 1);
@@ -118,7 +119,7 @@ test("a response of Node's is given its cookies, for as long as a session can la
   const app = createServer(async (incoming, response) => {
     response.setHeader("set-cookie", "theme=dark");
     const cookies = cookiesOf(incoming, response);
-    const client = createServerClient({ baseUrl: KEYTURN, cookies, headers: incoming.headers });
+    const client = createServerClient({ baseUrl: KEYTURN, cookies, headers: incoming.headers, ...LONG });
     if (incoming.url === "/login") await client.login({ email, password: PASSWORD });
     const { user } = await client.me();
     const [{ device }] = await client.sessions.list();
@@ -152,13 +153,13 @@ test("a request and its response are enough", async () => {
   const email = await person();
   const first = cookiesOf(new Request("https://app.example", { headers: { cookie: "other=1; theme=dark" } }));
   assert.equal(first.get("theme"), "dark");
-  await createServerClient({ baseUrl: KEYTURN, cookies: first, secure: true }).login({ email, password: PASSWORD });
+  await createServerClient({ baseUrl: KEYTURN, cookies: first, secure: true, ...LONG }).login({ email, password: PASSWORD });
   const [line, ...others] = first.setCookie();
   assert.deepEqual(others, []);
   assert.match(line, /^__Host-keyturn=[\w.!-]+; Path=\/; Max-Age=7776000; HttpOnly; SameSite=Lax; Secure$/);
   const headers = { cookie: `a=b; ${line.split(";")[0]}` };
   const second = cookiesOf(new Request("https://app.example", { headers }));
-  const client = createServerClient({ baseUrl: KEYTURN, cookies: second, secure: true });
+  const client = createServerClient({ baseUrl: KEYTURN, cookies: second, secure: true, ...LONG });
   assert.equal((await client.me()).user.email, email);
   assert.deepEqual(second.setCookie(), []);
   assert.equal(second.headers().get("cookie"), headers.cookie);
