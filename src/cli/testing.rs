@@ -81,10 +81,11 @@ struct Instruction {
 struct Folder(PathBuf);
 
 impl Folder {
-    fn create(clock: &Clock) -> io::Result<Self> {
+    fn create(clock: &Clock) -> Result<Self, String> {
         let name = format!("keyturn-testing-{}", Random.id(clock.now()).simple());
         let path = std::env::temp_dir().join(name);
-        DirBuilder::new().mode(0o700).create(&path)?;
+        let created = DirBuilder::new().mode(0o700).create(&path);
+        created.map_err(|error| format!("cannot create the folder {}: {error}", path.display()))?;
         Ok(Self(path))
     }
 }

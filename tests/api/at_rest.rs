@@ -102,7 +102,8 @@ async fn what_redis_keeps_does_not_outlive_its_use(server: Server) {
     for key in keys.iter().filter(|key| *key != "keyturn:canary") {
         let millis: i64 = server.redis(&["PTTL", key]);
         // An access token's lifetime, and a minute for clocks that differ.
-        assert!((1..=960_000).contains(&millis), "{key} lives for {millis} ms");
+        // -2: it has ended meanwhile.
+        assert!((1..=960_000).contains(&millis) || millis == -2, "{key} lives for {millis} ms");
     }
 }
 

@@ -219,7 +219,7 @@ async fn many_sessions_are_removed_once_while_refreshes_go_on(deployment: Arc<De
         std::thread::spawn(move || cleanup(&deployment, &settings).0)
     });
     while cleanups.iter().any(|cleanup| !cleanup.is_finished()) {
-        live = server.refreshed(&live).await;
+        live = Tokens::of(&server.refreshing(&live.refresh).persist().await.0);
         server.me(&live.access).await.assert_status(200);
         tokio::task::yield_now().await;
     }

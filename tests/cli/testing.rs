@@ -135,6 +135,15 @@ async fn it_listens_on_the_port_that_is_asked_for() {
 }
 
 #[test]
+fn it_names_the_folder_that_it_cannot_create() {
+    let folder = Folder::new();
+    let missing = folder.path().join("missing");
+    let output = command(&folder, &[]).env("TMPDIR", &missing).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains(&format!("{}/keyturn-testing-", missing.display())), "{said}");
+}
+
+#[test]
 fn it_refuses_settings_of_other_data_and_settings_that_do_not_exist() {
     let folder = Folder::new();
     for (argument, code, said) in [

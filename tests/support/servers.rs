@@ -14,9 +14,10 @@ use keyturn::db::PgConnection;
 use super::folder::Folder;
 use super::{PATIENCE, variable};
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago. It is below those that the system gives away itself, to clients, too.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let port = || 10_000 + u16::from_be_bytes(keyturn::random::Random.bytes()) % 20_000;
+    std::iter::repeat_with(port).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 /// A Postgres of the test's own; killed when dropped.

@@ -101,6 +101,16 @@ export async function startKeyturn({ binary = process.env.KEYTURN_BINARY || "key
     });
   const now = () => instruct({ advance_seconds: 0 });
 
+  function checkRunning() {
+    if (child.exitCode !== null || child.signalCode) throw new Error(`keyturn has ended: ${said()}`);
+  }
+
+  /** Runs a command on the data of the server, which has to be there to use it. */
+  async function command(args, input) {
+    checkRunning();
+    return run(binary, dataDir, args, input);
+  }
+
   /** Calls the server. Throws if it refuses. */
   async function call(method, path, { body, token, userAgent } = {}) {
     const headers = { ...(token && { authorization: `Bearer ${token}` }), ...(userAgent && { "user-agent": userAgent }) };
@@ -156,7 +166,7 @@ export async function startKeyturn({ binary = process.env.KEYTURN_BINARY || "key
     const options = [...(name ? [`--name=${name}`] : []), ...listOf("roles", roles).map((role) => `--role=${role}`)];
     if (verified) options.push("--verified");
     const address = email ?? `person-${randomUUID()}@example.com`;
-    const created = await run(binary, dataDir, ["user", "create", ...options, "--", address], `${password}\n`);
+    const created = await command(["user", "create", ...options, "--", address], `${password}\n`);
     const made = { id: created.id, email: created.email, password };
     return mfa ? enrol(made) : made;
   }
@@ -183,7 +193,7 @@ export async function startKeyturn({ binary = process.env.KEYTURN_BINARY || "key
         seen.add(found);
         return found;
       }
-      if (child.exitCode !== null || child.signalCode) throw new Error(`keyturn has ended: ${said()}`);
+      checkRunning();
       if (Date.now() > deadline) {
         const told = (await emails()).map(({ to, subject }) => `\n  ${to}: ${subject}`).join("");
         throw new Error(`no new email came to ${wanted.to ?? "anybody"}${told ? `; those that came:${told}` : ""}`);
@@ -210,7 +220,7 @@ export async function startKeyturn({ binary = process.env.KEYTURN_BINARY || "key
         ...listOf("scopes", scopes).map((scope) => `--scope=${scope}`),
         ...listOf("audiences", audiences).map((audience) => `--audience=${audience}`),
       ];
-      return run(binary, dataDir, ["client", "create", `--name=${name}`, ...options]);
+      return command(["client", "create", `--name=${name}`, ...options]);
     },
     endSession: (id) => operate("DELETE", `/sessions/${encodeURIComponent(id)}`),
     endSessions: ({ id }) => operate("DELETE", `/users/${encodeURIComponent(id)}/sessions`),

@@ -126,6 +126,8 @@ test("one that was killed says so, and leaves nothing either", async () => {
   const server = await startKeyturn();
   process.kill(server.pid, "SIGKILL");
   await assert.rejects(server.email(), /has ended/);
+  await assert.rejects(async () => server.person(), /has ended/);
+  await assert.rejects(async () => server.client(), /has ended/);
   await server.stop();
 });
 

@@ -5,12 +5,17 @@ import { createClient, memoryStorage } from "@keyturn/client";
 import { startKeyturn, totp } from "@keyturn/testing";
 import { fastClock } from "./clocks.mjs";
 
+// Returns a port below those that the system gives away itself, to clients, too.
 async function freePort() {
-  const server = createServer();
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    const server = createServer();
+    const isFree = await new Promise((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
 }
 
 const { KEYTURN_URL, KEYTURN_CLOCK, KEYTURN_ALLOWED_ORIGIN } = process.env;

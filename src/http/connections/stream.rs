@@ -1,6 +1,7 @@
 //! The socket of a connection, with its deadlines.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -100,6 +101,18 @@ impl Stream {
             self.timer.as_mut().reset(due);
         }
         false
+    }
+
+    /// Returns whether a head has begun to arrive that this server had no time to read, and gives it the time then. The
+    /// system is asked, because the runtime may not know yet what has happened while the process stood still.
+    fn has_waiting_head(&self) -> bool {
+        let mut first = [MaybeUninit::uninit()];
+        let is_waiting = !self.connection.has_received()
+            && socket2::SockRef::from(&self.socket).peek(&mut first).is_ok_and(|length| length > 0);
+        if is_waiting {
+            self.connection.postpone_head();
+        }
+        is_waiting
     }
 
     /// Reads for the protocol, which is told to wait now and then, so that it deals with what it has.
@@ -207,19 +220,16 @@ impl AsyncRead for Stream {
             this.connection.wait_for_sent(context);
             return Poll::Pending;
         }
-        let is_overdue = this.is_overdue(context);
-        if is_overdue && this.connection.has_received() {
-            // At most it is not told why.
-            let _ = this.socket.try_write(REQUEST_TIMEOUT);
+        if this.is_overdue(context) && !this.has_waiting_head() {
+            if this.connection.has_received() {
+                // At most it is not told why.
+                let _ = this.socket.try_write(REQUEST_TIMEOUT);
+            }
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         let read =
             if this.connection.may_read() { this.poll_socket(context, buffer) } else { this.poll_ahead(context) };
-        // A head may have arrived in time, and this server had no time for it.
-        if is_overdue && read.is_pending() {
-            return Poll::Ready(Ok(()));
-        }
         let is_end = matches!(&read, Poll::Ready(result) if result.is_err() || buffer.filled().len() == before);
         if is_end {
             this.connection.ended();
