@@ -103,9 +103,10 @@ impl Stream {
         false
     }
 
-    /// Returns whether a head has begun to arrive that this server had no time to read, and gives it the time then. The
-    /// system is asked, because the runtime may not know yet what has happened while the process stood still.
-    fn has_waiting_head(&self) -> bool {
+    /// Allows more time for a head that has begun to arrive and that this server had no time to read. Returns whether
+    /// there is one. The system is asked, because the runtime may not know yet what has happened while the process stood
+    /// still.
+    fn admit_waiting_head(&self) -> bool {
         let mut first = [MaybeUninit::uninit()];
         let is_waiting = !self.connection.has_received()
             && socket2::SockRef::from(&self.socket).peek(&mut first).is_ok_and(|length| length > 0);
@@ -220,7 +221,7 @@ impl AsyncRead for Stream {
             this.connection.wait_for_sent(context);
             return Poll::Pending;
         }
-        if this.is_overdue(context) && !this.has_waiting_head() {
+        if this.is_overdue(context) && !this.admit_waiting_head() {
             if this.connection.has_received() {
                 // At most it is not told why.
                 let _ = this.socket.try_write(REQUEST_TIMEOUT);
