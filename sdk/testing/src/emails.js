@@ -17,7 +17,8 @@ export async function readEmails(folder) {
     if (error.code === "ENOENT") return [];
     throw error;
   });
-  const files = names.filter((name) => name.endsWith(".eml")).sort().map((name) => `${folder}/${name}`);
+  // One whose name begins with a dot is being written.
+  const files = names.filter((name) => /^[^.].*\.eml$/.test(name)).sort().map((name) => `${folder}/${name}`);
   for (const file of files) if (!parsed.has(file)) parsed.set(file, read(file));
   return Promise.all(files.map((file) => parsed.get(file)));
 }

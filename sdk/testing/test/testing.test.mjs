@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { startKeyturn, totp } from "@keyturn/testing";
+import { readEmails } from "../src/emails.js";
 
 // Other tests start servers, too.
 process.env.TMPDIR = mkdtempSync(join(tmpdir(), "own-"));
@@ -103,6 +104,12 @@ test("emails, with the links in them", async () => {
   const next = await keyturn.email({ to: email.toUpperCase() });
   assert.notEqual(next.links[0], links[0]);
   assert.equal((await keyturn.emails({ to: email, subject: "Passwort" })).length, 2);
+});
+
+test("an email that is being written is none yet", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "outbox-"));
+  writeFileSync(join(folder, ".half.eml"), "Subject: ");
+  assert.deepEqual(await readEmails(folder), []);
 });
 
 test("a backend's client", async () => {

@@ -104,8 +104,8 @@ impl Stream {
     }
 
     /// Allows more time for a head that has begun to arrive and that this server had no time to read. Returns whether
-    /// there is one. The system is asked, because the runtime may not know yet what has happened while the process stood
-    /// still.
+    /// there is one. The system is asked, because the runtime may not know yet what has happened while the process
+    /// stood still.
     fn admit_waiting_head(&self) -> bool {
         let mut first = [MaybeUninit::uninit()];
         let is_waiting = !self.connection.has_received()
