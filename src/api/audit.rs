@@ -14,8 +14,8 @@ use crate::audit::{Audit, Entry, Event, Filter, Outcome, Record};
 use crate::http::field_text::{NO_TIME, NO_UUID, must_be};
 use crate::http::problem::Fields;
 use crate::http::{HttpContext, Problem, Query, pagination};
+use crate::pages::activity::answer_export;
 use crate::pages::admin::audit::{AdminAuditForm, submit_export};
-use crate::pages::reply::Reply;
 use crate::pages::visitor::{SentForm, Visitor};
 use crate::types::{AuditId, SessionId, Timestamp, UserId};
 
@@ -175,19 +175,21 @@ pub(super) async fn list_audit_log(
     Ok(HttpResponse::Ok().json(read_page(&audit, &selection.filter, selection.after, selection.limit).await?))
 }
 
-/// Returns all that happened to the account of the person who is logged in, as a file.
+/// Returns what happened to the account of the person who is logged in, as a file: what the list shows with the same
+/// filter.
 #[utoipa::path(get, path = "/account/activity/export", tag = "Pages", security(()),
+    params(
+        ("event" = Option<String>, Query, description = "The name of an event"),
+        ("status" = Option<String>, Query, description = "`success` or `failure`"),
+        ("from" = Option<String>, Query, description = "The first day, in UTC"),
+        ("to" = Option<String>, Query, description = "The last day, in UTC")),
     responses(
         crate::pages::handlers::PeoplePageResponses,
         (status = 200, body = String, content_type = "text/csv", example = "id,at,event_type,status\r\n")))]
 pub(super) async fn export_activity(visitor: Visitor, audit: web::Data<Audit>) -> HttpResponse {
-    let answer = async {
-        let own = visitor.person().await?;
-        let filter = Filter { user: Some(own.subject.id), ..Filter::default() };
-        let now = visitor.context.clock.now();
-        Ok(Reply::Whole(export(Audit::clone(&audit), filter, Format::Csv, now)))
-    };
-    visitor.respond(answer.await)
+    let now = visitor.context.clock.now();
+    let answer = answer_export(&visitor, |filter| export(Audit::clone(&audit), filter, Format::Csv, now)).await;
+    visitor.respond(answer)
 }
 
 /// Returns the entries of the console's list as a file, which is audited.

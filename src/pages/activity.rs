@@ -57,6 +57,17 @@ pub(crate) async fn show_activity(visitor: Visitor) -> HttpResponse {
     visitor.respond(answer.await)
 }
 
+/// Answers with what `export` makes of the entries that the list would show.
+pub(crate) async fn answer_export(visitor: &Visitor, export: impl FnOnce(Filter) -> HttpResponse) -> Answer {
+    let mut typed = Typed::of_query(visitor.request(), &FILTERS)?;
+    let own = visitor.person().await?;
+    let filter = filter(&mut typed, &own);
+    if typed.is_refused() {
+        return list(visitor, &own, Typed::of_query(visitor.request(), &FILTERS)?).await;
+    }
+    Ok(Reply::Whole(export(filter)))
+}
+
 async fn list(visitor: &Visitor, own: &SessionSnapshot, mut typed: Typed) -> Answer {
     let language = visitor.language();
     let filter = filter(&mut typed, own);
@@ -91,6 +102,7 @@ async fn list(visitor: &Visitor, own: &SessionSnapshot, mut typed: Typed) -> Ans
         is_first => after.is_none(),
         events => events.map(choice).collect::<Vec<_>>(),
         is_filtered => !query.is_empty(),
+        export => visitor.path(&format!("{PATH}/export{}{query}", if query.is_empty() { "" } else { "?" })),
         typed => typed.values(),
         errors => typed.errors(language),
         alert => typed.alert(language),
@@ -100,8 +112,13 @@ async fn list(visitor: &Visitor, own: &SessionSnapshot, mut typed: Typed) -> Ans
 }
 
 fn line(entry: &Entry, language: Language) -> Value {
-    let is_end = Event::parse(&entry.event) == Some(Event::SessionRevoked);
-    let why = entry.metadata.get("reason").and_then(|reason| reason.as_str()).filter(|_| is_end);
+    let why = entry.metadata.get("reason").and_then(|reason| reason.as_str());
+    let reason = match Event::parse(&entry.event) {
+        Some(Event::SessionRevoked) => why.map(|why| reason(Some(why)).value(language)),
+        // What the administrator has written.
+        Some(Event::ImpersonationStarted) => why.map(Value::from),
+        _ => None,
+    };
     context! {
         text => of_entry(entry).value(language),
         time => time_value(entry.at, language),
@@ -109,6 +126,6 @@ fn line(entry: &Entry, language: Language) -> Value {
         is_others => entry.actor.is_some(),
         device => entry.device.as_ref().map(|device| device.in_language(language)),
         ip => entry.ip.map(|ip| ip.to_string()),
-        reason => why.map(|why| reason(Some(why)).value(language)),
+        reason,
     }
 }

@@ -75,7 +75,7 @@ pub(crate) async fn submit_login(visitor: Visitor, form: SentForm) -> HttpRespon
             };
             let answer = complete(&visitor, &form, &challenge, return_to).await;
             return show_again(&visitor, answer, |text, status| {
-                ask_code(&visitor, return_to, &challenge, Some(text), status)
+                ask_code(&visitor, return_to, &challenge, Asked::refused(text, &form), status)
             });
         }
         let typed = form.get("email").unwrap_or_default();
@@ -103,7 +103,9 @@ async fn log_in(visitor: &Visitor, form: &FormBody, typed: &str, return_to: Opti
     let logins = state::<Logins>(visitor.request())?;
     match logins.login(&email, password, &options, &visitor.requester()).await {
         Ok(LoginStep::Complete(logged_in)) => leave(visitor, return_to, logged_in, None).await,
-        Ok(LoginStep::SecondFactorRequired(token)) => Ok(ask_code(visitor, return_to, &token, None, StatusCode::OK)),
+        Ok(LoginStep::SecondFactorRequired(token)) => {
+            Ok(ask_code(visitor, return_to, &token, Asked::default(), StatusCode::OK))
+        }
         Err(error) => {
             let (status, text) = refused(error)?;
             Ok(ask(visitor, return_to, Said { email: typed, error: Some(text), ..Said::default() }, status))
@@ -118,22 +120,22 @@ async fn complete(visitor: &Visitor, form: &FormBody, challenge: &OpaqueToken, r
     let begun = logins.find_challenge(challenge).await?.filter(|begun| begun.transport == Transport::Pages);
     let Some(begun) = begun else { return Ok(begin_again(visitor, return_to)) };
     let Some(code) = second_factor(form, "code", "recovery_code") else {
-        let text = Text::of("code-missing");
-        return Ok(ask_code(visitor, return_to, challenge, Some(text), StatusCode::UNPROCESSABLE_ENTITY));
+        let asked = Asked::refused(Text::of("code-missing"), form);
+        return Ok(ask_code(visitor, return_to, challenge, asked, StatusCode::UNPROCESSABLE_ENTITY));
     };
     let factor = SecondFactor {
         challenge: challenge.clone(),
         method: Method::from_code(&code),
         code,
-        remember_device: form.get("remember_device").is_some(),
+        remember_device: remembers(form),
         proven: None,
     };
     match logins.complete(begun.user, factor, &visitor.requester()).await {
         Ok(completed) => leave(visitor, return_to, completed.logged_in, completed.trusted_device).await,
         Err(CompleteError::NoChallenge) => Ok(begin_again(visitor, return_to)),
         Err(CompleteError::InvalidCode) => {
-            let text = Text::of("code-wrong");
-            Ok(ask_code(visitor, return_to, challenge, Some(text), StatusCode::UNAUTHORIZED))
+            let asked = Asked::refused(Text::of("code-wrong"), form);
+            Ok(ask_code(visitor, return_to, challenge, asked, StatusCode::UNAUTHORIZED))
         }
         Err(error) => Err(error.into()),
     }
@@ -215,17 +217,38 @@ fn ask(visitor: &Visitor, return_to: Option<&ReturnTo>, said: Said<'_>, status: 
     form_page(visitor, "login.html", return_to, context! { title, email, error, notice, has_registration }, status)
 }
 
-/// Asks for the code of the second step, with what was wrong the time before.
+/// The form of the second step as it was the time before.
+#[derive(Default)]
+struct Asked {
+    /// What was wrong with it.
+    error: Option<Text>,
+    /// Whether the device was to be remembered.
+    remembers: bool,
+}
+
+impl Asked {
+    fn refused(error: Text, form: &FormBody) -> Self {
+        Self { error: Some(error), remembers: remembers(form) }
+    }
+}
+
+fn remembers(form: &FormBody) -> bool {
+    form.get("remember_device").is_some()
+}
+
+/// Asks for the code of the second step.
 fn ask_code(
     visitor: &Visitor,
     return_to: Option<&ReturnTo>,
     challenge: &OpaqueToken,
-    error: Option<Text>,
+    asked: Asked,
     status: StatusCode,
 ) -> Reply {
+    let Asked { error, remembers } = asked;
     let title = Text::of("code-title").value(visitor.language());
     let error = error.map(|error| error.value(visitor.language()));
-    form_page(visitor, "code.html", return_to, context! { title, mfa_token => challenge.expose(), error }, status)
+    let values = context! { title, mfa_token => challenge.expose(), error, remembers };
+    form_page(visitor, "code.html", return_to, values, status)
 }
 
 /// Returns the page of a form of strangers, whose links keep the language and the place that the login leads to.

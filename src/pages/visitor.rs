@@ -144,6 +144,13 @@ impl Visitor {
         Ok(Some(session))
     }
 
+    /// Finds the session in which this browser acts for somebody.
+    pub(super) async fn acting(&self) -> Result<Option<SessionSnapshot>, Problem> {
+        let Some(text) = self.context.cookies.acting(&self.request)? else { return Ok(None) };
+        let Some(secret) = OpaqueToken::parse(Kind::BrowserSession, text) else { return Ok(None) };
+        Ok(self.sessions.find_browser(&secret).await?.map(|(session, _)| session))
+    }
+
     fn is_console(&self) -> bool {
         let route = self.request.match_pattern().unwrap_or_default();
         route == "/admin" || route.starts_with("/admin/")

@@ -329,6 +329,13 @@ async fn what_happened_is_told_in_sentences(server: Server) {
     let file = browser.get("/account/activity/export").await;
     assert!(file.assert_status(200).header("content-type").unwrap().starts_with("text/csv"));
     assert!(file.text().contains("account.registered") && file.text().contains("event_type"));
+    // What the list shows.
+    let (failed, days) = ("/account/activity?status=failure&from=2020-01-01", "from=2020-01-01");
+    assert!(browser.get(failed).await.text().contains("activity&#x2f;export?status=failure&amp;from=2020-01-01"));
+    let file = browser.get(&format!("/account/activity/export?status=failure&{days}")).await.assert_status(200).text();
+    assert_eq!((file.matches("login.failed").count(), file.trim_end().lines().count()), (1, 2), "{file}");
+    let refused = browser.get("/account/activity/export?from=yesterday").await.assert_status(422).text();
+    assert!(refused.contains("Enter a day such as"), "{refused}");
 }
 
 async fn a_filter_that_is_not_understood_is_told(server: Server) {

@@ -200,8 +200,14 @@ async fn the_second_step_takes_a_code_of_the_app_or_a_recovery_code(server: Serv
     let Person { tokens: owner, app, recovery_codes: codes } = person(&server, &server.clock).await;
     let mut browser = Browser::new(&server);
     let token = waiting(&mut browser, &owner.email).await;
-    let wrong = browser.post("/login", &[("mfa_token", &token), ("code", "000000")]).await;
-    assert!(wrong.assert_status(401).text().contains(&token));
+    for (fields, status) in [(&[("code", "000000")][..], 401), (&[], 422)] {
+        for (remember, is_checked) in [(&[][..], false), (&[("remember_device", "yes")], true)] {
+            let fields = [&[("mfa_token", &*token)], fields, remember].concat();
+            let wrong = browser.post("/login", &fields).await.assert_status(status).text();
+            let chosen = wrong.contains("name=\"remember_device\" value=\"yes\" checked");
+            assert!(wrong.contains(&token) && chosen == is_checked, "{wrong}");
+        }
+    }
     server.advance(60);
     let code = app.code(server.clock.now(), 0);
     let answer = browser.post("/login", &[("mfa_token", &token), ("code", &code), ("remember_device", "yes")]).await;

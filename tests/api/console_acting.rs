@@ -12,6 +12,7 @@ both_backends! {
     acting_ends_with_the_session_of_the_administrator,
     reasons_are_required,
     who_authenticates_again_to_act_stays_logged_in,
+    who_acts_for_another_person_acts_for_the_first_no_more,
 }
 
 const BANNER: &str = "class=\"acting\"";
@@ -41,7 +42,7 @@ async fn an_administrator_acts_for_a_person_in_their_sight(server: Server) {
     assert!(!page(&browser, "/admin/users").await.contains(BANNER));
     // The person reads that it happened, and sees the session.
     let own = Browser::logged_in(&server, &person.email).await;
-    assert!(page(&own, "/account/activity").await.contains("acted for you"));
+    assert!(page(&own, "/account/activity").await.contains("acted for you: ticket 4711"));
     let ended = browser.post("/account/acting/end", &[]).await;
     assert_eq!(ended.header("location"), Some(&*format!("/admin/users/{}", person.user)));
     let after = page(&browser, "/account").await;
@@ -75,6 +76,7 @@ async fn who_acts_for_somebody_changes_nothing(server: Server) {
         }
         let answer = browser.post(&path, &fields).await;
         assert_eq!(answer.status, 403, "{path}: {}", answer.text());
+        assert!(answer.text().contains("While you act for somebody, you can change nothing."), "{}", answer.text());
         refused += 1;
     }
     assert!(refused >= 15, "{refused}");
@@ -130,4 +132,23 @@ async fn reasons_are_required(backend: Backend) {
     let own = browser.post(&format!("/admin/users/{}/act", admin.user), &[("reason", "myself")]).await;
     own.assert_status(409);
     assert_eq!(server.count("sessions WHERE actor_id IS NOT NULL"), 0);
+}
+
+async fn who_acts_for_another_person_acts_for_the_first_no_more(server: Server) {
+    let (first, second) = (server.register().await, server.register().await);
+    let mut browser = acting(&server, &first).await;
+    let former = browser.clone();
+    // What is refused ends nothing.
+    browser.post(&format!("/admin/users/{}/act", second.user), &[("reason", "")]).await.assert_status(422);
+    assert!(page(&browser, "/account").await.contains(&first.email));
+    let fields = [("reason", "ticket 4712")];
+    browser.post(&format!("/admin/users/{}/act", second.user), &fields).await.assert_status(303);
+    assert!(page(&browser, "/account").await.contains(&second.email));
+    former.get("/account").await.assert_status(403);
+    assert_eq!(server.count("sessions WHERE actor_id IS NOT NULL AND revoked_at IS NULL"), 1);
+    browser.post("/account/acting/end", &[]).await.assert_status(303);
+    assert_eq!(server.count("sessions WHERE actor_id IS NOT NULL AND revoked_at IS NULL"), 0);
+    for person in [&first, &second] {
+        server.me(&person.access).await.assert_status(200);
+    }
 }

@@ -203,6 +203,8 @@ async function walk(way) {
   await ada.leave("main form button");
   const recovery = await ada.page.locator(".codes code").allTextContents();
   assert.equal(recovery.length, 10);
+  // What only a script can do is offered where there is one.
+  assert.equal(await ada.page.locator("[data-copy]").isVisible(), way.script);
   await ada.picture("recovery-codes");
   await ada.leave("main a.primary");
   await ada.picture("security");

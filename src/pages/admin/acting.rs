@@ -12,7 +12,7 @@ use crate::pages::handlers::{ConsoleFormResponses, ConsolePageResponses, PeopleF
 use crate::pages::reply::{Answer, Reply, SessionCookie};
 use crate::pages::visitor::{HOME, SentForm, Visitor};
 use crate::revocations::Reason;
-use crate::sessions::SessionSelector;
+use crate::sessions::{SessionSelector, SessionSnapshot};
 use crate::texts::Text;
 use crate::types::UserId;
 
@@ -53,8 +53,20 @@ async fn act(console: &Console<'_>, form: &FormBody) -> Answer {
     let own = console.visitor.require_recent(form, console.own.clone(), Text::of("acting-title")).await?;
     let by = console.visitor.actor(&own);
     let cookie = console.admin.impersonate_in_browser(user, reason, &own, &by).await?;
+    end_former(console, &own).await?;
     console.visitor.set_cookie(SessionCookie::Act(cookie));
     Ok(Reply::see_other(console.visitor.path(HOME)))
+}
+
+/// Ends the session in which the administrator has acted for somebody until now, because nothing keeps its cookie any
+/// more.
+async fn end_former(console: &Console<'_>, own: &SessionSnapshot) -> Result<(), Problem> {
+    let Some(former) = console.visitor.acting().await?.filter(|former| former.actor == Some(own.subject.id)) else {
+        return Ok(());
+    };
+    let end = SessionSelector::One(former.session);
+    console.visitor.sessions.revoke(end, Reason::Logout, &console.visitor.actor(&former)).await?;
+    Ok(())
 }
 
 async fn page(console: &Console<'_>, typed: &str, is_refused: bool) -> Answer {

@@ -130,7 +130,8 @@ async fn submit(
 /// Returns what a page says of a refusal that is of the console; `None` if it is another one.
 pub(super) fn refusal(code: &str) -> Option<Text> {
     Some(match code {
-        "forbidden" | "impersonated" => Text::of("admin-refused-forbidden"),
+        "forbidden" => Text::of("admin-refused-forbidden"),
+        "impersonated" => Text::of("acting-refused"),
         "not_found" => Text::of("admin-refused-missing"),
         "own_account" => Text::of("admin-refused-own"),
         "account_disabled" => Text::of("admin-refused-disabled"),

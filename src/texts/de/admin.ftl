@@ -266,6 +266,7 @@ acting-banner = Sie handeln für { $person }. { $minutes ->
    *[other] Noch { $minutes } Minuten.
 }
 acting-end = Beenden
+acting-refused = Während Sie für jemanden handeln, können Sie nichts ändern.
 acting-ended-title = Sie handeln für niemanden mehr
 acting-ended = Die Zeit ist vorbei, oder die Sitzung wurde beendet.
 acting-console = Zur Konsole

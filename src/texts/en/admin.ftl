@@ -266,6 +266,7 @@ acting-banner = You act for { $person }. { $minutes ->
    *[other] { $minutes } minutes left.
 }
 acting-end = End
+acting-refused = While you act for somebody, you can change nothing.
 acting-ended-title = You act for nobody any more
 acting-ended = The time is over, or the session was ended.
 acting-console = To the console
