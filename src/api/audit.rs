@@ -14,7 +14,7 @@ use crate::audit::{Audit, Entry, Event, Filter, Outcome, Record};
 use crate::http::field_text::{NO_TIME, NO_UUID, must_be};
 use crate::http::problem::Fields;
 use crate::http::{HttpContext, Problem, Query, pagination};
-use crate::pages::activity::answer_export;
+use crate::pages::activity::{ActivityFilter, answer_export};
 use crate::pages::admin::audit::{AdminAuditForm, submit_export};
 use crate::pages::visitor::{SentForm, Visitor};
 use crate::types::{AuditId, SessionId, Timestamp, UserId};
@@ -178,11 +178,7 @@ pub(super) async fn list_audit_log(
 /// Returns what happened to the account of the person who is logged in, as a file: what the list shows with the same
 /// filter.
 #[utoipa::path(get, path = "/account/activity/export", tag = "Pages", security(()),
-    params(
-        ("event" = Option<String>, Query, description = "The name of an event"),
-        ("status" = Option<String>, Query, description = "`success` or `failure`"),
-        ("from" = Option<String>, Query, description = "The first day, in UTC"),
-        ("to" = Option<String>, Query, description = "The last day, in UTC")),
+    params(ActivityFilter),
     responses(
         crate::pages::handlers::PeoplePageResponses,
         (status = 200, body = String, content_type = "text/csv", example = "id,at,event_type,status\r\n")))]

@@ -6,14 +6,13 @@ use minijinja::{Value, context};
 use uuid::Uuid;
 
 use super::events::{is_personal, of_entry, sentence};
-use super::reply::{Answer, Reply};
+use super::reply::{Answer, Detour, Reply};
 use super::sessions::reason;
 use super::time_value;
 use super::typed::Typed;
 use super::visitor::{Visitor, state};
 use crate::audit::{Audit, Entry, Event, Filter, Outcome, Page};
 use crate::http::pagination;
-use crate::sessions::SessionSnapshot;
 use crate::texts::{Language, Text};
 use crate::types::AuditId;
 
@@ -26,51 +25,62 @@ const ENTRIES: usize = 25;
 /// The parameters of the list besides the cursor.
 const FILTERS: [&str; 4] = ["event", "status", "from", "to"];
 
-/// Reads the filter of the list.
-fn filter(typed: &mut Typed, own: &SessionSnapshot) -> Filter {
+/// The filter of the list.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes the query, whose parameters are read by name")]
+pub(crate) struct ActivityFilter {
+    /// The name of an event
+    event: Option<String>,
+    /// `success` or `failure`
+    status: Option<String>,
+    /// The first day, in UTC
+    from: Option<String>,
+    /// The last day, in UTC
+    to: Option<String>,
+}
+
+/// Reads the filter of the list of whoever is logged in.
+async fn filter(visitor: &Visitor) -> Result<(Typed, Filter), Detour> {
+    let mut typed = Typed::of_query(visitor.request(), &FILTERS)?;
+    let own = visitor.person().await?;
     let [from, to] = typed.days();
-    Filter {
+    let filter = Filter {
         user: Some(own.subject.id),
         event: typed.read("event", Event::parse, Text::of("choice-refused")),
         outcome: typed.read("status", Outcome::parse, Text::of("choice-refused")),
         from,
         to,
         ..Filter::default()
-    }
+    };
+    Ok((typed, filter))
 }
 
 /// Lists what happened to the account, newest first.
 #[utoipa::path(get, path = "/account/activity", tag = "Pages", security(()),
     params(
-        ("event" = Option<String>, Query, description = "The name of an event"),
-        ("status" = Option<String>, Query, description = "`success` or `failure`"),
-        ("from" = Option<String>, Query, description = "The first day, in UTC"),
-        ("to" = Option<String>, Query, description = "The last day, in UTC"),
+        ActivityFilter,
         ("cursor" = Option<String>, Query, description = "Where the page begins")),
     responses(super::handlers::PeoplePageResponses))]
 pub(crate) async fn show_activity(visitor: Visitor) -> HttpResponse {
     let answer = async {
-        let typed = Typed::of_query(visitor.request(), &FILTERS)?;
-        let own = visitor.person().await?;
-        list(&visitor, &own, typed).await
+        let (typed, filter) = filter(&visitor).await?;
+        list(&visitor, typed, filter).await
     };
     visitor.respond(answer.await)
 }
 
 /// Answers with what `export` makes of the entries that the list would show.
 pub(crate) async fn answer_export(visitor: &Visitor, export: impl FnOnce(Filter) -> HttpResponse) -> Answer {
-    let mut typed = Typed::of_query(visitor.request(), &FILTERS)?;
-    let own = visitor.person().await?;
-    let filter = filter(&mut typed, &own);
+    let (typed, filter) = filter(visitor).await?;
     if typed.is_refused() {
-        return list(visitor, &own, Typed::of_query(visitor.request(), &FILTERS)?).await;
+        return list(visitor, typed, filter).await;
     }
     Ok(Reply::Whole(export(filter)))
 }
 
-async fn list(visitor: &Visitor, own: &SessionSnapshot, mut typed: Typed) -> Answer {
+async fn list(visitor: &Visitor, typed: Typed, filter: Filter) -> Answer {
     let language = visitor.language();
-    let filter = filter(&mut typed, own);
     let after = visitor.cursor(PATH, |bytes| Uuid::from_slice(bytes).ok().map(AuditId))?;
     let found = if typed.is_refused() {
         Page { entries: Vec::new(), next: None, total: None }

@@ -91,6 +91,11 @@ pub(super) fn require_owner(session: &SessionSnapshot) -> Result<(), Problem> {
     }
 }
 
+/// Returns the secret of a browser session that a cookie holds.
+fn secret_of(cookie: Option<String>) -> Option<OpaqueToken> {
+    OpaqueToken::parse(Kind::BrowserSession, cookie?)
+}
+
 impl Visitor {
     /// Creates the visitor of a request.
     ///
@@ -136,8 +141,7 @@ impl Visitor {
             Some(acting) => Some(acting),
             None => self.context.cookies.session(&self.request)?,
         };
-        let Some(text) = cookie else { return Ok(None) };
-        let Some(secret) = OpaqueToken::parse(Kind::BrowserSession, text) else { return Ok(None) };
+        let Some(secret) = secret_of(cookie) else { return Ok(None) };
         let Some((session, language)) = self.sessions.find_browser(&secret).await? else { return Ok(None) };
         self.chosen.set(language.as_deref().and_then(Language::find));
         self.secret.replace(Some(secret));
@@ -146,8 +150,7 @@ impl Visitor {
 
     /// Finds the session in which this browser acts for somebody.
     pub(super) async fn acting(&self) -> Result<Option<SessionSnapshot>, Problem> {
-        let Some(text) = self.context.cookies.acting(&self.request)? else { return Ok(None) };
-        let Some(secret) = OpaqueToken::parse(Kind::BrowserSession, text) else { return Ok(None) };
+        let Some(secret) = secret_of(self.context.cookies.acting(&self.request)?) else { return Ok(None) };
         Ok(self.sessions.find_browser(&secret).await?.map(|(session, _)| session))
     }
 
@@ -158,8 +161,7 @@ impl Visitor {
 
     /// Finds the session of this browser if it has ended.
     pub(super) async fn ended_session(&self) -> Result<Option<Session>, Problem> {
-        let Some(text) = self.context.cookies.session(&self.request)? else { return Ok(None) };
-        let Some(secret) = OpaqueToken::parse(Kind::BrowserSession, text) else { return Ok(None) };
+        let Some(secret) = secret_of(self.context.cookies.session(&self.request)?) else { return Ok(None) };
         Ok(self.sessions.find_ended_browser(&secret).await?)
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use keyturn::clock::Clock;
 
 use crate::degraded::{World, ended, until_cache_is};
+use crate::redis_layouts::until_cache_answers;
 use crate::support::proxy::Wire;
 use crate::support::servers::free_port;
 use crate::support::{Backend, Endpoint, Proxy, Server, Tokens, until};
@@ -20,10 +21,6 @@ scaled_only! {
 /// How often the breaker of reads or writes has opened.
 async fn faults(server: &Endpoint, access: &str) -> u64 {
     server.metric(&format!("keyturn_cache_faults_total{{access=\"{access}\"}}")).await
-}
-
-async fn checks_by_cache(server: &Endpoint) -> u64 {
-    server.metric("keyturn_checks_total{source=\"cache\"}").await
 }
 
 fn redis(world: &World, command: &[&str]) {
@@ -47,16 +44,6 @@ async fn until_marked(world: &World, tokens: &Tokens) {
     until("the mark", async || is_marked(world, tokens).then_some(())).await;
 }
 
-/// What the cache answers goes on being answered by it.
-async fn assert_reads_go_on(server: &Endpoint, live: &Tokens) {
-    until("a check by the cache", async || {
-        let before = checks_by_cache(server).await;
-        server.verify(&live.access).await.assert_status(200);
-        (checks_by_cache(server).await == before + 1).then_some(())
-    })
-    .await;
-}
-
 async fn a_redis_that_takes_no_writes_is_read_and_is_not_asked_to_write_again_and_again(_: Backend) {
     const REFUSED_PROBES: u64 = 4;
     let world = World::with_redis();
@@ -75,7 +62,7 @@ async fn a_redis_that_takes_no_writes_is_read_and_is_not_asked_to_write_again_an
         let mut clients = vec![server.register().await];
         until("some probes to be refused", async || {
             clients.push(server.refreshed(clients.last().unwrap()).await);
-            assert_reads_go_on(&server, &live).await;
+            until_cache_answers(&server, &live).await;
             (commands(&world, "set", "rejected_calls") >= REFUSED_PROBES).then_some(())
         })
         .await;
@@ -105,12 +92,12 @@ async fn writes_that_redis_holds_back_hold_no_reads_back(_: Backend) {
     redis(&world, &["CLIENT", "PAUSE", "60000", "WRITE"]);
     until("the breaker of writes to open", async || {
         server.register().await;
-        assert_reads_go_on(&server, &live).await;
+        until_cache_answers(&server, &live).await;
         (faults(&server, "write").await == 1).then_some(())
     })
     .await;
     for _ in 0..20 {
-        assert_reads_go_on(&server, &live).await;
+        until_cache_answers(&server, &live).await;
     }
     assert_eq!(faults(&server, "read").await, 0);
     redis(&world, &["CLIENT", "UNPAUSE"]);

@@ -5,9 +5,7 @@ import { createServer } from "node:net";
 import { after, before, test } from "node:test";
 import { createClient, memoryStorage } from "@keyturn/client";
 import { FAULTS, html } from "./faults.mjs";
-import { REFRESH, TIMEOUT, advance, loggedIn, person, proxy } from "./server.mjs";
-
-const LONG = { timeout: TIMEOUT, patience: 10 * TIMEOUT };
+import { PATIENT, REFRESH, advance, loggedIn, person, proxy } from "./server.mjs";
 
 // What fails before a proxy is reached.
 const plain = createServer((socket) => socket.end("no TLS\n"));
@@ -50,7 +48,7 @@ async function survive(context, name, play, email) {
   const pauses = [];
   const { after } = clock;
   clock.after = (milliseconds, call) => {
-    if (milliseconds === TIMEOUT) {
+    if (milliseconds === PATIENT.timeout) {
       giveUp = call;
       return () => {};
     }
@@ -170,7 +168,7 @@ test("a token that was replaced and is presented again and again is over", async
   }
   const storage = memoryStorage();
   storage.set(first);
-  const client = createClient({ baseUrl: own.front.url, clock: own.clock, ...LONG, storage });
+  const client = createClient({ baseUrl: own.front.url, clock: own.clock, ...PATIENT, storage });
   context.after(() => client.dispose());
   const signedOut = [];
   client.on("signedOut", ({ reason }) => signedOut.push(reason));
@@ -183,7 +181,7 @@ test("a token that is not keyturn's is over", async (context) => {
   const last = entry.r.at(-1) === "A" ? "B" : "A";
   const storage = memoryStorage();
   storage.set(JSON.stringify({ ...entry, r: entry.r.slice(0, -1) + last }));
-  const client = createClient({ baseUrl: own.front.url, clock: own.clock, ...LONG, storage });
+  const client = createClient({ baseUrl: own.front.url, clock: own.clock, ...PATIENT, storage });
   context.after(() => client.dispose());
   const signedOut = [];
   client.on("signedOut", ({ reason }) => signedOut.push(reason));

@@ -56,14 +56,14 @@ export function codeOf(secret, ago = 0) {
   return totp(secret, new Date(Date.now() + (ahead - ago * 30) * 1000));
 }
 
-/** How long a client waits for an answer: half a minute, on a clock that is twenty times as fast. */
-export const TIMEOUT = 600_000;
+/** Half a minute for an answer and five for a call, on a clock that is twenty times as fast. */
+export const PATIENT = { timeout: 600_000, patience: 6_000_000 };
 
 /** Returns a client of somebody who has just logged in, with a clock that leaps and what it was told. */
 export async function loggedIn(context, options = {}) {
   const clock = fastClock(20);
   const storage = options.storage ?? memoryStorage();
-  const client = createClient({ baseUrl: KEYTURN, clock, timeout: TIMEOUT, patience: 10 * TIMEOUT, ...options, storage });
+  const client = createClient({ baseUrl: KEYTURN, clock, ...PATIENT, ...options, storage });
   context.after(() => client.dispose());
   const signedOut = [];
   client.on("signedOut", ({ reason }) => signedOut.push(reason));

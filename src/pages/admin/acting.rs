@@ -53,19 +53,18 @@ async fn act(console: &Console<'_>, form: &FormBody) -> Answer {
     let own = console.visitor.require_recent(form, console.own.clone(), Text::of("acting-title")).await?;
     let by = console.visitor.actor(&own);
     let cookie = console.admin.impersonate_in_browser(user, reason, &own, &by).await?;
-    end_former(console, &own).await?;
+    // Nothing keeps the cookie of the one until now any more.
+    if let Some(former) = console.visitor.acting().await?.filter(|former| former.actor == Some(own.subject.id)) {
+        end(console.visitor, &former).await?;
+    }
     console.visitor.set_cookie(SessionCookie::Act(cookie));
     Ok(Reply::see_other(console.visitor.path(HOME)))
 }
 
-/// Ends the session in which the administrator has acted for somebody until now, because nothing keeps its cookie any
-/// more.
-async fn end_former(console: &Console<'_>, own: &SessionSnapshot) -> Result<(), Problem> {
-    let Some(former) = console.visitor.acting().await?.filter(|former| former.actor == Some(own.subject.id)) else {
-        return Ok(());
-    };
-    let end = SessionSelector::One(former.session);
-    console.visitor.sessions.revoke(end, Reason::Logout, &console.visitor.actor(&former)).await?;
+/// Ends a session in which an administrator acts for somebody.
+async fn end(visitor: &Visitor, acting: &SessionSnapshot) -> Result<(), Problem> {
+    let selector = SessionSelector::One(acting.session);
+    visitor.sessions.revoke(selector, Reason::Logout, &visitor.actor(acting)).await?;
     Ok(())
 }
 
@@ -93,8 +92,7 @@ pub(crate) async fn submit_acting_end(visitor: Visitor, form: SentForm) -> HttpR
         let own = visitor.sender(&form).await?;
         let to = match own.actor {
             Some(_) => {
-                let selector = SessionSelector::One(own.session);
-                visitor.sessions.revoke(selector, Reason::Logout, &visitor.actor(&own)).await?;
+                end(&visitor, &own).await?;
                 format!("/admin/users/{}", own.subject.id)
             }
             None => HOME.to_owned(),
